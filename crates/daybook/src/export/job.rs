@@ -1,0 +1,324 @@
+//! An export: what was asked for, how far it is, what came of it.
+
+use chrono_tz::Tz;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    activity::{Fault, PartnerId, Rejection},
+    export::profile::Locale,
+    filter::Filter,
+    ledger::{Order, Position, Selection},
+    period::{Instant, Month, Period},
+};
+
+/// What is asked of an export.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// First instant.
+    pub from: Instant,
+    /// First instant after.
+    pub to: Instant,
+    /// The zone of local times in the files.
+    pub time_zone: Tz,
+    /// Which activities.
+    pub filter: Filter,
+    /// In which form.
+    pub output: Output,
+}
+
+/// The form of an export's files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Output {
+    /// The format.
+    pub format: Format,
+    /// The language of headers and labels, and with it the separator.
+    pub locale: Locale,
+    /// Whether the details are in it.
+    pub details: bool,
+}
+
+/// A format of files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// For spreadsheets.
+    #[default]
+    Csv,
+    /// For programs: an activity a line, as the API gives it.
+    Jsonl,
+}
+
+impl Format {
+    /// The ending of file names.
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::Csv => "csv",
+            Self::Jsonl => "jsonl",
+        }
+    }
+
+    /// The media type of files.
+    pub fn media_type(self) -> &'static str {
+        match self {
+            Self::Csv => "text/csv; charset=utf-8",
+            Self::Jsonl => "application/jsonl",
+        }
+    }
+
+    /// Reads a format.
+    ///
+    /// # Errors
+    /// A fault that lists the formats.
+    pub fn parse(text: &str) -> Result<Self, Fault> {
+        match text {
+            "csv" => Ok(Self::Csv),
+            "jsonl" => Ok(Self::Jsonl),
+            _ => Err(fault("/format", text, "csv, jsonl")),
+        }
+    }
+}
+
+/// A fault of a field that must be one of some words.
+pub fn fault(pointer: &str, found: &str, words: &str) -> Fault {
+    let detail = format!("{} is none of {words}", crate::period::quoted(found));
+    Fault { pointer: pointer.to_owned(), detail }
+}
+
+/// Who asked for an export.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// A caller.
+    OnDemand,
+    /// The partner's schedule.
+    Monthly,
+}
+
+/// How far an export is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Asked for.
+    Pending,
+    /// Being made.
+    Running,
+    /// Its files can be downloaded.
+    Ready,
+    /// It could not be made.
+    Failed,
+    /// Its files are gone: their time was up.
+    Expired,
+    /// Someone asked not to make it, or to remove its files.
+    Cancelled,
+}
+
+impl State {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::Ready => "ready",
+            Self::Failed => "failed",
+            Self::Expired => "expired",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// How much is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Activities.
+    pub rows: u64,
+    /// Bytes of files.
+    pub bytes: u64,
+    /// The part of the period that is done, 0 to 1.
+    pub fraction: f64,
+}
+
+/// A finished file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct File {
+    /// Its name.
+    pub name: String,
+    /// Activities in it.
+    pub rows: u64,
+    /// Its size.
+    pub bytes: u64,
+    /// SHA-256 of its content, lower-case hexadecimal.
+    pub sha256: String,
+}
+
+/// An export job. What never changes of it; [`Standing`] is the rest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Job {
+    /// Its id: a ULID, or the month of a monthly one.
+    pub id: String,
+    /// Whose request it was.
+    pub kind: Kind,
+    /// When it was asked for.
+    pub created_at: Instant,
+    /// Who asked.
+    pub created_by: String,
+    /// What was asked.
+    pub request: Request,
+    /// The month, of a monthly one.
+    pub month: Option<Month>,
+    /// Only what was recorded before this instant, of a monthly one: what comes later is for the next version.
+    pub recorded_before: Option<Instant>,
+    /// When its files are removed.
+    pub expires_at: Instant,
+}
+
+impl Job {
+    /// An export that a caller asks for.
+    pub fn on_demand(id: String, request: Request, created_by: String, now: Instant, retention_seconds: i64) -> Self {
+        let expires_at = now.plus_seconds(retention_seconds);
+        Self { id, kind: Kind::OnDemand, created_at: now, created_by, request, month: None, recorded_before: None, expires_at }
+    }
+
+    /// The first version of a month's export.
+    pub fn monthly(month: Month, zone: Tz, output: Output, now: Instant, retention_seconds: i64) -> Self {
+        let period = month.period(zone);
+        Self {
+            id: month.to_string(),
+            kind: Kind::Monthly,
+            created_at: now,
+            created_by: "schedule".to_owned(),
+            request: Request { from: period.from(), to: period.to(), time_zone: zone, filter: Filter::default(), output },
+            month: Some(month),
+            recorded_before: Some(now.plus_seconds(-crate::ledger::SETTLE_SECONDS)),
+            expires_at: now.plus_seconds(retention_seconds),
+        }
+    }
+
+    /// What to read for it: newest first.
+    ///
+    /// # Errors
+    /// When its bounds are the wrong way round: the job was altered.
+    pub fn selection(&self) -> Result<Selection, crate::period::PeriodError> {
+        Ok(Selection {
+            period: Period::new(self.request.from, self.request.to)?,
+            filter: self.request.filter.clone(),
+            order: Order::Descending,
+            recorded_before: self.recorded_before,
+        })
+    }
+
+    /// The instant up to which nothing acknowledged can be missing from it.
+    pub fn complete_through(&self) -> Instant {
+        self.recorded_before.unwrap_or(self.created_at)
+    }
+
+    /// The name of its file, by the file's number from 0.
+    pub fn file_name(&self, partner: &PartnerId, number: usize) -> String {
+        let zone = self.request.time_zone;
+        let day = |instant: Instant| instant.to_local_text(zone)[..10].to_owned();
+        let span = match self.month {
+            Some(month) => month.to_string(),
+            None => format!("{}_{}", day(self.request.from), day(self.request.to.plus_seconds(-1))),
+        };
+        let part = if number == 0 { String::new() } else { format!("_part{}", number + 1) };
+        format!("activity_{partner}_{span}{part}.{}", self.request.output.format.extension())
+    }
+
+    /// Where a file of it is in the bucket.
+    pub fn object_key(&self, partner: &PartnerId, file: &str) -> String {
+        format!("exports/{partner}/{}/{file}", self.id)
+    }
+
+    /// The part of the period that lies behind a position, reading newest first.
+    pub fn fraction_at(&self, occurred_at: Instant) -> f64 {
+        let whole = (self.request.to.micros() - self.request.from.micros()).max(1);
+        let done = (self.request.to.micros() - occurred_at.micros()).clamp(0, whole);
+        #[expect(clippy::cast_precision_loss, reason = "a fraction to show")]
+        let fraction = done as f64 / whole as f64;
+        fraction
+    }
+}
+
+/// What changes of a job while it is made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Standing {
+    /// How far it is.
+    pub state: State,
+    /// How much is written.
+    pub progress: Progress,
+    /// Its finished files.
+    pub files: Vec<File>,
+    /// Why it failed, for people.
+    pub problem: Option<String>,
+    /// Where its worker can go on.
+    pub checkpoint: Option<Checkpoint>,
+}
+
+impl Standing {
+    /// A job that nobody has begun.
+    pub fn new() -> Self {
+        Self { state: State::Pending, progress: Progress::default(), files: Vec::new(), problem: None, checkpoint: None }
+    }
+
+    /// The state as of `now`: a ready export whose files' time is up has expired.
+    pub fn state_at(&self, job: &Job, now: Instant) -> State {
+        if self.state == State::Ready && now >= job.expires_at { State::Expired } else { self.state }
+    }
+}
+
+impl Default for Standing {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A place in the making of an export at which it can go on: everything before it is stored.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// Files that are finished.
+    pub files: Vec<File>,
+    /// The sort key of the last activity stored.
+    pub position: Option<String>,
+    /// The file being written.
+    pub file: FileInProgress,
+}
+
+impl Checkpoint {
+    /// Where to read on.
+    pub fn after(&self) -> Option<Position> {
+        self.position.as_deref().and_then(Position::parse)
+    }
+
+    /// How much is stored.
+    pub fn progress(&self, job: &Job) -> Progress {
+        Progress {
+            rows: self.files.iter().map(|file| file.rows).sum::<u64>() + self.file.rows,
+            bytes: self.files.iter().map(|file| file.bytes).sum::<u64>() + self.file.bytes,
+            fraction: self.after().map_or(0.0, |position| job.fraction_at(position.occurred_at())),
+        }
+    }
+}
+
+/// A file of which some parts are uploaded.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct FileInProgress {
+    /// The multipart upload, once there is a first part.
+    pub upload: Option<String>,
+    /// The ETags of its parts, from part 1 on.
+    pub parts: Vec<String>,
+    /// Activities in them.
+    pub rows: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// The state of the running SHA-256 over them, hexadecimal.
+    pub hash: String,
+    /// Whether all parts are there and only the completion is left.
+    pub complete: bool,
+}
+
+/// Collects faults of a request into its rejection.
+///
+/// # Errors
+/// When there are any.
+pub fn reject(faults: Vec<Fault>) -> Result<(), Rejection> {
+    if faults.is_empty() { Ok(()) } else { Err(Rejection::Invalid(faults)) }
+}

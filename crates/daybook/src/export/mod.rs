@@ -1,0 +1,8 @@
+//! Exports: a job is asked for, made by a worker that can stop anywhere and go on, and downloaded.
+
+pub mod job;
+pub mod profile;
+mod sink;
+pub mod worker;
+
+pub use sink::{Files, LINK_SECONDS};

@@ -1,0 +1,386 @@
+//! The making of an export: read, encode, upload, note how far it is.
+//!
+//! Rows are read ahead while they are encoded, a part is uploaded while the next is filled; memory holds two parts and
+//! two chunks of rows, whatever the size of the export. A part ends at the end of a row. When a part is stored, the job's
+//! checkpoint moves behind its last row: whoever takes the job up again reads on from there, repeats at most the rows of
+//! the parts not yet noted, and writes the same bytes, since the selection and the encoding are functions of the job.
+//!
+//! A worker holds a lease that every checkpoint prolongs and is conditional on. One that lost it, or whose job was
+//! cancelled, finds out at the next checkpoint, takes back what it had under way and stops. Objects are written under
+//! the condition that there is none: neither a late worker nor a second one can change a finished file.
+
+use sha2::{
+    Digest as _, Sha256,
+    digest::common::hazmat::{SerializableState as _, SerializedState},
+};
+use tokio::{sync::mpsc, task::JoinHandle};
+
+use super::{
+    job::{Checkpoint, File, FileInProgress, Job, Standing},
+    profile::{self, Encoder},
+    sink::{Files, Written},
+};
+use crate::{
+    activity::{Activity, PartnerId},
+    control::{Control, Lease},
+    ledger::{Ledger, Position, hex},
+    period::Instant,
+    storage::Error,
+};
+
+/// How long a worker holds a job without a sign of life, in seconds: longer than the longest part takes.
+pub const LEASE_SECONDS: i64 = 300;
+/// How large a part is at least; S3 wants 5 MiB, and at most 10,000 of them.
+pub const PART_BYTES: usize = 8 * 1_024 * 1_024;
+
+/// How a worker left a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The job needs nothing more.
+    Done,
+    /// Time is up: the job goes on with another message.
+    Continue,
+    /// Another worker has it: look again later.
+    Busy,
+}
+
+/// Makes exports.
+#[derive(Clone, Debug)]
+pub struct Worker {
+    /// Where activities are read.
+    pub ledger: Ledger,
+    /// Where jobs are noted.
+    pub control: Control,
+    /// Where files are written.
+    pub files: Files,
+    /// How large parts are; [`PART_BYTES`] but for tests.
+    pub part_bytes: usize,
+}
+
+/// What a run needs from its host: who runs, until when, and the clock.
+pub struct Run<'a> {
+    /// The worker's name, of this run only.
+    pub name: &'a str,
+    /// When to stop and hand the job on.
+    pub stop_at: Instant,
+    /// The clock.
+    pub clock: &'a (dyn Fn() -> Instant + Send + Sync),
+}
+
+/// The end of a run that is no fault.
+enum Stop {
+    /// The job is no longer this worker's.
+    Lost,
+    /// Time is up.
+    Time,
+    /// A store failed.
+    Failed(Error),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl Worker {
+    /// Makes an export, or as much of it as fits into the time. May be called any number of times for the same job, also
+    /// at the same time.
+    ///
+    /// # Errors
+    /// When a store fails: the job stands at its last checkpoint, and the same call goes on from there.
+    pub async fn work(&self, partner: &PartnerId, id: &str, run: &Run<'_>) -> Result<Outcome, Error> {
+        let now = (run.clock)();
+        let (job, standing) = match self.control.take_job(partner, id, run.name, now, now.plus_seconds(LEASE_SECONDS)).await? {
+            Lease::Taken(job, standing) => (job, standing),
+            Lease::Nothing => return Ok(Outcome::Done),
+            Lease::Busy => return Ok(Outcome::Busy),
+        };
+        match self.make(partner, &job, standing, run).await {
+            Ok(files) => {
+                if !self.control.finish_job(partner, &job, run.name, &files).await? {
+                    self.take_back(partner, &job, &files, None).await?;
+                }
+                Ok(Outcome::Done)
+            }
+            Err(Stop::Lost) => Ok(Outcome::Done),
+            Err(Stop::Time) => {
+                self.control.release_job(partner, &job, run.name).await?;
+                Ok(Outcome::Continue)
+            }
+            Err(Stop::Failed(error)) => {
+                // Best effort: without it the job waits for the end of the lease.
+                if let Err(second) = self.control.release_job(partner, &job, run.name).await {
+                    tracing::warn!(export = id, error = crate::storage::causes(&second), "the lease could not be given back");
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Gives a job up after its last try, with a reason for people, and removes what it had stored.
+    ///
+    /// # Errors
+    /// When a store fails.
+    pub async fn give_up(&self, partner: &PartnerId, id: &str, run: &Run<'_>) -> Result<(), Error> {
+        let now = (run.clock)();
+        if let Lease::Taken(job, standing) = self.control.take_job(partner, id, run.name, now, now.plus_seconds(LEASE_SECONDS)).await? {
+            let reason = "The export could not be made after several tries. Ask for it again; if it fails again, tell the operator its id.";
+            self.control.fail_job(partner, &job, run.name, reason).await?;
+            let checkpoint = standing.checkpoint.unwrap_or_default();
+            self.take_back(partner, &job, &checkpoint.files, Some(&checkpoint)).await?;
+        }
+        Ok(())
+    }
+
+    async fn make(&self, partner: &PartnerId, job: &Job, standing: Standing, run: &Run<'_>) -> Result<Vec<File>, Stop> {
+        let checkpoint = standing.checkpoint.unwrap_or_default();
+        let selection = job.selection().map_err(|error| Error::broken("reading an export", error))?;
+        let mut making = Making {
+            worker: self,
+            partner,
+            job,
+            run,
+            encoder: Encoder::new(job.request.output, job.request.time_zone),
+            hash: restore(&checkpoint.file.hash)?,
+            buffer: Vec::with_capacity(self.part_bytes + self.part_bytes / 4),
+            rows: checkpoint.file.rows,
+            position: None,
+            upload: None,
+            checkpoint,
+        };
+        if making.checkpoint.file.complete {
+            making.complete_file().await?;
+            if making.checkpoint.position.is_none() {
+                return Ok(making.checkpoint.files);
+            }
+        }
+        let after = making.checkpoint.after();
+        let mut reader = self.ledger.read(partner, &selection, job.request.output.details, after).await?;
+        let (sender, mut rows) = mpsc::channel::<Result<Vec<Activity>, Error>>(1);
+        let reading = tokio::spawn(async move {
+            loop {
+                let next = reader.next().await.transpose();
+                let Some(next) = next else { return };
+                let failed = next.is_err();
+                // A closed channel means that the writer stopped.
+                if sender.send(next).await.is_err() || failed {
+                    return;
+                }
+            }
+        });
+        let written = making.write(&mut rows).await;
+        reading.abort();
+        if let Err(Stop::Lost) = &written {
+            // The job was cancelled or is another worker's: only a cancelled one's parts are ours to remove.
+            let standing = self.control.job(partner, &job.id).await?;
+            if standing.is_none_or(|(_, standing)| standing.state == super::job::State::Cancelled) {
+                let checkpoint = &making.checkpoint;
+                self.take_back(partner, job, &checkpoint.files, Some(checkpoint)).await?;
+            }
+        }
+        written?;
+        Ok(making.checkpoint.files)
+    }
+
+    async fn take_back(&self, partner: &PartnerId, job: &Job, files: &[File], checkpoint: Option<&Checkpoint>) -> Result<(), Error> {
+        if let Some(checkpoint) = checkpoint
+            && let Some(upload) = &checkpoint.file.upload
+        {
+            let name = job.file_name(partner, checkpoint.files.len());
+            self.files.abandon(&job.object_key(partner, &name), upload).await?;
+        }
+        for file in files {
+            self.files.remove(&job.object_key(partner, &file.name)).await?;
+        }
+        Ok(())
+    }
+}
+
+/// A part on its way, and where the export stands once it has arrived.
+struct Upload {
+    sending: JoinHandle<Result<String, Error>>,
+    bytes: u64,
+    rows: u64,
+    hash: String,
+    position: Option<String>,
+}
+
+struct Making<'a> {
+    worker: &'a Worker,
+    partner: &'a PartnerId,
+    job: &'a Job,
+    run: &'a Run<'a>,
+    encoder: Encoder,
+    /// What is stored and noted.
+    checkpoint: Checkpoint,
+    /// Over all bytes of the current file that have left the buffer.
+    hash: Sha256,
+    /// Bytes of the current file that are not yet a part.
+    buffer: Vec<u8>,
+    /// Rows of the current file, those in the buffer included.
+    rows: u64,
+    /// The last row encoded.
+    position: Option<String>,
+    upload: Option<Upload>,
+}
+
+impl Making<'_> {
+    async fn write(&mut self, rows: &mut mpsc::Receiver<Result<Vec<Activity>, Error>>) -> Result<(), Stop> {
+        self.start_file();
+        while let Some(chunk) = rows.recv().await {
+            for activity in chunk? {
+                if self.rows == profile::MAX_ROWS {
+                    self.end_file(true).await?;
+                    self.start_file();
+                }
+                self.encoder
+                    .activity(&mut self.buffer, &activity)
+                    .map_err(|error| Error::broken("encoding an activity", error))?;
+                self.rows += 1;
+                self.position = Some(Position::behind(&activity).to_text());
+                if self.buffer.len() >= self.worker.part_bytes {
+                    self.send_part().await?;
+                }
+            }
+            if (self.run.clock)() >= self.run.stop_at {
+                self.note_part().await?;
+                return Err(Stop::Time);
+            }
+        }
+        self.end_file(false).await
+    }
+
+    fn start_file(&mut self) {
+        if self.checkpoint.file.parts.is_empty() {
+            self.encoder.start(&mut self.buffer);
+        }
+    }
+
+    fn key(&self) -> String {
+        let name = self.job.file_name(self.partner, self.checkpoint.files.len());
+        self.job.object_key(self.partner, &name)
+    }
+
+    fn media_type(&self) -> &'static str {
+        self.job.request.output.format.media_type()
+    }
+
+    /// Sends what is in the buffer as the next part, once the one before has arrived.
+    async fn send_part(&mut self) -> Result<(), Stop> {
+        self.note_part().await?;
+        let key = self.key();
+        let upload = match &self.checkpoint.file.upload {
+            Some(upload) => upload.clone(),
+            None => {
+                let upload = self.worker.files.begin(&key, self.media_type()).await?;
+                // Noted at once: an upload that nobody knows of could not be taken back.
+                self.checkpoint.file.upload = Some(upload.clone());
+                self.keep().await?;
+                upload
+            }
+        };
+        let body = std::mem::replace(&mut self.buffer, Vec::with_capacity(self.worker.part_bytes + self.worker.part_bytes / 4));
+        self.hash.update(&body);
+        let number = self.checkpoint.file.parts.len() + 1;
+        let bytes = body.len() as u64;
+        let files = self.worker.files.clone();
+        self.upload = Some(Upload {
+            sending: tokio::spawn(async move { files.part(&key, &upload, number, body).await }),
+            bytes,
+            rows: self.rows,
+            hash: hex(&self.hash.serialize()),
+            position: self.position.clone(),
+        });
+        Ok(())
+    }
+
+    /// Waits for the part on its way and moves the checkpoint behind it.
+    async fn note_part(&mut self) -> Result<(), Stop> {
+        let Some(upload) = self.upload.take() else { return Ok(()) };
+        let tag = upload.sending.await.map_err(|error| Error::broken("UploadPart of an export", error))??;
+        let file = &mut self.checkpoint.file;
+        file.parts.push(tag);
+        file.bytes += upload.bytes;
+        file.rows = upload.rows;
+        file.hash = upload.hash;
+        self.checkpoint.position = upload.position;
+        self.keep().await
+    }
+
+    /// Ends the current file: whole where it has no parts yet, else with its last part. `more` files follow it.
+    async fn end_file(&mut self, more: bool) -> Result<(), Stop> {
+        self.note_part().await?;
+        if self.checkpoint.file.upload.is_none() {
+            self.hash.update(&self.buffer);
+            let body = std::mem::take(&mut self.buffer);
+            let name = self.job.file_name(self.partner, self.checkpoint.files.len());
+            let sha256 = hex(&std::mem::take(&mut self.hash).finalize());
+            let mut file = File { name, rows: self.rows, bytes: body.len() as u64, sha256 };
+            let key = self.key();
+            if self.worker.files.put(&key, self.media_type(), &file, body).await? == Written::Before {
+                // A worker before us wrote it and died before it could say so.
+                file = self.worker.files.stored(&key).await?.ok_or_else(|| Error::broken("HeadObject of an export", "it is gone"))?;
+            }
+            self.checkpoint.files.push(file);
+        } else {
+            if !self.buffer.is_empty() {
+                self.send_part().await?;
+                self.note_part().await?;
+            }
+            self.checkpoint.file.complete = true;
+            if !more {
+                self.checkpoint.position = None;
+            }
+            self.keep().await?;
+            self.complete_file().await?;
+        }
+        self.checkpoint.file = FileInProgress::default();
+        self.rows = 0;
+        self.hash = Sha256::new();
+        if more {
+            self.checkpoint.position = self.position.clone();
+            self.keep().await?;
+        }
+        Ok(())
+    }
+
+    /// Makes the object of the parts noted; the checkpoint says that only this is left, so that it may be done again.
+    async fn complete_file(&mut self) -> Result<(), Stop> {
+        let key = self.key();
+        let file = std::mem::take(&mut self.checkpoint.file);
+        let upload = file.upload.unwrap_or_default();
+        self.worker.files.complete(&key, &upload, &file.parts, file.bytes).await?;
+        self.checkpoint.files.push(File {
+            name: self.job.file_name(self.partner, self.checkpoint.files.len()),
+            rows: file.rows,
+            bytes: file.bytes,
+            sha256: hex(&restore(&file.hash)?.finalize()),
+        });
+        self.rows = 0;
+        self.hash = Sha256::new();
+        Ok(())
+    }
+
+    async fn keep(&self) -> Result<(), Stop> {
+        let until = (self.run.clock)().plus_seconds(LEASE_SECONDS);
+        let kept = self.worker.control.keep_job(self.partner, self.job, self.run.name, &self.checkpoint, until).await?;
+        if kept { Ok(()) } else { Err(Stop::Lost) }
+    }
+}
+
+/// A running hash from its saved state; a new one from none.
+fn restore(saved: &str) -> Result<Sha256, Error> {
+    if saved.is_empty() {
+        return Ok(Sha256::new());
+    }
+    let unreadable = || Error::broken("reading a checkpoint", "the state of the hash is not readable");
+    let mut state = SerializedState::<Sha256>::default();
+    if saved.len() != state.len() * 2 || !saved.is_ascii() {
+        return Err(unreadable());
+    }
+    for (index, byte) in state.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&saved[index * 2..index * 2 + 2], 16).map_err(|_| unreadable())?;
+    }
+    Sha256::deserialize(&state).map_err(|_| unreadable())
+}

@@ -1,0 +1,85 @@
+//! What a function's `main` needs of its surroundings: the clock, the environment, the log, the SDK's clients.
+//!
+//! Only hosts use it; everything else takes what it needs as an argument.
+
+use std::{convert::Infallible, env, future::Future};
+
+use lambda_http::{Body, Request, RequestExt as _, Response, request::RequestContext};
+use tracing_subscriber::EnvFilter;
+
+use crate::{
+    http::{self, Answer},
+    period::Instant,
+};
+
+pub use lambda_http::lambda_runtime::{Error, LambdaEvent, service_fn};
+
+/// The present, by the machine's clock.
+pub fn now() -> Instant {
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
+    let now = chrono::Utc::now();
+    Instant::from_micros(now.timestamp_micros()).unwrap_or(Instant::MAX)
+}
+
+/// A variable of the environment.
+///
+/// # Errors
+/// When it is not set.
+pub fn variable(name: &str) -> Result<String, Error> {
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+    let value = env::var(name);
+    value.map_err(|_| format!("the variable {name} is not set").into())
+}
+
+/// A variable of the environment that holds a whole number.
+///
+/// # Errors
+/// When it is not set, or no number.
+pub fn number(name: &str) -> Result<i64, Error> {
+    let text = variable(name)?;
+    text.parse().map_err(|_| format!("the variable {name} is no whole number: {text:?}").into())
+}
+
+/// Starts the log: JSON lines; `LOG_LEVEL` says how much.
+pub fn start_log() {
+    let level = variable("LOG_LEVEL").unwrap_or_else(|_| "info".to_owned());
+    let filter = EnvFilter::new(format!("warn,daybook={level},{}={level}", "authorizer=info,record=info,query=info,exports=info,export_worker=info,monthly=info,portal"));
+    tracing_subscriber::fmt().json().flatten_event(true).with_current_span(false).with_env_filter(filter).without_time().init();
+}
+
+/// The configuration of the SDK's clients.
+pub async fn aws() -> aws_config::SdkConfig {
+    aws_config::load_defaults(aws_config::BehaviorVersion::latest()).await
+}
+
+/// When the runtime will end this invocation.
+pub fn deadline(context: &lambda_http::Context) -> Instant {
+    let micros = i64::try_from(context.deadline).unwrap_or(i64::MAX).saturating_mul(1_000);
+    Instant::from_micros(micros).unwrap_or(Instant::MAX)
+}
+
+/// Serves an HTTP function: every request is answered, timed and logged in one line.
+///
+/// # Errors
+/// When the runtime ends.
+pub async fn serve<H, F>(handle: H) -> Result<(), Error>
+where
+    H: Fn(Request, Instant) -> F + Send + Sync,
+    F: Future<Output = Answer> + Send,
+{
+    let allowed_origin = variable("ALLOWED_ORIGIN").ok();
+    let (handle, allowed_origin) = (&handle, allowed_origin.as_deref());
+    lambda_http::run(service_fn(move |request: Request| async move {
+        let started = now();
+        let route = http::route(&request);
+        let request_id = match request.request_context_ref() {
+            Some(RequestContext::ApiGatewayV1(context)) => context.request_id.clone().unwrap_or_default(),
+            _ => String::new(),
+        };
+        let response: Response<Body> = http::respond(&request_id, allowed_origin, handle(request, started).await);
+        let duration_ms = (now().micros() - started.micros()) / 1_000;
+        tracing::info!(route, status = response.status().as_u16(), duration_ms, trace_id = request_id, "answered");
+        Ok::<_, Infallible>(response)
+    }))
+    .await
+}

@@ -1,0 +1,230 @@
+//! Keys and items of the Activities table: the only place that knows an attribute's name.
+//!
+//! | attribute | holds |
+//! |---|---|
+//! | `pk` | `{partner}#{YYYY-MM}`, the UTC month of `occurred_at` |
+//! | `sk` | `{occurred_at}#{id}`: time order, equal times in the order of ids |
+//! | `r` | `recorded_at`, RFC 3339 with milliseconds |
+//! | `a`, `s` | action; status unless succeeded |
+//! | `u`, `ut`, `un`, `ur`, `ui`, `ua` | actor: id, type unless user, name, role, ip, user agent |
+//! | `c`, `cn` | customer: id, name |
+//! | `t`, `tt`, `tn` | target: id, type, name |
+//! | `ch`, `co`, `so` | changes (JSON), correlation id, source |
+//! | `h` | digest of the content, 16 bytes |
+//! | `dz` | size of the details, bytes of JSON |
+//! | `d` | the details, where they are in the item |
+//! | `dh` | digest of the details' text, where they are in a twin item (`pk` = `…#details`, `sk` = `…#{digest}`) |
+//! | `ds` | the same, where they are an object in S3 |
+//! | `ck` | key of the index `by_customer`: `{partner}#{customer}#{YYYY-MM}` |
+//! | `lk` | key of the index `late`: `{partner}#{YYYY-MM}`, only on what may come after its month was exported |
+//!
+//! A twin item has one attribute more, `z`: the details, zstd. Names are short because they are stored, and billed, with
+//! every item.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
+
+use crate::{
+    activity::{Activity, ActivityId, Actor, ActorType, Action, Customer, Details, Digest, Entry, PartnerId, Status, Target},
+    period::{Instant, Month},
+};
+
+pub(super) type Item = HashMap<String, AttributeValue>;
+
+/// An item larger than this costs another write unit; details that would take it there are compressed and put apart.
+pub(super) const INLINE_ITEM_BYTES: usize = 1_024;
+
+pub(super) fn partition(partner: &PartnerId, month: Month) -> String {
+    format!("{partner}#{month}")
+}
+
+pub(super) fn details_partition(partner: &PartnerId, month: Month) -> String {
+    format!("{partner}#{month}#details")
+}
+
+pub(super) fn months_partition(partner: &PartnerId) -> String {
+    format!("{partner}#months")
+}
+
+pub(super) fn customer_partition(partner: &PartnerId, customer: &str, month: Month) -> String {
+    format!("{partner}#{customer}#{month}")
+}
+
+pub(super) fn sort_key(occurred_at: Instant, id: &ActivityId) -> String {
+    format!("{occurred_at}#{id}")
+}
+
+/// Where details too large for the item are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// A twin item; the digest of the text, hex.
+    Twin(String),
+    /// An object in S3; the digest of the text, hex.
+    Object(String),
+}
+
+/// Writes an activity's item; `place` says where the details are, if they are not to be in it.
+pub(super) fn write(activity: &Activity, digest: &Digest, place: Option<&Place>, late: bool) -> Item {
+    let Activity { partner, id, occurred_at, recorded_at, entry, details } = activity;
+    let month = occurred_at.utc_month();
+    let mut item = Item::new();
+    let mut put = |name: &str, value: String| {
+        item.insert(name.to_owned(), AttributeValue::S(value));
+    };
+    put("pk", partition(partner, month));
+    put("sk", sort_key(*occurred_at, id));
+    put("r", recorded_at.to_millis_text());
+    put("a", entry.action.to_string());
+    if entry.status != Status::Succeeded {
+        put("s", entry.status.as_str().to_owned());
+    }
+    put("u", entry.actor.id.clone());
+    if entry.actor.kind != ActorType::User {
+        put("ut", entry.actor.kind.as_str().to_owned());
+    }
+    if let Some(customer) = &entry.customer {
+        put("c", customer.id.clone());
+        put("ck", customer_partition(partner, &customer.id, month));
+    }
+    if late {
+        put("lk", partition(partner, month));
+    }
+    let target = entry.target.as_ref();
+    for (name, value) in [
+        ("un", entry.actor.name.as_ref()),
+        ("ur", entry.actor.role.as_ref()),
+        ("ui", entry.actor.ip.as_ref()),
+        ("ua", entry.actor.user_agent.as_ref()),
+        ("cn", entry.customer.as_ref().and_then(|customer| customer.name.as_ref())),
+        ("t", target.and_then(|target| target.id.as_ref())),
+        ("tt", target.and_then(|target| target.kind.as_ref())),
+        ("tn", target.and_then(|target| target.name.as_ref())),
+        ("ch", entry.changes.as_ref()),
+        ("co", entry.correlation_id.as_ref()),
+        ("so", entry.source.as_ref()),
+    ] {
+        if let Some(value) = value {
+            put(name, value.clone());
+        }
+    }
+    match (place, details) {
+        (Some(Place::Twin(digest)), _) => put("dh", digest.clone()),
+        (Some(Place::Object(digest)), _) => put("ds", digest.clone()),
+        (None, Details::Here(text)) => put("d", text.clone()),
+        (None, _) => {}
+    }
+    if *details != Details::None {
+        item.insert("dz".to_owned(), AttributeValue::N(details.size().to_string()));
+    }
+    item.insert("h".to_owned(), AttributeValue::B(Blob::new(digest.as_slice())));
+    item
+}
+
+/// The size that DynamoDB bills: the bytes of names and values.
+pub(super) fn size(item: &Item) -> usize {
+    item.iter()
+        .map(|(name, value)| {
+            name.len()
+                + match value {
+                    AttributeValue::S(text) | AttributeValue::N(text) => text.len(),
+                    AttributeValue::B(blob) => blob.as_ref().len(),
+                    _ => 0,
+                }
+        })
+        .sum()
+}
+
+/// An item that is not what [`write`] makes: it was altered, or is of a version to come.
+#[derive(Debug, thiserror::Error)]
+#[error("the item {key:?} has no readable {attribute}")]
+pub(super) struct Unreadable {
+    key: String,
+    attribute: &'static str,
+}
+
+/// Reads an item back; with it where its details are, if they are apart.
+pub(super) fn read(partner: &PartnerId, mut item: Item) -> Result<(Activity, Option<Place>), Unreadable> {
+    let key = text(&mut item, "sk").unwrap_or_default();
+    let unreadable = |attribute| Unreadable { key: key.clone(), attribute };
+    let (occurred_at, id) = key.split_once('#').ok_or_else(|| unreadable("sk"))?;
+    let occurred_at = Instant::parse(occurred_at).map_err(|_| unreadable("sk"))?;
+    let id = ActivityId::parse(id).map_err(|_| unreadable("sk"))?;
+    let recorded_at = text(&mut item, "r").and_then(|text| Instant::parse(&text).ok()).ok_or_else(|| unreadable("r"))?;
+    let action = text(&mut item, "a").and_then(|text| Action::parse(&text).ok()).ok_or_else(|| unreadable("a"))?;
+    let status = text(&mut item, "s").map_or(Ok(Status::default()), |text| Status::parse(&text)).map_err(|_| unreadable("s"))?;
+    let kind = text(&mut item, "ut").map_or(Ok(ActorType::default()), |text| ActorType::parse(&text)).map_err(|_| unreadable("ut"))?;
+    let size = match item.get("dz") {
+        None => None,
+        Some(value) => Some(value.as_n().ok().and_then(|n| n.parse::<u64>().ok()).ok_or_else(|| unreadable("dz"))?),
+    };
+    let mut take = |name| text(&mut item, name);
+    let place = take("dh").map(Place::Twin).or_else(|| take("ds").map(Place::Object));
+    let details = match (take("d"), size) {
+        (Some(text), _) => Details::Here(text),
+        (None, Some(size)) => Details::Apart(size),
+        (None, None) => Details::None,
+    };
+    let customer_name = take("cn");
+    let target = Target { kind: take("tt"), id: take("t"), name: take("tn") };
+    let entry = Entry {
+        customer: take("c").map(|id| Customer { id, name: customer_name }),
+        action,
+        status,
+        actor: Actor {
+            kind,
+            id: take("u").ok_or_else(|| unreadable("u"))?,
+            name: take("un"),
+            role: take("ur"),
+            ip: take("ui"),
+            user_agent: take("ua"),
+        },
+        target: Some(target).filter(|target| *target != Target::default()),
+        changes: take("ch"),
+        correlation_id: take("co"),
+        source: take("so"),
+    };
+    Ok((Activity { partner: partner.clone(), id, occurred_at, recorded_at, entry, details }, place))
+}
+
+/// The digest of the content that an item holds.
+pub(super) fn digest(item: &Item) -> Option<&[u8]> {
+    item.get("h").and_then(|value| value.as_b().ok()).map(AsRef::as_ref)
+}
+
+fn text(item: &mut Item, name: &str) -> Option<String> {
+    match item.remove(name) {
+        Some(AttributeValue::S(text)) => Some(text),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::activity::NewActivity;
+
+    #[test]
+    fn an_item_reads_back_as_the_activity_that_it_was_written_from() {
+        let now = Instant::parse("2026-11-02T12:00:00.5Z").unwrap();
+        let full = r#"{"id":"e-1","occurred_at":"2026-11-02T09:30:00.123456Z","customer":{"id":"f#1","name":"Fabrikam"},
+            "action":"order.created","status":"failed","actor":{"type":"system","id":"ana","name":"Ana","role":"admin_agent","ip":"::1","user_agent":"x"},
+            "target":{"type":"order","id":"o-1","name":"n"},"changes":[{"field":"q","old":5,"new":12}],"correlation_id":"c","source":"portal",
+            "details":{"a":1}}"#;
+        let least = r#"{"id":"e-2","occurred_at":"2026-11-02T09:30:00Z","action":"order.created","actor":{"id":"ana"}}"#;
+        for sent in [full, least] {
+            let new = NewActivity::parse(sent, now).unwrap();
+            let activity = Activity {
+                partner: PartnerId::parse("contoso").unwrap(),
+                id: new.id.unwrap(),
+                occurred_at: new.occurred_at,
+                recorded_at: now,
+                entry: new.entry,
+                details: new.details.map_or(Details::None, Details::Here),
+            };
+            let item = write(&activity, &new.digest, None, true);
+            assert_eq!(digest(&item), Some(new.digest.as_slice()));
+            assert_eq!(read(&activity.partner, item).unwrap(), (activity, None));
+        }
+    }
+}

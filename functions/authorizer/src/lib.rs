@@ -1,0 +1,144 @@
+//! Verifies the caller's token and tells the other functions who it is.
+//!
+//! The answer allows the whole stage: the gateway keeps it per token for some minutes, and a policy narrowed to one route
+//! would wrongly deny the next. What the caller may do is decided by each function.
+
+mod keys;
+
+use aws_lambda_events::apigw::ApiGatewayCustomAuthorizerRequestTypeRequest as AuthorizerRequest;
+use daybook::{access::Role, control::Control, host::Error};
+use jsonwebtoken::{Algorithm, Validation, decode, decode_header};
+use serde_json::{Map, Value, json};
+
+pub use keys::Keys;
+
+/// The longest token that is looked at, in bytes.
+const MAX_TOKEN_BYTES: usize = 16 * 1_024;
+/// How far the issuer's clock may be from ours, in seconds.
+const LEEWAY_SECONDS: u64 = 10;
+
+/// What the gateway takes for "401".
+const UNAUTHORIZED: &str = "Unauthorized";
+
+/// Whose tokens are good, and where they say what.
+#[derive(Debug)]
+pub struct App {
+    /// The issuer's keys.
+    pub keys: Keys,
+    /// The issuer, as its tokens name it.
+    pub issuer: String,
+    /// Clients whose tokens are good without being registered.
+    pub audiences: Vec<String>,
+    /// The claim that holds the partner.
+    pub partner_claim: String,
+    /// The claim that holds a person's roles.
+    pub roles_claim: String,
+    /// The claim that holds a machine's scopes.
+    pub scope_claim: String,
+    /// Where machine clients are registered.
+    pub control: Control,
+}
+
+/// Answers the gateway: a policy and the caller.
+///
+/// # Errors
+/// `Unauthorized` for a token that is not good; anything else is a fault of ours.
+pub async fn handle(app: &App, request: AuthorizerRequest) -> Result<Value, Error> {
+    let token = bearer(&request).ok_or(UNAUTHORIZED)?;
+    let claims = app.verify(token).await?;
+    let audiences = audiences(&claims);
+    let own_client = request.stage_variables.get("client_id").map(String::as_str);
+    let known = audiences.iter().any(|audience| app.audiences.iter().any(|known| known == audience) || own_client == Some(audience));
+    let mut partner = text(&claims, &app.partner_claim);
+    let client_id = text(&claims, "client_id");
+    if !known || (partner.is_empty() && !client_id.is_empty()) {
+        let registered = match client_id.as_str() {
+            "" => None,
+            client_id => app.control.client(client_id).await?,
+        };
+        match registered {
+            Some(client) => partner = client.partner,
+            None if known => {}
+            None => return Err(UNAUTHORIZED.into()),
+        }
+    }
+    let scopes = words(claims.get(&app.scope_claim)).into_iter().filter_map(|scope| Role::of_scope(&scope));
+    let people = words(claims.get(&app.roles_claim)).into_iter().filter_map(|name| Role::of_person(&name));
+    let roles: Vec<String> = people.chain(scopes).map(|role| role.to_string()).collect();
+    let name = ["name", "email", "preferred_username", "cognito:username", "username", "client_id"]
+        .into_iter()
+        .map(|claim| text(&claims, claim))
+        .find(|name| !name.is_empty())
+        .unwrap_or_default();
+    let subject = text(&claims, "sub");
+    if subject.is_empty() {
+        return Err(UNAUTHORIZED.into());
+    }
+    Ok(json!({
+        "principalId": subject,
+        "policyDocument": {
+            "Version": "2012-10-17",
+            "Statement": [{"Action": "execute-api:Invoke", "Effect": "Allow", "Resource": stage(&request)}],
+        },
+        "context": {"subject": subject, "name": name, "partner": partner, "roles": roles.join(" ")},
+    }))
+}
+
+impl App {
+    async fn verify(&self, token: &str) -> Result<Map<String, Value>, Error> {
+        let header = decode_header(token).map_err(|_| UNAUTHORIZED)?;
+        // Only these: neither "none" nor a secret that could be the public key.
+        if !matches!(header.alg, Algorithm::RS256 | Algorithm::ES256) {
+            return Err(UNAUTHORIZED.into());
+        }
+        let key = self.keys.find(&header.kid.ok_or(UNAUTHORIZED)?).await?.ok_or(UNAUTHORIZED)?;
+        let mut validation = Validation::new(header.alg);
+        validation.set_issuer(&[&self.issuer]);
+        validation.set_required_spec_claims(&["exp", "iss"]);
+        validation.validate_nbf = true;
+        validation.leeway = LEEWAY_SECONDS;
+        // An access token of Cognito names its client in `client_id`, not in `aud`: both are looked at by the caller.
+        validation.validate_aud = false;
+        Ok(decode(token, &key, &validation).map_err(|_| UNAUTHORIZED)?.claims)
+    }
+}
+
+fn bearer(request: &AuthorizerRequest) -> Option<&str> {
+    let header = request.headers.get("authorization")?.to_str().ok()?;
+    let (scheme, token) = header.split_once(' ')?;
+    let token = token.trim();
+    (scheme.eq_ignore_ascii_case("bearer") && token.len() <= MAX_TOKEN_BYTES).then_some(token)
+}
+
+/// Every route of the stage that the request came to.
+fn stage(request: &AuthorizerRequest) -> String {
+    // arn:{partition}:execute-api:{region}:{account}:{api}/{stage}/{method}/{path}
+    let arn = request.method_arn.as_deref().unwrap_or_default();
+    let mut parts = arn.splitn(3, '/');
+    match (parts.next(), parts.next()) {
+        (Some(api), Some(stage)) => format!("{api}/{stage}/*"),
+        _ => arn.to_owned(),
+    }
+}
+
+/// Whom a token was made for: `aud`, one or many, else `client_id`.
+fn audiences(claims: &Map<String, Value>) -> Vec<String> {
+    match claims.get("aud") {
+        Some(Value::String(audience)) => vec![audience.clone()],
+        Some(Value::Array(audiences)) => audiences.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+        _ => vec![text(claims, "client_id")],
+    }
+}
+
+fn text(claims: &Map<String, Value>, name: &str) -> String {
+    claims.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+/// The words of a claim: an array, or a text with spaces or commas.
+fn words(claim: Option<&Value>) -> Vec<String> {
+    match claim {
+        Some(Value::Array(words)) => words.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+        Some(Value::String(words)) => words.split([' ', ',']).filter(|word| !word.is_empty()).map(str::to_owned).collect(),
+        _ => Vec::new(),
+    }
+}

@@ -1,0 +1,28 @@
+//! The Lambda function `authorizer`.
+
+use authorizer::{App, Keys};
+use aws_lambda_events::apigw::ApiGatewayCustomAuthorizerRequestTypeRequest as AuthorizerRequest;
+use daybook::{
+    control::Control,
+    host::{self, LambdaEvent, service_fn},
+};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), host::Error> {
+    host::start_log();
+    let aws = host::aws().await;
+    let app = App {
+        keys: Keys::at(host::variable("JWKS_URL")?)?,
+        issuer: host::variable("ISSUER")?,
+        audiences: host::variable("AUDIENCES")?.split(',').map(|audience| audience.trim().to_owned()).filter(|audience| !audience.is_empty()).collect(),
+        partner_claim: host::variable("PARTNER_CLAIM")?,
+        roles_claim: host::variable("ROLES_CLAIM")?,
+        scope_claim: host::variable("SCOPE_CLAIM")?,
+        control: Control::new(aws_sdk_dynamodb::Client::new(&aws), host::variable("CONTROL_TABLE")?),
+    };
+    let app = &app;
+    lambda_runtime::run(service_fn(async |event: LambdaEvent<AuthorizerRequest>| {
+        authorizer::handle(app, event.payload).await
+    }))
+    .await
+}

@@ -1,0 +1,93 @@
+//! Takes export jobs from the queue and makes them.
+
+use std::time::Duration;
+
+use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
+use daybook::{
+    activity::PartnerId,
+    export::worker::{Outcome, Run, Worker},
+    host::Error,
+    period::Instant,
+    queue::{ExportQueue, Message},
+    storage,
+};
+
+/// How often the queue delivers a message before it goes to the dead letters: the queue's `maxReceiveCount`.
+pub const TRIES: u32 = 5;
+/// The time that a run leaves for its last part to arrive and its checkpoint to be written, in seconds.
+pub const MARGIN_SECONDS: i64 = 60;
+/// How long a failed message waits before its next try, times the number of the try.
+const RETRY_AFTER: Duration = Duration::from_secs(20);
+
+/// What the function works with.
+#[derive(Clone, Debug)]
+pub struct App {
+    /// Makes exports.
+    pub worker: Worker,
+    /// Where jobs that go on are sent again.
+    pub queue: ExportQueue,
+}
+
+/// Works on each message; the queue delivers those again that are named in the answer.
+///
+/// # Errors
+/// None: a message that fails does not hold up the others.
+pub async fn handle(
+    app: &App,
+    event: SqsEvent,
+    run: &str,
+    deadline: Instant,
+    clock: &(dyn Fn() -> Instant + Send + Sync),
+) -> Result<SqsBatchResponse, Error> {
+    let mut answer = SqsBatchResponse::default();
+    for message in event.records {
+        let id = message.message_id.clone().unwrap_or_default();
+        let run = Run { name: &format!("{run}/{id}"), stop_at: deadline.plus_seconds(-MARGIN_SECONDS), clock };
+        if !work(app, &message, &run).await {
+            let mut failure = BatchItemFailure::default();
+            failure.item_identifier = id;
+            answer.batch_item_failures.push(failure);
+        }
+    }
+    Ok(answer)
+}
+
+/// Works on one message; whether the queue can forget it.
+async fn work(app: &App, message: &SqsMessage, run: &Run<'_>) -> bool {
+    let body = message.body.as_deref().unwrap_or_default();
+    let job = serde_json::from_str::<Message>(body).ok().and_then(|job| Some((PartnerId::parse(&job.partner).ok()?, job.export)));
+    let Some((partner, export)) = job else {
+        tracing::error!(message_id = message.message_id, "a message names no export");
+        return false;
+    };
+    let tries = message.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse::<u32>().ok()).unwrap_or(1);
+    match app.worker.work(&partner, &export, run).await {
+        Ok(Outcome::Done) => {
+            tracing::info!(%partner, export, "export finished");
+            true
+        }
+        Ok(Outcome::Continue) => match app.queue.send(&partner, &export).await {
+            Ok(()) => {
+                tracing::info!(%partner, export, "export goes on");
+                true
+            }
+            Err(error) => {
+                tracing::error!(%partner, export, error = storage::causes(&error), "export could not be sent on");
+                false
+            }
+        },
+        // The other worker may be dead: the message stays until the job is known to be finished.
+        Ok(Outcome::Busy) => false,
+        Err(error) => {
+            tracing::error!(%partner, export, tries, error = storage::causes(&error), "export failed");
+            if tries >= TRIES {
+                if let Err(error) = app.worker.give_up(&partner, &export, run).await {
+                    tracing::error!(%partner, export, error = storage::causes(&error), "export could not be given up");
+                }
+            } else if let Some(receipt) = &message.receipt_handle {
+                app.queue.delay(receipt, RETRY_AFTER * tries).await;
+            }
+            false
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! The Lambda function `export-worker`.
+
+use aws_lambda_events::sqs::SqsEvent;
+use daybook::{
+    control::Control,
+    export::{
+        Files,
+        worker::{PART_BYTES, Worker},
+    },
+    host::{self, LambdaEvent, service_fn},
+    ledger::Ledger,
+    queue::ExportQueue,
+};
+use export_worker::App;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), host::Error> {
+    host::start_log();
+    let aws = host::aws().await;
+    let (dynamodb, s3) = (aws_sdk_dynamodb::Client::new(&aws), aws_sdk_s3::Client::new(&aws));
+    let (activities, bucket) = (host::variable("ACTIVITIES_TABLE")?, host::variable("DATA_BUCKET")?);
+    let app = App {
+        worker: Worker {
+            ledger: Ledger::new(dynamodb.clone(), s3.clone(), activities, bucket.clone(), 0),
+            control: Control::new(dynamodb, host::variable("CONTROL_TABLE")?),
+            files: Files::new(s3, bucket),
+            part_bytes: PART_BYTES,
+        },
+        queue: ExportQueue::new(aws_sdk_sqs::Client::new(&aws), host::variable("EXPORT_QUEUE_URL")?),
+    };
+    let app = &app;
+    lambda_runtime::run(service_fn(async |event: LambdaEvent<SqsEvent>| {
+        let deadline = host::deadline(&event.context);
+        export_worker::handle(app, event.payload, &event.context.request_id, deadline, &host::now).await
+    }))
+    .await
+}

@@ -1,0 +1,62 @@
+//! Machine clients: which partner each acts for. The operator's alone.
+
+use daybook::{
+    activity::{Object, PartnerId, from_json},
+    control::Client,
+    http::{self, Answer, Problem},
+    period::Instant,
+};
+use lambda_http::{Request, http::StatusCode};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::App;
+
+const MAX_CLIENT_ID_CHARS: usize = 128;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wire {
+    partner: Option<String>,
+}
+
+pub(crate) async fn show(app: &App, request: &Request) -> Answer {
+    let client_id = client_id(request)?;
+    let client = app.control.client(&client_id).await?.ok_or_else(Problem::not_found)?;
+    http::ok(StatusCode::OK, &shown(&client_id, &client))
+}
+
+pub(crate) async fn save(app: &App, request: &Request, now: Instant) -> Answer {
+    let client_id = client_id(request)?;
+    let Object(wire): Object<Wire> = from_json(http::body(request)?)?;
+    let partner = wire.partner.ok_or_else(|| Problem::field("partner", "is required: the partner that the client acts for"))?;
+    let partner = PartnerId::parse(&partner).map_err(|detail| Problem::field("partner", detail))?;
+    let updated_by = http::caller(request)?.name().to_owned();
+    let client = Client { partner: partner.to_string(), updated_at: now, updated_by };
+    app.control.save_client(&client_id, &client).await?;
+    http::ok(StatusCode::OK, &shown(&client_id, &client))
+}
+
+pub(crate) async fn remove(app: &App, request: &Request) -> Answer {
+    app.control.remove_client(&client_id(request)?).await?;
+    Ok(http::empty(StatusCode::NO_CONTENT))
+}
+
+fn client_id(request: &Request) -> Result<String, Problem> {
+    http::caller(request)?.may_operate()?;
+    let id = http::path(request, "client_id")?;
+    if (1..=MAX_CLIENT_ID_CHARS).contains(&id.chars().count()) {
+        Ok(id)
+    } else {
+        Err(Problem::field("client_id", format!("must have 1 to {MAX_CLIENT_ID_CHARS} characters")))
+    }
+}
+
+fn shown(client_id: &str, client: &Client) -> Value {
+    json!({
+        "client_id": client_id,
+        "partner": client.partner,
+        "updated_at": client.updated_at.to_millis_text(),
+        "updated_by": client.updated_by,
+    })
+}

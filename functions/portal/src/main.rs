@@ -1,0 +1,16 @@
+//! The Lambda function `portal`.
+
+use daybook::host;
+use portal::App;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), host::Error> {
+    host::start_log();
+    let app = App {
+        issuer: host::variable("ISSUER")?,
+        sign_in_url: host::variable("SIGN_IN_URL")?,
+        client_id: host::variable("CLIENT_ID")?,
+        subscriptions_url: host::variable("SUBSCRIPTIONS_URL")?,
+    };
+    host::serve(async |request, now| portal::handle(&app, request, now).await).await
+}

@@ -1,0 +1,17 @@
+//! The Lambda function `record`.
+
+use daybook::{host, ledger::Ledger};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), host::Error> {
+    host::start_log();
+    let aws = host::aws().await;
+    let ledger = Ledger::new(
+        aws_sdk_dynamodb::Client::new(&aws),
+        aws_sdk_s3::Client::new(&aws),
+        host::variable("ACTIVITIES_TABLE")?,
+        host::variable("DATA_BUCKET")?,
+        host::number("GRACE_HOURS")? * 3_600,
+    );
+    host::serve(async |request, now| record::handle(&ledger, request, now).await).await
+}
