@@ -936,6 +936,6 @@ mod tests {
             entry: new.entry,
             details: Details::Here(new.details.unwrap()),
         };
-        insta::assert_snapshot!(serde_json::to_string(&activity).unwrap(), @"");
+        insta::assert_snapshot!(serde_json::to_string(&activity).unwrap(), @r#"{"id":"e-1","occurred_at":"2026-11-02T09:30:00.123456Z","recorded_at":"2026-11-02T12:00:00.000Z","partner_id":"contoso","customer":{"id":"fabrikam","name":"Fabrikam SARL"},"action":"order.created","status":"succeeded","actor":{"type":"user","id":"ana@contoso.example","role":"admin_agent"},"target":{"type":"order","id":"o-1"},"changes":[{"field":"quantity","old":5,"new":12.50}],"details":{"lines":[{"quantity":1.20}]},"has_details":true,"details_size":29,"url":"/v1/partners/contoso/activities/e-1?occurred_at=2026-11-02T09:30:00.123456Z"}"#);
     }
 }

@@ -331,8 +331,16 @@ mod tests {
     fn an_english_file_has_commas_and_a_french_one_semicolons() {
         let extra = serde_json::json!({"customer": {"id": "0042", "name": "Société \"Été\"; fils"}, "status": "failed",
             "target": {"type": "order", "id": "o-1"}, "details": {"lines": [{"quantity": 12}]}});
-        insta::assert_snapshot!(file(Locale::En, Format::Csv, &extra).replace("\r\n", "⏎\n"), @"");
-        insta::assert_snapshot!(file(Locale::Fr, Format::Csv, &extra).replace("\r\n", "⏎\n"), @"");
+        assert_eq!(
+            file(Locale::En, Format::Csv, &extra),
+            "\u{feff}Date and time (Europe/Paris),Customer,Action,Partner user,Status,Target,Details,Customer ID,Actor ID,Action ID,Activity ID,Occurred at (UTC)\r\n\
+             2026-11-02 10:30:00,\"Société \"\"Été\"\"; fils\",Order created,Ana Trujillo,Failed,order o-1,\"{\"\"lines\"\":[{\"\"quantity\"\":12}]}\",'0042,ana@contoso.example,order.created,e-1,2026-11-02T09:30:00.123456Z\r\n"
+        );
+        assert_eq!(
+            file(Locale::Fr, Format::Csv, &extra),
+            "\u{feff}Date et heure (Europe/Paris);Client;Action;Utilisateur partenaire;Statut;Cible;Détails;ID du client;ID de l'acteur;ID de l'action;ID de l'activité;Survenue le (UTC)\r\n\
+             2026-11-02 10:30:00;\"Société \"\"Été\"\"; fils\";Commande créée;Ana Trujillo;Échouée;order o-1;\"{\"\"lines\"\":[{\"\"quantity\"\":12}]}\";'0042;ana@contoso.example;order.created;e-1;2026-11-02T09:30:00.123456Z\r\n"
+        );
     }
 
     #[test]

@@ -108,8 +108,8 @@ impl Files {
         sent.e_tag.ok_or_else(|| Error::broken("UploadPart of an export", "it gave no ETag"))
     }
 
-    /// Makes the object of its parts, unless there is one. The same completion may be sent again: an upload that is
-    /// no longer known was completed, which the object's size proves.
+    /// Makes the object of its parts, unless there is one. The same completion may be sent again: whatever the error, an
+    /// object of the right size says that it was done before.
     pub(super) async fn complete(&self, key: &str, upload: &str, parts: &[String], bytes: u64) -> Result<(), Error> {
         let parts = parts.iter().enumerate().map(|(index, tag)| {
             let number = i32::try_from(index + 1).unwrap_or(i32::MAX);
@@ -125,13 +125,10 @@ impl Files {
             .multipart_upload(CompletedMultipartUpload::builder().set_parts(Some(parts.collect())).build())
             .send()
             .await;
-        match completed {
-            Ok(_) => Ok(()),
-            Err(error) if matches!(error.code(), Some("NoSuchUpload" | "PreconditionFailed")) => match self.stored(key).await? {
-                Some(file) if file.bytes == bytes => Ok(()),
-                _ => Err(Error::sdk("CompleteMultipartUpload of an export", error)),
-            },
-            Err(error) => Err(Error::sdk("CompleteMultipartUpload of an export", error)),
+        let Err(error) = completed else { return Ok(()) };
+        match self.stored(key).await {
+            Ok(Some(file)) if file.bytes == bytes => Ok(()),
+            _ => Err(Error::sdk("CompleteMultipartUpload of an export", error)),
         }
     }
 

@@ -1,0 +1,259 @@
+use daybook::{
+    activity::{Activity, Details},
+    filter::Filter,
+    ledger::{Ledger, Order, Position, RecordError, Recorded, Selection},
+    period::{Instant, Period},
+};
+use serde_json::json;
+
+use crate::stores::{Fault, Faults, Stores, at, contoso, parsed, sent};
+
+const NOW: &str = "2026-11-02T12:00:00.987654Z";
+
+fn selection(from: &str, to: &str, order: Order) -> Selection {
+    Selection { period: Period::new(at(from), at(to)).unwrap(), filter: Filter::default(), order, recorded_before: None }
+}
+
+async fn record(ledger: &Ledger, json: &str) -> Result<Recorded, RecordError> {
+    ledger.record(&contoso(), parsed(json, at(NOW)), at(NOW)).await
+}
+
+/// All of a list, by pages of some size.
+async fn pages(ledger: &Ledger, selection: &Selection, limit: usize) -> Vec<Activity> {
+    let mut all = Vec::new();
+    let mut after = None;
+    loop {
+        let page = ledger.page(&contoso(), selection, limit, after).await.unwrap();
+        assert!(page.activities.len() <= limit);
+        all.extend(page.activities);
+        match page.next {
+            Some(next) => after = Some(next),
+            None => return all,
+        }
+    }
+}
+
+fn incompressible(bytes: usize) -> String {
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    let mut text = String::with_capacity(bytes + 16);
+    while text.len() < bytes {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        text.push_str(&format!("{state:016x}"));
+    }
+    text
+}
+
+#[tokio::test]
+async fn an_activity_sent_twice_is_recorded_once_and_other_content_is_a_conflict() {
+    let stores = Stores::start().await;
+    let ledger = stores.ledger(None);
+    let json = sent("e-1", "2026-11-02T09:30:00.123456Z", &json!({"details": {"a": 1.50}}));
+
+    let Recorded::New(first) = record(&ledger, &json).await.unwrap() else { panic!("it is new") };
+    assert_eq!(first.recorded_at.to_millis_text(), "2026-11-02T12:00:00.987Z");
+    // A second process, hours later, with the keys in another order.
+    let again = r#"{"details":{"a":1.5},"actor":{"id":"ana@contoso.example"},"action":"order.created","id":"e-1","occurred_at":"2026-11-02T10:30:00.123456+01:00"}"#;
+    let later = stores.ledger(None).record(&contoso(), parsed(again, at(NOW)), at("2026-11-02T18:00:00Z")).await.unwrap();
+    let Recorded::Duplicate(second) = later else { panic!("it is a duplicate") };
+    assert_eq!(second, first);
+
+    let other = sent("e-1", "2026-11-02T09:30:00.123456Z", &json!({"details": {"a": 2}}));
+    assert!(matches!(record(&ledger, &other).await, Err(RecordError::Conflict)));
+    let found = ledger.get(&contoso(), first.occurred_at, &first.id).await.unwrap();
+    assert_eq!(found, Some(first));
+}
+
+#[tokio::test]
+async fn details_of_any_size_come_back_exactly_and_lists_do_without_them() {
+    let stores = Stores::start().await;
+    let ledger = stores.ledger(None);
+    let texts = [
+        json!({}),
+        json!({"n": 1}),
+        json!({"lines": vec![json!({"product": "é", "quantity": 12}); 200]}),
+        json!({"noise": incompressible(700 * 1_024)}),
+        json!({"noise": incompressible(4 * 1_024 * 1_024)}),
+    ];
+    for (number, details) in texts.iter().enumerate() {
+        let json = sent(&format!("e-{number}"), "2026-11-02T09:30:00Z", &json!({"details": details}));
+        assert!(matches!(record(&ledger, &json).await.unwrap(), Recorded::New(_)));
+        assert!(matches!(record(&ledger, &json).await.unwrap(), Recorded::Duplicate(_)));
+    }
+    assert_eq!(stores.objects("details/").await.len(), 2, "two are too large for the table");
+
+    let all = selection("2026-11-01T00:00:00Z", "2026-12-01T00:00:00Z", Order::Ascending);
+    let listed = pages(&ledger, &all, 100).await;
+    assert_eq!(listed.len(), texts.len());
+    let mut reader = ledger.read(&contoso(), &all, true, None).await.unwrap();
+    let mut read = Vec::new();
+    while let Some(chunk) = reader.next().await.unwrap() {
+        read.extend(chunk);
+    }
+    for ((listed, read), details) in listed.iter().zip(&read).zip(&texts) {
+        let text = details.to_string();
+        assert_eq!(listed.details, Details::Apart(text.len() as u64));
+        assert_eq!(read.details, Details::Here(text.clone()));
+        let got = ledger.get(&contoso(), listed.occurred_at, &listed.id).await.unwrap().unwrap();
+        assert_eq!(got.details, Details::Here(text));
+    }
+}
+
+#[tokio::test]
+async fn pages_of_every_size_and_order_are_complete_without_repeats_and_in_order() {
+    let stores = Stores::start().await;
+    let ledger = stores.ledger(None);
+    let mut expected: Vec<(Instant, String)> = Vec::new();
+    for number in 0..300 {
+        // Three months, every tenth in one instant, ids against the order of recording.
+        let month = ["07", "08", "10"][number % 3];
+        let time = if number % 10 == 0 { format!("2026-{month}-05T00:00:00Z") } else { format!("2026-{month}-{:02}T00:00:{:02}.5Z", 1 + number % 28, number % 60) };
+        let id = format!("e-{:03}", 999 - number);
+        record(&ledger, &sent(&id, &time, &json!({}))).await.unwrap();
+        expected.push((at(&time), id));
+    }
+    expected.sort();
+    for order in [Order::Ascending, Order::Descending] {
+        let all = selection("2026-07-01T00:00:00Z", "2026-10-29T00:00:00Z", order);
+        for limit in [1, 2, 3, 7, 100, 1_000] {
+            let mut listed: Vec<(Instant, String)> =
+                pages(&ledger, &all, limit).await.into_iter().map(|a| (a.occurred_at, a.id.to_string())).collect();
+            if order == Order::Descending {
+                listed.reverse();
+            }
+            assert_eq!(listed, expected, "{order:?} by {limit}");
+        }
+    }
+    // Bounds are half open, to the microsecond.
+    let one = selection("2026-08-05T00:00:00Z", "2026-08-05T00:00:00.000001Z", Order::Ascending);
+    assert_eq!(pages(&ledger, &one, 3).await.len(), expected.iter().filter(|(t, _)| *t == at("2026-08-05T00:00:00Z")).count());
+    let before = selection("2026-08-04T23:00:00Z", "2026-08-05T00:00:00Z", Order::Ascending);
+    assert!(pages(&ledger, &before, 3).await.iter().all(|a| a.occurred_at < at("2026-08-05T00:00:00Z")));
+}
+
+#[tokio::test]
+async fn what_is_recorded_while_someone_pages_neither_repeats_nor_hides_anything() {
+    let stores = Stores::start().await;
+    let ledger = stores.ledger(None);
+    for number in 0..40 {
+        record(&ledger, &sent(&format!("m-{number:03}"), "2026-11-01T00:00:00Z", &json!({}))).await.unwrap();
+    }
+    let all = selection("2026-11-01T00:00:00Z", "2026-11-02T00:00:00Z", Order::Descending);
+    let mut seen = Vec::new();
+    let mut after: Option<Position> = None;
+    let mut number = 0;
+    loop {
+        let page = ledger.page(&contoso(), &all, 3, after).await.unwrap();
+        seen.extend(page.activities.into_iter().map(|activity| activity.id.to_string()));
+        for prefix in ["a", "m-010x", "z"] {
+            record(&ledger, &sent(&format!("{prefix}{number:03}"), "2026-11-01T00:00:00Z", &json!({}))).await.unwrap();
+        }
+        number += 1;
+        // Those that sort behind the position would keep the list going for ever.
+        if number == 10 {
+            break;
+        }
+        match page.next {
+            Some(next) => after = Some(next),
+            None => break,
+        }
+    }
+    let mut unique = seen.clone();
+    unique.dedup();
+    assert_eq!(unique, seen, "no repeats");
+    assert!(seen.is_sorted_by(|a, b| a > b));
+    let last = seen.last().unwrap().clone();
+    for number in 0..40 {
+        let id = format!("m-{number:03}");
+        assert!(id < last || seen.contains(&id), "{id} is missing");
+    }
+}
+
+#[tokio::test]
+async fn filters_show_exactly_what_a_look_at_everything_would_and_stop_by_their_budget() {
+    let stores = Stores::start().await;
+    let ledger = stores.ledger(None);
+    let november = ("2026-11-01T00:00:00Z", "2026-12-01T00:00:00Z");
+    for number in 0..120 {
+        let extra = json!({
+            "customer": {"id": format!("c-{}", number % 3), "name": format!("Kunde {}", number % 3)},
+            "status": (["succeeded", "failed"][number % 2]),
+            "action": (["order.created", "user.created", "order.line.removed"][number % 3]),
+        });
+        record(&ledger, &sent(&format!("e-{number}"), &format!("2026-11-01T00:00:{:02}Z", number % 60), &extra)).await.unwrap();
+    }
+    let all = pages(&ledger, &selection(november.0, november.1, Order::Descending), 1_000).await;
+    for filter in [
+        json!({"customer": ["c-1"]}),
+        json!({"customer": ["c-1", "c-2"]}),
+        json!({"customer": ["c-1"], "status": ["failed"]}),
+        json!({"action": ["order.*"]}),
+        json!({"q": "kunde 2"}),
+        json!({"actor": ["nobody"]}),
+    ] {
+        let filter: Filter = serde_json::from_value(filter).unwrap();
+        let expected: Vec<&str> = all.iter().filter(|a| filter.matches(&a.entry)).map(|a| a.id.as_str()).collect();
+        for limit in [1, 7, 1_000] {
+            let selection = Selection { filter: filter.clone(), ..selection(november.0, november.1, Order::Descending) };
+            let listed = pages(&ledger, &selection, limit).await;
+            assert_eq!(listed.iter().map(|a| a.id.as_str()).collect::<Vec<_>>(), expected, "{filter:?} by {limit}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_list_asks_for_months_with_data_only() {
+    let stores = Stores::start().await;
+    record(&stores.ledger(None), &sent("e-1", "2026-02-01T00:00:00Z", &json!({}))).await.unwrap();
+    let faults = Faults::none();
+    let ledger = stores.ledger(Some(&faults));
+    assert_eq!(pages(&ledger, &selection("2026-01-01T00:00:00Z", "2026-12-31T00:00:00Z", Order::Descending), 10).await.len(), 1);
+    assert_eq!(faults.calls(), 2, "the directory and February");
+}
+
+#[tokio::test]
+async fn whichever_call_of_a_recording_fails_the_retry_ends_in_one_activity() {
+    let stores = Stores::start().await;
+    let mut number = 0;
+    for details in [json!({"n": 1}), json!({"lines": vec![json!({"p": "x"}); 500]}), json!({"noise": incompressible(600_000)})] {
+        for fault in [Fault::NotSent, Fault::AnswerLost] {
+            for call in 0.. {
+                number += 1;
+                // A month of its own, so that each recording makes all of its calls.
+                let time = format!("{:04}-01-01T00:00:00Z", 1_000 + number);
+                let json = sent("e-1", &time, &json!({"details": details}));
+                let faults = Faults::at(call, fault);
+                let failed = record(&stores.ledger(Some(&faults)), &json).await;
+                if faults.calls() <= call {
+                    assert!(matches!(failed, Ok(Recorded::New(_))), "no call was left to fail");
+                    break;
+                }
+                assert!(matches!(failed, Err(RecordError::Storage(ref error)) if error.is_passing()), "{failed:?}");
+                let sound = stores.ledger(None);
+                assert!(record(&sound, &json).await.is_ok());
+                assert!(matches!(record(&sound, &json).await, Ok(Recorded::Duplicate(_))));
+                let to = at(&time).plus_seconds(1).to_string();
+                let listed = pages(&sound, &selection(&time, &to, Order::Ascending), 10).await;
+                assert_eq!(listed.len(), 1, "call {call} {fault:?}");
+                let found = sound.get(&contoso(), listed[0].occurred_at, &listed[0].id).await.unwrap().unwrap();
+                assert_eq!(found.details, Details::Here(details.to_string()));
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_was_left_by_a_recorder_that_died_does_not_stand_in_anothers_way() {
+    let stores = Stores::start().await;
+    let time = "2026-11-01T00:00:00Z";
+    let large = |word: &str| sent("e-1", time, &json!({"details": {"lines": vec![json!({"p": word}); 500]}}));
+    // The month and the details are written, the item is not.
+    let died = record(&stores.ledger(Some(&Faults::at(2, Fault::NotSent))), &large("first")).await;
+    assert!(died.is_err());
+    let ledger = stores.ledger(None);
+    assert!(matches!(record(&ledger, &large("second")).await, Ok(Recorded::New(_))));
+    let all = selection(time, "2026-11-01T00:00:01Z", Order::Ascending);
+    let chunk = ledger.read(&contoso(), &all, true, None).await.unwrap().next().await.unwrap().unwrap();
+    assert!(matches!(&chunk[..], [Activity { details: Details::Here(text), .. }] if text.contains("second")));
+}

@@ -1,0 +1,275 @@
+//! Real engines for the tests, in this process: DynamoDB on SQLite, S3 on a temporary folder, each behind a port of its
+//! own, and SDK clients whose calls can be made to fail one by one.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
+    ScalarAttributeType,
+};
+use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
+use aws_smithy_runtime_api::client::{
+    http::{HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector},
+    orchestrator::HttpRequest,
+    result::ConnectorError,
+    runtime_components::RuntimeComponents,
+};
+use aws_smithy_types::retry::RetryConfig;
+use daybook::{
+    activity::{NewActivity, PartnerId},
+    control::Control,
+    export::{Files, worker::Worker},
+    ledger::Ledger,
+    period::Instant,
+};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo},
+    server::conn::auto,
+};
+use tokio::net::TcpListener;
+
+pub(crate) const TABLE: &str = "activities";
+pub(crate) const CONTROL: &str = "control";
+pub(crate) const BUCKET: &str = "data";
+/// The grace period of the tests' ledgers.
+pub(crate) const GRACE_SECONDS: i64 = 6 * 3_600;
+
+/// The engines; they end with the test.
+pub(crate) struct Stores {
+    dynamodb_url: String,
+    s3_url: String,
+    _folder: tempfile::TempDir,
+}
+
+/// How a call fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// Nothing reaches the store.
+    NotSent,
+    /// The store does it, the answer is lost.
+    AnswerLost,
+}
+
+impl Stores {
+    pub(crate) async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let dynamodb_url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(dynoxide::server::serve_on(listener, dynoxide::Database::memory().unwrap()));
+
+        let folder = tempfile::tempdir().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let s3_url = format!("http://{}", listener.local_addr().unwrap());
+        let mut service = s3s::service::S3ServiceBuilder::new(s3s_fs::FileSystem::new(folder.path()).unwrap());
+        service.set_auth(s3s::auth::SimpleAuth::from_single("test", "test"));
+        let service = service.build();
+        tokio::spawn(async move {
+            loop {
+                let (socket, _) = listener.accept().await.unwrap();
+                let service = service.clone();
+                tokio::spawn(async move {
+                    let server = auto::Builder::new(TokioExecutor::new());
+                    // A client that goes away is no failure of the server.
+                    server.serve_connection(TokioIo::new(socket), service).await.ok();
+                });
+            }
+        });
+
+        let stores = Self { dynamodb_url, s3_url, _folder: folder };
+        stores.create().await;
+        stores
+    }
+
+    async fn create(&self) {
+        let dynamodb = aws_sdk_dynamodb::Client::new(&self.config(&self.dynamodb_url, None));
+        for (table, indexes) in [
+            (TABLE, vec![("by_customer", "ck", "sk"), ("late", "lk", "r")]),
+            (CONTROL, vec![("due", "dk", "nr")]),
+        ] {
+            let mut names = vec!["pk", "sk"];
+            let mut create = dynamodb.create_table().table_name(table).billing_mode(BillingMode::PayPerRequest);
+            create = create.set_key_schema(Some(key_schema("pk", "sk")));
+            for (index, hash, range) in indexes {
+                names.extend([hash, range]);
+                create = create.global_secondary_indexes(
+                    GlobalSecondaryIndex::builder()
+                        .index_name(index)
+                        .set_key_schema(Some(key_schema(hash, range)))
+                        .projection(Projection::builder().projection_type(ProjectionType::All).build())
+                        .build()
+                        .unwrap(),
+                );
+            }
+            names.sort_unstable();
+            names.dedup();
+            for name in names {
+                let definition = AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S);
+                create = create.attribute_definitions(definition.build().unwrap());
+            }
+            create.send().await.unwrap();
+        }
+        self.s3(None).create_bucket().bucket(BUCKET).send().await.unwrap();
+    }
+
+    fn config(&self, url: &str, faults: Option<&Faults>) -> SdkConfig {
+        let mut config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("us-east-1"))
+            .credentials_provider(SharedCredentialsProvider::new(Credentials::for_tests_like("test")))
+            .endpoint_url(url)
+            // A fault is to be seen by our code, not mended below it.
+            .retry_config(RetryConfig::disabled());
+        let client = aws_smithy_http_client::Builder::new().build_http();
+        config = match faults {
+            Some(faults) => config.http_client(SharedHttpClient::new(Faulty { client, faults: faults.clone() })),
+            None => config.http_client(client),
+        };
+        config.build()
+    }
+
+    pub(crate) fn s3(&self, faults: Option<&Faults>) -> aws_sdk_s3::Client {
+        let config = self.config(&self.s3_url, faults);
+        aws_sdk_s3::Client::from_conf(aws_sdk_s3::config::Builder::from(&config).force_path_style(true).build())
+    }
+
+    pub(crate) fn dynamodb(&self, faults: Option<&Faults>) -> aws_sdk_dynamodb::Client {
+        aws_sdk_dynamodb::Client::new(&self.config(&self.dynamodb_url, faults))
+    }
+
+    pub(crate) fn ledger(&self, faults: Option<&Faults>) -> Ledger {
+        Ledger::new(self.dynamodb(faults), self.s3(faults), TABLE.into(), BUCKET.into(), GRACE_SECONDS)
+    }
+
+    pub(crate) fn control(&self, faults: Option<&Faults>) -> Control {
+        Control::new(self.dynamodb(faults), CONTROL.into())
+    }
+
+    pub(crate) fn worker(&self, faults: Option<&Faults>, part_bytes: usize) -> Worker {
+        Worker {
+            ledger: self.ledger(faults),
+            control: self.control(faults),
+            files: Files::new(self.s3(faults), BUCKET.into()),
+            part_bytes,
+        }
+    }
+
+    /// The bytes of an object, or none.
+    pub(crate) async fn object(&self, key: &str) -> Option<Vec<u8>> {
+        let got = self.s3(None).get_object().bucket(BUCKET).key(key).send().await.ok()?;
+        Some(got.body.collect().await.unwrap().into_bytes().to_vec())
+    }
+
+    /// The keys of all objects below a prefix.
+    pub(crate) async fn objects(&self, prefix: &str) -> Vec<String> {
+        let listed = self.s3(None).list_objects_v2().bucket(BUCKET).prefix(prefix).send().await.unwrap();
+        listed.contents().iter().filter_map(|object| object.key().map(str::to_owned)).collect()
+    }
+}
+
+fn key_schema(hash: &str, range: &str) -> Vec<KeySchemaElement> {
+    [(hash, KeyType::Hash), (range, KeyType::Range)]
+        .into_iter()
+        .map(|(name, kind)| KeySchemaElement::builder().attribute_name(name).key_type(kind).build().unwrap())
+        .collect()
+}
+
+trait ForTests {
+    fn for_tests_like(word: &str) -> Self;
+}
+
+impl ForTests for Credentials {
+    fn for_tests_like(word: &str) -> Self {
+        Credentials::new(word, word, None, None, "tests")
+    }
+}
+
+/// Counts the calls of some clients and lets one of them fail.
+#[derive(Clone, Debug)]
+pub(crate) struct Faults {
+    calls: Arc<AtomicUsize>,
+    at: usize,
+    fault: Fault,
+}
+
+impl Faults {
+    /// Lets the call with this number, from 0 on, fail.
+    pub(crate) fn at(at: usize, fault: Fault) -> Self {
+        Self { calls: Arc::default(), at, fault }
+    }
+
+    /// Lets none fail.
+    pub(crate) fn none() -> Self {
+        Self::at(usize::MAX, Fault::NotSent)
+    }
+
+    /// How many calls there were.
+    pub(crate) fn calls(&self) -> usize {
+        self.calls.load(Ordering::SeqCst)
+    }
+}
+
+struct Faulty {
+    client: SharedHttpClient,
+    faults: Faults,
+}
+
+impl fmt::Debug for Faulty {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Faulty")
+    }
+}
+
+impl HttpClient for Faulty {
+    fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
+        let connector = self.client.http_connector(settings, components);
+        SharedHttpConnector::new(FaultyConnector { connector, faults: self.faults.clone() })
+    }
+}
+
+#[derive(Debug)]
+struct FaultyConnector {
+    connector: SharedHttpConnector,
+    faults: Faults,
+}
+
+impl HttpConnector for FaultyConnector {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let number = self.faults.calls.fetch_add(1, Ordering::SeqCst);
+        let fails = number == self.faults.at;
+        if fails && self.faults.fault == Fault::NotSent {
+            return HttpConnectorFuture::ready(Err(ConnectorError::io("injected: not sent".into())));
+        }
+        let sent = self.connector.call(request);
+        HttpConnectorFuture::new(async move {
+            let answer = sent.await;
+            if fails { Err(ConnectorError::io("injected: the answer is lost".into())) } else { answer }
+        })
+    }
+}
+
+pub(crate) fn at(text: &str) -> Instant {
+    Instant::parse(text).unwrap()
+}
+
+pub(crate) fn contoso() -> PartnerId {
+    PartnerId::parse("contoso").unwrap()
+}
+
+/// An activity as sent, with more fields if wanted.
+pub(crate) fn sent(id: &str, occurred_at: &str, extra: &serde_json::Value) -> String {
+    let mut json = serde_json::json!({
+        "id": id, "occurred_at": occurred_at, "action": "order.created", "actor": {"id": "ana@contoso.example"},
+    });
+    json.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+    json.to_string()
+}
+
+pub(crate) fn parsed(json: &str, now: Instant) -> NewActivity {
+    NewActivity::parse(json, now).unwrap()
+}
