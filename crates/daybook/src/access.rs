@@ -93,14 +93,13 @@ impl Operation {
             AdminAgent, BillingAdmin, GlobalAdmin, HelpdeskAgent, Operator, Reader, Recorder, SalesAgent,
             UserManagementAdmin,
         };
-        match (self, role) {
-            (_, Operator) => true,
-            (Self::Record, Recorder) => true,
-            (Self::Read, GlobalAdmin | AdminAgent | BillingAdmin) => true,
-            (Self::Read, UserManagementAdmin | SalesAgent | HelpdeskAgent | Reader) => true,
-            (Self::Settings, GlobalAdmin | AdminAgent | BillingAdmin) => true,
-            _ => false,
-        }
+        matches!(
+            (self, role),
+            (_, Operator)
+                | (Self::Record, Recorder)
+                | (Self::Read | Self::Settings, GlobalAdmin | AdminAgent | BillingAdmin)
+                | (Self::Read, UserManagementAdmin | SalesAgent | HelpdeskAgent | Reader)
+        )
     }
 }
 

@@ -536,7 +536,8 @@ impl WireActivity<'_> {
 
 impl WireActor<'_> {
     fn check(self, faults: &mut Faults) -> Option<Actor> {
-        let kind = self.kind.map_or(Some(ActorType::default()), |text| faults.keep("/actor/type", ActorType::parse(&text)));
+        let kind =
+            self.kind.map_or(Some(ActorType::default()), |text| faults.keep("/actor/type", ActorType::parse(&text)));
         let id = faults.id("/actor/id", self.id);
         let name = faults.text("/actor/name", self.name, MAX_NAME_CHARS);
         let role = faults.text("/actor/role", self.role, MAX_ID_CHARS);
@@ -567,13 +568,20 @@ fn changes(raw: &RawValue, faults: &mut Faults) -> Option<Json> {
     }
     let shown: Vec<ShownChange<'_>> = wire
         .iter()
-        .map(|Object(change)| ShownChange { field: change.field.as_deref().unwrap_or_default(), old: change.old, new: change.new })
+        .map(|Object(change)| ShownChange {
+            field: change.field.as_deref().unwrap_or_default(),
+            old: change.old,
+            new: change.new,
+        })
         .collect();
     let text = serde_json::to_string(&shown).ok()?;
     let json = RawValue::from_string(text).ok()?;
     let json = faults.keep("/changes", Json::parse(&json))?;
     if json.as_str().len() > MAX_CHANGES_BYTES {
-        faults.too_large("/changes", format!("takes {} bytes; at most {MAX_CHANGES_BYTES} are kept", json.as_str().len()));
+        faults.too_large(
+            "/changes",
+            format!("takes {} bytes; at most {MAX_CHANGES_BYTES} are kept", json.as_str().len()),
+        );
     }
     (complete && !wire.is_empty()).then_some(json)
 }
@@ -830,7 +838,17 @@ mod tests {
         .unwrap_err();
         assert_eq!(
             pointers(&rejection),
-            ["/id", "/occurred_at", "/action", "/status", "/actor/type", "/actor/id", "/customer/id", "/changes/0/field", "/details"]
+            [
+                "/id",
+                "/occurred_at",
+                "/action",
+                "/status",
+                "/actor/type",
+                "/actor/id",
+                "/customer/id",
+                "/changes/0/field",
+                "/details"
+            ]
         );
     }
 

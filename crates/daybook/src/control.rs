@@ -75,7 +75,7 @@ pub struct Client {
 #[derive(Debug)]
 pub enum Lease {
     /// The job is this worker's until the lease ends.
-    Taken(Job, Standing),
+    Taken(Box<(Job, Standing)>),
     /// There is nothing to do: finished, cancelled, or unknown.
     Nothing,
     /// Another worker has it.
@@ -198,14 +198,23 @@ impl Control {
     ///
     /// # Errors
     /// When the table fails.
-    pub async fn take_job(&self, partner: &PartnerId, id: &str, worker: &str, now: Instant, until: Instant) -> Result<Lease, Error> {
+    pub async fn take_job(
+        &self,
+        partner: &PartnerId,
+        id: &str,
+        worker: &str,
+        now: Instant,
+        until: Instant,
+    ) -> Result<Lease, Error> {
         let taken = self
             .dynamodb
             .update_item()
             .table_name(&*self.table)
             .set_key(Some(key(partner.as_str(), &job_key_of(id))))
             .update_expression("SET #state = :running, worker = :worker, lease = :until")
-            .condition_expression("#state IN (:pending, :running) AND (attribute_not_exists(lease) OR lease < :now OR worker = :worker)")
+            .condition_expression(
+                "#state IN (:pending, :running) AND (attribute_not_exists(lease) OR lease < :now OR worker = :worker)",
+            )
             .expression_attribute_names("#state", "state")
             .expression_attribute_values(":pending", text(State::Pending.as_str()))
             .expression_attribute_values(":running", text(State::Running.as_str()))
@@ -217,8 +226,7 @@ impl Control {
             .await;
         match taken {
             Ok(answer) => {
-                let (job, standing) = read_job(answer.attributes.unwrap_or_default())?;
-                Ok(Lease::Taken(job, standing))
+                Ok(Lease::Taken(Box::new(read_job(answer.attributes.unwrap_or_default())?)))
             }
             Err(SdkError::ServiceError(service)) if service.err().is_conditional_check_failed_exception() => {
                 match self.job(partner, id).await? {
@@ -263,14 +271,21 @@ impl Control {
     ///
     /// # Errors
     /// When the table fails.
-    pub async fn finish_job(&self, partner: &PartnerId, job: &Job, worker: &str, files: &[File]) -> Result<bool, Error> {
+    pub async fn finish_job(
+        &self,
+        partner: &PartnerId,
+        job: &Job,
+        worker: &str,
+        files: &[File],
+    ) -> Result<bool, Error> {
         let progress = Progress {
             rows: files.iter().map(|file| file.rows).sum(),
             bytes: files.iter().map(|file| file.bytes).sum(),
             fraction: 1.0,
         };
         let change = "SET #state = :ready, files = :files, progress = :progress REMOVE lease, worker, checkpoint";
-        let values = [(":ready", text(State::Ready.as_str())), (":files", json(files)?), (":progress", json(&progress)?)];
+        let values =
+            [(":ready", text(State::Ready.as_str())), (":files", json(files)?), (":progress", json(&progress)?)];
         self.change_job(partner, &job.id, worker, change, values.into()).await
     }
 
@@ -347,7 +362,12 @@ impl Control {
     ///
     /// # Errors
     /// When the table fails.
-    pub async fn save_schedule(&self, partner: &PartnerId, schedule: &Schedule, grace_seconds: i64) -> Result<(), Error> {
+    pub async fn save_schedule(
+        &self,
+        partner: &PartnerId,
+        schedule: &Schedule,
+        grace_seconds: i64,
+    ) -> Result<(), Error> {
         let item = schedule_item(partner, schedule, grace_seconds)?;
         let put = self.dynamodb.put_item().table_name(&*self.table).set_item(Some(item)).send().await;
         put.map(drop).map_err(|error| Error::sdk("PutItem of a schedule", error))
@@ -389,7 +409,11 @@ impl Control {
     ///
     /// # Errors
     /// When the table fails.
-    pub async fn schedules_due(&self, partition: u8, now: Option<Instant>) -> Result<Vec<(PartnerId, Schedule)>, Error> {
+    pub async fn schedules_due(
+        &self,
+        partition: u8,
+        now: Option<Instant>,
+    ) -> Result<Vec<(PartnerId, Schedule)>, Error> {
         let now = now.unwrap_or(Instant::MAX);
         let mut pages = self
             .dynamodb
@@ -445,7 +469,8 @@ impl Control {
     // The table
 
     async fn get(&self, key: Item, operation: &'static str) -> Result<Option<Item>, Error> {
-        let got = self.dynamodb.get_item().table_name(&*self.table).set_key(Some(key)).consistent_read(true).send().await;
+        let got =
+            self.dynamodb.get_item().table_name(&*self.table).set_key(Some(key)).consistent_read(true).send().await;
         got.map(|answer| answer.item).map_err(|error| Error::sdk(operation, error))
     }
 
@@ -467,7 +492,9 @@ where
 {
     match result {
         Ok(()) => Ok(true),
-        Err(SdkError::ServiceError(service)) if service.err().code() == Some("ConditionalCheckFailedException") => Ok(false),
+        Err(SdkError::ServiceError(service)) if service.err().code() == Some("ConditionalCheckFailedException") => {
+            Ok(false)
+        }
         Err(error) => Err(Error::sdk(operation, error)),
     }
 }

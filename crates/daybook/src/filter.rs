@@ -47,11 +47,16 @@ impl ActionPattern {
     pub fn parse(text: &str) -> Result<Self, String> {
         match text.strip_suffix(".*") {
             // A single word is no action, but a prefix of many.
-            Some(words) => Action::parse(&format!("{words}.x")).map(|_| Self { words: format!("{words}."), is_prefix: true }),
+            Some(words) => {
+                Action::parse(&format!("{words}.x")).map(|_| Self { words: format!("{words}."), is_prefix: true })
+            }
             None => Action::parse(text).map(|_| Self { words: text.to_owned(), is_prefix: false }),
         }
         .map_err(|_| {
-            format!("{} is neither an action such as order.created nor a prefix such as order.*", crate::period::quoted(text))
+            format!(
+                "{} is neither an action such as order.created nor a prefix such as order.*",
+                crate::period::quoted(text)
+            )
         })
     }
 

@@ -43,8 +43,17 @@ pub fn number(name: &str) -> Result<i64, Error> {
 /// Starts the log: JSON lines; `LOG_LEVEL` says how much.
 pub fn start_log() {
     let level = variable("LOG_LEVEL").unwrap_or_else(|_| "info".to_owned());
-    let filter = EnvFilter::new(format!("warn,daybook={level},{}={level}", "authorizer=info,record=info,query=info,exports=info,export_worker=info,monthly=info,portal"));
-    tracing_subscriber::fmt().json().flatten_event(true).with_current_span(false).with_env_filter(filter).without_time().init();
+    let filter = EnvFilter::new(format!(
+        "warn,daybook={level},{}={level}",
+        "authorizer=info,record=info,query=info,exports=info,export_worker=info,monthly=info,portal"
+    ));
+    tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_current_span(false)
+        .with_env_filter(filter)
+        .without_time()
+        .init();
 }
 
 /// The configuration of the SDK's clients.

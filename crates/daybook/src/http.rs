@@ -143,7 +143,10 @@ impl From<storage::Error> for Problem {
         if error.is_passing() {
             Self::new(ProblemKind::Unavailable, "The storage does not answer. Send the same request again in a moment.")
         } else {
-            Self::new(ProblemKind::Internal, "The fault is logged under this trace. Sending the request again will not mend it.")
+            Self::new(
+                ProblemKind::Internal,
+                "The fault is logged under this trace. Sending the request again will not mend it.",
+            )
         }
     }
 }

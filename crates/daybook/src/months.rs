@@ -74,7 +74,11 @@ impl Months {
         let schedules = match only {
             Some(partner) => {
                 let schedule = self.control.schedule(partner).await?;
-                schedule.filter(|schedule| schedule.enabled).map(|schedule| (partner.clone(), schedule)).into_iter().collect()
+                schedule
+                    .filter(|schedule| schedule.enabled)
+                    .map(|schedule| (partner.clone(), schedule))
+                    .into_iter()
+                    .collect()
             }
             None => {
                 let mut all = Vec::new();

@@ -216,7 +216,10 @@ fn bound(text: &str, zone: Tz, days_after: u64) -> Result<Instant, String> {
             .and_then(|date| start_of_day(date, zone))
             .ok_or_else(|| format!("{} is outside the calendar", quoted(text))),
         _ => Instant::parse(text).map_err(|_| {
-            format!("{} is neither a date such as 2026-11-02 nor an RFC 3339 instant such as 2026-11-02T09:30:00Z", quoted(text))
+            format!(
+                "{} is neither a date such as 2026-11-02 nor an RFC 3339 instant such as 2026-11-02T09:30:00Z",
+                quoted(text)
+            )
         }),
     }
 }
@@ -305,9 +308,8 @@ impl Month {
     ///
     /// A month that a zone skips does not exist; the shortest is some days long.
     pub fn period(self, zone: Tz) -> Period {
-        let first = |month: Self| {
-            NaiveDate::from_ymd_opt(month.year, month.month, 1).and_then(|date| start_of_day(date, zone))
-        };
+        let first =
+            |month: Self| NaiveDate::from_ymd_opt(month.year, month.month, 1).and_then(|date| start_of_day(date, zone));
         let from = first(self).unwrap_or(Instant::MIN);
         let to = if self.next() == self { Instant::MAX } else { first(self.next()).unwrap_or(Instant::MAX) };
         Period { from, to }

@@ -70,7 +70,11 @@ impl Question {
                 faults.push(fault(name, format!("has {} values; at most {MAX_VALUES} can be asked for", values.len())));
             }
         }
-        for (name, text) in conditions.iter().flat_map(|(name, values)| values.iter().map(move |value| (*name, value))).chain(self.q.iter().map(|q| ("q", q))) {
+        for (name, text) in conditions
+            .iter()
+            .flat_map(|(name, values)| values.iter().map(move |value| (*name, value)))
+            .chain(self.q.iter().map(|q| ("q", q)))
+        {
             if text.chars().count() > MAX_NAME_CHARS {
                 faults.push(fault(name, format!("{} is longer than {MAX_NAME_CHARS} characters", quoted(text))));
             }

@@ -43,7 +43,10 @@ impl Error {
                 service.raw().status().is_server_error()
                     || service.raw().status().as_u16() == 429
                     || service.err().code().is_some_and(|code| {
-                        code.contains("Throttl") || code.contains("LimitExceeded") || code == "ProvisionedThroughputExceededException" || code == "SlowDown"
+                        code.contains("Throttl")
+                            || code.contains("LimitExceeded")
+                            || code == "ProvisionedThroughputExceededException"
+                            || code == "SlowDown"
                     })
             }
             SdkError::ConstructionFailure(_) => false,

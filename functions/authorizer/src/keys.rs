@@ -48,7 +48,7 @@ impl Keys {
     pub async fn find(&self, id: &str) -> Result<Option<DecodingKey>, Error> {
         let mut known = self.known.lock().await;
         let recently = known.asked.is_some_and(|asked| asked.elapsed() < ASK_AGAIN_AFTER);
-        if !known.keys.contains_key(id) && !(recently && !known.keys.is_empty()) {
+        if !known.keys.contains_key(id) && (!recently || known.keys.is_empty()) {
             known.asked = Some(Instant::now());
             match self.fetch().await {
                 Ok(keys) => known.keys = keys,

@@ -48,7 +48,9 @@ pub async fn handle(app: &App, request: AuthorizerRequest) -> Result<Value, Erro
     let claims = app.verify(token).await?;
     let audiences = audiences(&claims);
     let own_client = request.stage_variables.get("client_id").map(String::as_str);
-    let known = audiences.iter().any(|audience| app.audiences.iter().any(|known| known == audience) || own_client == Some(audience));
+    let known = audiences
+        .iter()
+        .any(|audience| app.audiences.iter().any(|known| known == audience) || own_client == Some(audience));
     let mut partner = text(&claims, &app.partner_claim);
     let client_id = text(&claims, "client_id");
     if !known || (partner.is_empty() && !client_id.is_empty()) {
@@ -138,7 +140,9 @@ fn text(claims: &Map<String, Value>, name: &str) -> String {
 fn words(claim: Option<&Value>) -> Vec<String> {
     match claim {
         Some(Value::Array(words)) => words.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
-        Some(Value::String(words)) => words.split([' ', ',']).filter(|word| !word.is_empty()).map(str::to_owned).collect(),
+        Some(Value::String(words)) => {
+            words.split([' ', ',']).filter(|word| !word.is_empty()).map(str::to_owned).collect()
+        }
         _ => Vec::new(),
     }
 }

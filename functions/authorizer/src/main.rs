@@ -14,7 +14,11 @@ async fn main() -> Result<(), host::Error> {
     let app = App {
         keys: Keys::at(host::variable("JWKS_URL")?)?,
         issuer: host::variable("ISSUER")?,
-        audiences: host::variable("AUDIENCES")?.split(',').map(|audience| audience.trim().to_owned()).filter(|audience| !audience.is_empty()).collect(),
+        audiences: host::variable("AUDIENCES")?
+            .split(',')
+            .map(|audience| audience.trim().to_owned())
+            .filter(|audience| !audience.is_empty())
+            .collect(),
         partner_claim: host::variable("PARTNER_CLAIM")?,
         roles_claim: host::variable("ROLES_CLAIM")?,
         scope_claim: host::variable("SCOPE_CLAIM")?,

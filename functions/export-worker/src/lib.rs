@@ -55,12 +55,15 @@ pub async fn handle(
 /// Works on one message; whether the queue can forget it.
 async fn work(app: &App, message: &SqsMessage, run: &Run<'_>) -> bool {
     let body = message.body.as_deref().unwrap_or_default();
-    let job = serde_json::from_str::<Message>(body).ok().and_then(|job| Some((PartnerId::parse(&job.partner).ok()?, job.export)));
+    let job = serde_json::from_str::<Message>(body)
+        .ok()
+        .and_then(|job| Some((PartnerId::parse(&job.partner).ok()?, job.export)));
     let Some((partner, export)) = job else {
         tracing::error!(message_id = message.message_id, "a message names no export");
         return false;
     };
-    let tries = message.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse::<u32>().ok()).unwrap_or(1);
+    let tries =
+        message.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse::<u32>().ok()).unwrap_or(1);
     match app.worker.work(&partner, &export, run).await {
         Ok(Outcome::Done) => {
             tracing::info!(%partner, export, "export finished");

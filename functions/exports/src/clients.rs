@@ -29,7 +29,8 @@ pub(crate) async fn show(app: &App, request: &Request) -> Answer {
 pub(crate) async fn save(app: &App, request: &Request, now: Instant) -> Answer {
     let client_id = client_id(request)?;
     let Object(wire): Object<Wire> = from_json(http::body(request)?)?;
-    let partner = wire.partner.ok_or_else(|| Problem::field("partner", "is required: the partner that the client acts for"))?;
+    let partner =
+        wire.partner.ok_or_else(|| Problem::field("partner", "is required: the partner that the client acts for"))?;
     let partner = PartnerId::parse(&partner).map_err(|detail| Problem::field("partner", detail))?;
     let updated_by = http::caller(request)?.name().to_owned();
     let client = Client { partner: partner.to_string(), updated_at: now, updated_by };

@@ -73,7 +73,8 @@ pub(crate) async fn create(app: &App, request: &Request, now: Instant) -> Answer
     let (caller, partner) = http::partner_for(request, Operation::Read)?;
     let body = http::body(request)?;
     let Object(wire): Object<Wire> = from_json(if body.trim().is_empty() { "{}" } else { body })?;
-    let output = output(request, wire.format.as_deref(), wire.locale.as_deref(), wire.compression.as_deref(), wire.details)?;
+    let output =
+        output(request, wire.format.as_deref(), wire.locale.as_deref(), wire.compression.as_deref(), wire.details)?;
     let question = Question {
         from: wire.from,
         to: wire.to,
@@ -150,7 +151,9 @@ pub(crate) async fn list(app: &App, request: &Request, now: Instant) -> Answer {
         None => None,
         Some("on_demand") => Some(Kind::OnDemand),
         Some("monthly") => Some(Kind::Monthly),
-        Some(other) => return Err(Problem::field("kind", format!("{} is neither on_demand nor monthly", quoted(other)))),
+        Some(other) => {
+            return Err(Problem::field("kind", format!("{} is neither on_demand nor monthly", quoted(other))));
+        }
     };
     let limit = parameters.number("limit", DEFAULT_LISTED, MAX_LISTED)?;
     let after: ListPosition = match parameters.one("cursor")? {
@@ -196,8 +199,12 @@ pub(crate) async fn download(app: &App, request: &Request, now: Instant) -> Answ
     let (job, standing) = app.control.job(&partner, &id(request)?).await?.ok_or_else(Problem::not_found)?;
     match standing.state_at(&job, now) {
         State::Ready => {}
-        State::Expired => return Err(Problem::new(ProblemKind::Gone, "The files of this export have expired. Ask for a new export.")),
-        State::Cancelled => return Err(Problem::new(ProblemKind::Gone, "This export was cancelled. Ask for a new one.")),
+        State::Expired => {
+            return Err(Problem::new(ProblemKind::Gone, "The files of this export have expired. Ask for a new export."));
+        }
+        State::Cancelled => {
+            return Err(Problem::new(ProblemKind::Gone, "This export was cancelled. Ask for a new one."));
+        }
         state => {
             let detail = format!("The export is {}; its files can be downloaded once it is ready.", state.as_str());
             return Err(Problem::new(ProblemKind::Conflict, detail));

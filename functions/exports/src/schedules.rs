@@ -37,21 +37,34 @@ pub(crate) async fn save(app: &App, request: &Request, now: Instant) -> Answer {
     let Object(wire): Object<Wire> = from_json(http::body(request)?)?;
     let zone = wire.time_zone.as_deref().map_or(Ok(chrono_tz::Tz::UTC), parse_zone);
     let time_zone = zone.map_err(|detail| Problem::field("time_zone", detail))?;
-    let output = exports::output(request, wire.format.as_deref(), wire.locale.as_deref(), wire.compression.as_deref(), wire.details)?;
+    let output = exports::output(
+        request,
+        wire.format.as_deref(),
+        wire.locale.as_deref(),
+        wire.compression.as_deref(),
+        wire.details,
+    )?;
     if wire.notify.is_some_and(|recipients| !recipients.is_empty()) {
-        return Err(Problem::field("notify", "recipients cannot be notified by this installation; leave the list empty"));
+        return Err(Problem::field(
+            "notify",
+            "recipients cannot be notified by this installation; leave the list empty",
+        ));
     }
     let saved = app.control.schedule(&partner).await?;
     let current = Month::of(now, time_zone);
-    let from = match wire.from.as_deref().map(Month::parse).transpose().map_err(|detail| Problem::field("from", detail))? {
-        Some(from) if from > current.next() => {
-            let detail = format!("{from} is more than a month ahead; the schedule can start at {} at the latest", current.next());
-            return Err(Problem::new(ProblemKind::Unprocessable, detail));
-        }
-        Some(from) => from,
-        // A schedule that is only changed starts where it started.
-        None => saved.as_ref().map_or(current.previous(), |saved| saved.from),
-    };
+    let from =
+        match wire.from.as_deref().map(Month::parse).transpose().map_err(|detail| Problem::field("from", detail))? {
+            Some(from) if from > current.next() => {
+                let detail = format!(
+                    "{from} is more than a month ahead; the schedule can start at {} at the latest",
+                    current.next()
+                );
+                return Err(Problem::new(ProblemKind::Unprocessable, detail));
+            }
+            Some(from) => from,
+            // A schedule that is only changed starts where it started.
+            None => saved.as_ref().map_or(current.previous(), |saved| saved.from),
+        };
     // Months are made once: a schedule that starts earlier than before goes back to them, and their jobs tell which are there.
     let next = saved.filter(|saved| saved.from <= from).map_or(from, |saved| saved.next.max(from));
     let schedule = Schedule {
@@ -83,7 +96,8 @@ pub(crate) async fn run_month(app: &App, request: &Request, now: Instant) -> Ans
     let month = Month::parse(&http::path(request, "month")?).map_err(|detail| Problem::field("month", detail))?;
     let body = http::body(request)?;
     let Object(Only { partner }) = from_json(if body.trim().is_empty() { "{}" } else { body })?;
-    let partner = partner.as_deref().map(PartnerId::parse).transpose().map_err(|detail| Problem::field("partner", detail))?;
+    let partner =
+        partner.as_deref().map(PartnerId::parse).transpose().map_err(|detail| Problem::field("partner", detail))?;
     let made = app.months().run_month(month, partner.as_ref(), now).await?;
     http::ok(StatusCode::ACCEPTED, &json!({"month": month, "due": made.due, "created": made.created}))
 }

@@ -48,7 +48,8 @@ pub async fn handle(app: &App, request: Request, _now: Instant) -> Answer {
 /// The page, below a path that ends in a slash: its links are relative.
 fn page(app: &App, request: &Request) -> Answer {
     if let Some(RequestContext::ApiGatewayV1(context)) = request.request_context_ref()
-        && let Some(stage) = context.path.as_deref().filter(|path| !path.ends_with('/')).and_then(|path| path.rsplit('/').next())
+        && let Some(stage) =
+            context.path.as_deref().filter(|path| !path.ends_with('/')).and_then(|path| path.rsplit('/').next())
     {
         let mut response = http::empty(StatusCode::PERMANENT_REDIRECT);
         http::add_header(&mut response, header::LOCATION, &format!("{stage}/"));

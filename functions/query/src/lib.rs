@@ -20,7 +20,18 @@ use sha2::{Digest as _, Sha256};
 
 const DEFAULT_LIMIT: usize = 100;
 const PARAMETERS: [&str; 13] = [
-    "from", "to", "time_zone", "customer", "actor", "action", "status", "target_type", "target", "q", "order", "limit",
+    "from",
+    "to",
+    "time_zone",
+    "customer",
+    "actor",
+    "action",
+    "status",
+    "target_type",
+    "target",
+    "q",
+    "order",
+    "limit",
     "cursor",
 ];
 
@@ -138,7 +149,8 @@ async fn one(ledger: &Ledger, request: &Request) -> Answer {
     let parameters = Parameters::read(request, &["occurred_at"])?;
     let id = ActivityId::parse(&http::path(request, "id")?).map_err(|_| Problem::not_found())?;
     let occurred_at = parameters.one("occurred_at")?;
-    let occurred_at = occurred_at.ok_or_else(|| Problem::field("occurred_at", "is required: it is part of an activity's address"))?;
+    let occurred_at =
+        occurred_at.ok_or_else(|| Problem::field("occurred_at", "is required: it is part of an activity's address"))?;
     let occurred_at = Instant::parse(&occurred_at).map_err(|detail| Problem::field("occurred_at", detail))?;
     let activity = ledger.get(&partner, occurred_at, &id).await?.ok_or_else(Problem::not_found)?;
     http::ok(StatusCode::OK, &activity)

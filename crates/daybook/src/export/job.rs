@@ -4,7 +4,7 @@ use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    activity::{Fault, PartnerId, Rejection},
+    activity::{Fault, PartnerId},
     export::profile::Locale,
     filter::Filter,
     ledger::{Order, Position, Selection},
@@ -175,7 +175,16 @@ impl Job {
     /// An export that a caller asks for.
     pub fn on_demand(id: String, request: Request, created_by: String, now: Instant, retention_seconds: i64) -> Self {
         let expires_at = now.plus_seconds(retention_seconds);
-        Self { id, kind: Kind::OnDemand, created_at: now, created_by, request, month: None, recorded_before: None, expires_at }
+        Self {
+            id,
+            kind: Kind::OnDemand,
+            created_at: now,
+            created_by,
+            request,
+            month: None,
+            recorded_before: None,
+            expires_at,
+        }
     }
 
     /// The first version of a month's export.
@@ -186,7 +195,13 @@ impl Job {
             kind: Kind::Monthly,
             created_at: now,
             created_by: "schedule".to_owned(),
-            request: Request { from: period.from(), to: period.to(), time_zone: zone, filter: Filter::default(), output },
+            request: Request {
+                from: period.from(),
+                to: period.to(),
+                time_zone: zone,
+                filter: Filter::default(),
+                output,
+            },
             month: Some(month),
             recorded_before: Some(now.plus_seconds(-crate::ledger::SETTLE_SECONDS)),
             expires_at: now.plus_seconds(retention_seconds),
@@ -256,7 +271,13 @@ pub struct Standing {
 impl Standing {
     /// A job that nobody has begun.
     pub fn new() -> Self {
-        Self { state: State::Pending, progress: Progress::default(), files: Vec::new(), problem: None, checkpoint: None }
+        Self {
+            state: State::Pending,
+            progress: Progress::default(),
+            files: Vec::new(),
+            problem: None,
+            checkpoint: None,
+        }
     }
 
     /// The state as of `now`: a ready export whose files' time is up has expired.
@@ -313,12 +334,4 @@ pub struct FileInProgress {
     pub hash: String,
     /// Whether all parts are there and only the completion is left.
     pub complete: bool,
-}
-
-/// Collects faults of a request into its rejection.
-///
-/// # Errors
-/// When there are any.
-pub fn reject(faults: Vec<Fault>) -> Result<(), Rejection> {
-    if faults.is_empty() { Ok(()) } else { Err(Rejection::Invalid(faults)) }
 }

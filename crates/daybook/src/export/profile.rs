@@ -92,15 +92,33 @@ impl Locale {
             Self::En => (
                 "Date and time",
                 [
-                    "Customer", "Action", "Partner user", "Status", "Target", "Details", "Customer ID", "Actor ID",
-                    "Action ID", "Activity ID", "Occurred at (UTC)",
+                    "Customer",
+                    "Action",
+                    "Partner user",
+                    "Status",
+                    "Target",
+                    "Details",
+                    "Customer ID",
+                    "Actor ID",
+                    "Action ID",
+                    "Activity ID",
+                    "Occurred at (UTC)",
                 ],
             ),
             Self::Fr => (
                 "Date et heure",
                 [
-                    "Client", "Action", "Utilisateur partenaire", "Statut", "Cible", "Détails", "ID du client",
-                    "ID de l'acteur", "ID de l'action", "ID de l'activité", "Survenue le (UTC)",
+                    "Client",
+                    "Action",
+                    "Utilisateur partenaire",
+                    "Statut",
+                    "Cible",
+                    "Détails",
+                    "ID du client",
+                    "ID de l'acteur",
+                    "ID de l'action",
+                    "ID de l'activité",
+                    "Survenue le (UTC)",
                 ],
             ),
         };
@@ -301,7 +319,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{activity::{NewActivity, PartnerId}, period::{Instant, parse_zone}};
+    use crate::{
+        activity::{NewActivity, PartnerId},
+        period::{Instant, parse_zone},
+    };
 
     fn activity(extra: &serde_json::Value) -> Activity {
         let mut json = serde_json::json!({"id": "e-1", "occurred_at": "2026-11-02T09:30:00.123456Z", "action": "order.created",
@@ -346,12 +367,45 @@ mod tests {
     #[test]
     fn formulas_and_changing_digits_are_guarded_and_numbers_are_not() {
         for guarded in [
-            "=1+1", "=cmd|' /C calc'!A0", "+33 6 12", "-1+1", "--1", "@SUM(A1)", "\tx", "\rx", "\nx", "＝1", "'quoted",
-            "0042", "1234567890123456", "73928e05", "1E5", "-0042", "+1-1", "-", "00.5", "1.2345678901234567",
+            "=1+1",
+            "=cmd|' /C calc'!A0",
+            "+33 6 12",
+            "-1+1",
+            "--1",
+            "@SUM(A1)",
+            "\tx",
+            "\rx",
+            "\nx",
+            "＝1",
+            "'quoted",
+            "0042",
+            "1234567890123456",
+            "73928e05",
+            "1E5",
+            "-0042",
+            "+1-1",
+            "-",
+            "00.5",
+            "1.2345678901234567",
         ] {
             assert!(needs_guard(guarded), "{guarded:?}");
         }
-        for free in ["", "a", "-12.50", "+5", "-0,5", "0", "0.5", "123456789012345", "12 rue", "2026-11-02", "e5", "1e", "o-1", "123837392027"] {
+        for free in [
+            "",
+            "a",
+            "-12.50",
+            "+5",
+            "-0,5",
+            "0",
+            "0.5",
+            "123456789012345",
+            "12 rue",
+            "2026-11-02",
+            "e5",
+            "1e",
+            "o-1",
+            "123837392027",
+        ] {
             assert!(!needs_guard(free), "{free:?}");
         }
     }

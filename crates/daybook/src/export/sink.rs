@@ -157,7 +157,8 @@ impl Files {
     pub(super) async fn stored(&self, key: &str) -> Result<Option<File>, Error> {
         match self.s3.head_object().bucket(&*self.bucket).key(key).send().await {
             Ok(head) => {
-                let noted = |name: &str| head.metadata().and_then(|metadata| metadata.get(name)).cloned().unwrap_or_default();
+                let noted =
+                    |name: &str| head.metadata().and_then(|metadata| metadata.get(name)).cloned().unwrap_or_default();
                 Ok(Some(File {
                     name: key.rsplit('/').next().unwrap_or_default().to_owned(),
                     rows: noted("rows").parse().unwrap_or_default(),

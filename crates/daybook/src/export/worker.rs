@@ -91,11 +91,12 @@ impl Worker {
     /// When a store fails: the job stands at its last checkpoint, and the same call goes on from there.
     pub async fn work(&self, partner: &PartnerId, id: &str, run: &Run<'_>) -> Result<Outcome, Error> {
         let now = (run.clock)();
-        let (job, standing) = match self.control.take_job(partner, id, run.name, now, now.plus_seconds(LEASE_SECONDS)).await? {
-            Lease::Taken(job, standing) => (job, standing),
-            Lease::Nothing => return Ok(Outcome::Done),
-            Lease::Busy => return Ok(Outcome::Busy),
-        };
+        let (job, standing) =
+            match self.control.take_job(partner, id, run.name, now, now.plus_seconds(LEASE_SECONDS)).await? {
+                Lease::Taken(taken) => *taken,
+                Lease::Nothing => return Ok(Outcome::Done),
+                Lease::Busy => return Ok(Outcome::Busy),
+            };
         match self.make(partner, &job, standing, run).await {
             Ok(files) => {
                 if !self.control.finish_job(partner, &job, run.name, &files).await? {
@@ -111,7 +112,11 @@ impl Worker {
             Err(Stop::Failed(error)) => {
                 // Best effort: without it the job waits for the end of the lease.
                 if let Err(second) = self.control.release_job(partner, &job, run.name).await {
-                    tracing::warn!(export = id, error = crate::storage::causes(&second), "the lease could not be given back");
+                    tracing::warn!(
+                        export = id,
+                        error = crate::storage::causes(&second),
+                        "the lease could not be given back"
+                    );
                 }
                 Err(error)
             }
@@ -124,7 +129,10 @@ impl Worker {
     /// When a store fails.
     pub async fn give_up(&self, partner: &PartnerId, id: &str, run: &Run<'_>) -> Result<(), Error> {
         let now = (run.clock)();
-        if let Lease::Taken(job, standing) = self.control.take_job(partner, id, run.name, now, now.plus_seconds(LEASE_SECONDS)).await? {
+        if let Lease::Taken(taken) =
+            self.control.take_job(partner, id, run.name, now, now.plus_seconds(LEASE_SECONDS)).await?
+        {
+            let (job, standing) = *taken;
             let reason = "The export could not be made after several tries. Ask for it again; if it fails again, tell the operator its id.";
             self.control.fail_job(partner, &job, run.name, reason).await?;
             let checkpoint = standing.checkpoint.unwrap_or_default();
@@ -183,7 +191,13 @@ impl Worker {
         Ok(making.checkpoint.files)
     }
 
-    async fn take_back(&self, partner: &PartnerId, job: &Job, files: &[File], checkpoint: Option<&Checkpoint>) -> Result<(), Error> {
+    async fn take_back(
+        &self,
+        partner: &PartnerId,
+        job: &Job,
+        files: &[File],
+        checkpoint: Option<&Checkpoint>,
+    ) -> Result<(), Error> {
         if let Some(checkpoint) = checkpoint
             && let Some(upload) = &checkpoint.file.upload
         {
@@ -280,7 +294,10 @@ impl Making<'_> {
                 upload
             }
         };
-        let body = std::mem::replace(&mut self.buffer, Vec::with_capacity(self.worker.part_bytes + self.worker.part_bytes / 4));
+        let body = std::mem::replace(
+            &mut self.buffer,
+            Vec::with_capacity(self.worker.part_bytes + self.worker.part_bytes / 4),
+        );
         self.hash.update(&body);
         let number = self.checkpoint.file.parts.len() + 1;
         let bytes = body.len() as u64;
@@ -320,7 +337,12 @@ impl Making<'_> {
             let key = self.key();
             if self.worker.files.put(&key, self.media_type(), &file, body).await? == Written::Before {
                 // A worker before us wrote it and died before it could say so.
-                file = self.worker.files.stored(&key).await?.ok_or_else(|| Error::broken("HeadObject of an export", "it is gone"))?;
+                file = self
+                    .worker
+                    .files
+                    .stored(&key)
+                    .await?
+                    .ok_or_else(|| Error::broken("HeadObject of an export", "it is gone"))?;
             }
             self.checkpoint.files.push(file);
         } else {

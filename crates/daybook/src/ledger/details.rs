@@ -33,7 +33,8 @@ impl Ledger {
     /// Stores details apart from their item; the same ones again are left as they are.
     pub(super) async fn put_details(&self, activity: &Activity, text: &str) -> Result<Place, Error> {
         let digest = hex(&Sha256::digest(text));
-        let packed = zstd::bulk::compress(text.as_bytes(), LEVEL).map_err(|error| Error::broken("compressing details", error))?;
+        let packed = zstd::bulk::compress(text.as_bytes(), LEVEL)
+            .map_err(|error| Error::broken("compressing details", error))?;
         if packed.len() > TWIN_BYTES {
             self.put_object(&object_key(activity, &digest), packed).await?;
             return Ok(Place::Object(digest));
@@ -112,10 +113,11 @@ impl Ledger {
             .send()
             .await
             .map_err(|error| Error::sdk("GetObject of details", error))?;
-        let packed = got.body.collect().await.map_err(|error| Error::Unavailable {
-            operation: "GetObject of details",
-            source: Box::new(error),
-        })?;
+        let packed = got
+            .body
+            .collect()
+            .await
+            .map_err(|error| Error::Unavailable { operation: "GetObject of details", source: Box::new(error) })?;
         unpack(activity, digest, Some(&packed.into_bytes()))
     }
 
@@ -137,8 +139,12 @@ impl Ledger {
                 async move {
                     match &place {
                         None => {}
-                        Some(Place::Object(digest)) => activity.details = Details::Here(self.get_object(&activity, digest).await?),
-                        Some(Place::Twin(digest)) => activity.details = Details::Here(unpack(&activity, digest, twin.as_deref())?),
+                        Some(Place::Object(digest)) => {
+                            activity.details = Details::Here(self.get_object(&activity, digest).await?)
+                        }
+                        Some(Place::Twin(digest)) => {
+                            activity.details = Details::Here(unpack(&activity, digest, twin.as_deref())?)
+                        }
                     }
                     Ok(activity)
                 }
@@ -183,7 +189,8 @@ impl Ledger {
                 .send();
             while let Some(twin) = pages.next().await {
                 let mut twin = twin.map_err(|error| Error::sdk("Query of details", error))?;
-                if let (Some(AttributeValue::S(sk)), Some(AttributeValue::B(z))) = (twin.remove("sk"), twin.remove("z")) {
+                if let (Some(AttributeValue::S(sk)), Some(AttributeValue::B(z))) = (twin.remove("sk"), twin.remove("z"))
+                {
                     twins.insert(sk, z.into_inner());
                 }
             }
@@ -205,7 +212,10 @@ fn object_key(activity: &Activity, digest: &str) -> String {
 
 fn unpack(activity: &Activity, digest: &str, packed: Option<&[u8]>) -> Result<String, Error> {
     let broken = |what: &str| {
-        Error::broken("reading details", format!("those of activity {} at {} are {what}", activity.id, activity.occurred_at))
+        Error::broken(
+            "reading details",
+            format!("those of activity {} at {} are {what}", activity.id, activity.occurred_at),
+        )
     };
     let packed = packed.ok_or_else(|| broken("missing"))?;
     let size = usize::try_from(activity.details.size()).unwrap_or(usize::MAX);

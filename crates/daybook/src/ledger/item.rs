@@ -26,7 +26,9 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
 
 use crate::{
-    activity::{Activity, ActivityId, Actor, ActorType, Action, Customer, Details, Digest, Entry, PartnerId, Status, Target},
+    activity::{
+        Action, Activity, ActivityId, Actor, ActorType, Customer, Details, Digest, Entry, PartnerId, Status, Target,
+    },
     period::{Instant, Month},
 };
 
@@ -150,10 +152,14 @@ pub(super) fn read(partner: &PartnerId, mut item: Item) -> Result<(Activity, Opt
     let (occurred_at, id) = key.split_once('#').ok_or_else(|| unreadable("sk"))?;
     let occurred_at = Instant::parse(occurred_at).map_err(|_| unreadable("sk"))?;
     let id = ActivityId::parse(id).map_err(|_| unreadable("sk"))?;
-    let recorded_at = text(&mut item, "r").and_then(|text| Instant::parse(&text).ok()).ok_or_else(|| unreadable("r"))?;
+    let recorded_at =
+        text(&mut item, "r").and_then(|text| Instant::parse(&text).ok()).ok_or_else(|| unreadable("r"))?;
     let action = text(&mut item, "a").and_then(|text| Action::parse(&text).ok()).ok_or_else(|| unreadable("a"))?;
-    let status = text(&mut item, "s").map_or(Ok(Status::default()), |text| Status::parse(&text)).map_err(|_| unreadable("s"))?;
-    let kind = text(&mut item, "ut").map_or(Ok(ActorType::default()), |text| ActorType::parse(&text)).map_err(|_| unreadable("ut"))?;
+    let status =
+        text(&mut item, "s").map_or(Ok(Status::default()), |text| Status::parse(&text)).map_err(|_| unreadable("s"))?;
+    let kind = text(&mut item, "ut")
+        .map_or(Ok(ActorType::default()), |text| ActorType::parse(&text))
+        .map_err(|_| unreadable("ut"))?;
     let size = match item.get("dz") {
         None => None,
         Some(value) => Some(value.as_n().ok().and_then(|n| n.parse::<u64>().ok()).ok_or_else(|| unreadable("dz"))?),
@@ -211,7 +217,8 @@ mod tests {
             "action":"order.created","status":"failed","actor":{"type":"system","id":"ana","name":"Ana","role":"admin_agent","ip":"::1","user_agent":"x"},
             "target":{"type":"order","id":"o-1","name":"n"},"changes":[{"field":"q","old":5,"new":12}],"correlation_id":"c","source":"portal",
             "details":{"a":1}}"#;
-        let least = r#"{"id":"e-2","occurred_at":"2026-11-02T09:30:00Z","action":"order.created","actor":{"id":"ana"}}"#;
+        let least =
+            r#"{"id":"e-2","occurred_at":"2026-11-02T09:30:00Z","action":"order.created","actor":{"id":"ana"}}"#;
         for sent in [full, least] {
             let new = NewActivity::parse(sent, now).unwrap();
             let activity = Activity {

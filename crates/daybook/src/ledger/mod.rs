@@ -26,8 +26,8 @@ use aws_sdk_dynamodb::{
     types::{AttributeValue, ReturnValuesOnConditionCheckFailure},
 };
 
-use self::item::{Item, Place};
 pub(crate) use self::details::hex;
+use self::item::{Item, Place};
 use crate::{
     activity::{Activity, ActivityId, Details, NewActivity, PartnerId},
     filter::Filter,
@@ -199,11 +199,14 @@ impl Ledger {
                 let PutItemError::ConditionalCheckFailedException(failed) = service.into_err() else {
                     return Err(RecordError::Conflict);
                 };
-                let stored = failed.item.ok_or_else(|| Error::broken("PutItem of an activity", "the stored item was not returned"))?;
+                let stored = failed
+                    .item
+                    .ok_or_else(|| Error::broken("PutItem of an activity", "the stored item was not returned"))?;
                 if item::digest(&stored) != Some(digest.as_slice()) {
                     return Err(RecordError::Conflict);
                 }
-                let (mut stored, place) = item::read(partner, stored).map_err(|error| Error::broken("reading an activity", error))?;
+                let (mut stored, place) =
+                    item::read(partner, stored).map_err(|error| Error::broken("reading an activity", error))?;
                 if place.is_some() {
                     stored.details = activity.details;
                 }
@@ -217,7 +220,12 @@ impl Ledger {
     ///
     /// # Errors
     /// When a store fails or holds something unreadable.
-    pub async fn get(&self, partner: &PartnerId, occurred_at: Instant, id: &ActivityId) -> Result<Option<Activity>, Error> {
+    pub async fn get(
+        &self,
+        partner: &PartnerId,
+        occurred_at: Instant,
+        id: &ActivityId,
+    ) -> Result<Option<Activity>, Error> {
         let found = self
             .dynamodb
             .get_item()
@@ -229,7 +237,8 @@ impl Ledger {
             .await
             .map_err(|error| Error::sdk("GetItem of an activity", error))?;
         let Some(found) = found.item else { return Ok(None) };
-        let (mut activity, place) = item::read(partner, found).map_err(|error| Error::broken("reading an activity", error))?;
+        let (mut activity, place) =
+            item::read(partner, found).map_err(|error| Error::broken("reading an activity", error))?;
         if let Some(place) = place {
             activity.details = Details::Here(self.get_details(&activity, &place).await?);
         }
@@ -263,7 +272,8 @@ impl Ledger {
             let Some(rows) = rows else { return Ok(Page { activities, next: None }) };
             for row in rows {
                 let size = item::size(&row);
-                let (activity, _) = item::read(partner, row).map_err(|error| Error::broken("reading an activity", error))?;
+                let (activity, _) =
+                    item::read(partner, row).map_err(|error| Error::broken("reading an activity", error))?;
                 if !walk.selects(&activity) {
                     continue;
                 }
@@ -292,7 +302,8 @@ impl Ledger {
 
     /// Whether an activity may come after an export of its month was made, in whichever zone the month is counted.
     fn may_be_late(&self, occurred_at: Instant, now: Instant) -> bool {
-        let earliest_end = occurred_at.utc_month().period(chrono_tz::Tz::UTC).to().plus_seconds(-FURTHEST_AHEAD_SECONDS);
+        let earliest_end =
+            occurred_at.utc_month().period(chrono_tz::Tz::UTC).to().plus_seconds(-FURTHEST_AHEAD_SECONDS);
         now >= earliest_end.max(occurred_at).plus_seconds(self.grace_seconds - SETTLE_SECONDS)
     }
 
@@ -324,7 +335,13 @@ impl Ledger {
     }
 
     /// The months with data between two, in calendar order.
-    async fn months(&self, partner: &PartnerId, first: Month, last: Month, consistent: bool) -> Result<Vec<Month>, Error> {
+    async fn months(
+        &self,
+        partner: &PartnerId,
+        first: Month,
+        last: Month,
+        consistent: bool,
+    ) -> Result<Vec<Month>, Error> {
         let mut pages = self
             .dynamodb
             .query()
@@ -349,7 +366,8 @@ impl Ledger {
 
 fn generate_id(now: Instant) -> Result<ActivityId, Error> {
     let time = UNIX_EPOCH + std::time::Duration::from_micros(u64::try_from(now.micros()).unwrap_or_default());
-    ActivityId::parse(&ulid::Ulid::from_datetime(time).to_string()).map_err(|error| Error::broken("making an id", error))
+    ActivityId::parse(&ulid::Ulid::from_datetime(time).to_string())
+        .map_err(|error| Error::broken("making an id", error))
 }
 
 fn apart(details: Details) -> Details {
@@ -395,7 +413,8 @@ impl Walk {
             months.make_contiguous().reverse();
         }
         let current = months.front().copied();
-        let start = after.as_ref().filter(|after| current == Some(after.occurred_at.utc_month())).map(Position::to_text);
+        let start =
+            after.as_ref().filter(|after| current == Some(after.occurred_at.utc_month())).map(Position::to_text);
         let (ledger, partner, selection) = (ledger.clone(), partner.clone(), selection.clone());
         Ok(Self { ledger, partner, selection, consistent, months, start, seen: after })
     }
@@ -419,7 +438,8 @@ impl Walk {
     async fn query(&mut self, limit: usize) -> Result<Option<Vec<Item>>, Error> {
         while let Some(month) = self.months.front().copied() {
             let partition = item::partition(&self.partner, month);
-            let index = self.selection.filter.only_customer().map(|id| item::customer_partition(&self.partner, id, month));
+            let index =
+                self.selection.filter.only_customer().map(|id| item::customer_partition(&self.partner, id, month));
             let period = &self.selection.period;
             let start = self.start.take().map(|sk| {
                 let mut key = Item::from([
@@ -433,8 +453,12 @@ impl Walk {
             });
             let query = self.ledger.dynamodb.query().table_name(&*self.ledger.table);
             let query = match index {
-                None => query.key_condition_expression("pk = :key AND sk BETWEEN :from AND :to").consistent_read(self.consistent),
-                Some(_) => query.key_condition_expression("ck = :key AND sk BETWEEN :from AND :to").index_name("by_customer"),
+                None => query
+                    .key_condition_expression("pk = :key AND sk BETWEEN :from AND :to")
+                    .consistent_read(self.consistent),
+                Some(_) => {
+                    query.key_condition_expression("ck = :key AND sk BETWEEN :from AND :to").index_name("by_customer")
+                }
             };
             let answer = query
                 .expression_attribute_values(":key", AttributeValue::S(index.unwrap_or(partition)))
@@ -482,7 +506,8 @@ impl Reader {
         while self.waiting.is_empty() {
             let Some(rows) = self.walk.query(MAX_PAGE_ROWS).await? else { return Ok(None) };
             for row in rows {
-                let row = item::read(&self.walk.partner, row).map_err(|error| Error::broken("reading an activity", error))?;
+                let row =
+                    item::read(&self.walk.partner, row).map_err(|error| Error::broken("reading an activity", error))?;
                 if self.walk.selects(&row.0) {
                     self.waiting.push_back(row);
                 }
@@ -490,7 +515,9 @@ impl Reader {
         }
         if !self.with_details {
             let whole = std::mem::take(&mut self.waiting);
-            return Ok(Some(whole.into_iter().map(|(row, _)| Activity { details: apart(row.details), ..row }).collect()));
+            return Ok(Some(
+                whole.into_iter().map(|(row, _)| Activity { details: apart(row.details), ..row }).collect(),
+            ));
         }
         let mut chunk = Vec::new();
         let mut bytes = 0;

@@ -1,7 +1,6 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use daybook::{
-    activity::Rejection,
     control::{Control, ListPosition},
     export::{
         job::{Format, Job, Kind, Output, Request, Standing, State},
@@ -46,7 +45,10 @@ async fn fill(stores: &Stores, rows: usize) {
             "details": {"lines": vec![json!({"product": "Été; \"x\"", "quantity": number}); lines]},
         });
         let time = at("2026-09-20T00:00:00Z").plus_seconds((number as i64 % 40) * 86_400).to_string();
-        ledger.record(&contoso(), parsed(&sent(&format!("e-{number:05}"), &time, &extra), at(NOW)), at(NOW)).await.unwrap();
+        ledger
+            .record(&contoso(), parsed(&sent(&format!("e-{number:05}"), &time, &extra), at(NOW)), at(NOW))
+            .await
+            .unwrap();
     }
 }
 
@@ -83,7 +85,8 @@ async fn an_export_holds_every_row_once_newest_first_and_says_what_it_holds() {
     assert_eq!((file.rows, file.bytes), (ROWS as u64, bytes.len() as u64));
     assert!(bytes.len() > 2 * PART_BYTES, "several parts: {}", bytes.len());
     let mut reader = csv::ReaderBuilder::new().delimiter(b';').from_reader(&bytes[3..]);
-    let ids: Vec<(String, String)> = reader.records().map(|row| row.unwrap()).map(|row| (row[11].to_owned(), row[10].to_owned())).collect();
+    let ids: Vec<(String, String)> =
+        reader.records().map(|row| row.unwrap()).map(|row| (row[11].to_owned(), row[10].to_owned())).collect();
     assert_eq!(ids.len(), ROWS);
     assert!(ids.is_sorted_by(|a, b| a > b));
     assert_eq!(made(&stores, "B", Format::Csv).await, bytes, "the same request on the same data gives the same bytes");
@@ -221,7 +224,8 @@ async fn a_month_holds_what_was_recorded_before_it_was_cut() {
     run(&stores, None, "2026-10", "w", at(NOW)).await.unwrap();
     let standing = standing(&control, "2026-10").await;
     assert_eq!(standing.files[0].name, "activity_contoso_2026-10.jsonl");
-    let text = String::from_utf8(stores.object(&job.object_key(&contoso(), &standing.files[0].name)).await.unwrap()).unwrap();
+    let text =
+        String::from_utf8(stores.object(&job.object_key(&contoso(), &standing.files[0].name)).await.unwrap()).unwrap();
     assert_eq!(text.lines().count(), 1);
     assert!(text.contains("\"id\":\"early\""));
 }
@@ -258,11 +262,4 @@ async fn exports_are_listed_newest_first_page_by_page_of_one_kind_or_both() {
             assert_eq!(ids.join(" "), expected, "{kind:?} by {limit}");
         }
     }
-}
-
-#[test]
-fn a_format_that_is_not_there_is_named() {
-    let fault = Format::parse("pdf").unwrap_err();
-    assert_eq!(fault.pointer, "/format");
-    assert!(daybook::export::job::reject(vec![fault]).is_err_and(|error| matches!(error, Rejection::Invalid(_))));
 }

@@ -11,7 +11,12 @@ use crate::stores::{Fault, Faults, Stores, at, contoso, parsed, sent};
 const NOW: &str = "2026-11-02T12:00:00.987654Z";
 
 fn selection(from: &str, to: &str, order: Order) -> Selection {
-    Selection { period: Period::new(at(from), at(to)).unwrap(), filter: Filter::default(), order, recorded_before: None }
+    Selection {
+        period: Period::new(at(from), at(to)).unwrap(),
+        filter: Filter::default(),
+        order,
+        recorded_before: None,
+    }
 }
 
 async fn record(ledger: &Ledger, json: &str) -> Result<Recorded, RecordError> {
@@ -55,7 +60,8 @@ async fn an_activity_sent_twice_is_recorded_once_and_other_content_is_a_conflict
     assert_eq!(first.recorded_at.to_millis_text(), "2026-11-02T12:00:00.987Z");
     // A second process, hours later, with the keys in another order.
     let again = r#"{"details":{"a":1.5},"actor":{"id":"ana@contoso.example"},"action":"order.created","id":"e-1","occurred_at":"2026-11-02T10:30:00.123456+01:00"}"#;
-    let later = stores.ledger(None).record(&contoso(), parsed(again, at(NOW)), at("2026-11-02T18:00:00Z")).await.unwrap();
+    let later =
+        stores.ledger(None).record(&contoso(), parsed(again, at(NOW)), at("2026-11-02T18:00:00Z")).await.unwrap();
     let Recorded::Duplicate(second) = later else { panic!("it is a duplicate") };
     assert_eq!(second, first);
 
@@ -108,7 +114,11 @@ async fn pages_of_every_size_and_order_are_complete_without_repeats_and_in_order
     for number in 0..300 {
         // Three months, every tenth in one instant, ids against the order of recording.
         let month = ["07", "08", "10"][number % 3];
-        let time = if number % 10 == 0 { format!("2026-{month}-05T00:00:00Z") } else { format!("2026-{month}-{:02}T00:00:{:02}.5Z", 1 + number % 28, number % 60) };
+        let time = if number % 10 == 0 {
+            format!("2026-{month}-05T00:00:00Z")
+        } else {
+            format!("2026-{month}-{:02}T00:00:{:02}.5Z", 1 + number % 28, number % 60)
+        };
         let id = format!("e-{:03}", 999 - number);
         record(&ledger, &sent(&id, &time, &json!({}))).await.unwrap();
         expected.push((at(&time), id));
@@ -127,7 +137,10 @@ async fn pages_of_every_size_and_order_are_complete_without_repeats_and_in_order
     }
     // Bounds are half open, to the microsecond.
     let one = selection("2026-08-05T00:00:00Z", "2026-08-05T00:00:00.000001Z", Order::Ascending);
-    assert_eq!(pages(&ledger, &one, 3).await.len(), expected.iter().filter(|(t, _)| *t == at("2026-08-05T00:00:00Z")).count());
+    assert_eq!(
+        pages(&ledger, &one, 3).await.len(),
+        expected.iter().filter(|(t, _)| *t == at("2026-08-05T00:00:00Z")).count()
+    );
     let before = selection("2026-08-04T23:00:00Z", "2026-08-05T00:00:00Z", Order::Ascending);
     assert!(pages(&ledger, &before, 3).await.iter().all(|a| a.occurred_at < at("2026-08-05T00:00:00Z")));
 }
@@ -181,7 +194,9 @@ async fn filters_show_exactly_what_a_look_at_everything_would_and_stop_by_their_
             "status": (["succeeded", "failed"][number % 2]),
             "action": (["order.created", "user.created", "order.line.removed"][number % 3]),
         });
-        record(&ledger, &sent(&format!("e-{number}"), &format!("2026-11-01T00:00:{:02}Z", number % 60), &extra)).await.unwrap();
+        record(&ledger, &sent(&format!("e-{number}"), &format!("2026-11-01T00:00:{:02}Z", number % 60), &extra))
+            .await
+            .unwrap();
     }
     let all = pages(&ledger, &selection(november.0, november.1, Order::Descending), 1_000).await;
     for filter in [
@@ -195,7 +210,8 @@ async fn filters_show_exactly_what_a_look_at_everything_would_and_stop_by_their_
         let filter: Filter = serde_json::from_value(filter).unwrap();
         let expected: Vec<&str> = all.iter().filter(|a| filter.matches(&a.entry)).map(|a| a.id.as_str()).collect();
         for limit in [1, 7, 1_000] {
-            let selection = Selection { filter: filter.clone(), ..selection(november.0, november.1, Order::Descending) };
+            let selection =
+                Selection { filter: filter.clone(), ..selection(november.0, november.1, Order::Descending) };
             let listed = pages(&ledger, &selection, limit).await;
             assert_eq!(listed.iter().map(|a| a.id.as_str()).collect::<Vec<_>>(), expected, "{filter:?} by {limit}");
         }
@@ -208,7 +224,10 @@ async fn a_list_asks_for_months_with_data_only() {
     record(&stores.ledger(None), &sent("e-1", "2026-02-01T00:00:00Z", &json!({}))).await.unwrap();
     let faults = Faults::none();
     let ledger = stores.ledger(Some(&faults));
-    assert_eq!(pages(&ledger, &selection("2026-01-01T00:00:00Z", "2026-12-31T00:00:00Z", Order::Descending), 10).await.len(), 1);
+    assert_eq!(
+        pages(&ledger, &selection("2026-01-01T00:00:00Z", "2026-12-31T00:00:00Z", Order::Descending), 10).await.len(),
+        1
+    );
     assert_eq!(faults.calls(), 2, "the directory and February");
 }
 
@@ -216,7 +235,9 @@ async fn a_list_asks_for_months_with_data_only() {
 async fn whichever_call_of_a_recording_fails_the_retry_ends_in_one_activity() {
     let stores = Stores::start().await;
     let mut number = 0;
-    for details in [json!({"n": 1}), json!({"lines": vec![json!({"p": "x"}); 500]}), json!({"noise": incompressible(600_000)})] {
+    for details in
+        [json!({"n": 1}), json!({"lines": vec![json!({"p": "x"}); 500]}), json!({"noise": incompressible(600_000)})]
+    {
         for fault in [Fault::NotSent, Fault::AnswerLost] {
             for call in 0.. {
                 number += 1;

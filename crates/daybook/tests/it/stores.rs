@@ -16,7 +16,9 @@ use aws_sdk_dynamodb::types::{
 };
 use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
 use aws_smithy_runtime_api::client::{
-    http::{HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector},
+    http::{
+        HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
+    },
     orchestrator::HttpRequest,
     result::ConnectorError,
     runtime_components::RuntimeComponents,
@@ -88,10 +90,9 @@ impl Stores {
 
     async fn create(&self) {
         let dynamodb = aws_sdk_dynamodb::Client::new(&self.config(&self.dynamodb_url, None));
-        for (table, indexes) in [
-            (TABLE, vec![("by_customer", "ck", "sk"), ("late", "lk", "r")]),
-            (CONTROL, vec![("due", "dk", "nr")]),
-        ] {
+        for (table, indexes) in
+            [(TABLE, vec![("by_customer", "ck", "sk"), ("late", "lk", "r")]), (CONTROL, vec![("due", "dk", "nr")])]
+        {
             let mut names = vec!["pk", "sk"];
             let mut create = dynamodb.create_table().table_name(table).billing_mode(BillingMode::PayPerRequest);
             create = create.set_key_schema(Some(key_schema("pk", "sk")));
@@ -109,7 +110,8 @@ impl Stores {
             names.sort_unstable();
             names.dedup();
             for name in names {
-                let definition = AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S);
+                let definition =
+                    AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S);
                 create = create.attribute_definitions(definition.build().unwrap());
             }
             create.send().await.unwrap();
