@@ -1,0 +1,240 @@
+"""The API as its users reach it: over HTTP, with tokens, and nothing that a client would not have."""
+
+import itertools
+import json
+import threading
+import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta, timezone
+
+import requests
+
+BATCH = 500
+ALL_OF_2024 = {"from": "2024-01-01", "to": "2024-12-31"}
+
+_sessions = threading.local()
+
+
+def compact(value):
+    """JSON as the service writes it: no white space, characters as they are."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def members(text):
+    """The members of a JSON object as they are written: name to raw text. Numbers keep their digits that way."""
+    decoder, found = json.JSONDecoder(), {}
+
+    def skip(at):
+        while text[at] in " \t\r\n":
+            at += 1
+        return at
+
+    at = skip(skip(0) + 1)
+    while text[at] != "}":
+        name, at = decoder.raw_decode(text, at)
+        start = skip(skip(at) + 1)
+        _, at = decoder.raw_decode(text, start)
+        found[name] = text[start:at]
+        at = skip(at)
+        at = skip(at + 1) if text[at] == "," else at
+    return found
+
+
+def instant(text):
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+
+
+def rfc3339(moment):
+    return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def now():
+    return datetime.now(timezone.utc)
+
+
+_numbers = itertools.count(1)
+
+
+def new_activity(**fields):
+    """An activity to record, of March 2024 unless said otherwise, with an id of its own."""
+    return {
+        "id": f"a-{next(_numbers):06}-{uuid.uuid4().hex[:8]}",
+        "occurred_at": "2024-03-05T09:30:00.123456Z",
+        "action": "order.created",
+        "actor": {"id": "ana@contoso.example", "name": "Ana Trujillo"},
+    } | fields
+
+
+def newest_first(activities):
+    """The order of lists and exports: by time, and by id where times are equal."""
+    return sorted(activities, key=lambda activity: (instant(activity["occurred_at"]), activity["id"]), reverse=True)
+
+
+def eventually(look, what, seconds=120):
+    """What `look` finds, as soon as it finds something."""
+    deadline = time.monotonic() + seconds
+    while not (found := look()):
+        assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
+        time.sleep(0.1)
+    return found
+
+
+def is_problem(response, status, slug, field=None):
+    """Checks that an answer is a problem document (RFC 9457), about `field` if one is given; the document."""
+    assert response.status_code == status, f"{response.status_code} instead of {status}: {response.text[:500]}"
+    assert response.headers["Content-Type"].startswith("application/problem+json"), response.headers
+    document = response.json()
+    check_problem(document, status, slug, field)
+    assert document["trace_id"], document
+    return document
+
+
+def check_problem(document, status, slug, field=None):
+    assert document["status"] == status, document
+    assert document["type"].rstrip("/").endswith(slug), document
+    assert document["title"] and document["detail"], document
+    for leak in ("AccessDenied", "Exception", "arn:", "dynamodb", "panicked", "src/"):
+        assert leak not in json.dumps(document), document
+    if field is not None:
+        assert field in [error["pointer"] for error in document["errors"]], document
+        assert field.rsplit("/", 1)[-1] in document["detail"], document
+    return document
+
+
+class Caller:
+    """Somebody with a token, or without one."""
+
+    def __init__(self, root, token=None):
+        self.root, self.token = root.rstrip("/"), token
+
+    def request(self, method, path, **options):
+        if not hasattr(_sessions, "session"):
+            _sessions.session = requests.Session()
+        headers = dict(options.pop("headers", None) or {})
+        if self.token is not None:
+            headers.setdefault("Authorization", f"Bearer {self.token}")
+        options.setdefault("allow_redirects", False)
+        options.setdefault("timeout", 120)
+        return _sessions.session.request(method, self.root + path, headers=headers, **options)
+
+    def get(self, path, **options):
+        return self.request("GET", path, **options)
+
+    def post(self, path, **options):
+        return self.request("POST", path, **options)
+
+    def put(self, path, **options):
+        return self.request("PUT", path, **options)
+
+    def delete(self, path, **options):
+        return self.request("DELETE", path, **options)
+
+
+class Partner:
+    """A partner's part of the API, as `caller` sees it."""
+
+    def __init__(self, caller, name):
+        self.caller, self.name, self.path = caller, name, f"/v1/partners/{name}"
+
+    def seen_by(self, caller):
+        return Partner(caller, self.name)
+
+    # Activities
+
+    def send(self, body, **options):
+        """Records what is given: JSON text as it is, anything else as JSON."""
+        body = body if isinstance(body, (str, bytes)) else compact(body)
+        body = body.encode() if isinstance(body, str) else body
+        options["headers"] = {"Content-Type": "application/json"} | (options.get("headers") or {})
+        return self.caller.post(f"{self.path}/activities", data=body, **options)
+
+    def record(self, activities):
+        """Records activities, all of which must be new."""
+        for batch in batches(activities):
+            answer = self.send({"activities": batch})
+            assert answer.status_code == 200, answer.text[:500]
+            assert answer.json()["recorded"] == len(batch), [r for r in answer.json()["results"] if r["status"] != "recorded"]
+
+    def list(self, **parameters):
+        return self.caller.get(f"{self.path}/activities", params=parameters)
+
+    def pages(self, path=None, **parameters):
+        """Every page of a list, by its cursors."""
+        cursor = {}
+        while cursor is not None:
+            answer = self.caller.get(path or f"{self.path}/activities", params=parameters | cursor)
+            assert answer.status_code == 200, answer.text[:500]
+            page = answer.json()
+            yield page
+            cursor = page["next_cursor"] and {"cursor": page["next_cursor"]}
+
+    def all(self, path=None, **parameters):
+        return [activity for page in self.pages(path, **parameters) for activity in page["activities"]]
+
+    def ids(self, path=None, **parameters):
+        return [activity["id"] for activity in self.all(path, **parameters)]
+
+    def show(self, activity):
+        answer = self.caller.get(f"{self.path}/activities/{activity['id']}", params={"occurred_at": activity["occurred_at"]})
+        assert answer.status_code == 200, answer.text[:500]
+        return answer.text
+
+    # Exports
+
+    def order(self, request, **options):
+        return self.caller.post(f"{self.path}/exports", json=request, **options)
+
+    def export(self, **request):
+        """An export, once it is ready."""
+        ordered = self.order(request)
+        assert ordered.status_code == 202, ordered.text[:500]
+        return self.ready(ordered.json()["id"])
+
+    def ready(self, export):
+        def finished():
+            answer = self.caller.get(f"{self.path}/exports/{export}")
+            assert answer.status_code == 200, answer.text[:500]
+            return answer.json() if answer.json()["status"] not in ("pending", "running") else None
+
+        shown = eventually(finished, f"export {export} finished")
+        assert shown["status"] == "ready", shown
+        return shown
+
+    def link(self, export, name):
+        answer = self.caller.get(f"{self.path}/exports/{export['id']}/files/{name}")
+        assert answer.status_code == 303, answer.text[:500]
+        return answer.headers["Location"]
+
+    def download(self, export, number=0):
+        """A file, through its link and without the token."""
+        answer = requests.get(self.link(export, export["files"][number]["name"]), timeout=120)
+        assert answer.status_code == 200, answer.text[:500]
+        return answer.content
+
+    def exports(self, **parameters):
+        found, cursor = [], {}
+        while cursor is not None:
+            answer = self.caller.get(f"{self.path}/exports", params=parameters | cursor)
+            assert answer.status_code == 200, answer.text[:500]
+            found += answer.json()["exports"]
+            cursor = answer.json()["next_cursor"] and {"cursor": answer.json()["next_cursor"]}
+        return found
+
+
+def batches(items, size=BATCH):
+    items = list(items)
+    return [items[at : at + size] for at in range(0, len(items), size)]
+
+
+def in_parallel(work, items, width=8):
+    with ThreadPoolExecutor(width) as pool:
+        return list(pool.map(work, items))
+
+
+def months_back(moment, count=1):
+    """The same wall clock some calendar months earlier, on the last day where a month is shorter."""
+    year, month = divmod(moment.year * 12 + moment.month - 1 - count, 12)
+    first_of_next = datetime(year + (month + 1) // 12, (month + 1) % 12 + 1, 1)
+    last_day = (first_of_next - timedelta(days=1)).day
+    return moment.replace(year=year, month=month + 1, day=min(moment.day, last_day))

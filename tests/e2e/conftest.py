@@ -1,0 +1,85 @@
+"""The stack that the tests talk to: deployed for them from nothing, on a port and with data of its own.
+
+`STACK_JSON=.local/stack.json` takes one that runs already, for a quick try of a few tests: what they record stays there.
+"""
+
+import itertools
+import json
+import os
+import sys
+import uuid
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "infra" / "local"))
+
+import stack as local  # noqa: E402
+import tokens  # noqa: E402
+from api import Caller, Partner  # noqa: E402
+from emulator import port_is_free  # noqa: E402
+
+pytest.register_assert_rewrite("api", "spreadsheet")
+
+DIRECTORY = ROOT / ".local" / "e2e"
+
+
+def free_port():
+    """A port that neither the usual stack nor another run has."""
+    return next(port for port in range(4700, 4800) if port_is_free(port))
+
+
+@pytest.fixture(scope="session")
+def stack():
+    """What there is: addresses, people, machines, functions, outputs."""
+    if given := os.environ.get("STACK_JSON"):
+        yield json.loads(Path(given).read_text())
+        return
+    local.clean(DIRECTORY)
+    try:
+        yield local.up(DIRECTORY, free_port(), demo=False)
+    finally:
+        local.down(DIRECTORY)
+
+
+@pytest.fixture(scope="session")
+def caller(stack):
+    """Callers by name, as in `caller("contoso-sales-agent")`; without a name, one without a token."""
+
+    @cache
+    def of(name=None):
+        return Caller(stack["api_url"], tokens.token(stack, name) if name else None)
+
+    return of
+
+
+@pytest.fixture(scope="session")
+def operator(caller):
+    return caller("operator")
+
+
+@pytest.fixture(scope="session")
+def names():
+    """Makes names of partners that nobody has used."""
+    numbers = itertools.count(1)
+    return lambda: f"p{next(numbers)}-{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture
+def partner(operator, names):
+    """A partner without activities, as the operator sees it."""
+    return Partner(operator, names())
+
+
+@pytest.fixture(scope="session")
+def aws(stack):
+    """Clients of the platform, as its root: `aws("lambda")`."""
+    return local.clients(stack["port"])
+
+
+@pytest.fixture(scope="session")
+def as_function(stack):
+    """Clients with the credentials of a function: `as_function("query")("dynamodb")`."""
+    return cache(lambda name: local.clients(stack["port"], **local.function_credentials(stack, name)))

@@ -1,0 +1,295 @@
+"""Access: nobody without a token, nobody at another partner, each role what it may and no more."""
+
+import base64
+import json
+import uuid
+
+import pytest
+import requests
+
+from api import ALL_OF_2024, Caller, Partner, compact, in_parallel, is_problem, new_activity
+
+EXPORT = "01JD7Z6Q3V5W8X9Y0Z1A2B3C4D"
+# Every route of a partner's: method, path below /v1/partners/{partner}, body.
+OF_A_PARTNER = [
+    ("POST", "/activities", new_activity()),
+    ("POST", "/activities", {"activities": [new_activity()]}),
+    ("GET", "/activities", None),
+    ("GET", "/activities/e-1?occurred_at=2024-03-05T09:30:00Z", None),
+    ("GET", "/customers/fabrikam/activities", None),
+    ("POST", "/exports", {}),
+    ("GET", "/exports", None),
+    ("GET", f"/exports/{EXPORT}", None),
+    ("GET", f"/exports/{EXPORT}/files/activity.csv", None),
+    ("DELETE", f"/exports/{EXPORT}", None),
+    ("GET", "/export-schedule", None),
+    ("PUT", "/export-schedule", {"time_zone": "Europe/Paris"}),
+    ("DELETE", "/export-schedule", None),
+]
+# The operator's own, and those of everybody with a token.
+OTHERS = [
+    ("GET", "/v1/actions", None),
+    ("GET", "/v1/clients/c-1", None),
+    ("PUT", "/v1/clients/c-1", {"partner": "contoso"}),
+    ("DELETE", "/v1/clients/c-1", None),
+    ("POST", "/v1/months/2024-03/run", {}),
+]
+EVERY_ROUTE = [(method, f"/v1/partners/contoso{path}", body) for method, path, body in OF_A_PARTNER] + OTHERS
+
+READERS = ["global-admin", "admin-agent", "billing-admin", "user-management-admin", "sales-agent", "helpdesk-agent"]
+KEEPERS = READERS[:3]
+
+
+def route(case):
+    return f"{case[0]} {case[1]}" if isinstance(case, tuple) else None
+
+
+def send(caller, method, path, body, **options):
+    return caller.request(method, path, json=body, **options)
+
+
+# Without a token that is good
+
+
+@pytest.mark.parametrize("case", EVERY_ROUTE, ids=route)
+def test_without_a_token_every_route_is_401(caller, case):
+    is_problem(send(caller(), *case), 401, "unauthorized")
+
+
+def unsigned(token):
+    """The same claims, signed by nobody."""
+    head, claims, _ = token.split(".")
+    none = base64.urlsafe_b64encode(b'{"alg":"none","typ":"JWT"}').decode().rstrip("=")
+    return f"{none}.{claims}."
+
+
+def promoted(token):
+    """Other claims under the same signature."""
+    head, claims, signature = token.split(".")
+    read = json.loads(base64.urlsafe_b64decode(claims + "=="))
+    read["cognito:groups"], read["custom:partner_id"] = ["global_admin"], "fabrikam"
+    return f"{head}.{base64.urlsafe_b64encode(compact(read).encode()).decode().rstrip('=')}.{signature}"
+
+
+def resigned(token):
+    """The signature with one character changed."""
+    head, claims, signature = token.split(".")
+    return f"{head}.{claims}.{'A' if signature[0] != 'A' else 'B'}{signature[1:]}"
+
+
+@pytest.mark.parametrize("header", [
+    lambda token: "Bearer garbage",
+    lambda token: "Bearer",
+    lambda token: "Bearer a.b.c",
+    lambda token: f"Basic {token}",
+    lambda token: token,
+    lambda token: f"Bearer {unsigned(token)}",
+    lambda token: f"Bearer {promoted(token)}",
+    lambda token: f"Bearer {resigned(token)}",
+    lambda token: f"Bearer {token[:-20]}",
+    lambda token: "Bearer " + "x" * 20_000,
+], ids=["garbage", "nothing", "no token", "another scheme", "no scheme", "unsigned", "other claims", "other signature", "cut", "endless"])
+def test_a_token_that_is_not_good_is_401(caller, header):
+    good = caller("contoso-sales-agent")
+    for path in ("/v1/actions", "/v1/partners/contoso/activities"):
+        assert good.get(path).status_code == 200
+        answer = caller().get(path, headers={"Authorization": header(good.token)})
+        if len(header(good.token)) < 10_000:
+            is_problem(answer, 401, "unauthorized")
+        else:
+            # A server in front may already find the header too long.
+            assert answer.status_code in (400, 401, 431), answer.text
+
+
+# At another partner
+
+
+@pytest.mark.parametrize("name", ["contoso-global-admin", "contoso-helpdesk-agent", "recorder-contoso"])
+@pytest.mark.parametrize("case", OF_A_PARTNER, ids=route)
+def test_another_partner_looks_as_if_it_did_not_exist(caller, operator, name, case):
+    method, path, body = case
+    real, unreal = [
+        is_problem(send(caller(name), method, f"/v1/partners/{partner}{path}", body), 404, "not-found") for partner in ("fabrikam", "nobody")]
+    assert real.pop("trace_id") != unreal.pop("trace_id")
+    assert real == unreal
+
+
+def test_what_another_partner_has_cannot_be_read_or_removed(caller, operator):
+    fabrikam = Partner(operator, "fabrikam")
+    activity = new_activity(details={"secret": "it"})
+    fabrikam.record([activity])
+    export = fabrikam.export(**ALL_OF_2024)
+    foreign, absent = caller("contoso-global-admin"), Partner(caller("contoso-global-admin"), "contoso")
+    addresses = [
+        f"{fabrikam.path}/activities/{activity['id']}?occurred_at={activity['occurred_at']}",
+        f"{fabrikam.path}/exports/{export['id']}",
+        f"{fabrikam.path}/exports/{export['id']}/files/{export['files'][0]['name']}",
+    ]
+    for address in addresses:
+        is_problem(foreign.get(address), 404, "not-found")
+        is_problem(foreign.get(address.replace(fabrikam.path, absent.path)), 404, "not-found")
+    is_problem(foreign.delete(addresses[1]), 404, "not-found")
+    is_problem(foreign.delete(addresses[1].replace(fabrikam.path, absent.path)), 404, "not-found")
+    assert fabrikam.seen_by(caller("fabrikam-sales-agent")).download(export)
+
+
+def test_answers_that_are_kept_for_a_token_do_not_reach_another(caller):
+    """The gateway keeps an authorizer's answer per token: callers of two partners by turns, and at once."""
+    pairs = [(caller(f"{own}-sales-agent"), asked, 200 if own == asked else 404)
+             for own in ("contoso", "fabrikam") for asked in ("contoso", "fabrikam")] * 8
+    statuses = in_parallel(lambda pair: pair[0].get(f"/v1/partners/{pair[1]}/activities?limit=1").status_code, pairs)
+    assert statuses == [expected for _, _, expected in pairs]
+
+
+@pytest.mark.parametrize("partner", ["CONTOSO", "contoso%20", "contoso%23", "%2e%2e", "contoso%2f..%2ffabrikam", "a" * 129])
+def test_a_partner_is_its_exact_name(caller, partner):
+    answer = caller("contoso-global-admin").get(f"/v1/partners/{partner}/activities")
+    is_problem(answer, 404, "not-found")
+
+
+# Roles
+
+
+@pytest.mark.parametrize("role", READERS)
+def test_every_person_of_a_partner_reads_exports_and_downloads(caller, operator, role):
+    Partner(operator, "contoso").send(new_activity(id="of-roles"))
+    contoso = Partner(caller(f"contoso-{role}"), "contoso")
+    assert "of-roles" in contoso.ids(**ALL_OF_2024)
+    assert contoso.caller.get(f"{contoso.path}/customers/none/activities").status_code == 200
+    assert contoso.caller.get("/v1/actions").status_code == 200
+    export = contoso.export(**ALL_OF_2024, q="of-nothing")
+    assert contoso.download(export)
+    assert contoso.caller.delete(f"{contoso.path}/exports/{export['id']}").status_code == 204
+
+
+@pytest.mark.parametrize("role", READERS)
+def test_no_person_records(caller, role):
+    contoso = Partner(caller(f"contoso-{role}"), "contoso")
+    activity = new_activity(occurred_at="2022-01-01T00:00:00Z")
+    is_problem(contoso.send(activity), 403, "forbidden")
+    is_problem(contoso.send({"activities": [activity]}), 403, "forbidden")
+    assert contoso.ids(**{"from": "2022-01-01", "to": "2022-01-01"}) == []
+
+
+@pytest.mark.parametrize("role", READERS)
+def test_only_administrators_keep_schedules(caller, role):
+    person, path = caller(f"contoso-{role}"), "/v1/partners/contoso/export-schedule"
+    allowed = role in KEEPERS
+    answers = [person.put(path, json={"enabled": False, "time_zone": "Europe/Paris"}), person.get(path), person.delete(path)]
+    if allowed:
+        assert [answer.status_code for answer in answers] == [200, 200, 204]
+    else:
+        for answer in answers:
+            is_problem(answer, 403, "forbidden")
+
+
+@pytest.mark.parametrize("name", ["contoso-global-admin", "contoso-helpdesk-agent", "recorder-contoso"])
+@pytest.mark.parametrize("case", [case for case in OTHERS if "actions" not in case[1]], ids=route)
+def test_only_the_operator_operates(caller, name, case):
+    is_problem(send(caller(name), *case), 403, "forbidden")
+
+
+def test_a_recorder_records_for_its_own_partner_and_does_nothing_else(caller, operator):
+    contoso = Partner(caller("recorder-contoso"), "contoso")
+    activity = new_activity(occurred_at="2021-01-01T00:00:00Z")
+    assert contoso.send(activity).status_code == 201
+    assert contoso.send({"activities": [activity]}).json()["duplicates"] == 1
+    assert contoso.seen_by(operator).ids(**{"from": "2021-01-01", "to": "2021-01-01"}) == [activity["id"]]
+    for method, path, body in OF_A_PARTNER[2:]:
+        is_problem(send(contoso.caller, method, contoso.path + path, body), 403, "forbidden")
+
+
+def test_the_operator_does_everything_for_every_partner(partner, caller):
+    partner.record([new_activity()])
+    assert partner.download(partner.export(**ALL_OF_2024))
+    path = f"{partner.path}/export-schedule"
+    assert partner.caller.put(path, json={"enabled": False}).status_code == 200
+    assert partner.caller.delete(path).status_code == 204
+
+
+# Machine clients
+
+
+@pytest.fixture
+def machine(stack, aws):
+    """Makes clients at the issuer, of a scope; each call of what is made is a caller with a fresh token."""
+    made = []
+
+    def make(scope):
+        client = aws("cognito-idp").create_user_pool_client(
+            UserPoolId=stack["user_pool_id"], ClientName=f"machine-{uuid.uuid4().hex[:8]}", GenerateSecret=True,
+            AllowedOAuthFlowsUserPoolClient=True, AllowedOAuthFlows=["client_credentials"], AllowedOAuthScopes=[scope])["UserPoolClient"]
+        made.append(client["ClientId"])
+
+        def with_a_fresh_token():
+            answer = requests.post(
+                f"{stack['sign_in_url']}/oauth2/token", data={"grant_type": "client_credentials", "scope": scope},
+                auth=(client["ClientId"], client["ClientSecret"]), timeout=60)
+            assert answer.status_code == 200, answer.text
+            return Caller(stack["api_url"], answer.json()["access_token"])
+
+        return client["ClientId"], with_a_fresh_token
+
+    yield make
+    for client_id in made:
+        aws("cognito-idp").delete_user_pool_client(UserPoolId=stack["user_pool_id"], ClientId=client_id)
+
+
+def test_a_machine_client_acts_for_the_partner_that_it_is_registered_for(machine, operator, partner, names):
+    client_id, fresh = machine("daybook/record")
+    path = f"/v1/clients/{client_id}"
+    is_problem(operator.get(path), 404, "not-found")
+    is_problem(partner.seen_by(fresh()).send(new_activity()), 401, "unauthorized")
+
+    answer = operator.put(path, json={"partner": partner.name})
+    assert answer.status_code == 200 and answer.json()["partner"] == partner.name
+    assert operator.get(path).json()["partner"] == partner.name
+    mine = partner.seen_by(fresh())
+    assert mine.send(new_activity()).status_code == 201
+    is_problem(mine.list(), 403, "forbidden")
+    is_problem(Partner(mine.caller, names()).send(new_activity()), 404, "not-found")
+
+    assert operator.delete(path).status_code == 204
+    assert operator.delete(path).status_code == 204
+    is_problem(operator.get(path), 404, "not-found")
+    is_problem(partner.seen_by(fresh()).send(new_activity()), 401, "unauthorized")
+
+
+def test_a_reading_machine_client_reads_and_does_not_record(machine, operator, partner):
+    client_id, fresh = machine("daybook/read")
+    assert operator.put(f"/v1/clients/{client_id}", json={"partner": partner.name}).status_code == 200
+    mine = partner.seen_by(fresh())
+    assert mine.list().status_code == 200
+    assert mine.download(mine.export(**ALL_OF_2024))
+    is_problem(mine.send(new_activity()), 403, "forbidden")
+    is_problem(mine.caller.get(f"{mine.path}/export-schedule"), 403, "forbidden")
+
+
+@pytest.mark.parametrize("body, field", [
+    ({}, "/partner"), ({"partner": "a b"}, "/partner"), ({"partner": ""}, "/partner"), ({"partner": 7}, "/partner"),
+    ({"partner": "contoso", "scope": "operate"}, "/scope"),
+], ids=compact)
+def test_a_registration_that_is_not_valid_is_refused(operator, body, field):
+    is_problem(operator.put("/v1/clients/of-nobody", json=body), 400, "invalid-request", field)
+    is_problem(operator.get("/v1/clients/of-nobody"), 404, "not-found")
+
+
+# Paths that are no routes
+
+
+@pytest.mark.parametrize("method, path", [
+    ("GET", "/v2/partners/contoso/activities"),
+    ("GET", "/v1/partners"),
+    ("GET", "/v1/partners/contoso"),
+    ("GET", "/v1/partners/contoso/activities/e-1/details"),
+    ("GET", "/v1"),
+    ("GET", "/nothing"),
+    ("POST", "/v1/actions"),
+    ("PUT", "/v1/partners/contoso/activities/e-1"),
+    ("PATCH", "/v1/partners/contoso/activities/e-1"),
+    ("DELETE", "/v1/partners/contoso/activities/e-1"),
+    ("DELETE", "/v1/partners/contoso/activities"),
+])
+def test_a_path_that_is_no_route_is_404(caller, method, path):
+    for name in (None, "contoso-global-admin", "operator"):
+        is_problem(caller(name).request(method, path), 404, "not-found")

@@ -1,0 +1,409 @@
+"""Exports: ordered, made, downloaded through a link that opens one file for five minutes, cancelled."""
+
+import hashlib
+import json
+import uuid
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import partial
+from urllib.parse import parse_qs, urljoin, urlsplit, urlunsplit
+
+import pytest
+import requests
+
+import spreadsheet
+from api import ALL_OF_2024, Partner, compact, eventually, instant, is_problem, members, months_back, new_activity, newest_first, now
+from spreadsheet import ACTION, ACTION_ID, ACTIVITY_ID, CUSTOMER, CUSTOMER_ID, DATE, DETAILS, OCCURRED_AT, STATUS, TARGET, USER
+
+NAMES = [
+    "=1+1", "=cmd|' /C calc'!A0", "+33 6 12 34", "-12.50", "-12.50 EUR", "@SUM(A1)", "\tx", "x\ty", "'quoted", "''twice", "0042",
+    "1234567890123456", "73928e05", "12,5", 'say "hi"; then, go', "two\r\nlines", "\nline", "Société de l'Été", "＝1", "日本 😀", " x ", "plain",
+]
+# Cells that a spreadsheet would run, whatever stands behind the first character.
+FORMULAS = ("=", "@", "\t", "\r", "\n", "＝")
+
+
+@pytest.fixture(scope="module")
+def book(operator, names):
+    """A partner with activities whose names try what spreadsheets do to cells; and the activities, newest first."""
+    partner = Partner(operator, names())
+    partner.sent = newest_first(
+        new_activity(
+            occurred_at=f"2024-03-{30 + number % 2}T{number:02}:30:00.000001Z",
+            action=["order.created", "x.y"][number % 2],
+            status=["succeeded", "failed", "in_progress", "declined"][number % 4],
+            customer={"id": f"c-{number % 3}", "name": name},
+            actor={"id": name.strip() or "x", "name": name},
+            target={"type": "order", "id": f"o-{number}", "name": name},
+            details={"name": name, "price": 14.5},
+        )
+        for number, name in enumerate(NAMES)
+    )
+    partner.record(partner.sent)
+    return partner
+
+
+@pytest.fixture(scope="module")
+def ready(book):
+    """An export of all of it, ready."""
+    return book.export(**ALL_OF_2024)
+
+
+def ids(activities):
+    return [activity["id"] for activity in activities]
+
+
+# Ordering
+
+
+def test_an_order_is_accepted_at_once_and_says_where_to_look(book):
+    before = now()
+    answer = book.order(ALL_OF_2024 | {"time_zone": "Europe/Paris", "status": "failed"}, headers={"Accept-Language": "fr-FR,en;q=0.5"})
+    assert answer.status_code == 202, answer.text
+    export = answer.json()
+    assert export["status"] in ("pending", "running")
+    assert (export["kind"], export["format"], export["locale"]) == ("on_demand", "csv", "fr")
+    assert export["files"] == [] and export["problem"] is None
+    assert export["created_by"]
+    assert before - timedelta(milliseconds=1) <= instant(export["created_at"]) <= now()
+    assert instant(export["expires_at"]) > now() + timedelta(hours=1)
+    bounds = export["range"]
+    assert instant(bounds["from"]) == instant("2023-12-31T23:00:00Z") and instant(bounds["to"]) == instant("2024-12-31T23:00:00Z")
+    assert bounds["time_zone"] == "Europe/Paris"
+    assert export["filters"]["status"] in ("failed", ["failed"])
+    where = urljoin(answer.url, answer.headers["Location"])
+    shown = book.caller.get(where.removeprefix(book.caller.root))
+    assert shown.status_code == 200 and shown.json()["id"] == export["id"]
+    assert book.ready(export["id"])["complete_through"]
+
+
+def test_nothing_has_to_be_said_of_an_export(partner):
+    recent = new_activity(occurred_at=(now() - timedelta(hours=1)).isoformat())
+    partner.record([recent, new_activity()])
+    answer = partner.caller.post(f"{partner.path}/exports")
+    assert answer.status_code == 202, answer.text
+    export = partner.ready(answer.json()["id"])
+    assert (export["format"], export["locale"]) == ("csv", "en")
+    start, end = instant(export["range"]["from"]), instant(export["range"]["to"])
+    assert start == months_back(end) and end <= now()
+    _, rows = spreadsheet.rows(partner.download(export), "en")
+    assert [row[ACTIVITY_ID] for row in rows] == [recent["id"]] and rows[0][DETAILS] == ""
+
+
+@pytest.mark.parametrize("request_, field", [
+    ({"from": "2024-13-01"}, "/from"),
+    ({"from": "2024-03-06", "to": "2024-03-05"}, "/from"),
+    ({"to": 7}, "/to"),
+    ({"time_zone": "Europe/Atlantis"}, "/time_zone"),
+    ({"format": "pdf"}, "/format"),
+    ({"locale": "de"}, "/locale"),
+    ({"compression": "rar"}, "/compression"),
+    ({"details": "yes"}, "/details"),
+    ({"status": "done"}, "/status"),
+    ({"action": ["order.created", "Order"]}, "/action"),
+    ({"columns": ["date"]}, "/columns"),
+], ids=compact)
+def test_an_order_that_is_not_valid_is_refused_and_makes_no_export(partner, request_, field):
+    is_problem(partner.order(request_), 400, "invalid-request", field)
+    assert partner.exports() == []
+
+
+@pytest.mark.parametrize("body", ["{", "[]", "null", '{"from": "2024-01-01"} x'])
+def test_an_order_that_is_no_object_is_refused_and_makes_no_export(partner, body):
+    is_problem(partner.caller.post(f"{partner.path}/exports", data=body), 400, "invalid-request")
+    assert partner.exports() == []
+
+
+def test_an_order_of_more_than_a_year_is_refused(partner):
+    is_problem(partner.order({"from": "2023-01-01", "to": "2024-12-31"}), 422, "unprocessable")
+    assert partner.exports() == []
+
+
+def test_an_order_repeated_with_its_key_is_the_first_export(partner, operator, names):
+    key, other = {"Idempotency-Key": str(uuid.uuid4())}, Partner(operator, names())
+    first = partner.order(ALL_OF_2024, headers=key)
+    again = partner.order(ALL_OF_2024, headers=key)
+    assert (first.status_code, again.status_code) == (202, 202)
+    assert again.json()["id"] == first.json()["id"]
+    assert again.headers["Location"] == first.headers["Location"]
+    partner.ready(first.json()["id"])
+    assert partner.order(ALL_OF_2024, headers=key).json()["id"] == first.json()["id"]
+    assert [export["id"] for export in partner.exports()] == [first.json()["id"]]
+    assert other.order(ALL_OF_2024, headers=key).json()["id"] != first.json()["id"]
+    assert partner.order(ALL_OF_2024).json()["id"] != first.json()["id"]
+
+
+def test_exports_are_listed_newest_first_and_page_by_page(partner):
+    ordered = [partner.order(ALL_OF_2024).json()["id"] for _ in range(5)]
+    for export in ordered:
+        partner.ready(export)
+    assert [export["id"] for export in partner.exports()] == ordered[::-1]
+    assert [export["id"] for export in partner.exports(limit=2)] == ordered[::-1]
+    assert [export["id"] for export in partner.exports(kind="on_demand")] == ordered[::-1]
+    assert partner.exports(kind="monthly") == []
+    assert partner.exports()[0] == partner.caller.get(f"{partner.path}/exports/{ordered[-1]}").json()
+    is_problem(partner.caller.get(f"{partner.path}/exports", params={"kind": "weekly"}), 400, "invalid-request", "/kind")
+    is_problem(partner.caller.get(f"{partner.path}/exports", params={"cursor": "garbage"}), 400, "invalid-request", "/cursor")
+
+
+def test_an_export_that_is_not_there_is_not_found(book, ready):
+    for export in ("01JD7Z6Q3V5W8X9Y0Z1A2B3C4D", "2024-03", "nothing", "a%23b"):
+        is_problem(book.caller.get(f"{book.path}/exports/{export}"), 404, "not-found")
+        is_problem(book.caller.delete(f"{book.path}/exports/{export}"), 404, "not-found")
+        is_problem(book.caller.get(f"{book.path}/exports/{export}/files/a.csv"), 404, "not-found")
+    is_problem(book.caller.get(f"{book.path}/exports/{ready['id']}/files/other.csv"), 404, "not-found")
+
+
+# Files
+
+
+def test_a_ready_export_says_what_its_file_is(book, ready):
+    content = book.download(ready)
+    [file] = ready["files"]
+    assert file == {"name": file["name"], "rows": len(NAMES), "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    assert file["name"].startswith(f"activity_{book.name}_") and file["name"].endswith(".csv")
+    assert ready["progress"] == {"rows": len(NAMES), "bytes": len(content), "fraction": 1.0}
+    assert instant(ready["complete_through"]) <= now()
+
+
+@pytest.mark.parametrize("locale, titles, statuses", [
+    ("en", ["Customer", "Action", "Partner user"], ["Succeeded", "Failed", "In progress", "Declined"]),
+    ("fr", ["Client", "Action", "Utilisateur partenaire"], ["Réussie", "Échouée", "En cours", "Refusée"]),
+])
+def test_a_csv_file_holds_what_was_recorded_whatever_the_names(book, operator, locale, titles, statuses):
+    labels = {entry["action"]: entry["label"] for entry in operator.get("/v1/actions", params={"locale": locale}).json()}
+    content = book.download(book.export(**ALL_OF_2024, locale=locale, time_zone="Asia/Kolkata"))
+    header, rows = spreadsheet.rows(content, locale)
+    assert len(header) == 12 and header[1:4] == titles
+    order = ["succeeded", "failed", "in_progress", "declined"]
+    for row, sent in zip(rows, book.sent, strict=True):
+        local = instant(sent["occurred_at"]) + timedelta(hours=5, minutes=30)
+        assert row[DATE] == local.strftime("%Y-%m-%d %H:%M:%S")
+        assert row[CUSTOMER] == sent["customer"]["name"] and row[CUSTOMER_ID] == sent["customer"]["id"]
+        assert row[ACTION] == labels.get(sent["action"], sent["action"]) and row[ACTION_ID] == sent["action"]
+        assert row[USER] == sent["actor"]["name"]
+        assert row[STATUS] == statuses[order.index(sent["status"])]
+        assert row[TARGET].endswith(sent["target"]["name"])
+        assert row[DETAILS] == compact(sent["details"])
+        assert (row[ACTIVITY_ID], row[OCCURRED_AT]) == (sent["id"], sent["occurred_at"])
+
+
+def test_no_cell_of_a_csv_file_is_a_formula_and_numbers_stay_numbers(book, ready):
+    rows = spreadsheet.raw_rows(book.download(ready), "en")
+    cells = [cell for row in rows for cell in row]
+    assert not [cell for cell in cells if cell.startswith(FORMULAS)]
+    assert not [cell for cell in cells if cell[:1] in ("+", "-") and cell != "-12.50"]
+    shown = {row[ACTIVITY_ID]: row[CUSTOMER] for row in rows}
+    for sent in book.sent:
+        name = sent["customer"]["name"]
+        if name in ("-12.50", "12,5", "plain", "日本 😀", "Société de l'Été"):
+            assert shown[sent["id"]] == name
+        if name in ("=1+1", "'quoted", "0042"):
+            assert shown[sent["id"]] == "'" + name
+
+
+@pytest.mark.parametrize("locale", ["en", "fr"])
+def test_a_csv_file_has_a_byte_order_mark_no_separator_line_and_ends_lines_as_windows_does(partner, locale):
+    partner.record([new_activity(), new_activity()])
+    content = partner.download(partner.export(**ALL_OF_2024, locale=locale))
+    assert content.startswith(b"\xef\xbb\xbfDate")
+    assert content.count(b"\r\n") == content.count(b"\n") == content.count(b"\r") == 3
+    assert content.endswith(b"\r\n")
+
+
+@pytest.mark.parametrize("locale", ["en", "fr"])
+def test_an_export_of_nothing_is_a_file_with_a_header(partner, locale):
+    export = partner.export(**ALL_OF_2024, locale=locale)
+    [file] = export["files"]
+    assert file["rows"] == 0 and export["progress"]["fraction"] == 1.0
+    header, rows = spreadsheet.rows(partner.download(export), locale)
+    assert len(header) == 12 and rows == []
+
+
+def test_a_cell_that_is_too_long_for_excel_is_cut_with_a_mark_in_csv_and_whole_in_jsonl(partner):
+    sent = new_activity(details={"text": "é" * 40_000})
+    fits = new_activity(details={"text": "é" * (32_767 - len('{"text":""}'))})
+    partner.record([sent, fits])
+    _, rows = spreadsheet.rows(partner.download(partner.export(**ALL_OF_2024)), "en")
+    details = {row[ACTIVITY_ID]: row[DETAILS] for row in rows}
+    whole, cut = compact(sent["details"]), details[sent["id"]]
+    assert len(cut) <= 32_767 and cut[:32_000] == whole[:32_000] and "…" in cut
+    assert details[fits["id"]] == compact(fits["details"])
+    lines = partner.download(partner.export(**ALL_OF_2024, format="jsonl")).decode().splitlines()
+    assert whole in {members(line)["details"] for line in lines}
+
+
+def test_a_jsonl_file_has_an_activity_a_line_as_the_api_gives_it(book):
+    content = book.download(book.export(**ALL_OF_2024, format="jsonl")).decode()
+    assert content.endswith("\n") and "\r" not in content
+    shown = [json.loads(line) for line in content.splitlines()]
+    assert [{name: one[name] for name in sent} for one, sent in zip(shown, book.sent, strict=True)] == book.sent
+
+
+def test_details_are_left_out_when_asked(book):
+    _, rows = spreadsheet.rows(book.download(book.export(**ALL_OF_2024, details=False)), "en")
+    assert ids(book.sent) == [row[ACTIVITY_ID] for row in rows]
+    assert {row[DETAILS] for row in rows} == {""}
+
+
+@pytest.mark.parametrize("request_, meets", [
+    ({"status": ["failed", "declined"]}, lambda one: one["status"] in ("failed", "declined")),
+    ({"customer": "c-1"}, lambda one: one["customer"]["id"] == "c-1"),
+    ({"customer": ["c-1", "c-2"], "action": "order.*"}, lambda one: one["customer"]["id"] != "c-0" and one["action"] == "order.created"),
+    ({"q": "SOCIÉTÉ"}, lambda one: "Société" in one["customer"]["name"]),
+    ({"target": "o-3", "target_type": "order", "actor": "-12.50"}, lambda one: one["target"]["id"] == "o-3"),
+    ({"from": "2024-03-31", "to": "2024-03-31"}, lambda one: one["occurred_at"].startswith("2024-03-31")),
+], ids=str)
+def test_an_export_holds_exactly_what_the_list_shows(book, request_, meets):
+    expected = ids(filter(meets, book.sent))
+    assert expected
+    request_ = ALL_OF_2024 | request_
+    assert book.ids(**request_) == expected
+    _, rows = spreadsheet.rows(book.download(book.export(**request_)), "en")
+    assert [row[ACTIVITY_ID] for row in rows] == expected
+
+
+def test_an_export_of_many_megabytes_is_whole(partner):
+    """More than one part of a multipart upload."""
+    sent = [new_activity(id=f"large-{number}", occurred_at=f"2024-03-05T09:{number:02}:00Z", details={"text": chr(97 + number) * 1_000_000})
+            for number in range(24)]
+    for activity in sent:
+        assert partner.send(activity).status_code == 201
+    export = partner.export(**ALL_OF_2024, format="jsonl")
+    content = partner.download(export)
+    [file] = export["files"]
+    assert len(content) == file["bytes"] > 24_000_000
+    assert hashlib.sha256(content).hexdigest() == file["sha256"]
+    assert [json.loads(line)["details"] for line in content.decode().splitlines()] == [one["details"] for one in reversed(sent)]
+
+
+# Links
+
+
+@pytest.mark.parametrize("format, media_type", [("csv", "text/csv"), ("jsonl", "application/jsonl")])
+def test_a_download_is_an_attachment_with_its_name_and_type(book, format, media_type):
+    export = book.export(**ALL_OF_2024, format=format)
+    [file] = export["files"]
+    answer = requests.get(book.link(export, file["name"]), timeout=60)
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"].startswith(media_type)
+    disposition = answer.headers["Content-Disposition"]
+    assert disposition.startswith("attachment") and file["name"] in disposition
+    assert int(answer.headers["Content-Length"]) == file["bytes"]
+
+
+def test_a_link_is_made_at_each_click_and_is_valid_for_five_minutes(book, ready):
+    name = ready["files"][0]["name"]
+    link = book.link(ready, name)
+    assert parse_qs(urlsplit(link).query)["X-Amz-Expires"] == ["300"]
+    before = now()
+    answer = book.caller.get(f"{book.path}/exports/{ready['id']}/files/{name}", params={"redirect": "false"})
+    assert answer.status_code == 200, answer.text
+    assert timedelta(seconds=299) <= instant(answer.json()["expires_at"]) - before <= now() - before + timedelta(seconds=300)
+    assert requests.get(answer.json()["url"], timeout=60).content == requests.get(link, timeout=60).content
+    is_problem(
+        book.caller.get(f"{book.path}/exports/{ready['id']}/files/{name}", params={"redirect": "perhaps"}), 400, "invalid-request", "/redirect")
+
+
+def refused(url):
+    answer = requests.get(url, timeout=60)
+    return answer.status_code in (400, 403, 404) and b"Date and time" not in answer.content
+
+
+def altered(text, at):
+    """The text with one character changed to its neighbour."""
+    return text[:at] + chr(ord(text[at]) ^ 1) + text[at + 1 :]
+
+
+def test_a_link_with_one_character_changed_is_refused(book, ready):
+    link = book.link(ready, ready["files"][0]["name"])
+    assert not refused(link)
+    parts = urlsplit(link)
+    for at in range(1, len(parts.path)):
+        if parts.path[at] not in "%/" and parts.path[at - 1] != "%" and parts.path[at - 2 : at - 1] != "%":
+            assert refused(urlunsplit(parts._replace(path=altered(parts.path, at)))), parts.path[at:]
+    for pair in parts.query.split("&"):
+        start = parts.query.index(pair)
+        value = start + pair.index("=") + 1
+        for at in {value, start + len(pair) - 1}:
+            assert refused(urlunsplit(parts._replace(query=altered(parts.query, at)))), pair
+    start = parts.query.index("X-Amz-Signature=") + len("X-Amz-Signature=")
+    for at in range(start, start + 64):
+        assert refused(urlunsplit(parts._replace(query=altered(parts.query, at))))
+
+
+def test_a_link_without_one_of_its_parts_is_refused(book, ready):
+    parts = urlsplit(book.link(ready, ready["files"][0]["name"]))
+    pairs = parts.query.split("&")
+    for left_out in pairs:
+        # Reading is what the link is for: `x-id` names the operation and opens nothing.
+        query = "&".join(pair for pair in pairs if pair != left_out)
+        assert refused(urlunsplit(parts._replace(query=query))), left_out
+    assert refused(urlunsplit(parts._replace(query="")))
+
+
+def test_a_link_opens_no_other_file_and_does_nothing_but_read(book, ready):
+    first, second = (book.link(export, export["files"][0]["name"]) for export in (ready, book.export(**ALL_OF_2024)))
+    assert refused(urlunsplit(urlsplit(first)._replace(path=urlsplit(second).path)))
+    for method in ("PUT", "DELETE", "POST"):
+        assert requests.request(method, first, data=b"x", timeout=60).status_code in (400, 403, 405)
+    assert requests.get(first, timeout=60).status_code == 200
+
+
+def test_a_link_is_refused_after_its_time(as_function, book, ready):
+    """Signed as the service signs, with its own credentials, for a second instead of five minutes."""
+    bucket, key = urlsplit(book.link(ready, ready["files"][0]["name"])).path.lstrip("/").split("/", 1)
+    sign = partial(as_function("exports")("s3").generate_presigned_url, "get_object", {"Bucket": bucket, "Key": key})
+    short, long = sign(ExpiresIn=1), sign(ExpiresIn=300)
+    eventually(lambda: requests.get(short, timeout=60).status_code == 403, "the link refused", seconds=30)
+    assert requests.get(long, timeout=60).status_code == 200
+
+
+# Cancelling
+
+
+@contextmanager
+def workers_stopped(stack, aws):
+    """While it lasts, orders stay in the queue."""
+    functions = aws("lambda")
+    [mapping] = functions.list_event_source_mappings(FunctionName=stack["functions"]["export-worker"])["EventSourceMappings"]
+
+    def set_enabled(enabled):
+        functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=enabled)
+        state = "Enabled" if enabled else "Disabled"
+        eventually(lambda: functions.get_event_source_mapping(UUID=mapping["UUID"])["State"] == state, state, seconds=30)
+
+    set_enabled(False)
+    try:
+        yield
+    finally:
+        set_enabled(True)
+
+
+def test_an_export_that_is_not_ready_has_no_files_and_once_cancelled_never_will(stack, aws, partner):
+    partner.record([new_activity()])
+    with workers_stopped(stack, aws):
+        waiting, cancelled = partner.order(ALL_OF_2024).json(), partner.order(ALL_OF_2024).json()
+        path = f"{partner.path}/exports/{cancelled['id']}"
+        is_problem(partner.caller.get(f"{path}/files/activity.csv"), 409, "conflict")
+        assert partner.caller.get(path).json()["status"] == "pending"
+        for _ in range(2):
+            answer = partner.caller.delete(path)
+            assert (answer.status_code, answer.text) == (204, "")
+        assert partner.caller.get(path).json()["status"] == "cancelled"
+    assert partner.ready(waiting["id"])["files"][0]["rows"] == 1
+    shown = partner.caller.get(path).json()
+    assert (shown["status"], shown["files"]) == ("cancelled", [])
+    is_problem(partner.caller.get(f"{path}/files/activity.csv"), 410, "gone")
+
+
+def test_an_export_cancelled_when_it_is_ready_loses_its_files(partner):
+    export = partner.export(**ALL_OF_2024)
+    name = export["files"][0]["name"]
+    link = partner.link(export, name)
+    assert requests.get(link, timeout=60).status_code == 200
+    path = f"{partner.path}/exports/{export['id']}"
+    assert partner.caller.delete(path).status_code == 204
+    assert requests.get(link, timeout=60).status_code == 404
+    is_problem(partner.caller.get(f"{path}/files/{name}"), 410, "gone")
+    assert partner.caller.delete(path).status_code == 204

@@ -1,0 +1,291 @@
+"""Listing: the right activities, once each, in order, however they are paged."""
+
+import random
+from datetime import timedelta, timezone
+from urllib.parse import parse_qs, quote, urljoin, urlsplit
+
+import pytest
+
+from api import (
+    ALL_OF_2024, Partner, compact, instant, is_problem, members, months_back, new_activity, newest_first, now, rfc3339,
+)
+
+ACTORS = [("ana@contoso.example", "Ana Trujillo"), ("ben@contoso.example", None), ("éric@contoso.example", "Éric Dupré")]
+CUSTOMERS = [None, {"id": "fabrikam", "name": "Fabrikam SARL"}, {"id": "été-7", "name": "Société de l'ÉTÉ"}, {"id": "a/b c&d%"}]
+ACTIONS = ["order.created", "order.updated", "order_line.created", "user.deleted", "x.y.z"]
+STATUSES = ["succeeded", "failed", "in_progress", "declined"]
+TARGETS = [None, {"type": "order", "id": "o-1", "name": "Renewal"}, {"type": "user", "id": "u-1"}, {"type": "order", "id": "o-2"}]
+
+
+@pytest.fixture(scope="module")
+def book(operator, names):
+    """A partner with 240 activities of four months, some of them at equal times; and the activities, newest first."""
+    chance = random.Random(7)
+    sent = []
+    for number in range(240):
+        actor, name = chance.choice(ACTORS)
+        activity = new_activity(
+            id=f"b-{chance.randrange(10**9):09}",
+            occurred_at=f"2024-0{chance.choice('2345')}-{chance.randrange(1, 29):02}T{chance.randrange(24):02}:00:00.000000Z",
+            action=chance.choice(ACTIONS),
+            status=chance.choice(STATUSES),
+            actor={"type": "user", "id": actor} | ({"name": name} if name else {}),
+        )
+        if number % 6 == 0:
+            activity["occurred_at"] = "2024-03-31T23:59:59.999999Z"
+        if customer := chance.choice(CUSTOMERS):
+            activity["customer"] = customer
+        if target := chance.choice(TARGETS):
+            activity["target"] = target
+        if number % 3 == 0:
+            activity["details"] = {"number": number, "text": "é" * number}
+        sent.append(activity)
+    partner = Partner(operator, names())
+    partner.record(sent)
+    partner.sent = newest_first(sent)
+    return partner
+
+
+def ids(activities):
+    return [activity["id"] for activity in activities]
+
+
+def test_the_list_shows_everything_but_the_details_and_says_that_they_are_there(book):
+    listed = book.all(**ALL_OF_2024)
+    for shown, sent in zip(listed, book.sent, strict=True):
+        details = sent.get("details")
+        assert "details" not in shown
+        assert shown["has_details"] == (details is not None)
+        assert shown["details_size"] == (len(compact(details).encode()) if details is not None else 0)
+        assert {name: shown.get(name) for name in sent if name != "details"} == {name: sent[name] for name in sent if name != "details"}
+        assert shown["partner_id"] == book.name and shown["recorded_at"]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 7, 100, 1000])
+@pytest.mark.parametrize("order", ["desc", "asc"])
+def test_pages_of_any_size_hold_each_activity_once_and_in_order(book, limit, order):
+    pages = list(book.pages(**ALL_OF_2024, limit=limit, order=order))
+    assert all(len(page["activities"]) <= limit for page in pages)
+    listed = [activity for page in pages for activity in page["activities"]]
+    assert ids(listed) == ids(book.sent if order == "desc" else reversed(book.sent))
+
+
+def test_a_page_has_100_activities_unless_asked_otherwise(book):
+    assert len(book.list(**ALL_OF_2024).json()["activities"]) == 100
+
+
+def test_the_next_page_is_linked(book):
+    answer = book.list(**ALL_OF_2024, limit=150, time_zone="Europe/Paris", order="asc", customer=["fabrikam", "a/b c&d%"])
+    while answer.json()["next_cursor"] is not None:
+        link = answer.links["next"]["url"]
+        url = urljoin(answer.url, link)
+        assert parse_qs(urlsplit(url).query)["cursor"] == [answer.json()["next_cursor"]]
+        followed = book.caller.get(url.removeprefix(book.caller.root))
+        assert followed.status_code == 200, followed.text
+        assert followed.json()["range"] == answer.json()["range"]
+        answer = followed
+    assert "next" not in answer.links
+    assert book.list(**ALL_OF_2024, limit=1000).links == {}
+
+
+def test_without_bounds_the_most_recent_month_is_listed(partner):
+    asked = now()
+    start, minutes = months_back(asked), timedelta(minutes=5)
+    times = [asked - timedelta(seconds=1), start + minutes, start - minutes, asked + minutes]
+    recent, inside, outside, ahead = [new_activity(occurred_at=rfc3339(time)) for time in times]
+    partner.record([inside, outside, recent, ahead])
+    before = now()
+    answer = partner.list().json()
+    after = now()
+    assert ids(answer["activities"]) == [recent["id"], inside["id"]]
+    assert answer["range"]["time_zone"] == "UTC"
+    start, end = instant(answer["range"]["from"]), instant(answer["range"]["to"])
+    assert before - timedelta(milliseconds=1) <= end <= after
+    assert start == months_back(end)
+
+
+@pytest.mark.parametrize("zone, start, end", [
+    ("UTC", "2024-03-31T00:00:00Z", "2024-04-01T00:00:00Z"),
+    ("Europe/Paris", "2024-03-30T23:00:00Z", "2024-03-31T22:00:00Z"),  # 23 hours: the clocks change on this day
+    ("Pacific/Kiritimati", "2024-03-30T10:00:00Z", "2024-03-31T10:00:00Z"),
+    ("Pacific/Pago_Pago", "2024-03-31T11:00:00Z", "2024-04-01T11:00:00Z"),
+    ("America/St_Johns", "2024-03-31T02:30:00Z", "2024-04-01T02:30:00Z"),
+])
+def test_dates_are_whole_days_of_the_time_zone(book, zone, start, end):
+    answer = book.list(**{"from": "2024-03-31", "to": "2024-03-31"}, time_zone=zone, limit=1000).json()
+    bounds = answer["range"]
+    assert (instant(bounds["from"]), instant(bounds["to"]), bounds["time_zone"]) == (instant(start), instant(end), zone)
+    inside = [one for one in book.sent if instant(start) <= instant(one["occurred_at"]) < instant(end)]
+    assert ids(answer["activities"]) == ids(inside)
+
+
+def test_instants_are_half_open_and_may_have_any_offset(partner):
+    sent = [new_activity(occurred_at=f"2024-03-05T09:30:00.{micros:06}Z") for micros in (0, 1, 2, 3)]
+    partner.record(sent)
+    bounds = {"from": "2024-03-05T09:30:00.000001Z", "to": "2024-03-05T09:30:00.000003Z"}
+    assert partner.ids(**bounds) == ids([sent[2], sent[1]])
+    bounds = {"from": "2024-03-05T10:30:00.000001+01:00", "to": "2024-03-05T04:30:00.000003-05:00"}
+    assert partner.ids(**bounds, time_zone="Asia/Tokyo") == ids([sent[2], sent[1]])
+
+
+FILTERS = [
+    {"customer": "fabrikam"},
+    {"customer": ["fabrikam", "été-7"]},
+    {"customer": "nobody"},
+    {"actor": "éric@contoso.example"},
+    {"action": "order.created"},
+    {"action": "order.*"},
+    {"action": ["order.*", "user.deleted"]},
+    {"action": "x.*"},
+    {"status": "failed"},
+    {"status": ["failed", "declined"]},
+    {"target_type": "order"},
+    {"target": "o-2"},
+    {"target": ["o-1", "u-1"], "status": "succeeded", "customer": ["fabrikam", "a/b c&d%"]},
+    {"q": "TRUJILLO"},
+    {"q": "société de l'été"},
+    {"q": "o-1"},
+    {"q": "order_"},
+    {"q": "nothing of the kind"},
+]
+
+
+def meets(activity, filters):
+    def values(name):
+        value = filters.get(name, [])
+        return [value] if isinstance(value, str) else value
+
+    customer, target, actor = activity.get("customer", {}), activity.get("target", {}), activity["actor"]
+    exact = {"customer": customer.get("id"), "actor": actor["id"], "status": activity["status"],
+             "target_type": target.get("type"), "target": target.get("id")}
+    if any(values(name) and value not in values(name) for name, value in exact.items()):
+        return False
+    if values("action") and not any(
+            activity["action"].startswith(value[:-1]) if value.endswith(".*") else activity["action"] == value
+            for value in values("action")):
+        return False
+    texts = [customer.get("name"), customer.get("id"), actor.get("name"), actor["id"], activity["action"], target.get("name"), target.get("id")]
+    return "q" not in filters or any(filters["q"].lower() in text.lower() for text in texts if text)
+
+
+@pytest.mark.parametrize("filters", FILTERS, ids=compact)
+def test_a_filter_lists_exactly_what_meets_it_whatever_the_page(book, filters):
+    expected = ids([activity for activity in book.sent if meets(activity, filters)])
+    assert book.ids(**ALL_OF_2024, **filters, limit=1000) == expected
+    assert book.ids(**ALL_OF_2024, **filters, limit=3) == expected
+    assert book.ids(**ALL_OF_2024, **filters, limit=50, order="asc") == expected[::-1]
+
+
+@pytest.mark.parametrize("customer", ["fabrikam", "été-7", "a/b c&d%", "nobody"])
+def test_a_customer_has_a_list_of_its_own(book, customer):
+    path = f"{book.path}/customers/{quote(customer, safe='')}/activities"
+    expected = [activity for activity in book.sent if activity.get("customer", {}).get("id") == customer]
+    assert ids(book.all(path, **ALL_OF_2024, limit=1000)) == ids(expected)
+    assert ids(book.all(path, **ALL_OF_2024, limit=2)) == ids(expected)
+    assert ids(book.all(path, **ALL_OF_2024, limit=7, order="asc")) == ids(expected)[::-1]
+    failed = [activity for activity in expected if activity["status"] == "failed"]
+    assert ids(book.all(path, **ALL_OF_2024, status="failed")) == ids(failed)
+    if expected:
+        whole = {activity["id"]: activity for activity in book.all(**ALL_OF_2024)}
+        assert book.all(path, **ALL_OF_2024, limit=1000) == [whole[activity["id"]] for activity in expected]
+
+
+def test_pages_neither_skip_nor_repeat_while_equal_times_are_recorded(partner):
+    first = [new_activity(id=f"m-{number:03}") for number in range(0, 60, 2)]
+    partner.record(first)
+    seen = []
+    for number, page in enumerate(partner.pages(**ALL_OF_2024, limit=4)):
+        seen += ids(page["activities"])
+        partner.record([new_activity(id=f"m-{number * 10 + 1:03}"), new_activity(id=f"m-{59 - number * 2:03}-late")])
+    assert len(seen) == len(set(seen))
+    assert [id for id in seen if id in set(ids(first))] == ids(first)[::-1]
+    assert seen == sorted(seen, reverse=True)
+
+
+def test_an_activity_has_an_address_with_its_details(book):
+    for listed, sent in zip(book.all(**ALL_OF_2024)[:20], book.sent, strict=False):
+        answer = book.caller.get(listed["url"])
+        assert answer.status_code == 200, answer.text
+        assert answer.json().get("details") == sent.get("details")
+        if "details" in sent:
+            assert members(answer.text)["details"] == compact(sent["details"])
+        assert {name: value for name, value in answer.json().items() if name != "details"} == listed
+
+
+def test_an_activity_is_found_by_its_id_and_its_time_only(book):
+    one = book.sent[0]
+    path = f"{book.path}/activities/{one['id']}"
+    is_problem(book.caller.get(path), 400, "invalid-request", "/occurred_at")
+    is_problem(book.caller.get(path, params={"occurred_at": "soon"}), 400, "invalid-request", "/occurred_at")
+    is_problem(book.caller.get(path, params={"occurred_at": "2024-01-01T00:00:00Z"}), 404, "not-found")
+    is_problem(book.caller.get(f"{book.path}/activities/none", params={"occurred_at": one["occurred_at"]}), 404, "not-found")
+    local = instant(one["occurred_at"]).astimezone(timezone(timedelta(hours=5, minutes=30))).isoformat()
+    assert book.caller.get(path, params={"occurred_at": local}).status_code == 200
+
+
+@pytest.mark.parametrize("parameters, field", [
+    ({"from": "2024-13-01"}, "/from"),
+    ({"from": "2024-02-30", "to": "2024-03-01"}, "/from"),
+    ({"from": "last week"}, "/from"),
+    ({"to": "2024-03-05T09:30:00"}, "/to"),
+    ({"from": "2024-03-06", "to": "2024-03-05"}, "/from"),
+    ({"from": "2024-03-06T00:00:00Z", "to": "2024-03-06T00:00:00Z"}, "/from"),
+    ({"time_zone": "Europe/Atlantis"}, "/time_zone"),
+    ({"time_zone": "+02:00"}, "/time_zone"),
+    ({"order": "newest"}, "/order"),
+    ({"limit": "0"}, "/limit"),
+    ({"limit": "1001"}, "/limit"),
+    ({"limit": "-1"}, "/limit"),
+    ({"limit": "ten"}, "/limit"),
+    ({"status": "done"}, "/status"),
+    ({"action": "Order"}, "/action"),
+    ({"cursor": "garbage"}, "/cursor"),
+    ({"cursor": "eyJhZnRlciI6IngifQ"}, "/cursor"),
+    ({"colour": "blue"}, "/colour"),
+], ids=compact)
+def test_a_question_that_is_not_valid_is_refused_by_the_name_of_its_parameter(book, parameters, field):
+    is_problem(book.list(**parameters), 400, "invalid-request", field)
+    is_problem(book.caller.get(f"{book.path}/customers/fabrikam/activities", params=parameters), 400, "invalid-request", field)
+
+
+def test_a_year_can_be_asked_for_at_once_and_no_more(book):
+    assert book.list(**{"from": "2024-01-01", "to": "2024-12-31"}).status_code == 200
+    is_problem(book.list(**{"from": "2023-12-01", "to": "2024-12-31"}), 422, "unprocessable")
+
+
+@pytest.mark.parametrize("change", [
+    {"limit": 6}, {"order": "asc"}, {"to": "2024-12-30"}, {"from": "2024-01-02"}, {"status": "failed"}, {"q": "a"},
+    {"time_zone": "Europe/Paris"}, {"customer": "fabrikam"},
+], ids=compact)
+def test_a_cursor_goes_with_its_own_question_only(book, change):
+    question = ALL_OF_2024 | {"limit": 5}
+    cursor = book.list(**question).json()["next_cursor"]
+    assert book.list(**question, cursor=cursor).status_code == 200
+    is_problem(book.list(**question | change, cursor=cursor), 400, "invalid-request", "/cursor")
+
+
+def test_a_cursor_goes_with_its_own_partner_and_route_only(book, partner):
+    question = ALL_OF_2024 | {"limit": 5}
+    cursor = book.list(**question).json()["next_cursor"]
+    is_problem(partner.list(**question, cursor=cursor), 400, "invalid-request", "/cursor")
+    is_problem(book.caller.get(f"{book.path}/customers/fabrikam/activities", params=question | {"cursor": cursor}), 400, "invalid-request", "/cursor")
+
+
+def test_a_cursor_goes_on_from_the_most_recent_month_that_it_began_with(partner):
+    moment = now()
+    partner.record([new_activity(occurred_at=rfc3339(moment - timedelta(hours=hour))) for hour in range(1, 6)])
+    pages = list(partner.pages(limit=2))
+    assert [len(page["activities"]) for page in pages if page["activities"]] == [2, 2, 1]
+    assert len({compact(page["range"]) for page in pages}) == 1
+
+
+def test_the_catalogue_names_actions_in_both_languages(operator):
+    catalogues = {}
+    for locale in ("en", "fr"):
+        answer = operator.get("/v1/actions", params={"locale": locale})
+        assert answer.status_code == 200, answer.text
+        assert all(set(entry) >= {"action", "category", "label"} for entry in answer.json())
+        catalogues[locale] = {entry["action"]: entry["label"] for entry in answer.json()}
+    assert catalogues["en"].keys() == catalogues["fr"].keys()
+    assert catalogues["en"]["order.created"] == "Order created"
+    assert catalogues["fr"]["order.created"] == "Commande créée"

@@ -1,0 +1,153 @@
+"""The portal: what a browser loads without a token, and the sign-in that gets it one."""
+
+import base64
+import hashlib
+import html
+import re
+import secrets
+from urllib.parse import parse_qs, urljoin, urlsplit
+
+import pytest
+import requests
+
+from api import Caller, Partner, is_problem
+
+TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".json": "application/json", ".html": "text/html"}
+
+
+@pytest.fixture(scope="module")
+def page(stack):
+    """The page, as a browser gets it."""
+    answer = requests.get(stack["portal_url"], timeout=60)
+    assert answer.status_code == 200, answer.text
+    return answer
+
+
+def links(text):
+    """What a page loads or leads to."""
+    return [html.unescape(link) for link in re.findall(r'(?:src|href)="([^"]*)"', text)]
+
+
+def test_the_page_needs_no_token_and_is_html(page):
+    assert page.headers["Content-Type"].replace(" ", "").lower() == "text/html;charset=utf-8"
+    assert "<html" in page.text
+
+
+def test_the_pages_links_are_relative_and_lead_somewhere(page):
+    loaded = [link for link in links(page.text) if not link.startswith(("#", "data:"))]
+    assert loaded
+    for link in loaded:
+        assert not urlsplit(link).scheme and not link.startswith("/"), link
+        answer = requests.get(urljoin(page.url, link), timeout=60)
+        assert answer.status_code == 200, link
+        extension = "." + urlsplit(link).path.rsplit(".", 1)[-1]
+        if extension in TYPES:
+            assert answer.headers["Content-Type"].startswith(TYPES[extension]), link
+
+
+def test_the_web_component_is_a_script(stack):
+    answer = requests.get(urljoin(stack["portal_url"], "activity-log.js"), timeout=60)
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"].startswith("text/javascript")
+    assert "customElements.define" in answer.text and "activity-log" in answer.text
+
+
+def test_the_page_says_what_a_browser_may_do_with_it(page, stack):
+    policy = page.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy and "frame-ancestors 'none'" in policy
+    assert "unsafe" not in policy
+    sign_in = urlsplit(stack["sign_in_url"])
+    assert f"{sign_in.scheme}://{sign_in.netloc}" in policy
+    assert page.headers["X-Content-Type-Options"] == "nosniff"
+    assert page.headers["Referrer-Policy"] == "no-referrer"
+    assert "max-age" in page.headers["Strict-Transport-Security"]
+
+
+def test_the_page_runs_nothing_that_its_policy_forbids(page):
+    assert not re.search(r"<script(?![^>]*\bsrc=)[^>]*>", page.text)
+    assert not re.search(r"<style|\sstyle=|\son[a-z]+=", page.text)
+
+
+def test_a_page_that_a_browser_has_is_not_sent_again(page):
+    again = requests.get(page.url, headers={"If-None-Match": page.headers["ETag"]}, timeout=60)
+    assert (again.status_code, again.text) == (304, "")
+
+
+def test_the_configuration_names_the_issuer_the_client_and_the_api(stack):
+    answer = requests.get(urljoin(stack["portal_url"], "config.json"), timeout=60)
+    assert answer.status_code == 200 and answer.headers["Content-Type"].startswith("application/json")
+    config = answer.json()
+    assert config["client_id"] == stack["client_id"]
+    assert stack["user_pool_id"] in config["issuer"]
+    assert urljoin(stack["portal_url"], config["api"]).rstrip("/") == stack["api_url"].rstrip("/")
+    assert "{customer}" in config["subscriptions_url"]
+
+
+def test_the_service_is_well_and_says_so_to_anybody(caller):
+    answer = caller().get("/health")
+    assert answer.status_code == 200 and answer.json()["status"] == "ok"
+
+
+def test_the_api_describes_itself(caller):
+    answer = caller().get("/openapi.json")
+    assert answer.status_code == 200 and answer.headers["Content-Type"].startswith("application/json")
+    document = answer.json()
+    assert document["openapi"].startswith("3.")
+    for path in (
+        "/v1/partners/{partner}/activities", "/v1/partners/{partner}/activities/{id}", "/v1/partners/{partner}/customers/{customer}/activities",
+        "/v1/actions", "/v1/partners/{partner}/exports", "/v1/partners/{partner}/exports/{id}",
+        "/v1/partners/{partner}/exports/{id}/files/{name}", "/v1/partners/{partner}/export-schedule", "/v1/months/{month}/run",
+        "/v1/clients/{client_id}",
+    ):
+        assert path in document["paths"], path
+    docs = caller().get("/docs")
+    assert docs.status_code == 200 and docs.headers["Content-Type"].startswith("text/html")
+
+
+def test_what_is_not_an_asset_is_404(caller):
+    for path in ("/nothing.js", "/..%2fCargo.toml", "/assets", "/favicon.nothing"):
+        is_problem(caller().get(path), 404, "not-found")
+
+
+@pytest.mark.parametrize("path, method", [
+    ("/v1/partners/contoso/activities", "GET"), ("/v1/partners/contoso/exports", "POST"),
+    ("/v1/partners/contoso/export-schedule", "PUT"), ("/v1/partners/contoso/exports/x", "DELETE"),
+])
+def test_a_page_of_another_origin_may_call_with_a_token(caller, path, method):
+    asked = {"Origin": "https://portal.example", "Access-Control-Request-Method": method, "Access-Control-Request-Headers": "authorization,content-type"}
+    answer = caller().request("OPTIONS", path, headers=asked)
+    assert answer.status_code in (200, 204), answer.text
+    assert answer.headers["Access-Control-Allow-Origin"] in ("*", "https://portal.example")
+    assert method in answer.headers["Access-Control-Allow-Methods"]
+    assert "authorization" in answer.headers["Access-Control-Allow-Headers"].lower()
+    if method == "GET":
+        for name in ("contoso-sales-agent", None):
+            called = caller(name).get(path, headers={"Origin": "https://portal.example"})
+            assert called.headers["Access-Control-Allow-Origin"] in ("*", "https://portal.example")
+
+
+def test_a_person_signs_in_as_the_page_does_and_sees_the_partners_activities(stack):
+    """Authorization code with PKCE, by what config.json says and nothing else."""
+    config = requests.get(urljoin(stack["portal_url"], "config.json"), timeout=60).json()
+    person = next(user for user in stack["users"] if user["name"] == "fabrikam-admin-agent")
+    verifier = secrets.token_urlsafe(48)
+    browser = requests.Session()
+    form = browser.get(config["authorization_endpoint"], timeout=60, params={
+        "response_type": "code", "client_id": config["client_id"], "redirect_uri": stack["portal_url"], "scope": config["scope"], "state": "s-1",
+        "code_challenge": base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).decode().rstrip("="),
+        "code_challenge_method": "S256"})
+    assert form.status_code == 200, form.text
+    action = html.unescape(re.search(r'<form[^>]*action="([^"]+)"', form.text)[1])
+    hidden = {name: html.unescape(value) for name, value in re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', form.text)}
+    back = browser.post(
+        urljoin(form.url, action), data=hidden | {"username": person["name"], "password": person["password"]}, allow_redirects=False, timeout=60)
+    assert back.status_code in (302, 303), back.text
+    assert back.headers["Location"].startswith(stack["portal_url"])
+    answer = parse_qs(urlsplit(back.headers["Location"]).query)
+    assert answer["state"] == ["s-1"]
+    tokens = browser.post(config["token_endpoint"], timeout=60, data={
+        "grant_type": "authorization_code", "code": answer["code"][0], "redirect_uri": stack["portal_url"],
+        "client_id": config["client_id"], "code_verifier": verifier}).json()
+    signed_in = Caller(stack["api_url"], tokens["id_token"])
+    assert Partner(signed_in, person["partner"]).list().status_code == 200
+    is_problem(Partner(signed_in, "contoso").list(), 404, "not-found")
