@@ -1,0 +1,69 @@
+# Every command a person types. `make` alone lists them.
+
+# Addresses and people of the local platform: make up PORT=4600, make token USER=contoso-sales-agent
+PORT ?=
+# Processor that `make build` builds for: arm64 or x86_64.
+ARCH ?= arm64
+# Environment of samconfig.toml that `make deploy` deploys to.
+ENV ?= default
+
+LOCAL := python3 infra/local
+TOOLS = $(abspath .local/venvs/build/bin)
+HOST := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
+TRIPLE := $(if $(filter arm64,$(ARCH)),aarch64,x86_64)-unknown-linux-gnu
+CARGO_DENY := 0.19.1
+
+# Named as cargo-lambda names it, so that tests and functions share one build of the dependencies.
+export CARGO_BUILD_TARGET := $(HOST)
+export CARGO_TARGET_DIR ?= $(abspath target)
+export SAM_CLI_TELEMETRY := 0
+
+.PHONY: help up down logs token test check build deploy bench clean tools
+
+help:
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "make %-8s %s\n", $$1, $$2}'
+
+up: ## Run everything on this machine, with demo data (PORT=4600 chooses the port)
+	@$(LOCAL) up $(if $(PORT),--port $(PORT))
+
+down: ## Stop it; the data stay
+	@$(LOCAL) down
+
+logs: ## Print what the functions log, and go on
+	@$(LOCAL) logs
+
+# USER is also a variable of every shell, which is not meant here.
+token: ## Print a fresh token (USER=contoso-global-admin, recorder-contoso, operator, …)
+	@$(LOCAL) token $(if $(filter command line,$(origin USER)),$(USER),contoso-global-admin)
+
+test: ## Run all tests, end to end included; leaves nothing running
+	@python3 tests/run.py
+
+check: tools ## Check format, lints, documentation, dependencies and the template
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+	PATH="$$PATH:$(abspath .local/cargo/bin)" && command -v cargo-deny >/dev/null || cargo install --locked --root .local/cargo cargo-deny@$(CARGO_DENY)
+	PATH="$$PATH:$(abspath .local/cargo/bin)" cargo deny check
+	$(TOOLS)/sam validate --lint --region us-east-1
+	$(TOOLS)/cfn-lint --regions us-east-1 eu-west-3 us-gov-west-1 -- template.yaml
+
+build: tools ## Build the release artifacts for AWS (ARCH=x86_64 for the other processor)
+	@test -d "$$(rustc --print sysroot)/lib/rustlib/$(TRIPLE)" || { \
+		echo "The toolchain cannot build for $(ARCH) yet. Run: rustup target add $(TRIPLE)"; \
+		echo "Or build for the other processor: make build ARCH=$(if $(filter arm64,$(ARCH)),x86_64,arm64)"; exit 1; }
+	PATH="$(TOOLS):$$PATH" sam build --parameter-overrides Architecture=$(ARCH)
+
+deploy: tools ## Deploy what was built to AWS (ENV=gov; asks for everything the first time)
+	PATH="$(TOOLS):$$PATH" sam deploy --config-env $(ENV) $(if $(wildcard .local/deployed-$(ENV)),,--guided) \
+		$(if $(filter-out arm64,$(ARCH)),--parameter-overrides Architecture=$(ARCH))
+	@touch .local/deployed-$(ENV)
+
+bench: ## Measure the domain
+	cargo bench -p daybook
+
+clean: ## Stop it and remove its data; tools and builds stay
+	@$(LOCAL) clean
+
+tools:
+	@$(LOCAL) tools build >/dev/null

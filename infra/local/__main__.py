@@ -1,0 +1,85 @@
+"""The local platform: the real template on an AWS emulator on this machine. `python3 infra/local up --help`"""
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from environments import ROOT, TOOLS, Trouble, ensure, run_inside  # noqa: E402
+
+
+def main() -> int:
+    """Reads the command line and does what it says."""
+    parser = argparse.ArgumentParser(prog="infra/local", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    up = commands.add_parser("up", help="start the emulator, deploy what has changed, fill in demo data")
+    up.add_argument("--port", type=int, help="port of the emulator; that of the last time or a free one when absent")
+    up.add_argument("--no-demo", action="store_true", help="record no demo data")
+    commands.add_parser("down", help="end the emulator; the data stay")
+    commands.add_parser("logs", help="print what the functions log, and go on")
+    token = commands.add_parser("token", help="print a fresh token")
+    token.add_argument("name", help="such as contoso-global-admin, recorder-contoso or operator")
+    commands.add_parser("clean", help="end the emulator and remove its data")
+    tools = commands.add_parser("tools", help="install the tools of one environment, print its place")
+    tools.add_argument("name", choices=["emulator", "build", "tests"])
+    for command in commands.choices.values():
+        command.add_argument("--dir", type=Path, default=TOOLS, help="where the stack keeps its files (.local)")
+    chosen = parser.parse_args()
+    try:
+        return _run(chosen)
+    except Trouble as trouble:
+        print(f"\n{trouble}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _run(chosen: argparse.Namespace) -> int:
+    if chosen.command == "tools":
+        print(ensure(chosen.name))
+        return 0
+    run_inside("emulator")
+    import logs
+    import stack
+    import tokens
+
+    if chosen.command == "up":
+        made = stack.up(chosen.dir, chosen.port, demo=not chosen.no_demo)
+        _print_how_to_use(made)
+    elif chosen.command == "down":
+        print("Stopped. The data stay in .local; make up goes on with them." if stack.down(chosen.dir) else "Nothing was running.")
+    elif chosen.command == "logs":
+        logs.follow(stack.load(chosen.dir))
+    elif chosen.command == "token":
+        print(tokens.token(stack.load(chosen.dir), chosen.name))
+    elif chosen.command == "clean":
+        stack.clean(chosen.dir)
+        print("Stopped, and the data are removed. Tools and builds stay.")
+    return 0
+
+
+def _print_how_to_use(made: dict) -> None:
+    import tokens
+
+    api, user = made["api_url"], made["users"][0]
+    token = tokens.token(made, user["name"])
+    print(f"\nThe activity log   {made['portal_url']}\n")
+    print(f"Sign in with the password {user['password']} as one of")
+    for partner in dict.fromkeys(each["partner"] for each in made["users"]):
+        names = [each["name"] for each in made["users"] if each["partner"] == partner]
+        print(f"  {', '.join(names[:3])},\n  {', '.join(names[3:])}")
+    print(f"\nA token of {user['name']}, good for an hour (make token USER={user['name']} prints a fresh one)\n\n{token}\n")
+    print("Three requests that work as they stand\n")
+    bearer = f'-H "Authorization: Bearer $(make -sC {ROOT} token USER={user["name"]})"'
+    recorder = f'-H "Authorization: Bearer $(make -sC {ROOT} token USER=recorder-{user["partner"]})"'
+    body = '{"occurred_at": "\'$(date -u +%Y-%m-%dT%H:%M:%SZ)\'", "action": "order.created", "actor": {"id": "me@contoso.example"}, "customer": {"id": "tailspin-toys"}}'
+    base = f"{api}/v1/partners/{user['partner']}"
+    print(f"curl -sS {bearer} '{base}/activities?limit=3'\n")
+    print(f"curl -sS {recorder} -H 'Content-Type: application/json' -d '{body}' {base}/activities\n")
+    print(f"curl -sS {bearer} -H 'Content-Type: application/json' -d '{{\"format\": \"csv\", \"locale\": \"fr\"}}' {base}/exports\n")
+    print("make logs shows what the functions log, make down stops everything and keeps the data, make clean removes them.")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,31 @@
+"""What the functions log, as it comes."""
+
+import time
+
+import stack as platform
+
+SECONDS_BETWEEN_LOOKS = 1
+SECONDS_TO_LOOK_BACK = 600
+
+
+def follow(stack: dict) -> None:
+    """Prints the last minutes of every function's log, and goes on until interrupted."""
+    client = platform.clients(stack["port"])
+    logs, functions = client("logs"), client("lambda")
+    groups = {
+        name: functions.get_function_configuration(FunctionName=physical)["LoggingConfig"]["LogGroup"]
+        for name, physical in stack["functions"].items()
+    }
+    since = dict.fromkeys(groups, int((time.time() - SECONDS_TO_LOOK_BACK) * 1000))
+    seen: set[str] = set()
+    while True:
+        events = []
+        for name, group in groups.items():
+            for page in logs.get_paginator("filter_log_events").paginate(logGroupName=group, startTime=since[name]):
+                events += ((event["timestamp"], name, event["message"].rstrip(), event["eventId"]) for event in page["events"])
+        for timestamp, name, message, identity in sorted(events):
+            if identity not in seen:
+                seen.add(identity)
+                print(f"{time.strftime('%H:%M:%S', time.localtime(timestamp / 1000))} {name:13} {message}", flush=True)
+                since[name] = max(since[name], timestamp)
+        time.sleep(SECONDS_BETWEEN_LOOKS)

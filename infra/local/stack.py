@@ -1,0 +1,463 @@
+"""A stack of Daybook on the emulator: build, deploy, people and machines; what is unchanged is left alone.
+
+`up` and `down` are what `make up` and `make down` call. Tests call them with a directory and a port of their own:
+
+    stack = up(Path(".local/test"), demo=False)
+    …
+    down(Path(".local/test"))
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import platform
+import shutil
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from contextlib import contextmanager
+from pathlib import Path
+
+import boto3
+
+import demo as demo_data
+import tokens
+from emulator import KEYS, REGION, Emulator, answers, free_port, port_is_free
+from environments import ROOT, TOOLS, Trouble, ensure, say
+
+NAME = "daybook"
+BUILD = TOOLS / "build"
+# Known to everybody: it opens nothing but the emulator on this machine.
+PASSWORD = "Daybook-local-1"
+PARTNERS = {"contoso": "Contoso", "fabrikam": "Fabrikam"}
+ROLES = {
+    "global_admin": ("Ana Trujillo", "Zoë Lefèvre"),
+    "billing_admin": ("Björn Åkesson", "Hélène Dupré"),
+    "user_management_admin": ("Carlos Muñoz", "François Morin"),
+    "admin_agent": ("Dörte Schäfer", "Inès Gauthier"),
+    "sales_agent": ("Eamonn Ó Briain", "Noël Besançon"),
+    "helpdesk_agent": ("Fatma Yıldız", "Chloé Rivière"),
+}
+FUNCTIONS = {
+    "authorizer": "AuthorizerFunction",
+    "record": "RecordFunction",
+    "query": "QueryFunction",
+    "exports": "ExportsFunction",
+    "export-worker": "ExportWorkerFunction",
+    "monthly": "MonthlyFunction",
+    "portal": "PortalFunction",
+}
+# Where the emulator itself remembers what it runs, so that lost state is never taken for deployed.
+DEPLOYED = "/daybook/deployed"
+DEMO = "/daybook/demo"
+
+
+def up(directory: Path, port: int | None = None, demo: bool = True) -> dict:
+    """Brings the stack of that directory up to date, and says what there is (also in its stack.json)."""
+    directory = directory.resolve()
+    directory.mkdir(parents=True, exist_ok=True)
+    with _alone(directory / "lock"):
+        emulator = Emulator(directory)
+        port = _start(emulator, port)
+        with _alone(TOOLS / "build.lock"):
+            built = _build()
+        client = clients(port)
+        outputs = _deploy(client, port, built)
+        stack = _describe(client, port, outputs)
+        _people(client, stack)
+        _wait_for_page(stack, emulator)
+        stack["clients"] = _machines(client, stack)
+        # Before the long part, so that an interrupted run leaves a stack that can be used.
+        (directory / "stack.json").write_text(json.dumps(stack, indent=2, ensure_ascii=False) + "\n")
+        if demo and _remembered(client, DEMO) != demo_data.VERSION:
+            demo_data.record(stack)
+            _remember(client, DEMO, demo_data.VERSION)
+    return stack
+
+
+def down(directory: Path) -> bool:
+    """Ends the emulator of that directory; its data stay. Says whether one ran."""
+    return Emulator(directory.resolve()).stop()
+
+
+def clean(directory: Path) -> None:
+    """Ends the emulator of that directory and removes its data."""
+    down(directory)
+    for name in ("state", "objects", "scratch", "emulator.log", "stack.json", "lock"):
+        place = directory / name
+        if place.is_dir():
+            shutil.rmtree(place)
+        else:
+            place.unlink(missing_ok=True)
+
+
+def load(directory: Path) -> dict:
+    """What `up` said of the stack that runs there."""
+    if Emulator(directory.resolve()).running() is None:
+        raise Trouble("Nothing is running. Start it with: make up")
+    return json.loads((directory / "stack.json").read_text())
+
+
+def clients(port: int, **keys):
+    """Makes clients of the emulator's services: `clients(port)("dynamodb")`, as root unless other keys are given."""
+    session = boto3.Session(
+        region_name=REGION,
+        **(keys or {"aws_access_key_id": KEYS["AWS_ACCESS_KEY_ID"], "aws_secret_access_key": KEYS["AWS_SECRET_ACCESS_KEY"]}),
+    )
+    made = {}
+
+    def client(service: str):
+        if service not in made:
+            made[service] = session.client(service, endpoint_url=f"http://127.0.0.1:{port}")
+        return made[service]
+
+    return client
+
+
+def function_credentials(stack: dict, name: str) -> dict:
+    """The keys that the emulator hands to a function, as keywords for `clients`: a test may try what its role allows.
+
+    Assuming the role is refused, rightly: only functions may. But the emulator derives the keys of a function from its
+    and its role's names, and knows them from the function's first invocation on.
+    """
+    function = clients(stack["port"])("lambda")
+    physical = stack["functions"][name]
+    # What the function answers to this does not matter.
+    function.invoke(FunctionName=physical, Payload=b"{}")
+    configuration = function.get_function_configuration(FunctionName=physical)
+    seed = _sha256(f"{configuration['FunctionArn']}:{configuration['Role']}".encode())
+    return {
+        "aws_access_key_id": "ASIA" + seed[:16].upper(),
+        "aws_secret_access_key": _sha256(f"secret:{seed}".encode()),
+        "aws_session_token": _sha256(f"token:{seed}".encode()),
+    }
+
+
+# ---------------------------------------------------------------- the steps of `up`
+
+
+def _start(emulator: Emulator, port: int | None) -> int:
+    running = emulator.running()
+    if running and port in (None, running[1]):
+        say(f"✓ emulator is running on port {running[1]}")
+        return running[1]
+    if running:
+        say(f"· moving the emulator from port {running[1]} to {port}")
+        emulator.stop()
+    port = port or _port_of_last_time(emulator.directory) or free_port()
+    emulator.start(port)
+    say(f"✓ emulator started on port {port}")
+    return port
+
+
+def _port_of_last_time(directory: Path) -> int | None:
+    try:
+        port = json.loads((directory / "stack.json").read_text())["port"]
+    except (OSError, ValueError, KeyError):
+        return None
+    return port if port_is_free(port) else None
+
+
+def _build() -> str:
+    """Builds the functions when their sources have changed; what they were built of."""
+    made_of = _sources()
+    stamp = BUILD / "made-of"
+    if stamp.exists() and stamp.read_text() == made_of:
+        say("✓ functions are built")
+        return made_of
+    stamp.unlink(missing_ok=True)
+    say("· building the functions (the first time takes some minutes)")
+    started = time.monotonic()
+    _sam(
+        ["build", "--config-env", "local", "--build-dir", str(BUILD), "--parameter-overrides", f"Architecture={_architecture()}"],
+        # For this machine, quickly: with the toolchain as it is, unoptimised, all crates in one target directory.
+        {
+            "CARGO_LAMBDA_COMPILER": "cargo",
+            "SAM_BUILD_MODE": "debug",
+            "CARGO_TARGET_DIR": os.environ.get("CARGO_TARGET_DIR", str(ROOT / "target")),
+        },
+    )
+    stamp.write_text(made_of)
+    say(f"✓ functions built in {time.monotonic() - started:.0f} s")
+    return made_of
+
+
+def _sources() -> str:
+    """A hash of everything that the build reads."""
+    compiler = subprocess.run(["rustc", "-vV"], capture_output=True, text=True, cwd=ROOT)
+    if compiler.returncode:
+        raise Trouble(f"Rust is needed: install it from https://rustup.rs. {compiler.stderr.strip()}")
+    digest = hashlib.sha256(compiler.stdout.encode())
+    digest.update(os.environ.get("RUSTFLAGS", "").encode())
+    single = ["template.yaml", "samconfig.toml", "Cargo.toml", "Cargo.lock", "rust-toolchain.toml", ".cargo/config.toml"]
+    single += ["infra/local/requirements/build.txt", "infra/local/stack.py"]
+    files = [ROOT / name for name in single if (ROOT / name).exists()]
+    for tree in ("crates", "functions"):
+        files += (path for path in (ROOT / tree).rglob("*") if path.is_file() and "target" not in path.parts)
+    for path in sorted(files):
+        digest.update(f"{path.relative_to(ROOT)}\0{path.stat().st_size}\0".encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _deploy(client, port: int, built: str) -> dict:
+    """Deploys the stack when it is not the one that is there; its outputs."""
+    here = f"http://localhost:{port}"
+    parameters = {
+        "Architecture": _architecture(),
+        "DeletionProtection": "false",
+        "RequireTls": "false",
+        "GatewayUrl": f"{here}/_aws/execute-api",
+        "SignInUrl": here,
+        "UserPoolUrl": f"http://127.0.0.1:{port}",
+    }
+    wanted = _sha256(json.dumps([built, parameters], sort_keys=True).encode())
+    if _remembered(client, DEPLOYED) == wanted and _status(client).endswith("_COMPLETE"):
+        say("✓ stack is deployed")
+        return _outputs(client)
+    say("· deploying the stack")
+    started = time.monotonic()
+    if _status(client) == "ROLLBACK_COMPLETE":
+        # What is left of a first deployment that failed: it can only be deleted.
+        client("cloudformation").delete_stack(StackName=NAME)
+        client("cloudformation").get_waiter("stack_delete_complete").wait(StackName=NAME)
+    _sam(
+        ["deploy", "--config-file", str(ROOT / "samconfig.toml"), "--config-env", "local", "--template-file", str(BUILD / "template.yaml")]
+        + ["--parameter-overrides", *(f"{name}={value}" for name, value in parameters.items())],
+        KEYS | {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"},
+    )
+    outputs = _outputs(client)
+    _finish_gateway(client, outputs)
+    _finish_event_source(client, outputs)
+    _remember(client, DEPLOYED, wanted)
+    say(f"✓ stack deployed in {time.monotonic() - started:.0f} s")
+    return outputs
+
+
+def _finish_gateway(client, outputs: dict) -> None:
+    """Puts the parts of the API's document that the emulator's import leaves out, as the deployed template has them.
+
+    These are the gateway's own answers and the headers of its answers to preflights.
+    """
+    gateway = client("apigateway")
+    api, stage = outputs["ApiUrl"].split("/")[-2:]
+    template = client("cloudformation").get_template(StackName=NAME, TemplateStage="Processed")["TemplateBody"]
+    template = template if isinstance(template, dict) else json.loads(template)
+    given = {each["ParameterKey"]: each["ParameterValue"] for each in _stack(client)["Parameters"]}
+
+    def text(value):
+        if isinstance(value, dict):
+            value = value["Fn::Sub"]
+            for name, of_parameter in given.items():
+                value = value.replace("${" + name + "}", of_parameter)
+        return value
+
+    document = template["Resources"]["Api"]["Properties"]["Body"]
+    for kind, answer in document["x-amazon-apigateway-gateway-responses"].items():
+        gateway.put_gateway_response(
+            restApiId=api,
+            responseType=kind,
+            statusCode=str(answer["statusCode"]),
+            responseParameters={name: text(value) for name, value in answer["responseParameters"].items()},
+            responseTemplates={name: text(value) for name, value in answer["responseTemplates"].items()},
+        )
+    resources = {each["path"]: each["id"] for each in gateway.get_resources(restApiId=api, limit=500)["items"]}
+    for path, operations in document["paths"].items():
+        if "options" not in operations:
+            continue
+        answer = operations["options"]["x-amazon-apigateway-integration"]["responses"]["default"]
+        preflight = {"restApiId": api, "resourceId": resources[path], "httpMethod": "OPTIONS", "statusCode": str(answer["statusCode"])}
+        headers = {name: text(value) for name, value in answer["responseParameters"].items()}
+        gateway.put_method_response(**preflight, responseParameters=dict.fromkeys(headers, False))
+        gateway.put_integration_response(**preflight, responseParameters=headers, responseTemplates=answer["responseTemplates"])
+    deployment = gateway.create_deployment(restApiId=api)["id"]
+    gateway.update_stage(
+        restApiId=api, stageName=stage, patchOperations=[{"op": "replace", "path": "/deploymentId", "value": deployment}]
+    )
+
+
+def _finish_event_source(client, outputs: dict) -> None:
+    """Gives the concurrency of the event source as a number: from a parameter the emulator takes it as a text, and stumbles."""
+    functions = client("lambda")
+    for source in functions.list_event_source_mappings(FunctionName=outputs["ExportWorkerFunction"])["EventSourceMappings"]:
+        concurrency = int(source["ScalingConfig"]["MaximumConcurrency"])
+        functions.update_event_source_mapping(UUID=source["UUID"], ScalingConfig={"MaximumConcurrency": concurrency})
+
+
+def _describe(client, port: int, outputs: dict) -> dict:
+    users = [
+        {"name": f"{partner}-{role.replace('_', '-')}", "password": PASSWORD, "partner": partner, "roles": [role], "full_name": names[index]}
+        for index, partner in enumerate(PARTNERS)
+        for role, names in ROLES.items()
+    ]
+    return {
+        "api_url": outputs["ApiUrl"],
+        "portal_url": outputs["PortalUrl"],
+        "sign_in_url": outputs["SignInUrl"],
+        "port": port,
+        "endpoint": f"http://127.0.0.1:{port}",
+        "region": REGION,
+        "access_key_id": KEYS["AWS_ACCESS_KEY_ID"],
+        "secret_access_key": KEYS["AWS_SECRET_ACCESS_KEY"],
+        "user_pool_id": outputs["UserPoolId"],
+        "client_id": outputs["ClientId"],
+        "users": users,
+        "clients": [],
+        "functions": {name: outputs[resource] for name, resource in FUNCTIONS.items()},
+        "outputs": outputs,
+    }
+
+
+def _people(client, stack: dict) -> None:
+    """One person per role and partner."""
+    pool = stack["user_pool_id"]
+    cognito = client("cognito-idp")
+    pages = cognito.get_paginator("list_users").paginate(UserPoolId=pool)
+    there = {user["Username"] for page in pages for user in page["Users"]}
+    missing = [user for user in stack["users"] if user["name"] not in there]
+    for user in missing:
+        attributes = {
+            "email": f"{user['name']}@{user['partner']}.example",
+            "email_verified": "true",
+            "name": user["full_name"],
+            "custom:partner_id": user["partner"],
+        }
+        cognito.admin_create_user(
+            UserPoolId=pool,
+            Username=user["name"],
+            MessageAction="SUPPRESS",
+            UserAttributes=[{"Name": name, "Value": value} for name, value in attributes.items()],
+        )
+        for role in user["roles"]:
+            cognito.admin_add_user_to_group(UserPoolId=pool, Username=user["name"], GroupName=role)
+        # Last: a person without a password is one that an interrupted run left half made, and cannot sign in by mistake.
+        cognito.admin_set_user_password(UserPoolId=pool, Username=user["name"], Password=user["password"], Permanent=True)
+    if missing:
+        say(f"✓ {len(missing)} people who can sign in")
+
+
+def _machines(client, stack: dict) -> list[dict]:
+    """The operator of the template and one recorder per partner, registered through the API."""
+    pool = stack["user_pool_id"]
+    cognito = client("cognito-idp")
+
+    def described(client_id: str, name: str, scope: str, partner: str | None) -> dict:
+        found = cognito.describe_user_pool_client(UserPoolId=pool, ClientId=client_id)["UserPoolClient"]
+        return {"name": name, "client_id": client_id, "client_secret": found["ClientSecret"], "scope": scope, "partner": partner}
+
+    operator = described(stack["outputs"]["OperatorClientId"], "operator", "daybook/operate", None)
+    pages = cognito.get_paginator("list_user_pool_clients").paginate(UserPoolId=pool)
+    there = {each["ClientName"]: each["ClientId"] for page in pages for each in page["UserPoolClients"]}
+    machines = [operator]
+    token = None
+    for partner in PARTNERS:
+        name = f"recorder-{partner}"
+        if name not in there:
+            there[name] = cognito.create_user_pool_client(
+                UserPoolId=pool,
+                ClientName=name,
+                GenerateSecret=True,
+                AllowedOAuthFlowsUserPoolClient=True,
+                AllowedOAuthFlows=["client_credentials"],
+                AllowedOAuthScopes=["daybook/record"],
+            )["UserPoolClient"]["ClientId"]
+        machines.append(described(there[name], name, "daybook/record", partner))
+        token = token or tokens.of_machine(stack, operator)
+        request = urllib.request.Request(
+            f"{stack['api_url']}/v1/clients/{there[name]}",
+            method="PUT",
+            data=json.dumps({"partner": partner}).encode(),
+            headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=60):
+                pass
+        except urllib.error.HTTPError as error:
+            problem = error.read().decode(errors="replace")
+            raise Trouble(f"The operator could not register {name}: {error.code} {problem}\n(make logs says more)") from None
+    return machines
+
+
+def _wait_for_page(stack: dict, emulator: Emulator) -> None:
+    deadline = time.monotonic() + 60
+    while not answers(stack["portal_url"] + "health"):
+        if time.monotonic() > deadline:
+            raise Trouble(f"{stack['portal_url']}health does not answer. {emulator.log} ends with:\n{emulator.tail(15)}")
+        time.sleep(0.2)
+
+
+# ---------------------------------------------------------------- small things
+
+
+def _sam(arguments: list[str], variables: dict) -> None:
+    """Runs the SAM CLI; its output is shown only when it fails, with SHOW=1 always."""
+    place = ensure("build") / "bin"
+    surroundings = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    surroundings |= {
+        "PATH": f"{place}{os.pathsep}{surroundings['PATH']}",
+        "SAM_CLI_TELEMETRY": "0",
+        "AWS_DEFAULT_REGION": REGION,
+        # No profile of the person's may be read, and no real account be met.
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        **variables,
+    }
+    log = TOOLS / f"sam-{arguments[0]}.log"
+    with log.open("w+") as output:
+        shown = None if os.environ.get("SHOW") else output
+        done = subprocess.run([str(place / "sam"), *arguments], cwd=ROOT, env=surroundings, stdout=shown, stderr=subprocess.STDOUT)
+        if done.returncode:
+            output.seek(0)
+            end = "".join(output.readlines()[-60:])
+            raise Trouble(f"sam {arguments[0]} failed ({log}):\n{end}")
+
+
+def _stack(client) -> dict:
+    return client("cloudformation").describe_stacks(StackName=NAME)["Stacks"][0]
+
+
+def _status(client) -> str:
+    try:
+        return _stack(client)["StackStatus"]
+    except client("cloudformation").exceptions.ClientError:
+        return ""
+
+
+def _outputs(client) -> dict:
+    return {each["OutputKey"]: each["OutputValue"] for each in _stack(client)["Outputs"]}
+
+
+def _remembered(client, name: str) -> str | None:
+    ssm = client("ssm")
+    try:
+        return ssm.get_parameter(Name=name)["Parameter"]["Value"]
+    except ssm.exceptions.ParameterNotFound:
+        return None
+
+
+def _remember(client, name: str, value: str) -> None:
+    client("ssm").put_parameter(Name=name, Value=value, Type="String", Overwrite=True)
+
+
+def _architecture() -> str:
+    """The processor of this machine, as Lambda calls it."""
+    return "arm64" if platform.machine().lower() in ("arm64", "aarch64") else "x86_64"
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+@contextmanager
+def _alone(path: Path):
+    """One at a time: a second run waits."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"· waiting for another run ({path})")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

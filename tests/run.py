@@ -1,0 +1,77 @@
+#!/usr/bin/env python3
+"""Runs every test there is and ends with one line of totals. The exit status says whether all passed."""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "infra" / "local"))
+
+from environments import TOOLS, Trouble, ensure  # noqa: E402
+
+RESULT = re.compile(r"^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored", re.MULTILINE)
+
+
+def main() -> int:
+    """Rust first: without it the end-to-end tests have nothing to deploy."""
+    started = time.monotonic()
+    totals = [0, 0, 0]
+    try:
+        for outcome in (rust(), python()):
+            totals = [total + part for total, part in zip(totals, outcome)]
+    except Trouble as trouble:
+        print(trouble, file=sys.stderr)
+        totals[1] += 1
+    finally:
+        stop_all()
+    passed, failed, skipped = totals
+    print(f"\nall tests took {time.monotonic() - started:.0f} s")
+    print(f"{passed} passed, {failed} failed, {skipped} skipped", flush=True)
+    return 1 if failed or not passed else 0
+
+
+def rust() -> tuple[int, int, int]:
+    """Unit, property, snapshot, storage and documentation tests."""
+    command = ["cargo", "test", "--workspace", "--no-fail-fast"]
+    passed = failed = skipped = 0
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as running:
+        for line in running.stdout:
+            print(line, end="", flush=True)
+            if found := RESULT.match(line):
+                passed, failed, skipped = (total + int(part) for total, part in zip((passed, failed, skipped), found.groups()))
+    # What does not compile is no test result, but a failure all the same.
+    return passed, failed or int(running.returncode != 0), skipped
+
+
+def python() -> tuple[int, int, int]:
+    """The template's tests, and those against a deployed stack."""
+    interpreter = ensure("tests") / "bin" / "python"
+    places = [str(place) for place in (ROOT / "tests" / "template", ROOT / "tests" / "e2e") if place.is_dir()]
+    with tempfile.TemporaryDirectory() as scratch:
+        report = Path(scratch) / "report.xml"
+        command = [str(interpreter), "-m", "pytest", "-p", "no:cacheprovider", "-rs", f"--junitxml={report}", *places]
+        status = subprocess.run(command, cwd=ROOT, env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}).returncode
+        if not report.exists():
+            return 0, 1, 0
+        suites = list(ElementTree.parse(report).getroot().iter("testsuite"))
+    tests, errors, failures, skipped = (sum(int(each.get(name)) for each in suites) for name in ("tests", "errors", "failures", "skipped"))
+    failed = errors + failures
+    return max(tests - failed - skipped, 0), failed or int(status != 0), skipped
+
+
+def stop_all() -> None:
+    """Ends the stacks that tests started and did not end; the one of `make up` is not theirs."""
+    from emulator import Emulator
+
+    for pid_file in TOOLS.glob("test*/emulator.pid"):
+        Emulator(pid_file.parent).stop()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
