@@ -225,9 +225,7 @@ impl Control {
             .send()
             .await;
         match taken {
-            Ok(answer) => {
-                Ok(Lease::Taken(Box::new(read_job(answer.attributes.unwrap_or_default())?)))
-            }
+            Ok(answer) => Ok(Lease::Taken(Box::new(read_job(answer.attributes.unwrap_or_default())?))),
             Err(SdkError::ServiceError(service)) if service.err().is_conditional_check_failed_exception() => {
                 match self.job(partner, id).await? {
                     Some((_, standing)) if matches!(standing.state, State::Pending | State::Running) => Ok(Lease::Busy),

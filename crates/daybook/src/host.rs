@@ -40,13 +40,9 @@ pub fn number(name: &str) -> Result<i64, Error> {
     text.parse().map_err(|_| format!("the variable {name} is no whole number: {text:?}").into())
 }
 
-/// Starts the log: JSON lines; `LOG_LEVEL` says how much.
+/// Starts the log: JSON lines; `LOG_LEVEL` says how much (`info` where it is not set).
 pub fn start_log() {
-    let level = variable("LOG_LEVEL").unwrap_or_else(|_| "info".to_owned());
-    let filter = EnvFilter::new(format!(
-        "warn,daybook={level},{}={level}",
-        "authorizer=info,record=info,query=info,exports=info,export_worker=info,monthly=info,portal"
-    ));
+    let filter = EnvFilter::new(variable("LOG_LEVEL").unwrap_or_else(|_| "info".to_owned()));
     tracing_subscriber::fmt()
         .json()
         .flatten_event(true)

@@ -5,7 +5,7 @@ use daybook::{
     control::Control,
     export::{
         Files,
-        worker::{PART_BYTES, Worker},
+        worker::{Limits, Worker},
     },
     host::{self, LambdaEvent, service_fn},
     ledger::Ledger,
@@ -24,7 +24,7 @@ async fn main() -> Result<(), host::Error> {
             ledger: Ledger::new(dynamodb.clone(), s3.clone(), activities, bucket.clone(), 0),
             control: Control::new(dynamodb, host::variable("CONTROL_TABLE")?),
             files: Files::new(s3, bucket),
-            part_bytes: PART_BYTES,
+            limits: Limits::default(),
         },
         queue: ExportQueue::new(aws_sdk_sqs::Client::new(&aws), host::variable("EXPORT_QUEUE_URL")?),
     };

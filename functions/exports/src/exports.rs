@@ -200,7 +200,10 @@ pub(crate) async fn download(app: &App, request: &Request, now: Instant) -> Answ
     match standing.state_at(&job, now) {
         State::Ready => {}
         State::Expired => {
-            return Err(Problem::new(ProblemKind::Gone, "The files of this export have expired. Ask for a new export."));
+            return Err(Problem::new(
+                ProblemKind::Gone,
+                "The files of this export have expired. Ask for a new export.",
+            ));
         }
         State::Cancelled => {
             return Err(Problem::new(ProblemKind::Gone, "This export was cancelled. Ask for a new one."));

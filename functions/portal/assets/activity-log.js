@@ -80,7 +80,7 @@ function h(tag, properties = {}, ...children) {
     else if (value === true) element.setAttribute(name, "");
     else if (value !== false && value != null) element.setAttribute(name, value);
   }
-  element.append(...children.filter((child) => child != null && child !== ""));
+  for (const child of children) if (child) element.append(child);
   return element;
 }
 

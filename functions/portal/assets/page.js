@@ -5,7 +5,7 @@ import { language, messages } from "./activity-log.js";
 
 const PENDING = "daybook.sign-in";
 const LANGUAGE = "daybook.language";
-const $ = (id) => /** @type {any} */ (document.getElementById(id));
+const $ = (/** @type {string} */ id) => /** @type {any} */ (document.getElementById(id));
 
 /** @type {{token: string, claims: Record<string, any>} | null} */
 let session = null;

@@ -31,7 +31,7 @@ use crate::{
 /// How long a worker holds a job without a sign of life, in seconds: longer than the longest part takes.
 pub const LEASE_SECONDS: i64 = 300;
 /// How large a part is at least; S3 wants 5 MiB, and at most 10,000 of them.
-pub const PART_BYTES: usize = 8 * 1_024 * 1_024;
+const PART_BYTES: usize = 8 * 1_024 * 1_024;
 
 /// How a worker left a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,8 +53,23 @@ pub struct Worker {
     pub control: Control,
     /// Where files are written.
     pub files: Files,
-    /// How large parts are; [`PART_BYTES`] but for tests.
+    /// How large parts and files become; the default but for tests.
+    pub limits: Limits,
+}
+
+/// Where an export's file is cut.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The least bytes of a part that is not the last.
     pub part_bytes: usize,
+    /// The most rows of a file.
+    pub rows: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { part_bytes: PART_BYTES, rows: profile::MAX_ROWS }
+    }
 }
 
 /// What a run needs from its host: who runs, until when, and the clock.
@@ -151,7 +166,7 @@ impl Worker {
             run,
             encoder: Encoder::new(job.request.output, job.request.time_zone),
             hash: restore(&checkpoint.file.hash)?,
-            buffer: Vec::with_capacity(self.part_bytes + self.part_bytes / 4),
+            buffer: Vec::with_capacity(self.limits.part_bytes + self.limits.part_bytes / 4),
             rows: checkpoint.file.rows,
             position: None,
             upload: None,
@@ -244,7 +259,7 @@ impl Making<'_> {
         self.start_file();
         while let Some(chunk) = rows.recv().await {
             for activity in chunk? {
-                if self.rows == profile::MAX_ROWS {
+                if self.rows == self.worker.limits.rows {
                     self.end_file(true).await?;
                     self.start_file();
                 }
@@ -253,7 +268,7 @@ impl Making<'_> {
                     .map_err(|error| Error::broken("encoding an activity", error))?;
                 self.rows += 1;
                 self.position = Some(Position::behind(&activity).to_text());
-                if self.buffer.len() >= self.worker.part_bytes {
+                if self.buffer.len() >= self.worker.limits.part_bytes {
                     self.send_part().await?;
                 }
             }
@@ -296,7 +311,7 @@ impl Making<'_> {
         };
         let body = std::mem::replace(
             &mut self.buffer,
-            Vec::with_capacity(self.worker.part_bytes + self.worker.part_bytes / 4),
+            Vec::with_capacity(self.worker.limits.part_bytes + self.worker.limits.part_bytes / 4),
         );
         self.hash.update(&body);
         let number = self.checkpoint.file.parts.len() + 1;

@@ -5,7 +5,7 @@ use daybook::{
     export::{
         job::{Format, Job, Kind, Output, Request, Standing, State},
         profile::Locale,
-        worker::{LEASE_SECONDS, Outcome, Run},
+        worker::{LEASE_SECONDS, Limits, Outcome, Run},
     },
     filter::Filter,
     period::{Instant, Month, parse_zone},
@@ -16,8 +16,8 @@ use serde_json::json;
 use crate::stores::{Fault, Faults, Stores, at, contoso, parsed, sent};
 
 const NOW: &str = "2026-11-02T12:00:00Z";
-/// The least that S3, and the engine, take for a part that is not the last.
-const PART_BYTES: usize = 5 * 1_024 * 1_024;
+/// The least that S3, and the engine, take for a part that is not the last; files of any number of rows.
+const LIMITS: Limits = Limits { part_bytes: 5 * 1_024 * 1_024, rows: u64::MAX };
 /// Activities of the exports that are to have several parts.
 const ROWS: usize = 500;
 
@@ -58,9 +58,20 @@ async fn standing(control: &Control, id: &str) -> Standing {
 
 /// A run of a worker with a clock of its own.
 async fn run(stores: &Stores, faults: Option<&Faults>, id: &str, name: &str, now: Instant) -> Result<Outcome, Error> {
+    run_within(LIMITS, stores, faults, id, name, now).await
+}
+
+async fn run_within(
+    limits: Limits,
+    stores: &Stores,
+    faults: Option<&Faults>,
+    id: &str,
+    name: &str,
+    now: Instant,
+) -> Result<Outcome, Error> {
     let clock = move || now;
     let run = Run { name, stop_at: Instant::MAX, clock: &clock };
-    stores.worker(faults, PART_BYTES).work(&contoso(), id, &run).await
+    stores.worker(faults, limits).work(&contoso(), id, &run).await
 }
 
 /// Makes an export undisturbed; its file's content.
@@ -83,7 +94,7 @@ async fn an_export_holds_every_row_once_newest_first_and_says_what_it_holds() {
     let file = &standing.files[0];
     assert_eq!(file.name, "activity_contoso_2026-09-15_2026-11-02.csv");
     assert_eq!((file.rows, file.bytes), (ROWS as u64, bytes.len() as u64));
-    assert!(bytes.len() > 2 * PART_BYTES, "several parts: {}", bytes.len());
+    assert!(bytes.len() > 2 * LIMITS.part_bytes, "several parts: {}", bytes.len());
     let mut reader = csv::ReaderBuilder::new().delimiter(b';').from_reader(&bytes[3..]);
     let ids: Vec<(String, String)> =
         reader.records().map(|row| row.unwrap()).map(|row| (row[11].to_owned(), row[10].to_owned())).collect();
@@ -134,7 +145,7 @@ async fn stopped_after_every_chunk_an_export_still_ends_in_the_same_bytes() {
     let expected = made(&stores, "undisturbed", Format::Csv).await;
     let control = stores.control(None);
     control.create_job(&contoso(), &job("S", Format::Csv)).await.unwrap();
-    let worker = stores.worker(None, PART_BYTES);
+    let worker = stores.worker(None, LIMITS);
     let ticks = AtomicI64::new(0);
     let clock = || at(NOW).plus_seconds(ticks.fetch_add(1, Ordering::SeqCst));
     for number in 0..200 {
@@ -150,6 +161,47 @@ async fn stopped_after_every_chunk_an_export_still_ends_in_the_same_bytes() {
     assert_eq!(standing.state, State::Ready);
     let key = job("S", Format::Csv).object_key(&contoso(), &standing.files[0].name);
     assert!(stores.object(&key).await.unwrap() == expected);
+}
+
+#[tokio::test]
+async fn more_rows_than_a_sheet_holds_go_on_in_a_next_file_whichever_call_fails() {
+    let stores = Stores::start().await;
+    fill(&stores, 25).await;
+    let control = stores.control(None);
+    let limits = Limits { rows: 10, ..LIMITS };
+    let mut expected: Option<Vec<Vec<u8>>> = None;
+    // The first round is undisturbed; the others fail at each of its calls, in both ways.
+    let undisturbed = Faults::none();
+    for (number, fault) in [(usize::MAX, Fault::NotSent)]
+        .into_iter()
+        .chain((0..40).flat_map(|call| [(call, Fault::NotSent), (call, Fault::AnswerLost)]))
+    {
+        if number != usize::MAX && number >= undisturbed.calls() {
+            break;
+        }
+        let id = format!("{fault:?}{number}");
+        control.create_job(&contoso(), &job(&id, Format::Csv)).await.unwrap();
+        let faults = if number == usize::MAX { undisturbed.clone() } else { Faults::at(number, fault) };
+        let first = run_within(limits, &stores, Some(&faults), &id, "first", at(NOW)).await;
+        assert!(number != usize::MAX || first.is_ok());
+        let later = at(NOW).plus_seconds(LEASE_SECONDS + 1);
+        assert_eq!(run_within(limits, &stores, None, &id, "second", later).await.unwrap(), Outcome::Done);
+        let files = standing(&control, &id).await.files;
+        let names: Vec<&str> = files.iter().map(|file| file.name.as_str()).collect();
+        let stem = "activity_contoso_2026-09-15_2026-11-02";
+        assert_eq!(names, [format!("{stem}.csv"), format!("{stem}_part2.csv"), format!("{stem}_part3.csv")]);
+        assert_eq!(files.iter().map(|file| file.rows).collect::<Vec<_>>(), [10, 10, 5]);
+        let mut contents = Vec::new();
+        for file in &files {
+            contents.push(stores.object(&job(&id, Format::Csv).object_key(&contoso(), &file.name)).await.unwrap());
+        }
+        assert!(
+            contents.iter().all(|content| content.starts_with("\u{feff}Date et heure".as_bytes())),
+            "each has a header"
+        );
+        assert_eq!(*expected.get_or_insert_with(|| contents.clone()), contents, "{id}");
+        assert_eq!(stores.objects(&format!("exports/contoso/{id}/")).await.len(), 3);
+    }
 }
 
 #[tokio::test]
@@ -199,7 +251,7 @@ async fn an_export_given_up_is_failed_with_a_reason_and_nothing_half_visible() {
     assert!(failed.is_err());
     let clock = || at(NOW);
     let last = Run { name: "last", stop_at: Instant::MAX, clock: &clock };
-    stores.worker(None, PART_BYTES).give_up(&contoso(), "G", &last).await.unwrap();
+    stores.worker(None, LIMITS).give_up(&contoso(), "G", &last).await.unwrap();
     let standing = standing(&control, "G").await;
     assert_eq!(standing.state, State::Failed);
     assert!(standing.problem.is_some());

@@ -27,7 +27,10 @@ use aws_smithy_types::retry::RetryConfig;
 use daybook::{
     activity::{NewActivity, PartnerId},
     control::Control,
-    export::{Files, worker::Worker},
+    export::{
+        Files,
+        worker::{Limits, Worker},
+    },
     ledger::Ledger,
     period::Instant,
 };
@@ -152,12 +155,12 @@ impl Stores {
         Control::new(self.dynamodb(faults), CONTROL.into())
     }
 
-    pub(crate) fn worker(&self, faults: Option<&Faults>, part_bytes: usize) -> Worker {
+    pub(crate) fn worker(&self, faults: Option<&Faults>, limits: Limits) -> Worker {
         Worker {
             ledger: self.ledger(faults),
             control: self.control(faults),
             files: Files::new(self.s3(faults), BUCKET.into()),
-            part_bytes,
+            limits,
         }
     }
 
