@@ -11,7 +11,7 @@ LOCAL := python3 infra/local
 TOOLS = $(abspath .local/venvs/build/bin)
 HOST := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
 TRIPLE := $(if $(filter arm64,$(ARCH)),aarch64,x86_64)-unknown-linux-gnu
-CARGO_DENY := 0.19.1
+CARGO_DENY := 0.20.2
 
 # Named as cargo-lambda names it, so that tests and functions share one build of the dependencies.
 export CARGO_BUILD_TARGET := $(HOST)

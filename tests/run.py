@@ -69,7 +69,7 @@ def stop_all() -> None:
     """Ends the stacks that tests started and did not end; the one of `make up` is not theirs."""
     from emulator import Emulator
 
-    for pid_file in TOOLS.glob("test*/emulator.pid"):
+    for pid_file in TOOLS.glob("*/emulator.pid"):
         Emulator(pid_file.parent).stop()
 
 

@@ -1,14 +1,14 @@
 """Three months of believable activity of two partners, recorded through the API as their portals would.
 
-Everything comes from a seed and from one day that is remembered in the emulator, so that an interrupted run that is
-repeated sends the same activities under the same ids, and the service answers `duplicate` for those it has.
+Everything comes from a seed and the moment at which the data end, so that an interrupted run that is repeated sends
+the same activities under the same ids, and the service answers `duplicate` for those it has.
 """
 
 import json
 import random
 import urllib.error
 import urllib.request
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 
 import tokens
 from environments import Trouble, say
@@ -68,9 +68,8 @@ REASONS = [
 ]
 
 
-def record(stack: dict) -> None:
-    """Records the activity of every partner, with the token of its own back end."""
-    until = _last_day(stack)
+def record(stack: dict, until: datetime) -> None:
+    """Records the activity of every partner up to that moment, with the token of its own back end."""
     for partner, amount in ACTIVITIES.items():
         token = tokens.token(stack, f"recorder-{partner}")
         activities = list(activities_of(partner, amount, until))
@@ -151,11 +150,10 @@ def _moment(chance: random.Random, until: datetime) -> datetime:
     """A moment of the last months: mostly working days and office hours."""
     while True:
         day = until - timedelta(days=chance.randrange(DAYS))
-        if day.weekday() < 5 or chance.random() < 0.15:
-            break
-    hour = chance.choices(range(24), weights=[1] * 6 + [3, 8, 14, 16, 15, 10, 8, 13, 15, 14, 10, 6, 3] + [1] * 5)[0]
-    moment = day.replace(hour=hour, minute=chance.randrange(60), second=chance.randrange(60), microsecond=chance.randrange(10**6))
-    return min(moment, until)
+        hour = chance.choices(range(24), weights=[1] * 6 + [3, 8, 14, 16, 15, 10, 8, 13, 15, 14, 10, 6, 3] + [1] * 5)[0]
+        moment = day.replace(hour=hour, minute=chance.randrange(60), second=chance.randrange(60), microsecond=chance.randrange(10**6))
+        if moment <= until and (moment.weekday() < 5 or chance.random() < 0.15):
+            return moment
 
 
 def _person(chance: random.Random, partner: str, role: str) -> dict:
@@ -190,19 +188,6 @@ def _slug(name: str) -> str:
     """An id made of a name: letters, digits and hyphens."""
     plain = name.lower().translate(str.maketrans("àáâãäåæçèéêëìíîïłñòóôõöøùúûüýžšåğış", "aaaaaaaceeeeiiiilnoooooouuuuyzsagis"))
     return "-".join("".join(letter if letter.isascii() and letter.isalnum() else " " for letter in plain).split())
-
-
-def _last_day(stack: dict) -> datetime:
-    """The moment at which the data end: now at the first run, the same at every repetition."""
-    import stack as platform
-
-    client = platform.clients(stack["port"])
-    name = f"{platform.DEMO}-until"
-    remembered = platform._remembered(client, name)
-    if remembered is None:
-        remembered = datetime.now(timezone.utc).isoformat()
-        platform._remember(client, name, remembered)
-    return datetime.fromisoformat(remembered)
 
 
 def _send(url: str, token: str, batch: list[dict]) -> None:

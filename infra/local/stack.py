@@ -18,6 +18,7 @@ import time
 import urllib.error
 import urllib.request
 from contextlib import contextmanager
+from datetime import datetime, timezone
 from pathlib import Path
 
 import boto3
@@ -52,6 +53,7 @@ FUNCTIONS = {
 # Where the emulator itself remembers what it runs, so that lost state is never taken for deployed.
 DEPLOYED = "/daybook/deployed"
 DEMO = "/daybook/demo"
+DEMO_UNTIL = "/daybook/demo-until"
 
 
 def up(directory: Path, port: int | None = None, demo: bool = True) -> dict:
@@ -61,10 +63,10 @@ def up(directory: Path, port: int | None = None, demo: bool = True) -> dict:
     with _alone(directory / "lock"):
         emulator = Emulator(directory)
         port = _start(emulator, port)
-        with _alone(TOOLS / "build.lock"):
-            built = _build()
         client = clients(port)
-        outputs = _deploy(client, port, built)
+        # The build belongs to all stacks of this checkout, so none may change it while another deploys it.
+        with _alone(TOOLS / "build.lock"):
+            outputs = _deploy(client, port, _build())
         stack = _describe(client, port, outputs)
         _people(client, stack)
         _wait_for_page(stack, emulator)
@@ -72,7 +74,10 @@ def up(directory: Path, port: int | None = None, demo: bool = True) -> dict:
         # Before the long part, so that an interrupted run leaves a stack that can be used.
         (directory / "stack.json").write_text(json.dumps(stack, indent=2, ensure_ascii=False) + "\n")
         if demo and _remembered(client, DEMO) != demo_data.VERSION:
-            demo_data.record(stack)
+            # One moment for every attempt, so that a repeated one sends what the interrupted one sent.
+            until = _remembered(client, DEMO_UNTIL) or datetime.now(timezone.utc).isoformat()
+            _remember(client, DEMO_UNTIL, until)
+            demo_data.record(stack, datetime.fromisoformat(until))
             _remember(client, DEMO, demo_data.VERSION)
     return stack
 

@@ -1,0 +1,139 @@
+"""Functions get what they read, and may do what they need."""
+
+import re
+
+import pytest
+from conftest import ROOT, sources
+
+FUNCTIONS = ["authorizer", "record", "query", "exports", "export-worker", "monthly", "portal"]
+READ = re.compile(r'\bhost::(?:variable|number)\("([A-Z][A-Z0-9_]*)"\)')
+LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
+ACTIVITIES = {"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"}
+# What each role may do besides logging, word for word: a change here is a change of who can do what.
+ALLOWED = {
+    "authorizer": {("ControlTable", "dynamodb:GetItem")},
+    "record": {("ActivitiesTable", "dynamodb:PutItem"), ("DataBucket/details/*", "s3:PutObject")},
+    "query": {
+        ("ActivitiesTable", "dynamodb:GetItem"),
+        ("ActivitiesTable", "dynamodb:Query"),
+        ("ActivitiesTable/index/by_customer", "dynamodb:Query"),
+        ("DataBucket/details/*", "s3:GetObject"),
+    },
+    "exports": {
+        *(("ControlTable", f"dynamodb:{action}") for action in ("DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem")),
+        ("ControlTable/index/due", "dynamodb:Query"),
+        ("ExportJobs", "sqs:SendMessage"),
+        *(("DataBucket/exports/*", f"s3:{action}") for action in ("AbortMultipartUpload", "DeleteObject", "GetObject")),
+    },
+    "export-worker": {
+        ("ActivitiesTable", "dynamodb:GetItem"),
+        ("ActivitiesTable", "dynamodb:Query"),
+        ("ActivitiesTable/index/by_customer", "dynamodb:Query"),
+        ("ActivitiesTable/index/late", "dynamodb:Query"),
+        ("ControlTable", "dynamodb:GetItem"),
+        ("ControlTable", "dynamodb:UpdateItem"),
+        *(
+            ("DataBucket/exports/*", f"s3:{action}")
+            for action in ("AbortMultipartUpload", "DeleteObject", "GetObject", "ListMultipartUploadParts", "PutObject")
+        ),
+        ("DataBucket/details/*", "s3:GetObject"),
+        *(
+            ("ExportJobs", f"sqs:{action}")
+            for action in ("ChangeMessageVisibility", "DeleteMessage", "GetQueueAttributes", "ReceiveMessage", "SendMessage")
+        ),
+    },
+    "monthly": {
+        *(("ControlTable", f"dynamodb:{action}") for action in ("GetItem", "PutItem", "UpdateItem")),
+        ("ControlTable/index/due", "dynamodb:Query"),
+        ("ExportJobs", "sqs:SendMessage"),
+    },
+    "portal": set(),
+}
+
+
+def named(resource):
+    """A resource of a statement, as in `ControlTable/index/due`."""
+    if "Fn::GetAtt" in resource:
+        name, attribute = resource["Fn::GetAtt"]
+        assert attribute == "Arn"
+        return name
+    found = re.fullmatch(r"\$\{(\w+)\.Arn\}(/.+)", resource["Fn::Sub"])
+    return found[1] + found[2]
+
+
+def test_there_are_these_functions_and_no_others(template):
+    assert sorted(template.functions) == sorted(FUNCTIONS)
+    assert sorted(path.name for path in (ROOT / "functions").iterdir() if (path / "Cargo.toml").exists()) == sorted(FUNCTIONS)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_what_is_set_is_read_and_what_is_read_is_set(template, function):
+    code = sources(function)
+    read = set(READ.findall(code)) | {"LOG_LEVEL"}
+    if "host::serve" in code:
+        # What every HTTP function reads through `host::serve`, and its framework.
+        read |= {"ALLOWED_ORIGIN", "AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH"}
+    assert set(template.variables(function)) == read
+
+
+def test_the_host_reads_no_variable_unknown_to_these_tests():
+    host = (ROOT / "crates" / "daybook" / "src" / "host.rs").read_text()
+    assert set(re.findall(r'\bvariable\("([A-Z_]+)"\)', host)) == {"LOG_LEVEL", "ALLOWED_ORIGIN"}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_role_allows_this_and_nothing_else(template, function):
+    allowed = set()
+    for actions, resources in template.statements(function):
+        if set(actions) == LOGS:
+            (resource,) = resources
+            assert resource["Fn::GetAtt"] == [template.functions[function]["LoggingConfig"]["LogGroup"]["Ref"], "Arn"]
+            continue
+        allowed |= {(named(resource), action) for resource in resources for action in actions}
+    assert allowed == ALLOWED[function]
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_no_action_and_no_resource_is_a_wildcard(template, function):
+    for actions, resources in template.statements(function):
+        assert not [action for action in actions if "*" in action]
+        assert "*" not in resources
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_nobody_can_change_remove_or_scan_activities(template, function):
+    for actions, resources in template.statements(function):
+        if any(named(resource).startswith("ActivitiesTable") for resource in resources if "logs" not in actions[0]):
+            assert set(actions) <= ACTIVITIES
+
+
+def test_only_record_writes_activities(template):
+    writers = [function for function in FUNCTIONS if ("ActivitiesTable", "dynamodb:PutItem") in ALLOWED[function]]
+    assert writers == ["record"]
+
+
+def test_every_function_has_a_role_and_a_log_of_its_own(template):
+    for kept in ("Role", "LoggingConfig"):
+        each = [str(function[kept]) for function in template.functions.values()]
+        assert len(set(each)) == len(each)
+
+
+def test_roles_are_for_functions_and_have_no_managed_policies(template):
+    for name, role in template.of_type("AWS::IAM::Role").items():
+        (statement,) = role["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+        assert statement["Principal"] == {"Service": "lambda.amazonaws.com"}, name
+        assert "ManagedPolicyArns" not in role["Properties"], name
+
+
+def test_functions_are_built_from_rust_for_the_chosen_processor(template):
+    common = template.body["Globals"]["Function"]
+    assert common["Runtime"] == "provided.al2023"
+    assert common["Architectures"] == [{"Ref": "Architecture"}]
+    for resource in template.of_type("AWS::Serverless::Function").values():
+        binary = resource["Properties"]["CodeUri"].removeprefix("functions/")
+        assert resource["Metadata"] == {"BuildMethod": "rust-cargolambda", "BuildProperties": {"Binary": binary}}
+
+
+def test_logs_are_not_kept_for_ever(template):
+    for name, log in template.of_type("AWS::Logs::LogGroup").items():
+        assert log["Properties"] == {"RetentionInDays": {"Ref": "LogRetentionDays"}}, name

@@ -1,0 +1,158 @@
+"""Data are kept, closed and encrypted; the template runs in every partition; the gateway's answers are problems."""
+
+import json
+import re
+import sys
+
+import pytest
+from conftest import ROOT
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+STATEFUL = ("AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::Cognito::UserPool")
+
+
+def test_data_outlive_the_stack(template):
+    found = template.of_type(*STATEFUL)
+    assert len(found) == 4
+    for name, resource in found.items():
+        assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain", "Retain"), name
+
+
+def test_tables_are_on_demand_and_can_be_set_back(template):
+    for table in template.of_type("AWS::DynamoDB::Table").values():
+        properties = table["Properties"]
+        assert properties["BillingMode"] == "PAY_PER_REQUEST"
+        assert properties["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+        assert properties["DeletionProtectionEnabled"] == {"Fn::If": ["Protected", True, False]}
+
+
+def test_activities_never_expire(template):
+    assert "TimeToLiveSpecification" not in template.resources["ActivitiesTable"]["Properties"]
+
+
+def test_the_bucket_is_closed_and_encrypted(template):
+    bucket = template.resources["DataBucket"]["Properties"]
+    assert all(bucket["PublicAccessBlockConfiguration"].values()) and len(bucket["PublicAccessBlockConfiguration"]) == 4
+    assert bucket["OwnershipControls"]["Rules"] == [{"ObjectOwnership": "BucketOwnerEnforced"}]
+    assert bucket["BucketEncryption"]
+
+
+def test_the_bucket_drops_old_exports_and_incomplete_uploads_and_nothing_else(template):
+    rules = {rule["Id"]: rule for rule in template.resources["DataBucket"]["Properties"]["LifecycleConfiguration"]["Rules"]}
+    assert rules.pop("drop-incomplete-uploads")["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
+    old = rules.pop("drop-old-exports")
+    assert (old["Prefix"], old["ExpirationInDays"]) == ("exports/", {"Ref": "RetentionDays"})
+    assert not rules
+
+
+def test_bucket_and_queues_refuse_plain_http(template):
+    policies = template.of_type("AWS::S3::BucketPolicy", "AWS::SQS::QueuePolicy")
+    assert len(policies) == 3
+    for name, policy in policies.items():
+        (statement,) = policy["Properties"]["PolicyDocument"]["Statement"]
+        assert (statement["Effect"], statement["Principal"]) == ("Deny", "*"), name
+        assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}, name
+        assert policy["Condition"] == "TlsOnly", name
+    assert template.parameters["RequireTls"]["Default"] == "true"
+
+
+def test_a_job_is_not_handed_out_while_the_worker_may_be_at_it(template):
+    queue, worker = template.resources["ExportJobs"]["Properties"], template.functions["export-worker"]
+    assert queue["VisibilityTimeout"] >= 6 * worker["Timeout"]
+    assert queue["RedrivePolicy"]["maxReceiveCount"] == 5
+    assert template.resources["ExportJobsDead"]["Properties"]["MessageRetentionPeriod"] == 14 * 86_400
+    source = worker["Events"]["Jobs"]["Properties"]
+    assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert source["BatchSize"] == 1
+    assert all(queue["Properties"]["SqsManagedSseEnabled"] for queue in template.of_type("AWS::SQS::Queue").values())
+
+
+def test_months_are_looked_for_hourly_in_utc(template):
+    schedule = template.functions["monthly"]["Events"]["Hourly"]
+    assert schedule["Type"] == "ScheduleV2"
+    assert schedule["Properties"]["ScheduleExpression"] == "rate(1 hour)"
+    assert schedule["Properties"]["ScheduleExpressionTimezone"] == "UTC"
+
+
+def test_another_issuer_means_no_user_pool(template):
+    for name, resource in template.resources.items():
+        if resource["Type"].startswith("AWS::Cognito::"):
+            assert resource.get("Condition") == "OwnPool", name
+
+
+def test_a_person_cannot_choose_a_partner(template):
+    client = template.resources["PortalClient"]["Properties"]
+    assert client["WriteAttributes"] == ["name"]
+    assert client["GenerateSecret"] is False
+    assert client["AllowedOAuthFlows"] == ["code"]
+    assert template.resources["UserPool"]["Properties"]["AdminCreateUserConfig"] == {"AllowAdminCreateUserOnly": True}
+
+
+def test_the_groups_are_the_roles_of_the_code(template):
+    groups = {each["Properties"]["GroupName"] for each in template.of_type("AWS::Cognito::UserPoolGroup").values()}
+    code = (ROOT / "crates" / "daybook" / "src" / "access.rs").read_text()
+    assert groups == {"global_admin", "admin_agent", "billing_admin", "user_management_admin", "sales_agent", "helpdesk_agent"}
+    assert all(f'"{group}"' in code for group in groups)
+
+
+@pytest.mark.parametrize("literal", [r"arn:aws[^$]", r"(us|eu|ap)-(gov-)?(east|west|central|south|north)\w*-\d", r"AWS_ENDPOINT", r"localhost", r"\b\d{12}\b"])
+def test_the_template_holds_no(template, literal):
+    assert not re.findall(f".*{literal}.*", template.text)
+
+
+def test_host_names_of_aws_are_made_from_the_partition(template):
+    hosts = [line.strip() for line in template.text.splitlines() if "amazonaws.com" in line]
+    # Service principals are called so in every partition.
+    assert all("lambda.amazonaws.com" in host for host in hosts)
+
+
+def test_nothing_has_a_fixed_name(template):
+    fixed = {"FunctionName", "TableName", "BucketName", "QueueName", "RoleName", "LogGroupName"}
+    for name, resource in template.resources.items():
+        assert not fixed & set(resource.get("Properties", {})), name
+
+
+def test_every_parameter_is_explained_and_listed(template):
+    groups = template.body["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+    assert sorted(name for group in groups for name in group["Parameters"]) == sorted(template.parameters)
+    for name, parameter in template.parameters.items():
+        assert parameter["Description"], name
+        assert "Default" in parameter, name
+    assert template.parameters["Architecture"]["Default"] == "arm64"
+    assert template.parameters["StageName"]["Default"] == "live"
+
+
+def test_the_gateway_answers_with_the_problems_of_the_code(template):
+    code = (ROOT / "crates" / "daybook" / "src" / "http.rs").read_text()
+    titles = {slug: (title, int(status)) for slug, title, status in re.findall(r'\("([a-z-]+)", "([^"]+)", (\d{3})\)', code)}
+    uri = re.search(r'format!\("([^"]+)\{slug\}"\)', code)[1]
+    for kind, answer in template.resources["Api"]["Properties"]["GatewayResponses"].items():
+        problem = json.loads(answer["ResponseTemplates"]["application/json"])
+        assert list(problem) == ["type", "title", "status", "detail", "trace_id"], kind
+        slug = problem["type"].removeprefix(uri)
+        assert problem["trace_id"] == "$context.requestId"
+        assert problem["status"] == answer["StatusCode"], kind
+        assert (problem["title"], problem["status"]) == titles.get(slug, ("Too many requests", 429)), kind
+        headers = answer["ResponseParameters"]["Headers"]
+        assert headers["Content-Type"] == "'application/problem+json'", kind
+        assert ("Retry-After" in headers) == (problem["status"] in (429, 503)), kind
+
+
+def test_every_kind_of_refusal_of_the_gateway_is_a_problem(template):
+    kinds = set(template.resources["Api"]["Properties"]["GatewayResponses"])
+    # The two defaults stand for all others, with their status too.
+    assert kinds >= {
+        "DEFAULT_4XX", "DEFAULT_5XX", "UNAUTHORIZED", "ACCESS_DENIED", "MISSING_AUTHENTICATION_TOKEN", "RESOURCE_NOT_FOUND",
+        "REQUEST_TOO_LARGE", "THROTTLED", "QUOTA_EXCEEDED", "INTEGRATION_TIMEOUT", "INTEGRATION_FAILURE", "EXPIRED_TOKEN",
+        "INVALID_SIGNATURE", "WAF_FILTERED",
+    }  # fmt: skip
+
+
+def test_there_are_environments_for_aws_for_here_and_for_govcloud():
+    environments = tomllib.loads((ROOT / "samconfig.toml").read_text())
+    assert {"default", "local", "gov"} <= set(environments)
+    assert environments["gov"]["global"]["parameters"]["region"].startswith("us-gov-")

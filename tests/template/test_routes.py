@@ -1,0 +1,56 @@
+"""Who may call what without a token, and that template and code know the same routes."""
+
+import re
+
+import pytest
+from conftest import sources
+
+PUBLIC = {"/", "/{asset}", "/config.json", "/openapi.json", "/docs", "/health"}
+WITH_ROUTES = ["record", "query", "exports", "portal"]
+ROUTE = re.compile(r'"((?:GET|POST|PUT|PATCH|DELETE) /[^"]*)"')
+
+
+def test_tokens_are_asked_for_unless_a_route_says_otherwise(template):
+    auth = template.resources["Api"]["Properties"]["Auth"]
+    assert auth["DefaultAuthorizer"] == "Tokens"
+    assert auth["AddDefaultAuthorizerToCorsPreflight"] is False
+    tokens = auth["Authorizers"]["Tokens"]
+    assert tokens["FunctionPayloadType"] == "REQUEST"
+    assert tokens["Identity"] == {"Headers": ["Authorization"], "ReauthorizeEvery": 300}
+
+
+@pytest.mark.parametrize("function", WITH_ROUTES)
+def test_only_the_listed_routes_are_public(template, function):
+    for method, path, properties in template.routes(function):
+        expected = {"Authorizer": "NONE"} if path in PUBLIC and method == "GET" else None
+        assert properties.get("Auth") == expected, f"{method} {path}"
+        assert properties["RestApiId"] == {"Ref": "Api"}
+
+
+def test_the_public_routes_are_exactly_the_portals(template):
+    assert {path for _, path, _ in template.routes("portal")} == PUBLIC
+
+
+def test_no_other_function_has_routes(template):
+    assert {name for name in template.functions if template.routes(name)} == set(WITH_ROUTES)
+
+
+def test_no_function_has_a_url_of_its_own(template):
+    assert not [name for name, each in template.functions.items() if "FunctionUrlConfig" in each]
+    assert not template.of_type("AWS::Lambda::Url")
+
+
+@pytest.mark.parametrize("function", WITH_ROUTES)
+def test_every_route_has_a_handler_and_every_handler_a_route(template, function):
+    deployed = {f"{method} {path}" for method, path, _ in template.routes(function)}
+    handled = set(ROUTE.findall(sources(function)))
+    # A function with a single route has nothing to choose between.
+    if not handled:
+        assert len(deployed) == 1
+    else:
+        assert deployed == handled
+
+
+def test_no_route_is_deployed_twice(template):
+    routes = [(method, path) for name in WITH_ROUTES for method, path, _ in template.routes(name)]
+    assert len(routes) == len(set(routes))
