@@ -16,12 +16,12 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "infra" / "local"))
 
+pytest.register_assert_rewrite("api", "spreadsheet")
+
 import stack as local  # noqa: E402
 import tokens  # noqa: E402
 from api import Caller, Partner  # noqa: E402
 from emulator import port_is_free  # noqa: E402
-
-pytest.register_assert_rewrite("api", "spreadsheet")
 
 DIRECTORY = ROOT / ".local" / "e2e"
 

@@ -11,7 +11,7 @@ from api import (
 )
 
 ACTORS = [("ana@contoso.example", "Ana Trujillo"), ("ben@contoso.example", None), ("éric@contoso.example", "Éric Dupré")]
-CUSTOMERS = [None, {"id": "fabrikam", "name": "Fabrikam SARL"}, {"id": "été-7", "name": "Société de l'ÉTÉ"}, {"id": "a/b c&d%"}]
+CUSTOMERS = [None, {"id": "fabrikam", "name": "Fabrikam SARL"}, {"id": "été-7", "name": "Société de l'ÉTÉ"}, {"id": "b c&d%+"}]
 ACTIONS = ["order.created", "order.updated", "order_line.created", "user.deleted", "x.y.z"]
 STATUSES = ["succeeded", "failed", "in_progress", "declined"]
 TARGETS = [None, {"type": "order", "id": "o-1", "name": "Renewal"}, {"type": "user", "id": "u-1"}, {"type": "order", "id": "o-2"}]
@@ -75,7 +75,7 @@ def test_a_page_has_100_activities_unless_asked_otherwise(book):
 
 
 def test_the_next_page_is_linked(book):
-    answer = book.list(**ALL_OF_2024, limit=150, time_zone="Europe/Paris", order="asc", customer=["fabrikam", "a/b c&d%"])
+    answer = book.list(**ALL_OF_2024, limit=150, time_zone="Europe/Paris", order="asc", customer=["fabrikam", "b c&d%+"])
     while answer.json()["next_cursor"] is not None:
         link = answer.links["next"]["url"]
         url = urljoin(answer.url, link)
@@ -141,7 +141,7 @@ FILTERS = [
     {"status": ["failed", "declined"]},
     {"target_type": "order"},
     {"target": "o-2"},
-    {"target": ["o-1", "u-1"], "status": "succeeded", "customer": ["fabrikam", "a/b c&d%"]},
+    {"target": ["o-1", "u-1"], "status": "succeeded", "customer": ["fabrikam", "b c&d%+"]},
     {"q": "TRUJILLO"},
     {"q": "société de l'été"},
     {"q": "o-1"},
@@ -176,7 +176,7 @@ def test_a_filter_lists_exactly_what_meets_it_whatever_the_page(book, filters):
     assert book.ids(**ALL_OF_2024, **filters, limit=50, order="asc") == expected[::-1]
 
 
-@pytest.mark.parametrize("customer", ["fabrikam", "été-7", "a/b c&d%", "nobody"])
+@pytest.mark.parametrize("customer", ["fabrikam", "été-7", "b c&d%+", "nobody"])
 def test_a_customer_has_a_list_of_its_own(book, customer):
     path = f"{book.path}/customers/{quote(customer, safe='')}/activities"
     expected = [activity for activity in book.sent if activity.get("customer", {}).get("id") == customer]

@@ -216,12 +216,6 @@ def test_what_is_not_valid_is_refused_by_the_name_of_its_field_and_not_recorded(
     assert partner.ids(**ALL_OF_2024) == []
 
 
-def test_bytes_that_are_no_text_are_refused(partner):
-    body = compact(new_activity(source="XX")).encode().replace(b"XX", b"\xff\xfe")
-    is_problem(partner.send(body), 400, "invalid-request")
-    assert partner.ids(**ALL_OF_2024) == []
-
-
 TOO_LARGE = {
     "a customer's id": (new_activity(customer={"id": "x" * 129}), "/customer/id"),
     "a customer's name": (new_activity(customer={"id": "x", "name": "x" * 257}), "/customer/name"),
