@@ -38,10 +38,7 @@ class Emulator:
 
     def start(self, port: int) -> None:
         """Starts it and waits until it answers."""
-        if not port_is_free(port):
-            raise Trouble(
-                f"Something else listens on port {port}. Choose another one (make up PORT=4600), or leave it out and a free one is taken."
-            )
+        require_free(port)
         program = ensure("emulator") / "bin" / "ministack"
         state = self.directory / "state"
         objects = self.directory / "objects"
@@ -142,6 +139,14 @@ def port_is_free(port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+def require_free(port: int) -> None:
+    """Says what to do when something listens there."""
+    if not port_is_free(port):
+        raise Trouble(
+            f"Something else listens on port {port}. Choose another one (make up PORT=4600), or leave it out and a free one is taken."
+        )
 
 
 def free_port() -> int:

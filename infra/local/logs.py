@@ -17,15 +17,16 @@ def follow(stack: dict) -> None:
         for name, physical in stack["functions"].items()
     }
     since = dict.fromkeys(groups, int((time.time() - SECONDS_TO_LOOK_BACK) * 1000))
-    seen: set[str] = set()
+    seen = set()
     while True:
-        events = []
+        lines = []
         for name, group in groups.items():
             for page in logs.get_paginator("filter_log_events").paginate(logGroupName=group, startTime=since[name]):
-                events += ((event["timestamp"], name, event["message"].rstrip(), event["eventId"]) for event in page["events"])
-        for timestamp, name, message, identity in sorted(events):
-            if identity not in seen:
-                seen.add(identity)
-                print(f"{time.strftime('%H:%M:%S', time.localtime(timestamp / 1000))} {name:13} {message}", flush=True)
-                since[name] = max(since[name], timestamp)
+                lines += ((event["timestamp"], name, event["message"].rstrip()) for event in page["events"])
+        for line in sorted(set(lines) - seen):
+            timestamp, name, message = line
+            print(f"{time.strftime('%H:%M:%S', time.localtime(timestamp / 1000))} {name:13} {message}", flush=True)
+            # The next look begins where this one ended, and sees the last lines again.
+            since[name] = max(since[name], timestamp)
+        seen = set(lines)
         time.sleep(SECONDS_BETWEEN_LOOKS)

@@ -25,7 +25,7 @@ import boto3
 
 import demo as demo_data
 import tokens
-from emulator import KEYS, REGION, Emulator, answers, free_port, port_is_free
+from emulator import KEYS, REGION, Emulator, answers, free_port, port_is_free, require_free
 from environments import ROOT, TOOLS, Trouble, ensure, say
 
 NAME = "daybook"
@@ -149,6 +149,7 @@ def _start(emulator: Emulator, port: int | None) -> int:
         say(f"✓ emulator is running on port {running[1]}")
         return running[1]
     if running:
+        require_free(port)
         say(f"· moving the emulator from port {running[1]} to {port}")
         emulator.stop()
     port = port or _port_of_last_time(emulator.directory) or free_port()
