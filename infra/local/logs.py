@@ -23,8 +23,9 @@ def follow(stack: dict) -> None:
         for name, group in groups.items():
             for page in logs.get_paginator("filter_log_events").paginate(logGroupName=group, startTime=since[name]):
                 lines += ((event["timestamp"], name, event["message"].rstrip()) for event in page["events"])
-        for line in sorted(set(lines) - seen):
-            timestamp, name, message = line
+        # In the order in which they came where the clock does not tell.
+        fresh = [line for line in dict.fromkeys(lines) if line not in seen]
+        for timestamp, name, message in sorted(fresh, key=lambda line: line[0]):
             print(f"{time.strftime('%H:%M:%S', time.localtime(timestamp / 1000))} {name:13} {message}", flush=True)
             # The next look begins where this one ended, and sees the last lines again.
             since[name] = max(since[name], timestamp)
