@@ -154,7 +154,8 @@ class Partner:
         for batch in batches(activities):
             answer = self.send({"activities": batch})
             assert answer.status_code == 200, answer.text[:500]
-            assert answer.json()["recorded"] == len(batch), [r for r in answer.json()["results"] if r["status"] != "recorded"]
+            others = [result for result in answer.json()["results"] if result["status"] != "recorded"]
+            assert others == [] and answer.json()["recorded"] == len(batch)
 
     def list(self, **parameters):
         return self.caller.get(f"{self.path}/activities", params=parameters)

@@ -77,28 +77,27 @@ def resigned(token):
     return f"{head}.{claims}.{'A' if signature[0] != 'A' else 'B'}{signature[1:]}"
 
 
-@pytest.mark.parametrize("header", [
-    lambda token: "Bearer garbage",
-    lambda token: "Bearer",
-    lambda token: "Bearer a.b.c",
-    lambda token: f"Basic {token}",
-    lambda token: token,
-    lambda token: f"Bearer {unsigned(token)}",
-    lambda token: f"Bearer {promoted(token)}",
-    lambda token: f"Bearer {resigned(token)}",
-    lambda token: f"Bearer {token[:-20]}",
-    lambda token: "Bearer " + "x" * 20_000,
-], ids=["garbage", "nothing", "no token", "another scheme", "no scheme", "unsigned", "other claims", "other signature", "cut", "endless"])
+# What stands in the header instead of a good token.
+BAD = {
+    "garbage": lambda token: "Bearer garbage",
+    "no token": lambda token: "Bearer",
+    "three words": lambda token: "Bearer a.b.c",
+    "another scheme": lambda token: f"Basic {token}",
+    "no scheme": lambda token: token,
+    "nobody's signature": lambda token: f"Bearer {unsigned(token)}",
+    "other claims": lambda token: f"Bearer {promoted(token)}",
+    "another signature": lambda token: f"Bearer {resigned(token)}",
+    "a cut one": lambda token: f"Bearer {token[:-20]}",
+    "an endless one": lambda token: "Bearer " + "x" * 20_000,
+}
+
+
+@pytest.mark.parametrize("header", BAD.values(), ids=BAD)
 def test_a_token_that_is_not_good_is_401(caller, header):
     good = caller("contoso-sales-agent")
     for path in ("/v1/actions", "/v1/partners/contoso/activities"):
         assert good.get(path).status_code == 200
-        answer = caller().get(path, headers={"Authorization": header(good.token)})
-        if len(header(good.token)) < 10_000:
-            is_problem(answer, 401, "unauthorized")
-        else:
-            # A server in front may already find the header too long.
-            assert answer.status_code in (400, 401, 431), answer.text
+        is_problem(caller().get(path, headers={"Authorization": header(good.token)}), 401, "unauthorized")
 
 
 # At another partner
@@ -106,10 +105,10 @@ def test_a_token_that_is_not_good_is_401(caller, header):
 
 @pytest.mark.parametrize("name", ["contoso-global-admin", "contoso-helpdesk-agent", "recorder-contoso"])
 @pytest.mark.parametrize("case", OF_A_PARTNER, ids=route)
-def test_another_partner_looks_as_if_it_did_not_exist(caller, operator, name, case):
+def test_another_partner_looks_as_if_it_did_not_exist(caller, name, case):
     method, path, body = case
-    real, unreal = [
-        is_problem(send(caller(name), method, f"/v1/partners/{partner}{path}", body), 404, "not-found") for partner in ("fabrikam", "nobody")]
+    answers = [send(caller(name), method, f"/v1/partners/{partner}{path}", body) for partner in ("fabrikam", "nobody")]
+    real, unreal = [is_problem(answer, 404, "not-found") for answer in answers]
     assert real.pop("trace_id") != unreal.pop("trace_id")
     assert real == unreal
 
@@ -194,7 +193,7 @@ def test_a_recorder_records_for_its_own_partner_and_does_nothing_else(caller, op
     activity = new_activity(occurred_at="2021-01-01T00:00:00Z")
     assert contoso.send(activity).status_code == 201
     assert contoso.send({"activities": [activity]}).json()["duplicates"] == 1
-    assert contoso.seen_by(operator).ids(**{"from": "2021-01-01", "to": "2021-01-01"}) == [activity["id"]]
+    assert activity["id"] in contoso.seen_by(operator).ids(**{"from": "2021-01-01", "to": "2021-01-01"})
     for method, path, body in OF_A_PARTNER[2:]:
         is_problem(send(contoso.caller, method, contoso.path + path, body), 403, "forbidden")
 
@@ -218,7 +217,8 @@ def machine(stack, aws):
     def make(scope):
         client = aws("cognito-idp").create_user_pool_client(
             UserPoolId=stack["user_pool_id"], ClientName=f"machine-{uuid.uuid4().hex[:8]}", GenerateSecret=True,
-            AllowedOAuthFlowsUserPoolClient=True, AllowedOAuthFlows=["client_credentials"], AllowedOAuthScopes=[scope])["UserPoolClient"]
+            AllowedOAuthFlowsUserPoolClient=True, AllowedOAuthFlows=["client_credentials"], AllowedOAuthScopes=[scope],
+        )["UserPoolClient"]
         made.append(client["ClientId"])
 
         def with_a_fresh_token():

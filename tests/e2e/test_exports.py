@@ -17,7 +17,8 @@ from spreadsheet import ACTION, ACTION_ID, ACTIVITY_ID, CUSTOMER, CUSTOMER_ID, D
 
 NAMES = [
     "=1+1", "=cmd|' /C calc'!A0", "+33 6 12 34", "-12.50", "-12.50 EUR", "@SUM(A1)", "\tx", "x\ty", "'quoted", "''twice", "0042",
-    "1234567890123456", "73928e05", "12,5", 'say "hi"; then, go', "two\r\nlines", "\nline", "Société de l'Été", "＝1", "日本 😀", " x ", "plain",
+    "1234567890123456", "73928e05", "12,5", 'say "hi"; then, go', "two\r\nlines", "\nline", "Société de l'Été", "＝1", "日本 😀",
+    " x ", "plain",
 ]
 # Cells that a spreadsheet would run, whatever stands behind the first character.
 FORMULAS = ("=", "@", "\t", "\r", "\n", "＝")
@@ -300,8 +301,8 @@ def test_a_link_is_made_at_each_click_and_is_valid_for_five_minutes(book, ready)
     assert answer.status_code == 200, answer.text
     assert timedelta(seconds=299) <= instant(answer.json()["expires_at"]) - before <= now() - before + timedelta(seconds=300)
     assert requests.get(answer.json()["url"], timeout=60).content == requests.get(link, timeout=60).content
-    is_problem(
-        book.caller.get(f"{book.path}/exports/{ready['id']}/files/{name}", params={"redirect": "perhaps"}), 400, "invalid-request", "/redirect")
+    perhaps = book.caller.get(f"{book.path}/exports/{ready['id']}/files/{name}", params={"redirect": "perhaps"})
+    is_problem(perhaps, 400, "invalid-request", "/redirect")
 
 
 def refused(url):

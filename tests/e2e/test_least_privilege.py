@@ -1,6 +1,6 @@
 """Least privilege: what the functions may do at the platform, tried with their own credentials.
 
-A call that is refused is first made by the platform's root, so that nothing but the role can be what refuses it.
+Every call is first made by the platform's root, so that nothing but the role can be what refuses it.
 """
 
 import pytest
@@ -8,17 +8,30 @@ from botocore.exceptions import ClientError
 
 FUNCTIONS = ["authorizer", "record", "query", "exports", "export-worker", "monthly", "portal"]
 KEY = {"pk": {"S": "probe#2024-03"}, "sk": {"S": "2024-03-05T09:30:00.000000Z#probe"}}
+SET = {"Key": KEY, "UpdateExpression": "SET a = :a", "ExpressionAttributeValues": {":a": {"S": "x"}}}
 # A write that is allowed and writes nothing: its condition fails after the role was asked.
 NEVER = {"ConditionExpression": "attribute_exists(pk) AND attribute_not_exists(pk)"}
 
-FORBIDDEN_ON_ACTIVITIES = {
-    "Scan": lambda db, table: db.scan(TableName=table),
-    "UpdateItem": lambda db, table: db.update_item(
-        TableName=table, Key=KEY, UpdateExpression="SET a = :a", ExpressionAttributeValues={":a": {"S": "x"}}),
-    "DeleteItem": lambda db, table: db.delete_item(TableName=table, Key=KEY),
-    "BatchWriteItem": lambda db, table: db.batch_write_item(RequestItems={table: [{"DeleteRequest": {"Key": KEY}}]}),
-    "TransactWriteItems": lambda db, table: db.transact_write_items(TransactItems=[{"Delete": {"TableName": table, "Key": KEY}}]),
-}
+
+class Platform:
+    """The stores, as somebody's credentials open them."""
+
+    def __init__(self, clients, outputs):
+        self.db, self.s3, self.sqs = clients("dynamodb"), clients("s3"), clients("sqs")
+        self.activities, self.control = {"TableName": outputs["ActivitiesTable"]}, {"TableName": outputs["ControlTable"]}
+        self.bucket, self.queue = outputs["DataBucket"], outputs["ExportQueueUrl"]
+
+    def query(self, table, key, **index):
+        self.db.query(**table, **index, KeyConditionExpression=f"{key} = :key", ExpressionAttributeValues={":key": {"S": "probe"}})
+
+    def put(self, key):
+        self.s3.put_object(Bucket=self.bucket, Key=key, Body=b"probe")
+
+    def get(self, key):
+        self.s3.get_object(Bucket=self.bucket, Key=key)
+
+    def remove(self, key):
+        self.s3.delete_object(Bucket=self.bucket, Key=key)
 
 
 def allowed(call, *arguments, **options):
@@ -34,69 +47,71 @@ def allowed(call, *arguments, **options):
 
 
 @pytest.fixture(scope="module")
-def tables(stack):
-    return stack["outputs"]["ActivitiesTable"], stack["outputs"]["ControlTable"]
+def root(stack, aws):
+    """The platform as its root sees it, with something to read in it."""
+    platform = Platform(aws, stack["outputs"])
+    for key in ("details/probe/file", "exports/probe/file"):
+        platform.put(key)
+    return platform
 
 
 @pytest.fixture(scope="module")
-def stored(stack, aws, operator):
-    """A file of an export and an object of details: something to read."""
-    bucket, s3 = stack["outputs"]["DataBucket"], aws("s3")
-    for key in ("exports/probe/file", "details/probe/file"):
-        s3.put_object(Bucket=bucket, Key=key, Body=b"probe")
-    return bucket
+def seen_by(stack, as_function):
+    """The platform as each function sees it."""
+    return {name: Platform(as_function(name), stack["outputs"]) for name in FUNCTIONS}
 
 
-@pytest.mark.parametrize("operation", FORBIDDEN_ON_ACTIVITIES)
-def test_no_function_changes_removes_or_scans_activities(tables, aws, as_function, operation):
-    call, (activities, _) = FORBIDDEN_ON_ACTIVITIES[operation], tables
-    assert allowed(call, aws("dynamodb"), activities)
-    refused = {name: not allowed(call, as_function(name)("dynamodb"), activities) for name in FUNCTIONS}
-    assert refused == dict.fromkeys(FUNCTIONS, True)
-    aws("dynamodb").delete_item(TableName=activities, Key=KEY)
-
-
-# Which functions may do what, of all of them.
-ROLES = {
-    "put an activity": ({"record"}, lambda client, at: client("dynamodb").put_item(TableName=at["activities"], Item=KEY, **NEVER)),
-    "get an activity": ({"query", "export-worker"}, lambda client, at: client("dynamodb").get_item(TableName=at["activities"], Key=KEY)),
-    "query activities": ({"query", "export-worker"}, lambda client, at: query(client, at["activities"], "pk")),
-    "query activities by customer": ({"query", "export-worker"}, lambda client, at: query(client, at["activities"], "ck", "by_customer")),
-    "query late activities": ({"export-worker"}, lambda client, at: query(client, at["activities"], "lk", "late")),
-    "get from control": (
-        {"authorizer", "exports", "export-worker", "monthly"}, lambda client, at: client("dynamodb").get_item(TableName=at["control"], Key=KEY)),
-    "put into control": ({"exports", "monthly"}, lambda client, at: client("dynamodb").put_item(TableName=at["control"], Item=KEY, **NEVER)),
-    "update control": ({"exports", "export-worker", "monthly"}, lambda client, at: client("dynamodb").update_item(
-        TableName=at["control"], Key=KEY, UpdateExpression="SET a = :a", ExpressionAttributeValues={":a": {"S": "x"}}, **NEVER)),
-    "delete from control": ({"exports"}, lambda client, at: client("dynamodb").delete_item(TableName=at["control"], Key=KEY, **NEVER)),
-    "query control": ({"exports"}, lambda client, at: query(client, at["control"], "pk")),
-    "query what is due": ({"exports", "monthly"}, lambda client, at: query(client, at["control"], "dk", "due")),
-    "scan control": (set(), lambda client, at: client("dynamodb").scan(TableName=at["control"])),
-    "put details": ({"record"}, lambda client, at: client("s3").put_object(Bucket=at["bucket"], Key="details/probe/new", Body=b"")),
-    "get details": ({"query", "export-worker"}, lambda client, at: client("s3").get_object(Bucket=at["bucket"], Key="details/probe/file")),
-    "remove details": (set(), lambda client, at: client("s3").delete_object(Bucket=at["bucket"], Key="details/probe/other")),
-    "put a file": ({"export-worker"}, lambda client, at: client("s3").put_object(Bucket=at["bucket"], Key="exports/probe/new", Body=b"")),
-    "get a file": ({"exports", "export-worker"}, lambda client, at: client("s3").get_object(Bucket=at["bucket"], Key="exports/probe/file")),
-    "remove a file": ({"exports", "export-worker"}, lambda client, at: client("s3").delete_object(Bucket=at["bucket"], Key="exports/probe/other")),
-    "list the bucket": (set(), lambda client, at: client("s3").list_objects_v2(Bucket=at["bucket"])),
+NEVER_DONE = {
+    "Scan": lambda at: at.db.scan(**at.activities),
+    "UpdateItem": lambda at: at.db.update_item(**at.activities, **SET),
+    "DeleteItem": lambda at: at.db.delete_item(**at.activities, Key=KEY),
+    "BatchWriteItem": lambda at: at.db.batch_write_item(
+        RequestItems={at.activities["TableName"]: [{"DeleteRequest": {"Key": KEY}}]}),
+    "TransactWriteItems": lambda at: at.db.transact_write_items(TransactItems=[{"Delete": {**at.activities, "Key": KEY}}]),
 }
 
 
-def query(client, table, key, index=None):
-    client("dynamodb").query(
-        TableName=table, KeyConditionExpression="#key = :key", ExpressionAttributeNames={"#key": key},
-        ExpressionAttributeValues={":key": {"S": "probe"}}, **({"IndexName": index} if index else {}))
+@pytest.mark.parametrize("operation", NEVER_DONE)
+def test_no_function_changes_removes_or_scans_activities(root, seen_by, operation):
+    call = NEVER_DONE[operation]
+    assert allowed(call, root)
+    root.db.delete_item(**root.activities, Key=KEY)
+    assert [name for name in FUNCTIONS if allowed(call, seen_by[name])] == []
 
 
-@pytest.mark.parametrize("what", ROLES)
-def test_each_function_may_do_what_it_needs_and_no_more(tables, stored, aws, as_function, what):
-    who, call = ROLES[what]
-    at = {"activities": tables[0], "control": tables[1], "bucket": stored}
-    assert allowed(call, aws, at)
-    assert {name for name in FUNCTIONS if allowed(call, as_function(name), at)} == who
+# What there is to do, and which of all functions may do it.
+MAY = {
+    "put an activity": (["record"], lambda at: at.db.put_item(**at.activities, Item=KEY, **NEVER)),
+    "get an activity": (["query", "export-worker"], lambda at: at.db.get_item(**at.activities, Key=KEY)),
+    "query activities": (["query", "export-worker"], lambda at: at.query(at.activities, "pk")),
+    "query a customer's": (["query", "export-worker"], lambda at: at.query(at.activities, "ck", IndexName="by_customer")),
+    "query late activities": (["export-worker"], lambda at: at.query(at.activities, "lk", IndexName="late")),
+    "get from control": (["authorizer", "exports", "export-worker", "monthly"], lambda at: at.db.get_item(**at.control, Key=KEY)),
+    "put into control": (["exports", "monthly"], lambda at: at.db.put_item(**at.control, Item=KEY, **NEVER)),
+    "update control": (["exports", "export-worker", "monthly"], lambda at: at.db.update_item(**at.control, **SET, **NEVER)),
+    "delete from control": (["exports"], lambda at: at.db.delete_item(**at.control, Key=KEY, **NEVER)),
+    "query control": (["exports"], lambda at: at.query(at.control, "pk")),
+    "query what is due": (["exports", "monthly"], lambda at: at.query(at.control, "dk", IndexName="due")),
+    "scan control": ([], lambda at: at.db.scan(**at.control)),
+    "put details": (["record"], lambda at: at.put("details/probe/new")),
+    "get details": (["query", "export-worker"], lambda at: at.get("details/probe/file")),
+    "remove details": ([], lambda at: at.remove("details/probe/other")),
+    "put a file": (["export-worker"], lambda at: at.put("exports/probe/new")),
+    "get a file": (["exports", "export-worker"], lambda at: at.get("exports/probe/file")),
+    "remove a file": (["exports", "export-worker"], lambda at: at.remove("exports/probe/other")),
+    "list the bucket": ([], lambda at: at.s3.list_objects_v2(Bucket=at.bucket)),
+    "look at the queue": (["export-worker"], lambda at: at.sqs.get_queue_attributes(QueueUrl=at.queue, AttributeNames=["All"])),
+}
 
 
-def test_no_function_takes_the_role_of_another(stack, as_function, aws):
+@pytest.mark.parametrize("what", MAY)
+def test_each_function_may_do_what_it_needs_and_no_more(root, seen_by, what):
+    who, call = MAY[what]
+    assert allowed(call, root)
+    assert [name for name in FUNCTIONS if allowed(call, seen_by[name])] == who
+
+
+def test_no_function_takes_the_role_of_another(stack, aws, as_function):
     roles = {name: aws("lambda").get_function_configuration(FunctionName=stack["functions"][name])["Role"] for name in FUNCTIONS}
     assert len(set(roles.values())) == len(FUNCTIONS)
     for name in FUNCTIONS:

@@ -57,7 +57,8 @@ def test_the_list_shows_everything_but_the_details_and_says_that_they_are_there(
         assert "details" not in shown
         assert shown["has_details"] == (details is not None)
         assert shown["details_size"] == (len(compact(details).encode()) if details is not None else 0)
-        assert {name: shown.get(name) for name in sent if name != "details"} == {name: sent[name] for name in sent if name != "details"}
+        assert {name: shown.get(name) for name in sent if name != "details"} == {
+            name: value for name, value in sent.items() if name != "details"}
         assert shown["partner_id"] == book.name and shown["recorded_at"]
 
 
@@ -164,7 +165,8 @@ def meets(activity, filters):
             activity["action"].startswith(value[:-1]) if value.endswith(".*") else activity["action"] == value
             for value in values("action")):
         return False
-    texts = [customer.get("name"), customer.get("id"), actor.get("name"), actor["id"], activity["action"], target.get("name"), target.get("id")]
+    texts = [customer.get("name"), customer.get("id"), actor.get("name"), actor["id"], activity["action"], target.get("name"),
+             target.get("id")]
     return "q" not in filters or any(filters["q"].lower() in text.lower() for text in texts if text)
 
 
@@ -268,7 +270,8 @@ def test_a_cursor_goes_with_its_own_partner_and_route_only(book, partner):
     question = ALL_OF_2024 | {"limit": 5}
     cursor = book.list(**question).json()["next_cursor"]
     is_problem(partner.list(**question, cursor=cursor), 400, "invalid-request", "/cursor")
-    is_problem(book.caller.get(f"{book.path}/customers/fabrikam/activities", params=question | {"cursor": cursor}), 400, "invalid-request", "/cursor")
+    of_customer = book.caller.get(f"{book.path}/customers/fabrikam/activities", params=question | {"cursor": cursor})
+    is_problem(of_customer, 400, "invalid-request", "/cursor")
 
 
 def test_a_cursor_goes_on_from_the_most_recent_month_that_it_began_with(partner):

@@ -94,10 +94,10 @@ def test_the_api_describes_itself(caller):
     document = answer.json()
     assert document["openapi"].startswith("3.")
     for path in (
-        "/v1/partners/{partner}/activities", "/v1/partners/{partner}/activities/{id}", "/v1/partners/{partner}/customers/{customer}/activities",
-        "/v1/actions", "/v1/partners/{partner}/exports", "/v1/partners/{partner}/exports/{id}",
-        "/v1/partners/{partner}/exports/{id}/files/{name}", "/v1/partners/{partner}/export-schedule", "/v1/months/{month}/run",
-        "/v1/clients/{client_id}",
+        "/v1/partners/{partner}/activities", "/v1/partners/{partner}/activities/{id}",
+        "/v1/partners/{partner}/customers/{customer}/activities", "/v1/actions",
+        "/v1/partners/{partner}/exports", "/v1/partners/{partner}/exports/{id}", "/v1/partners/{partner}/exports/{id}/files/{name}",
+        "/v1/partners/{partner}/export-schedule", "/v1/months/{month}/run", "/v1/clients/{client_id}",
     ):
         assert path in document["paths"], path
     docs = caller().get("/docs")
@@ -114,7 +114,8 @@ def test_what_is_not_an_asset_is_404(caller):
     ("/v1/partners/contoso/export-schedule", "PUT"), ("/v1/partners/contoso/exports/x", "DELETE"),
 ])
 def test_a_page_of_another_origin_may_call_with_a_token(caller, path, method):
-    asked = {"Origin": "https://portal.example", "Access-Control-Request-Method": method, "Access-Control-Request-Headers": "authorization,content-type"}
+    asked = {"Origin": "https://portal.example", "Access-Control-Request-Method": method,
+             "Access-Control-Request-Headers": "authorization,content-type"}
     answer = caller().request("OPTIONS", path, headers=asked)
     assert answer.status_code in (200, 204), answer.text
     assert answer.headers["Access-Control-Allow-Origin"] in ("*", "https://portal.example")
@@ -133,14 +134,15 @@ def test_a_person_signs_in_as_the_page_does_and_sees_the_partners_activities(sta
     verifier = secrets.token_urlsafe(48)
     browser = requests.Session()
     form = browser.get(config["authorization_endpoint"], timeout=60, params={
-        "response_type": "code", "client_id": config["client_id"], "redirect_uri": stack["portal_url"], "scope": config["scope"], "state": "s-1",
+        "response_type": "code", "client_id": config["client_id"], "redirect_uri": stack["portal_url"], "scope": config["scope"],
+        "state": "s-1",
         "code_challenge": base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).decode().rstrip("="),
         "code_challenge_method": "S256"})
     assert form.status_code == 200, form.text
     action = html.unescape(re.search(r'<form[^>]*action="([^"]+)"', form.text)[1])
     hidden = {name: html.unescape(value) for name, value in re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', form.text)}
-    back = browser.post(
-        urljoin(form.url, action), data=hidden | {"username": person["name"], "password": person["password"]}, allow_redirects=False, timeout=60)
+    filled_in = hidden | {"username": person["name"], "password": person["password"]}
+    back = browser.post(urljoin(form.url, action), data=filled_in, allow_redirects=False, timeout=60)
     assert back.status_code in (302, 303), back.text
     assert back.headers["Location"].startswith(stack["portal_url"])
     answer = parse_qs(urlsplit(back.headers["Location"]).query)
