@@ -1,0 +1,60 @@
+"""Logs: a request is found by its trace, and what is a caller's own is not in them."""
+
+import json
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from api import ALL_OF_2024, eventually, is_problem, new_activity, now
+
+GROUPS = ["AuthorizerLog", "RecordLog", "QueryLog", "ExportsLog", "ExportWorkerLog"]
+
+
+@pytest.fixture
+def logged(aws):
+    """Makes the lines that functions have logged since the test began, by group."""
+    logs, began = aws("logs"), int(now().timestamp() * 1000)
+    groups = {name: group["logGroupName"] for group in logs.describe_log_groups()["logGroups"] for name in GROUPS
+              if group["logGroupName"].rsplit("/", 1)[-1].startswith(name)}
+    assert sorted(groups) == sorted(GROUPS)
+
+    def since_then(name):
+        pages = logs.get_paginator("filter_log_events").paginate(logGroupName=groups[name], startTime=began)
+        return [event["message"] for page in pages for event in page["events"]]
+
+    return since_then
+
+
+def answered(lines, trace):
+    """What is logged of the answer to a request."""
+    return [json.loads(line) for line in lines if "answered" in line and trace in line]
+
+
+def test_a_problem_is_found_in_the_log_by_its_trace(partner, logged):
+    problem = is_problem(partner.send(new_activity(action="Order Created")), 400, "invalid-request", "/action")
+    [line] = eventually(lambda: answered(logged("RecordLog"), problem["trace_id"]), "a line of the request")
+    assert (line["level"], line["status"]) == ("INFO", 400)
+    assert line["route"] == "POST /v1/partners/{partner}/activities"
+    assert line["duration_ms"] >= 0
+
+
+def test_logs_hold_no_token_no_content_no_address_and_no_link(partner, logged):
+    marker = "nobody-else-knows-this"
+    sent = new_activity(
+        actor={"id": f"{marker}@contoso.example", "name": f"{marker} name"}, customer={"id": marker, "name": marker}, details={"a": marker})
+    assert partner.send(sent).status_code == 201
+    is_problem(partner.send(sent | {"status": "failed"}), 409, "conflict")
+    is_problem(partner.send(sent | {"action": marker}), 400, "invalid-request", "/action")
+    partner.show(sent)
+    assert partner.ids(**ALL_OF_2024, actor=sent["actor"]["id"], q=marker) == [sent["id"]]
+    export = partner.export(**ALL_OF_2024, customer=marker)
+    link = partner.link(export, export["files"][0]["name"])
+    eventually(lambda: any(export["id"] in line for line in logged("ExportWorkerLog")), "a line of the export")
+    eventually(lambda: any("files/{name}" in line for line in logged("ExportsLog")), "a line of the download")
+    eventually(lambda: any("activities/{id}" in line for line in logged("QueryLog")), "a line of the query")
+
+    text = "\n".join(line for name in GROUPS for line in logged(name))
+    token_signature = partner.caller.token.rsplit(".", 1)[-1]
+    [link_signature] = parse_qs(urlsplit(link).query)["X-Amz-Signature"]
+    for secret in (marker, token_signature, link_signature):
+        assert secret not in text
