@@ -1,0 +1,161 @@
+// One activity in full: who and what, what changed, an order's lines, and everything else as a tree.
+
+import { fill, h, name, plainTable } from "./elements.js";
+import { digits } from "./service.js";
+
+/** @typedef {import("./language.js").Words} Words */
+
+const isObject = (/** @type {any} */ value) => value !== null && typeof value === "object" && !Array.isArray(value) && digits(value) === null;
+
+/** @param {Words} words @param {any} activity @param {string} zone @returns {Node[]} */
+export function details(words, activity, zone) {
+  const { actor, target, details: all = {}, changes = [] } = activity;
+  const say = (/** @type {string} */ key) => words.say(key);
+  const { lines, ...others } = all;
+  const isOrder = Array.isArray(lines) && lines.length > 0 && lines.every(isObject);
+  const rest = isOrder ? others : all;
+  const nodes = [facts(words, activity, actor, target, zone)];
+  if (changes.length > 0) nodes.push(h("h2", {}, say("changes")), changeTable(words, changes));
+  if (isOrder) nodes.push(h("h2", {}, say("lines")), lineTable(words, lines));
+  if (Object.keys(rest).length > 0) nodes.push(h("h2", {}, say("otherDetails")), tree(words, rest));
+  nodes.push(copyBar(words, activity));
+  return nodes;
+}
+
+/** @param {Words} words @param {any} activity @param {any} actor @param {any} target @param {string} zone */
+function facts(words, activity, actor, target, zone) {
+  const joined = (/** @type {any[]} */ ...parts) => {
+    const known = [...new Set(parts.filter(Boolean))];
+    return known.length > 0 ? h("span", {}, ...known.flatMap((part, index) => [index > 0 ? " · " : "", name(part)])) : null;
+  };
+  const known = (/** @type {string} */ kind, /** @type {string | undefined} */ value) => value && (words.has(`${kind}_${value}`) ? words.say(`${kind}_${value}`) : value);
+  /** @type {[string, Node | string | null | undefined][]} */
+  const rows = [
+    ["status", known("status", activity.status)],
+    ["user", joined(actor.name, actor.id)],
+    ["actorType", actor.type === "user" ? null : known("actor", actor.type)],
+    ["role", known("role", actor.role)],
+    ["address", actor.ip],
+    ["agent", actor.user_agent],
+    ["customer", activity.customer && joined(activity.customer.name, activity.customer.id)],
+    ["target", target && joined(target.name, target.type, target.id)],
+    ["occurredAt", h("time", { datetime: activity.occurred_at }, `${words.time(activity.occurred_at, zone)} (${zone})`)],
+    ["occurredAtUtc", activity.occurred_at],
+    ["recordedAt", h("time", { datetime: activity.recorded_at }, words.time(activity.recorded_at, zone))],
+    ["correlation", activity.correlation_id],
+    ["source", activity.source],
+    ["actionId", activity.action],
+    ["activityId", activity.id],
+  ];
+  return h("dl", {}, ...rows.filter(([, value]) => value).flatMap(([key, value]) => [h("dt", {}, words.say(key)), h("dd", {}, value)]));
+}
+
+/** @param {Words} words @param {{field: string, old: any, new: any}[]} changes */
+function changeTable(words, changes) {
+  const body = h("tbody", {}, ...changes.map((change) => h("tr", {},
+    h("th", { scope: "row" }, change.field), h("td", {}, tree(words, change.old)), h("td", {}, tree(words, change.new)))));
+  return plainTable(words.say("changes"), ["field", "before", "after"].map((key) => words.say(key)), body);
+}
+
+/** The columns that orders usually have, in this order; others follow. */
+const COLUMNS = ["line", "product", "name", "quantity", "unit_price"];
+const DECIMAL = /^-?\d{1,30}(\.\d{1,20})?$/;
+
+/** A decimal number as text, or null. @param {any} value */
+function decimal(value) {
+  const text = digits(value) ?? (typeof value === "string" ? value : "");
+  return DECIMAL.test(text) ? text : null;
+}
+
+/** A decimal as a whole number of units of 10^-places. @param {string} text @returns {[bigint, number]} */
+function scaled(text) {
+  const [whole, fraction = ""] = text.split(".");
+  return [BigInt(whole + fraction), fraction.length];
+}
+
+/** @param {bigint} value @param {number} places */
+function unscaled(value, places) {
+  const text = (value < 0n ? -value : value).toString().padStart(places + 1, "0");
+  const whole = text.slice(0, text.length - places);
+  const fraction = text.slice(text.length - places).replace(/0+$/, "");
+  return (value < 0n ? "-" : "") + whole + (fraction && `.${fraction}`);
+}
+
+/** What a line costs, where it says so. @param {any} line @returns {string | null} */
+function amount(line) {
+  const [quantity, price] = [decimal(line.quantity), decimal(line.unit_price)];
+  if (quantity === null || price === null || typeof line.currency !== "string" || !line.currency) return null;
+  const [[left, leftPlaces], [right, rightPlaces]] = [scaled(quantity), scaled(price)];
+  return unscaled(left * right, leftPlaces + rightPlaces);
+}
+
+/** An order's lines, with the sum of each currency. @param {Words} words @param {any[]} lines */
+function lineTable(words, lines) {
+  const amounts = lines.map(amount);
+  const isPriced = amounts.every((each) => each !== null);
+  const present = new Set(lines.flatMap((line) => Object.keys(line)));
+  // A price that is written with its currency needs no column that repeats it.
+  if (isPriced) present.delete("currency");
+  const keys = [...COLUMNS.filter((key) => present.has(key)), ...[...present].filter((key) => !COLUMNS.includes(key))];
+  const title = (/** @type {string} */ key) => (words.has(`line_${key}`) ? words.say(`line_${key}`) : key);
+  const columns = keys.map(title);
+  const at = keys.indexOf("unit_price") + 1;
+  if (isPriced) columns.splice(at, 0, words.say("line_amount"));
+
+  /** @type {Map<string, [bigint, number]>} */ const sums = new Map();
+  lines.forEach((line, index) => {
+    const each = amounts[index];
+    if (each === null) return;
+    const [value, places] = scaled(each);
+    const [sum, sumPlaces] = sums.get(line.currency) ?? [0n, 0];
+    const most = Math.max(places, sumPlaces);
+    sums.set(line.currency, [sum * 10n ** BigInt(most - sumPlaces) + value * 10n ** BigInt(most - places), most]);
+  });
+
+  const row = (/** @type {[any, string | null]} */ [line, each]) => {
+    const cells = keys.map((key) => {
+      const value = Object.hasOwn(line, key) ? line[key] : undefined;
+      if (key === "unit_price" && each !== null) return h("td", { class: "number" }, words.money(/** @type {string} */ (decimal(value)), line.currency));
+      if (value === undefined) return h("td");
+      return h("td", { class: digits(value) === null ? null : "number" }, tree(words, value));
+    });
+    if (isPriced) cells.splice(at, 0, h("td", { class: "number" }, words.money(/** @type {string} */ (each), line.currency)));
+    return h("tr", {}, ...cells);
+  };
+  const body = fill(h("tbody"), lines.map((line, index) => /** @type {[any, string | null]} */ ([line, amounts[index]])), row,
+    (button) => h("tr", {}, h("td", { colspan: String(columns.length) }, button)), (left) => words.count("moreLines", left));
+  const totals = [...sums].map(([currency, [sum, places]]) => words.money(unscaled(sum, places), currency)).join(" + ");
+  const foot = totals && isPriced ? h("tfoot", {}, h("tr", {},
+    h("th", { scope: "row", colspan: String(at) }, words.say("total")), h("td", { class: "number" }, totals),
+    columns.length > at + 1 ? h("td", { colspan: String(columns.length - at - 1) }) : null)) : null;
+  const numeric = keys.flatMap((key, index) => (key === "unit_price" || lines.every((line) => digits(line[key]) !== null) ? [index + (isPriced && index >= at ? 1 : 0)] : []));
+  return plainTable(words.say("lines"), columns, body, foot, isPriced ? [...numeric, at] : numeric);
+}
+
+/** Any JSON as nested lists. @param {Words} words @param {any} value @returns {Node} */
+function tree(words, value) {
+  if (value === null || value === undefined || value === "") return h("span", { class: "quiet" }, words.say("empty"));
+  if (typeof value === "boolean") return document.createTextNode(words.say(value ? "yes" : "no"));
+  // Digits as they are: many numbers are ids, which a thousands separator would spoil.
+  if (typeof value !== "object" || digits(value) !== null) return name(digits(value) ?? String(value));
+  const isList = Array.isArray(value);
+  const entries = Object.entries(value);
+  if (entries.length === 0) return h("span", { class: "quiet" }, words.say("empty"));
+  return fill(h(isList ? "ol" : "ul", { class: "tree" }), entries,
+    ([key, inner]) => h("li", {}, isList ? null : h("span", { class: "key" }, name(key)), isList ? null : " ", tree(words, inner)),
+    (button) => h("li", {}, button), (left) => words.count("moreEntries", left));
+}
+
+/** @param {Words} words @param {any} activity */
+function copyBar(words, activity) {
+  const outcome = h("span", { role: "status" });
+  const copy = async () => {
+    try {
+      await navigator.clipboard.writeText(JSON.stringify(activity, null, 2));
+      outcome.textContent = words.say("copied");
+    } catch {
+      outcome.textContent = words.say("copyFailed");
+    }
+  };
+  return h("div", { class: "bar" }, h("button", { type: "button", onclick: copy }, words.say("copy")), outcome);
+}

@@ -1,0 +1,114 @@
+// Calls the service, as one partner's reader.
+
+/** The service said no. */
+export class Refusal extends Error {
+  /** @param {number} status @param {any} problem a problem document (RFC 9457), if there was one */
+  constructor(status, problem) {
+    super(problem?.detail ?? "");
+    this.status = status;
+    /** Finds the request in the service's log. */
+    this.trace = String(problem?.trace_id ?? "");
+  }
+}
+
+/** Nothing answered. */
+export class Unreachable extends Error {}
+
+/**
+ * Reads JSON without losing digits: numbers that a binary one cannot hold, or would write in another way, stay as they were
+ * sent, where the browser can do that.
+ * @param {string} text
+ */
+export function parseExactly(text) {
+  const { rawJSON } = /** @type {any} */ (JSON);
+  if (!rawJSON) return JSON.parse(text);
+  return JSON.parse(text, /** @type {any} */ ((/** @type {string} */ _key, /** @type {any} */ value, /** @type {{source?: string}} */ context) =>
+    (typeof value === "number" && context.source !== undefined && String(value) !== context.source ? rawJSON(context.source) : value)));
+}
+
+/** The text of a number, with the digits that were sent; of anything else, null. @param {any} value @returns {string | null} */
+export function digits(value) {
+  if (typeof value === "number") return String(value);
+  return /** @type {any} */ (JSON).isRawJSON?.(value) ? value.rawJSON : null;
+}
+
+export class Service {
+  #root;
+  #partner;
+  #locale;
+  #token;
+  #unauthorized;
+
+  /**
+   * @param {{
+   *   root: string, partner: string, locale: string, signal: AbortSignal,
+   *   token: () => Promise<string | null | undefined>, unauthorized: () => void,
+   * }} options `unauthorized` is told when there is no token, or one that is not good any more
+   */
+  constructor({ root, partner, locale, token, signal, unauthorized }) {
+    this.#root = root.replace(/\/$/, "");
+    this.#partner = `/v1/partners/${encodeURIComponent(partner)}`;
+    this.#locale = locale;
+    this.#token = token;
+    this.#unauthorized = unauthorized;
+    /** Ends when nobody waits for answers any more. */
+    this.signal = signal;
+  }
+
+  /** @returns {Promise<{action: string, category: string, label: string}[]>} */
+  actions() { return this.#call(`/v1/actions?locale=${this.#locale}`); }
+
+  /** A page of activities. @param {URLSearchParams} parameters */
+  activities(parameters) { return this.#call(`${this.#partner}/activities?${parameters}`, {}, parseExactly); }
+
+  /** A whole activity. @param {string} url as the list gives it */
+  activity(url) { return this.#call(url, {}, parseExactly); }
+
+  /** Asks for an export; the same key again answers the first one. @param {object} request @param {string} key */
+  startExport(request, key) {
+    return this.#call(`${this.#partner}/exports`, {
+      method: "POST", headers: { "Content-Type": "application/json", "Idempotency-Key": key }, body: JSON.stringify(request),
+    });
+  }
+
+  /** @param {string} id */
+  export(id) { return this.#call(`${this.#partner}/exports/${encodeURIComponent(id)}`); }
+
+  /** @param {string | null} cursor */
+  exports(cursor) {
+    return this.#call(`${this.#partner}/exports?${new URLSearchParams({ limit: "20", ...(cursor ? { cursor } : {}) })}`);
+  }
+
+  /** Where a file is for the next minutes. @param {string} id @param {string} name @returns {Promise<{url: string}>} */
+  file(id, name) {
+    return this.#call(`${this.#partner}/exports/${encodeURIComponent(id)}/files/${encodeURIComponent(name)}?redirect=false`);
+  }
+
+  /** @param {string} path @param {RequestInit} [options] @param {(text: string) => any} [parse] */
+  async #call(path, options = {}, parse = JSON.parse) {
+    const token = await this.#token();
+    this.signal.throwIfAborted();
+    if (!token) {
+      this.#unauthorized();
+      throw new Refusal(401, null);
+    }
+    const headers = { ...options.headers, Authorization: `Bearer ${token}`, "Accept-Language": this.#locale };
+    let response, text;
+    try {
+      response = await fetch(this.#root + path, { ...options, headers, signal: this.signal });
+      text = await response.text();
+    } catch (error) {
+      this.signal.throwIfAborted();
+      throw new Unreachable("", { cause: error });
+    }
+    const isJson = response.headers.get("Content-Type")?.includes("json") ?? false;
+    if (response.ok && isJson) return parse(text);
+    if (response.status === 401) this.#unauthorized();
+    let problem = null;
+    try {
+      problem = isJson ? JSON.parse(text) : null;
+    } catch { /* A proxy's idea of JSON says no more than the status. */ }
+    // An answer that is no JSON is not this service's, whatever its status says.
+    throw new Refusal(response.ok ? 502 : response.status, problem);
+  }
+}

@@ -1,0 +1,81 @@
+// Signs people in by OpenID Connect: authorization code with PKCE (RFC 7636).
+// Tokens stay in memory; what must survive the way to the sign-in and back is the verifier, the state and the query.
+
+const PENDING = "daybook.sign-in";
+
+/** @typedef {{issuer: string, client_id: string, api: string, authorization_endpoint: string, token_endpoint: string,
+ *   end_session_endpoint: string, scope: string, subscriptions_url: string}} Config */
+/** @typedef {{token: string, claims: Record<string, any>, ends: number}} Session `ends` on this machine's clock */
+
+/** The page's own address, as the sign-in knows it. */
+const here = () => location.origin + location.pathname;
+
+/** @param {Uint8Array} bytes */
+const base64url = (bytes) => btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+const random = () => base64url(crypto.getRandomValues(new Uint8Array(32)));
+
+/** What failed, by the key of its text, and what the sign-in said about it. */
+export class SignInFailure extends Error {
+  /** @param {string} key @param {string} [reason] @param {unknown} [cause] */
+  constructor(key, reason = "", cause = undefined) {
+    super(reason, { cause });
+    this.key = key;
+  }
+}
+
+/** Leaves for the sign-in. @param {Config} config */
+export async function signIn(config) {
+  const verifier = random();
+  const state = random();
+  sessionStorage.setItem(PENDING, JSON.stringify({ verifier, state, query: location.search }));
+  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(verifier));
+  const query = new URLSearchParams({
+    response_type: "code", client_id: config.client_id, redirect_uri: here(), scope: config.scope, state,
+    code_challenge: base64url(new Uint8Array(digest)), code_challenge_method: "S256",
+  });
+  location.assign(`${config.authorization_endpoint}?${query}`);
+}
+
+/**
+ * Completes a sign-in that has come back; null where none has. The query that was left is in the address again.
+ * @param {Config} config @returns {Promise<Session | null>} or a SignInFailure
+ */
+export async function finishSignIn(config) {
+  const answer = new URLSearchParams(location.search);
+  const isAnswer = answer.has("state") && (answer.has("code") || answer.has("error"));
+  if (!isAnswer) return null;
+  const pending = JSON.parse(sessionStorage.getItem(PENDING) ?? "null");
+  sessionStorage.removeItem(PENDING);
+  history.replaceState(null, "", here() + (pending?.query ?? ""));
+  if (!pending || pending.state !== answer.get("state")) throw new SignInFailure("signInStale");
+  if (answer.has("error")) throw new SignInFailure("signInFailed", answer.get("error_description") ?? answer.get("error") ?? "");
+  const asked = Date.now();
+  let response;
+  try {
+    response = await fetch(config.token_endpoint, {
+      method: "POST",
+      body: new URLSearchParams({
+        grant_type: "authorization_code", client_id: config.client_id, redirect_uri: here(),
+        code: answer.get("code") ?? "", code_verifier: pending.verifier,
+      }),
+    });
+  } catch (error) {
+    throw new SignInFailure("offline", "", error);
+  }
+  if (!response.ok) throw new SignInFailure("signInFailed", String(response.status));
+  const { id_token: token } = await response.json();
+  const claims = claimsOf(token);
+  // The lifetime, not the end: the clock of this machine may be wrong.
+  return { token, claims, ends: asked + (claims.exp - claims.iat) * 1000 };
+}
+
+/** Leaves through the sign-in, which forgets the person too. @param {Config} config */
+export function signOut(config) {
+  location.assign(`${config.end_session_endpoint}?${new URLSearchParams({ client_id: config.client_id, logout_uri: here() })}`);
+}
+
+/** What the token says, for display: the service checks it. @param {string} token */
+function claimsOf(token) {
+  const bytes = Uint8Array.from(atob(token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/")), (letter) => letter.charCodeAt(0));
+  return JSON.parse(new TextDecoder().decode(bytes));
+}
