@@ -95,7 +95,8 @@ export class Service {
     const headers = { ...options.headers, Authorization: `Bearer ${token}`, "Accept-Language": this.#locale };
     let response, text;
     try {
-      response = await fetch(this.#root + path, { ...options, headers, signal: this.signal });
+      // Nothing of it belongs into the browser's cache, which would also answer a 410 again without asking.
+      response = await fetch(this.#root + path, { ...options, headers, cache: "no-store", signal: this.signal });
       text = await response.text();
     } catch (error) {
       this.signal.throwIfAborted();
