@@ -50,9 +50,9 @@ def rust() -> tuple[int, int, int]:
 
 
 def python() -> tuple[int, int, int]:
-    """The template's tests, and those against a deployed stack."""
+    """The tests of the template and of the page's files, and those against a deployed stack."""
     interpreter = ensure("tests") / "bin" / "python"
-    places = [str(place) for place in (ROOT / "tests" / "template", ROOT / "tests" / "e2e") if place.is_dir()]
+    places = [str(ROOT / "tests" / name) for name in ("template", "page", "e2e")]
     with tempfile.TemporaryDirectory() as scratch:
         report = Path(scratch) / "report.xml"
         command = [str(interpreter), "-m", "pytest", "-p", "no:cacheprovider", "-rs", f"--junitxml={report}", *places]

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from conftest import ROOT, sources
+from application import ROOT, sources
 
 FUNCTIONS = ["authorizer", "record", "query", "exports", "export-worker", "monthly", "portal"]
 READ = re.compile(r'\bhost::(?:variable|number)\("([A-Z][A-Z0-9_]*)"\)')

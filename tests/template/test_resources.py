@@ -5,7 +5,7 @@ import re
 import sys
 
 import pytest
-from conftest import ROOT
+from application import ROOT
 
 if sys.version_info >= (3, 11):
     import tomllib

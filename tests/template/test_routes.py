@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from conftest import sources
+from application import sources
 
 PUBLIC = {"/", "/{asset}", "/config.json", "/openapi.json", "/docs", "/health"}
 WITH_ROUTES = ["record", "query", "exports", "portal"]
