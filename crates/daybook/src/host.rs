@@ -2,7 +2,7 @@
 //!
 //! Only hosts use it; everything else takes what it needs as an argument.
 
-use std::{convert::Infallible, env, future::Future};
+use std::{convert::Infallible, env, future::Future, time::Duration};
 
 use lambda_http::{Body, Request, RequestExt as _, Response, request::RequestContext};
 use tracing_subscriber::EnvFilter;
@@ -61,6 +61,12 @@ pub async fn aws() -> aws_config::SdkConfig {
 pub fn deadline(context: &lambda_http::Context) -> Instant {
     let micros = i64::try_from(context.deadline).unwrap_or(i64::MAX).saturating_mul(1_000);
     Instant::from_micros(micros).unwrap_or(Instant::MAX)
+}
+
+/// How long the runtime lets an invocation go on.
+pub fn time_left(context: &lambda_http::Context, now: Instant) -> Duration {
+    let micros = deadline(context).micros().saturating_sub(now.micros());
+    Duration::from_micros(u64::try_from(micros).unwrap_or_default())
 }
 
 /// Serves an HTTP function: every request is answered, timed and logged in one line.

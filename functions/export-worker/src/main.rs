@@ -21,7 +21,7 @@ async fn main() -> Result<(), host::Error> {
     let (activities, bucket) = (host::variable("ACTIVITIES_TABLE")?, host::variable("DATA_BUCKET")?);
     let app = App {
         worker: Worker {
-            ledger: Ledger::new(dynamodb.clone(), s3.clone(), activities, bucket.clone(), 0),
+            ledger: Ledger::new(dynamodb.clone(), s3.clone(), activities, bucket.clone()),
             control: Control::new(dynamodb, host::variable("CONTROL_TABLE")?),
             files: Files::new(s3, bucket),
             limits: Limits::default(),

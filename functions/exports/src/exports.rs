@@ -158,7 +158,7 @@ pub(crate) async fn list(app: &App, request: &Request, now: Instant) -> Answer {
     let limit = parameters.number("limit", DEFAULT_LISTED, MAX_LISTED)?;
     let after: ListPosition = match parameters.one("cursor")? {
         None => ListPosition::default(),
-        Some(cursor) => http::unseal(&cursor)?,
+        Some(cursor) => http::unseal("cursor", &cursor)?,
     };
     let (jobs, next) = app.control.jobs(&partner, kind, limit, after).await?;
     let next = next.map(|next| http::seal(&next)).transpose()?;

@@ -11,7 +11,6 @@ async fn main() -> Result<(), host::Error> {
         aws_sdk_s3::Client::new(&aws),
         host::variable("ACTIVITIES_TABLE")?,
         host::variable("DATA_BUCKET")?,
-        0,
     );
     host::serve(async |request, now| query::handle(&ledger, request, now).await).await
 }

@@ -21,9 +21,9 @@ use super::{
     sink::{Files, Written},
 };
 use crate::{
-    activity::{Activity, PartnerId},
+    activity::{Activity, PartnerId, hex},
     control::{Control, Lease},
-    ledger::{Ledger, Position, hex},
+    ledger::{Ledger, Position},
     period::Instant,
     storage::Error,
 };

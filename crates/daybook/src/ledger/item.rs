@@ -2,7 +2,7 @@
 //!
 //! | attribute | holds |
 //! |---|---|
-//! | `pk` | `{partner}#{YYYY-MM}`, the UTC month of `occurred_at` |
+//! | `pk` | `{partner}#{YYYY-MM}`, the UTC month of `occurred_at`; `{partner}#{YYYY-MM}#{shard}` in a month of several |
 //! | `sk` | `{occurred_at}#{id}`: time order, equal times in the order of ids |
 //! | `r` | `recorded_at`, RFC 3339 with milliseconds |
 //! | `a`, `s` | action; status unless succeeded |
@@ -18,12 +18,14 @@
 //! | `ck` | key of the index `by_customer`: `{partner}#{customer}#{YYYY-MM}` |
 //! | `lk` | key of the index `late`: `{partner}#{YYYY-MM}`, only on what may come after its month was exported |
 //!
-//! A twin item has one attribute more, `z`: the details, zstd. Names are short because they are stored, and billed, with
-//! every item.
+//! A twin item has one attribute more, `z`: the details, zstd. An entry of the directory of months (`pk` =
+//! `{partner}#months`, `sk` = `YYYY-MM`) has `n`, the number of the month's shards. Names are short because they are
+//! stored, and billed, with every item.
 
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
+use sha2::{Digest as _, Sha256};
 
 use crate::{
     activity::{
@@ -37,12 +39,31 @@ pub(super) type Item = HashMap<String, AttributeValue>;
 /// An item larger than this costs another write unit; details that would take it there are compressed and put apart.
 pub(super) const INLINE_ITEM_BYTES: usize = 1_024;
 
-pub(super) fn partition(partner: &PartnerId, month: Month) -> String {
-    format!("{partner}#{month}")
+/// What the index `by_customer` holds of an item besides its keys: all that a list or an export shows. Inline details cost
+/// no write unit there, since an item that has them is within one anyway.
+pub const INDEXED: [&str; 22] = [
+    "r", "a", "s", "u", "ut", "un", "ur", "ui", "ua", "c", "cn", "t", "tt", "tn", "ch", "co", "so", "h", "dz", "d",
+    "dh", "ds",
+];
+
+/// The partition of one shard of a month.
+pub(super) fn partition(partner: &PartnerId, month: Month, shard: u8, shards: u8) -> String {
+    if shards == 1 { format!("{partner}#{month}") } else { format!("{partner}#{month}#{shard:02}") }
 }
 
-pub(super) fn details_partition(partner: &PartnerId, month: Month) -> String {
-    format!("{partner}#{month}#details")
+/// The shard that an activity belongs to: spread by its id, so that it is the same whenever it is sent again.
+pub(super) fn shard_of(id: &ActivityId, shards: u8) -> u8 {
+    if shards == 1 { 0 } else { Sha256::digest(id.as_str())[0] % shards }
+}
+
+/// Where the twin items of a partition's activities are.
+pub(super) fn details_partition(partition: &str) -> String {
+    format!("{partition}#details")
+}
+
+/// The index `late` knows months, not shards: what is late is little.
+fn late_partition(partner: &PartnerId, month: Month) -> String {
+    format!("{partner}#{month}")
 }
 
 pub(super) fn months_partition(partner: &PartnerId) -> String {
@@ -57,6 +78,17 @@ pub(super) fn sort_key(occurred_at: Instant, id: &ActivityId) -> String {
     format!("{occurred_at}#{id}")
 }
 
+/// An item as it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Row {
+    pub(super) activity: Activity,
+    /// The partition that it was read from.
+    pub(super) partition: String,
+    pub(super) digest: Digest,
+    /// Where its details are, if they are apart.
+    pub(super) place: Option<Place>,
+}
+
 /// Where details too large for the item are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Place {
@@ -67,14 +99,14 @@ pub(super) enum Place {
 }
 
 /// Writes an activity's item; `place` says where the details are, if they are not to be in it.
-pub(super) fn write(activity: &Activity, digest: &Digest, place: Option<&Place>, late: bool) -> Item {
+pub(super) fn write(activity: &Activity, partition: &str, digest: &Digest, place: Option<&Place>, late: bool) -> Item {
     let Activity { partner, id, occurred_at, recorded_at, entry, details } = activity;
     let month = occurred_at.utc_month();
     let mut item = Item::new();
     let mut put = |name: &str, value: String| {
         item.insert(name.to_owned(), AttributeValue::S(value));
     };
-    put("pk", partition(partner, month));
+    put("pk", partition.to_owned());
     put("sk", sort_key(*occurred_at, id));
     put("r", recorded_at.to_millis_text());
     put("a", entry.action.to_string());
@@ -90,7 +122,7 @@ pub(super) fn write(activity: &Activity, digest: &Digest, place: Option<&Place>,
         put("ck", customer_partition(partner, &customer.id, month));
     }
     if late {
-        put("lk", partition(partner, month));
+        put("lk", late_partition(partner, month));
     }
     let target = entry.target.as_ref();
     for (name, value) in [
@@ -145,8 +177,8 @@ pub(super) struct Unreadable {
     attribute: &'static str,
 }
 
-/// Reads an item back; with it where its details are, if they are apart.
-pub(super) fn read(partner: &PartnerId, mut item: Item) -> Result<(Activity, Option<Place>), Unreadable> {
+/// Reads an item back.
+pub(super) fn read(partner: &PartnerId, mut item: Item) -> Result<Row, Unreadable> {
     let key = text(&mut item, "sk").unwrap_or_default();
     let unreadable = |attribute| Unreadable { key: key.clone(), attribute };
     let (occurred_at, id) = key.split_once('#').ok_or_else(|| unreadable("sk"))?;
@@ -164,7 +196,9 @@ pub(super) fn read(partner: &PartnerId, mut item: Item) -> Result<(Activity, Opt
         None => None,
         Some(value) => Some(value.as_n().ok().and_then(|n| n.parse::<u64>().ok()).ok_or_else(|| unreadable("dz"))?),
     };
+    let digest = digest(&item).and_then(|bytes| bytes.try_into().ok()).ok_or_else(|| unreadable("h"))?;
     let mut take = |name| text(&mut item, name);
+    let partition = take("pk").ok_or_else(|| unreadable("pk"))?;
     let place = take("dh").map(Place::Twin).or_else(|| take("ds").map(Place::Object));
     let details = match (take("d"), size) {
         (Some(text), _) => Details::Here(text),
@@ -190,7 +224,8 @@ pub(super) fn read(partner: &PartnerId, mut item: Item) -> Result<(Activity, Opt
         correlation_id: take("co"),
         source: take("so"),
     };
-    Ok((Activity { partner: partner.clone(), id, occurred_at, recorded_at, entry, details }, place))
+    let activity = Activity { partner: partner.clone(), id, occurred_at, recorded_at, entry, details };
+    Ok(Row { activity, partition, digest, place })
 }
 
 /// The digest of the content that an item holds.
@@ -229,9 +264,24 @@ mod tests {
                 entry: new.entry,
                 details: new.details.map_or(Details::None, Details::Here),
             };
-            let item = write(&activity, &new.digest, None, true);
-            assert_eq!(digest(&item), Some(new.digest.as_slice()));
-            assert_eq!(read(&activity.partner, item).unwrap(), (activity, None));
+            let item = write(&activity, "contoso#2026-11#03", &new.digest, None, true);
+            assert!(item.keys().all(|name| matches!(&**name, "pk" | "sk" | "ck" | "lk") || INDEXED.contains(&&**name)));
+            let partition = "contoso#2026-11#03".to_owned();
+            let row = read(&activity.partner, item).unwrap();
+            assert_eq!(row, Row { activity, partition, digest: new.digest, place: None });
         }
+    }
+
+    #[test]
+    fn ids_spread_over_all_shards_and_always_the_same_way() {
+        let mut counts = [0; 8];
+        for number in 0..8_000 {
+            let id = ActivityId::parse(&format!("evt-{number}")).unwrap();
+            counts[usize::from(shard_of(&id, 8))] += 1;
+            assert_eq!(shard_of(&id, 1), 0);
+        }
+        assert!(counts.iter().all(|count| (850..1_150).contains(count)), "{counts:?}");
+        // A change here would make old activities unfindable.
+        assert_eq!(shard_of(&ActivityId::parse("evt-1").unwrap(), 8), 3);
     }
 }

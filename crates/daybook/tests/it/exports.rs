@@ -1,4 +1,7 @@
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::{
+    sync::atomic::{AtomicI64, Ordering},
+    time::Duration,
+};
 
 use daybook::{
     control::{Control, ListPosition},
@@ -36,7 +39,7 @@ fn job(id: &str, format: Format) -> Job {
 }
 
 async fn fill(stores: &Stores, rows: usize) {
-    let ledger = stores.ledger(None);
+    let recorder = stores.recorder(None);
     for number in 0..rows {
         // Just below what a cell holds, but for some.
         let lines = if number % 10 == 0 { 1 + number % 4 } else { 750 };
@@ -45,8 +48,13 @@ async fn fill(stores: &Stores, rows: usize) {
             "details": {"lines": vec![json!({"product": "Été; \"x\"", "quantity": number}); lines]},
         });
         let time = at("2026-09-20T00:00:00Z").plus_seconds((number as i64 % 40) * 86_400).to_string();
-        ledger
-            .record(&contoso(), parsed(&sent(&format!("e-{number:05}"), &time, &extra), at(NOW)), at(NOW))
+        recorder
+            .record(
+                &contoso(),
+                parsed(&sent(&format!("e-{number:05}"), &time, &extra), at(NOW)),
+                at(NOW),
+                Duration::MAX,
+            )
             .await
             .unwrap();
     }
@@ -261,11 +269,11 @@ async fn an_export_given_up_is_failed_with_a_reason_and_nothing_half_visible() {
 #[tokio::test]
 async fn a_month_holds_what_was_recorded_before_it_was_cut() {
     let stores = Stores::start().await;
-    let ledger = stores.ledger(None);
+    let recorder = stores.recorder(None);
     let cut_at = at("2026-11-01T12:00:00Z");
     for (id, recorded_at) in [("early", "2026-10-31T00:00:00Z"), ("late", "2026-11-01T12:00:00Z")] {
         let new = parsed(&sent(id, "2026-10-31T00:00:00Z", &json!({})), at(NOW));
-        ledger.record(&contoso(), new, at(recorded_at)).await.unwrap();
+        recorder.record(&contoso(), new, at(recorded_at), Duration::MAX).await.unwrap();
     }
     let month = Month::parse("2026-10").unwrap();
     let output = Output { format: Format::Jsonl, locale: Locale::En, details: true };
