@@ -44,6 +44,7 @@ ROLES = {
 FUNCTIONS = {
     "authorizer": "AuthorizerFunction",
     "record": "RecordFunction",
+    "intake": "IntakeFunction",
     "query": "QueryFunction",
     "exports": "ExportsFunction",
     "export-worker": "ExportWorkerFunction",

@@ -13,11 +13,13 @@ use std::{
 use serde::{Deserialize, Serialize, Serializer, ser::SerializeMap as _};
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
+use utoipa::ToSchema;
 
 use crate::{
     cloud_events,
     json::Json,
     period::{Instant, quoted},
+    schema::text_schema,
 };
 
 /// The longest id, in characters.
@@ -40,10 +42,12 @@ pub const MAX_BATCH: usize = 500;
 pub const MAX_AHEAD_SECONDS: i64 = 24 * 3_600;
 
 macro_rules! text_type {
-    ($(#[$doc:meta])* $name:ident) => {
+    ($(#[$doc:meta])* $name:ident, $max:literal, $pattern:literal, $example:literal) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
         pub struct $name(String);
+
+        text_schema!($name, $pattern, $example, $max);
 
         impl $name {
             /// The text.
@@ -63,15 +67,15 @@ macro_rules! text_type {
 text_type! {
     /// A partner: the tenant that all data belongs to. 1–128 characters of `[A-Za-z0-9._-]`, so that it can stand in a
     /// key and in a file's name; neither `.` nor `..`.
-    PartnerId
+    PartnerId, 128, "^[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}$", "contoso"
 }
 text_type! {
     /// The caller's own id of an activity, 1–128 characters of `[A-Za-z0-9._:-]`.
-    ActivityId
+    ActivityId, 128, "^[A-Za-z0-9._:-]{1,128}$", "evt-1"
 }
 text_type! {
     /// What was done, `noun.verb_past`: an open vocabulary. `[a-z0-9_]+(\.[a-z0-9_]+)+`, at most 100 characters.
-    Action
+    Action, 100, r"^[a-z0-9_]+(\.[a-z0-9_]+)+$", "order.created"
 }
 
 impl PartnerId {
@@ -128,7 +132,7 @@ impl Action {
 macro_rules! word_type {
     ($(#[$doc:meta])* $name:ident, $($(#[$default:meta])? $variant:ident = $word:literal),+) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
         pub enum $name {
             $(
                 #[doc = concat!("`", $word, "`")]
@@ -263,7 +267,7 @@ pub fn hex(digest: &[u8]) -> String {
 }
 
 /// What is wrong with a part of a request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Fault {
     /// JSON pointer (RFC 6901) to the field.
     pub pointer: String,

@@ -4,6 +4,7 @@
 //! of Partner Center's audit log and those that partner portals have besides.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::export::profile::Locale;
 
@@ -15,7 +16,8 @@ struct Known {
 }
 
 /// An action as the catalogue shows it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = CatalogueEntry)]
 pub struct Listed {
     /// The action.
     pub action: &'static str,

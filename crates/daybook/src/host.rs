@@ -4,6 +4,7 @@
 
 use std::{convert::Infallible, env, future::Future, time::Duration};
 
+use aws_config::{BehaviorVersion, retry::RetryConfig, timeout::TimeoutConfig};
 use lambda_http::{Body, Request, RequestExt as _, Response, request::RequestContext};
 use tracing_subscriber::EnvFilter;
 
@@ -52,9 +53,21 @@ pub fn start_log() {
         .init();
 }
 
-/// The configuration of the SDK's clients.
-pub async fn aws() -> aws_config::SdkConfig {
-    aws_config::load_defaults(aws_config::BehaviorVersion::latest()).await
+/// How long one try of a call may take where someone waits for the answer: with the retries, less than the functions have.
+pub const INTERACTIVE: Duration = Duration::from_secs(4);
+/// How long one try of a call may take that carries megabytes.
+pub const BULK: Duration = Duration::from_secs(60);
+/// How long a connection may take to come about.
+const CONNECT: Duration = Duration::from_secs(2);
+/// How often a call is tried in all.
+const TRIES: u32 = 5;
+
+/// The configuration of the SDK's clients. A call that is throttled or fails in passing is tried again, the more slowly the
+/// more is refused (the SDK's adaptive mode); each try may take `try_timeout`.
+pub async fn aws(try_timeout: Duration) -> aws_config::SdkConfig {
+    let retries = RetryConfig::adaptive().with_max_attempts(TRIES).with_max_backoff(Duration::from_secs(3));
+    let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(try_timeout).build();
+    aws_config::defaults(BehaviorVersion::latest()).retry_config(retries).timeout_config(timeouts).load().await
 }
 
 /// When the runtime will end this invocation.

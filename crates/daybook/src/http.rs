@@ -14,6 +14,7 @@ use lambda_http::{
 use percent_encoding::percent_decode_str;
 use serde::{Serialize, de::DeserializeOwned};
 use sha2::{Digest as _, Sha256};
+use utoipa::ToSchema;
 
 use crate::{
     access::{Caller, Operation, Refusal},
@@ -107,10 +108,12 @@ impl Problem {
 }
 
 /// A problem as it is sent (RFC 9457).
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Problem)]
 pub struct ProblemDocument {
     /// The kind of problem: a URI that ends in its slug.
     #[serde(rename = "type")]
+    #[schema(example = "urn:daybook:problem:invalid-request")]
     pub kind: String,
     /// The kind, in words.
     pub title: &'static str,
@@ -123,6 +126,7 @@ pub struct ProblemDocument {
     pub errors: Vec<Fault>,
     /// Under which the request stands in the logs.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub trace_id: Option<String>,
 }
 

@@ -12,7 +12,7 @@
 //! | [`settings`] | the Partners table |
 //! | [`control`], [`queue`] | jobs, schedules, clients, and the way to the workers |
 //! | [`export`], [`months`] | the making of exports, on demand and by the month |
-//! | [`http`], [`host`] | what the functions share |
+//! | [`http`], [`host`], [`schema`] | what the functions share |
 //!
 //! The first six do no I/O and read no clock.
 
@@ -32,5 +32,6 @@ pub mod partner_center;
 pub mod period;
 pub mod question;
 pub mod queue;
+pub mod schema;
 pub mod settings;
 pub mod storage;

@@ -10,6 +10,9 @@ use std::{fmt, str::FromStr};
 use chrono::{DateTime, Datelike, Days, LocalResult, Months, NaiveDate, NaiveDateTime, TimeDelta, TimeZone as _, Utc};
 use chrono_tz::Tz;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use utoipa::ToSchema;
+
+use crate::schema::text_schema;
 
 /// The longest period that one query or on-demand export may span, in days.
 pub const MAX_PERIOD_DAYS: i64 = 366;
@@ -21,7 +24,8 @@ const MICROS_PER_DAY: i64 = 86_400 * MICROS_PER_SECOND;
 ///
 /// Its text ([`fmt::Display`]) is RFC 3339 in UTC with six fractional digits, always 27 characters, so that the order of
 /// texts is the order of instants: sort keys rely on it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, ToSchema)]
+#[schema(value_type = String, format = DateTime, example = "2026-11-02T09:30:00.123456Z")]
 pub struct Instant(i64);
 
 impl Instant {
@@ -259,6 +263,8 @@ pub struct Month {
     year: i32,
     month: u32,
 }
+
+text_schema!(Month, "^[0-9]{4}-(0[1-9]|1[0-2])$", "2026-10", 7);
 
 impl Month {
     /// The month that the calendar of `zone` shows at an instant.

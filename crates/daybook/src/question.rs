@@ -2,6 +2,7 @@
 
 use chrono_tz::Tz;
 use serde::{Deserialize, Deserializer};
+use utoipa::ToSchema;
 
 use crate::{
     activity::{Fault, MAX_NAME_CHARS, Rejection, Status},
@@ -105,17 +106,21 @@ fn each<T>(faults: &mut Vec<Fault>, name: &str, texts: &[String], parse: impl Fn
     values
 }
 
+/// One text, or an array of them.
+#[derive(Deserialize, ToSchema)]
+#[serde(untagged, expecting = "expected a text or an array of texts")]
+pub enum OneOrMany {
+    /// One.
+    One(String),
+    /// Any number, up to [`MAX_VALUES`].
+    Many(Vec<String>),
+}
+
 /// Reads one text or an array of them.
 ///
 /// # Errors
 /// Those of the deserializer, for anything else.
 pub fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged, expecting = "expected a text or an array of texts")]
-    enum OneOrMany {
-        One(String),
-        Many(Vec<String>),
-    }
     Ok(match Option::<OneOrMany>::deserialize(deserializer)? {
         None => Vec::new(),
         Some(OneOrMany::One(text)) => vec![text],

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use aws_sdk_dynamodb::{error::SdkError, types::AttributeValue};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{
     activity::PartnerId,
@@ -16,11 +17,12 @@ use crate::{
 pub const MAX_SHARDS: u8 = 64;
 
 /// A number of shards and the month that it begins with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ShardsFrom {
     /// The first month.
     pub from: Month,
     /// The partitions of each month from there on, 1 to [`MAX_SHARDS`].
+    #[schema(minimum = 1, maximum = 64)]
     pub shards: u8,
 }
 

@@ -16,7 +16,7 @@ use export_worker::App;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), host::Error> {
     host::start_log();
-    let aws = host::aws().await;
+    let aws = host::aws(host::BULK).await;
     let (dynamodb, s3) = (aws_sdk_dynamodb::Client::new(&aws), aws_sdk_s3::Client::new(&aws));
     let (activities, bucket) = (host::variable("ACTIVITIES_TABLE")?, host::variable("DATA_BUCKET")?);
     let app = App {

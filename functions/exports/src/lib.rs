@@ -16,6 +16,11 @@ use daybook::{
 };
 use lambda_http::Request;
 
+pub use clients::{ClientAnswer, Wire as SaveClient};
+pub use exports::{ExportAnswer, ExportListAnswer, LinkAnswer, Wire as CreateExport};
+pub use schedules::{Only as RunMonth, RunAnswer, ScheduleAnswer, Wire as SaveSchedule};
+pub use settings::{SettingsAnswer, Wire as SaveSettings};
+
 /// What the routes work on.
 #[derive(Clone, Debug)]
 pub struct App {

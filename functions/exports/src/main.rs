@@ -6,7 +6,7 @@ use exports::App;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), host::Error> {
     host::start_log();
-    let aws = host::aws().await;
+    let aws = host::aws(host::INTERACTIVE).await;
     let dynamodb = aws_sdk_dynamodb::Client::new(&aws);
     let app = App {
         control: Control::new(dynamodb.clone(), host::variable("CONTROL_TABLE")?),

@@ -8,6 +8,7 @@ use daybook::{
 };
 use lambda_http::{Request, http::StatusCode};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::App;
 
@@ -15,21 +16,29 @@ use crate::App;
 /// keeps its shards.
 const AHEAD_SECONDS: i64 = 2 * 86_400;
 
-#[derive(Deserialize)]
+/// Settings to save.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Wire {
+#[schema(as = SavePartnerSettings)]
+pub struct Wire {
+    /// Over how many partitions a month is spread: one takes about 1,000 activities a second.
+    #[schema(required, nullable = false, minimum = 1, maximum = 64)]
     shards: Option<u8>,
+    /// The first month for which that holds; absent, the first possible one. Months that have begun keep what they have.
+    #[schema(value_type = Option<Month>, nullable = false)]
     shards_from: Option<String>,
 }
 
 /// A partner's settings.
-#[derive(Debug, Serialize)]
-pub(crate) struct SettingsAnswer {
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PartnerSettings)]
+pub struct SettingsAnswer {
     /// The partner.
     pub partner_id: PartnerId,
     /// How many partitions a month is spread over, from which month on; one before the first.
     pub shards: Vec<ShardsFrom>,
     /// When they were saved; null where they never were.
+    #[schema(format = DateTime)]
     pub updated_at: Option<String>,
     /// By whom.
     pub updated_by: Option<String>,

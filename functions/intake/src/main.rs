@@ -10,7 +10,7 @@ use daybook::{
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), host::Error> {
     host::start_log();
-    let aws = host::aws().await;
+    let aws = host::aws(host::INTERACTIVE).await;
     let dynamodb = aws_sdk_dynamodb::Client::new(&aws);
     let ledger = Ledger::new(
         dynamodb.clone(),

@@ -7,6 +7,7 @@ use daybook::{
     ledger::{Ledger, MAX_PAGE_ROWS, Order, Position, SETTLE_SECONDS, Selection},
     period::{Instant, Period, quoted},
     question::Question,
+    schema,
 };
 use lambda_http::{
     Request,
@@ -14,6 +15,7 @@ use lambda_http::{
 };
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 const DEFAULT_LIMIT: usize = 100;
 const PARAMETERS: [&str; 13] = [
@@ -33,20 +35,23 @@ const PARAMETERS: [&str; 13] = [
 ];
 
 /// A page of a list.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ActivityList)]
 pub struct ListAnswer {
     /// The activities, without details.
+    #[schema(value_type = Vec<schema::Activity>)]
     pub activities: Vec<Activity>,
     /// The period that was read.
     pub range: Range,
     /// What was acknowledged before this instant is in the list, if it belongs there.
+    #[schema(format = DateTime)]
     pub complete_through: String,
     /// Where the next page begins; null at the end. A page may be short, or empty, and have a next one.
     pub next_cursor: Option<String>,
 }
 
 /// A period and the zone that its dates were read in.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Range {
     /// The first instant.
     pub from: Instant,

@@ -22,6 +22,7 @@ use lambda_http::{
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
 const DEFAULT_SIZE: usize = 500;
 const DEFAULT_SECONDS: i64 = 30 * 86_400;
@@ -31,7 +32,7 @@ const CONTINUATION_TOKEN: HeaderName = HeaderName::from_static("ms-continuationt
 const ECHOED: [HeaderName; 2] = [HeaderName::from_static("ms-requestid"), HeaderName::from_static("ms-correlationid")];
 
 /// A page of records.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AuditRecords {
     /// How many records are in this page.
@@ -43,13 +44,14 @@ pub struct AuditRecords {
     /// Asks for the next page as the header `MS-ContinuationToken`; absent at the end. A page may be short, or empty, and
     /// have a next one.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub continuation_token: Option<String>,
     /// What kind of answer this is.
     pub attributes: Attributes,
 }
 
 /// One activity as a record.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AuditRecord {
     /// The activity's id.
@@ -58,22 +60,27 @@ pub struct AuditRecord {
     pub partner_id: String,
     /// The customer, where there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub customer_id: Option<String>,
     /// Its name.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub customer_name: Option<String>,
     /// The actor's id.
     pub user_principal_name: String,
     /// The application that acted, or that recorded.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub application_id: Option<String>,
     /// What was acted on, in Partner Center's word.
     pub resource_type: String,
     /// The values before, a JSON object of the changed fields.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub resource_old_value: Option<String>,
     /// The values after, a JSON object of the changed fields.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub resource_new_value: Option<String>,
     /// What was done, in Partner Center's word, or the action's own text.
     pub operation_type: String,
@@ -83,6 +90,7 @@ pub struct AuditRecord {
     pub operation_status: &'static str,
     /// The correlation id that it was recorded with.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub original_correlation_id: Option<String>,
     /// What has no field of its own.
     pub customized_data: Vec<Header>,
@@ -91,7 +99,7 @@ pub struct AuditRecord {
 }
 
 /// The kind of an object.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Attributes {
     /// `Collection` or `AuditRecord`.
@@ -99,18 +107,19 @@ pub struct Attributes {
 }
 
 /// Where pages are.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Links {
     /// This page.
     #[serde(rename = "self")]
     pub this: Link,
     /// The next page; absent at the end.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub next: Option<Link>,
 }
 
 /// A request.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Link {
     /// Its address below the version.
     pub uri: String,
@@ -121,7 +130,7 @@ pub struct Link {
 }
 
 /// A name and a value.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Header {
     /// The name.
     pub key: &'static str,

@@ -14,6 +14,7 @@ use lambda_http::{
     http::{StatusCode, header},
 };
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// What is left of the function's time for the answer.
 const TIME_TO_ANSWER: Duration = Duration::from_secs(3);
@@ -51,7 +52,7 @@ fn location(activity: &Activity) -> String {
 }
 
 /// The answer to a batch.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct BatchAnswer {
     /// One for each activity, in their order.
     pub results: Vec<BatchResult>,
@@ -64,7 +65,7 @@ pub struct BatchAnswer {
 }
 
 /// What became of one activity of a batch.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct BatchResult {
     /// Its place in the batch, from 0.
     pub index: usize,
@@ -72,16 +73,18 @@ pub struct BatchResult {
     pub id: Option<ActivityId>,
     /// When it occurred, with the id its address.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub occurred_at: Option<Instant>,
     /// How it ended.
     pub status: BatchStatus,
     /// Why it was rejected.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub problem: Option<ProblemDocument>,
 }
 
 /// How an activity of a batch ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum BatchStatus {
     /// It is new.

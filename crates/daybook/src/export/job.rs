@@ -2,6 +2,7 @@
 
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{
     activity::{Fault, PartnerId},
@@ -38,8 +39,9 @@ pub struct Output {
 }
 
 /// A format of files.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = ExportFormat)]
 pub enum Format {
     /// For spreadsheets.
     #[default]
@@ -78,6 +80,15 @@ impl Format {
     }
 }
 
+/// How files are compressed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Compression {
+    /// Not at all.
+    #[default]
+    None,
+}
+
 /// A fault of a field that must be one of some words.
 pub fn fault(pointer: &str, found: &str, words: &str) -> Fault {
     let detail = format!("{} is none of {words}", crate::period::quoted(found));
@@ -85,8 +96,9 @@ pub fn fault(pointer: &str, found: &str, words: &str) -> Fault {
 }
 
 /// Who asked for an export.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = ExportKind)]
 pub enum Kind {
     /// A caller.
     OnDemand,
@@ -95,8 +107,9 @@ pub enum Kind {
 }
 
 /// How far an export is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = ExportStatus)]
 pub enum State {
     /// Asked for.
     Pending,
@@ -127,18 +140,21 @@ impl State {
 }
 
 /// How much is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ExportProgress)]
 pub struct Progress {
     /// Activities.
     pub rows: u64,
     /// Bytes of files.
     pub bytes: u64,
     /// The part of the period that is done, 0 to 1.
+    #[schema(minimum = 0, maximum = 1)]
     pub fraction: f64,
 }
 
 /// A finished file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ExportFile)]
 pub struct File {
     /// Its name.
     pub name: String,

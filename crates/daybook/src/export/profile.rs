@@ -18,6 +18,7 @@ use std::borrow::Cow;
 
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::job::{Format, Output};
 use crate::{
@@ -31,7 +32,7 @@ pub const MAX_ROWS: u64 = 1_048_575;
 pub const MAX_CELL_UNITS: usize = 32_767;
 
 /// A language of exports.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Locale {
     /// English.

@@ -28,6 +28,9 @@ const FURTHEST_AHEAD_SECONDS: i64 = 14 * 3_600;
 /// connections and the memory of a small function.
 const CONCURRENCY: usize = 32;
 
+/// No function runs longer; it keeps the sum with the clock within what a clock can show.
+const LONGEST: Duration = Duration::from_secs(86_400);
+
 /// How recording ended well.
 #[derive(Debug)]
 pub enum Recorded {
@@ -132,7 +135,7 @@ impl Recorder {
         now: Instant,
         time: Duration,
     ) -> Vec<Result<Recorded, RecordError>> {
-        let deadline = tokio::time::Instant::now() + time;
+        let deadline = tokio::time::Instant::now() + time.min(LONGEST);
         let mut outcomes: Vec<_> = activities.iter().map(|_| Err(Error::time_is_up("recording").into())).collect();
         let mut keys = HashSet::new();
         let mut months: Vec<Month> = Vec::new();

@@ -3,4 +3,6 @@
 
 mod exports;
 mod ledger;
+mod lists;
+mod periods;
 mod stores;
