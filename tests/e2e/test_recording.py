@@ -323,7 +323,7 @@ def as_event(partner, body, batch=""):
 
 
 def test_a_cloud_event_is_the_activity_in_it(partner):
-    activity = new_activity(details={"a": 1.50}, customer={"id": "fabrikam"})
+    activity = new_activity(details={"a": 1.50}, customer={"id": "fabrikam"}, actor={"type": "system", "id": "nightly"})
     answer = as_event(partner, event(activity))
     assert answer.status_code == 201, answer.text
     stored = answer.json()

@@ -19,6 +19,7 @@
 
 mod details;
 mod item;
+mod raw;
 mod read;
 mod record;
 
@@ -153,7 +154,8 @@ impl Ledger {
             .await
             .map_err(|error| Error::sdk("GetItem of an activity", error))?;
         let Some(found) = found.item else { return Ok(None) };
-        let row = item::read(partner, found).map_err(|error| Error::broken("reading an activity", error))?;
+        let row = item::read(partner, item::Fields::of(&found))
+            .map_err(|error| Error::broken("reading an activity", error))?;
         Ok(Some(Found(row)))
     }
 
@@ -214,6 +216,9 @@ impl Ledger {
         last: Month,
         consistent: bool,
     ) -> Result<Vec<(Month, u8)>, Error> {
+        if let Some(months) = self.all_remembered(partner, first, last) {
+            return Ok(months);
+        }
         let mut pages = self
             .dynamodb
             .query()
@@ -228,7 +233,9 @@ impl Ledger {
             .send();
         let mut months = Vec::new();
         while let Some(entry) = pages.next().await {
-            months.push(read_month(&entry.map_err(|error| Error::sdk("Query of the months", error))?)?);
+            let (month, shards) = read_month(&entry.map_err(|error| Error::sdk("Query of the months", error))?)?;
+            self.remember(partner, month, shards);
+            months.push((month, shards));
         }
         Ok(months)
     }
@@ -236,6 +243,21 @@ impl Ledger {
     fn remembered(&self, partner: &PartnerId, month: Month) -> Option<u8> {
         let months = self.months.lock().unwrap_or_else(PoisonError::into_inner);
         months.get(&(partner.clone(), month)).copied()
+    }
+
+    /// The months between two, if all of them are known to have data: then the directory has nothing to add.
+    fn all_remembered(&self, partner: &PartnerId, first: Month, last: Month) -> Option<Vec<(Month, u8)>> {
+        let months = self.months.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut found = Vec::new();
+        let mut month = first;
+        while month <= last {
+            found.push((month, *months.get(&(partner.clone(), month))?));
+            if month == last {
+                break;
+            }
+            month = month.next();
+        }
+        Some(found)
     }
 
     fn remember(&self, partner: &PartnerId, month: Month, shards: u8) {

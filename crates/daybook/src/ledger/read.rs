@@ -8,6 +8,7 @@ use futures_util::{TryStreamExt as _, stream::FuturesUnordered};
 use super::{
     Ledger, Order, Position, Selection, apart,
     item::{self, Item, Row},
+    raw::{self, PageReader},
 };
 use crate::{
     activity::{Activity, PartnerId},
@@ -65,10 +66,7 @@ impl Ledger {
             let wanted = limit - activities.len() + 1;
             let rows = walk.query(if keys_select { wanted } else { MAX_PAGE_ROWS }).await?;
             let Some(rows) = rows else { return Ok(Page { activities, next: None }) };
-            for row in rows {
-                let size = item::size(&row);
-                let Row { activity, .. } =
-                    item::read(partner, row).map_err(|error| Error::broken("reading an activity", error))?;
+            for Row { activity, size, .. } in rows {
                 if !walk.selects(&activity) || !also.is_none_or(|holds| holds(&activity)) {
                     continue;
                 }
@@ -123,7 +121,7 @@ struct Stream {
     start: Option<Item>,
     ended: bool,
     /// Rows read and not yet handed on, in order.
-    rows: VecDeque<Item>,
+    rows: VecDeque<Row>,
 }
 
 impl Walk {
@@ -172,7 +170,7 @@ impl Walk {
     }
 
     /// The next rows, about `wanted` of them, of one month; none at the end.
-    async fn query(&mut self, wanted: usize) -> Result<Option<Vec<Item>>, Error> {
+    async fn query(&mut self, wanted: usize) -> Result<Option<Vec<Row>>, Error> {
         loop {
             if self.streams.is_empty() {
                 let Some((month, shards)) = self.months.pop_front() else { return Ok(None) };
@@ -181,7 +179,7 @@ impl Walk {
             self.fill(wanted).await?;
             let rows = self.merge();
             if let Some(last) = rows.last() {
-                self.after = Position::parse(sort_key(last));
+                self.after = Some(Position::behind(&last.activity));
                 return Ok(Some(rows));
             }
         }
@@ -225,7 +223,7 @@ impl Walk {
         Ok(())
     }
 
-    async fn fetch(&self, stream: &Stream, limit: usize) -> Result<(Vec<Item>, Option<Item>), Error> {
+    async fn fetch(&self, stream: &Stream, limit: usize) -> Result<(Vec<Row>, Option<Item>), Error> {
         let period = &self.selection.period;
         // A sort key is an instant and more: every key at an instant comes behind the instant's own text.
         let (mut from, mut to) = (period.from().to_string(), period.to().to_string());
@@ -249,7 +247,8 @@ impl Walk {
             "ck" => query.index_name("by_customer"),
             _ => query.consistent_read(self.consistent),
         };
-        let answer = query
+        let reader = PageReader::new(&self.partner);
+        query
             .key_condition_expression(format!("{name} = :key AND sk BETWEEN :from AND :to"))
             .expression_attribute_values(":key", AttributeValue::S(value.clone()))
             .expression_attribute_values(":from", AttributeValue::S(from))
@@ -257,42 +256,39 @@ impl Walk {
             .set_exclusive_start_key(stream.start.clone())
             .scan_index_forward(self.selection.order == Order::Ascending)
             .limit(i32::try_from(limit).unwrap_or(i32::MAX))
+            .customize()
+            .interceptor(reader.clone())
             .send()
             .await
             .map_err(|error| Error::sdk("Query of activities", error))?;
-        let mut rows = answer.items.unwrap_or_default();
-        if let Some(after) = &after
-            && rows.first().is_some_and(|row| sort_key(row) == after)
+        let page = reader.take().ok_or_else(|| Error::broken("Query of activities", "its answer was not read"))?;
+        let raw::Page { mut rows, next } = page.map_err(|error| Error::broken("reading an activity", error))?;
+        if let Some(after) = &self.after
+            && rows.first().is_some_and(|row| Position::behind(&row.activity) == *after)
         {
             rows.remove(0);
         }
-        Ok((rows, answer.last_evaluated_key))
+        Ok((rows, next))
     }
 
     /// Takes rows in order until a stream that may have more has none to compare with.
-    fn merge(&mut self) -> Vec<Item> {
+    fn merge(&mut self) -> Vec<Row> {
         let mut merged = Vec::new();
         if let [stream] = self.streams.as_mut_slice() {
             merged.extend(stream.rows.drain(..));
         }
         let ascending = self.selection.order == Order::Ascending;
         while !self.streams.iter().any(|stream| stream.rows.is_empty() && !stream.ended) {
-            let heads = self
-                .streams
-                .iter()
-                .enumerate()
-                .filter_map(|(index, stream)| Some((sort_key(stream.rows.front()?), index)));
-            let Some((_, index)) = (if ascending { heads.min() } else { heads.max() }) else { break };
+            let heads = self.streams.iter().enumerate().filter_map(|(index, stream)| {
+                let activity = &stream.rows.front()?.activity;
+                Some((activity.occurred_at, &activity.id, index))
+            });
+            let Some((.., index)) = (if ascending { heads.min() } else { heads.max() }) else { break };
             merged.extend(self.streams[index].rows.pop_front());
         }
         self.streams.retain(|stream| !(stream.ended && stream.rows.is_empty()));
         merged
     }
-}
-
-/// A row's sort key; of no row that can be read is it empty.
-fn sort_key(row: &Item) -> &str {
-    row.get("sk").and_then(|value| value.as_s().ok()).map_or("", String::as_str)
 }
 
 /// Reads a selection in order, in chunks of bounded size.
@@ -311,13 +307,7 @@ impl Reader {
     pub async fn next(&mut self) -> Result<Option<Vec<Activity>>, Error> {
         while self.waiting.is_empty() {
             let Some(rows) = self.walk.query(MAX_PAGE_ROWS).await? else { return Ok(None) };
-            for row in rows {
-                let row =
-                    item::read(&self.walk.partner, row).map_err(|error| Error::broken("reading an activity", error))?;
-                if self.walk.selects(&row.activity) {
-                    self.waiting.push_back(row);
-                }
-            }
+            self.waiting.extend(rows.into_iter().filter(|row| self.walk.selects(&row.activity)));
         }
         if !self.with_details {
             let whole = std::mem::take(&mut self.waiting);

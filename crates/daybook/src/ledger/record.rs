@@ -118,10 +118,11 @@ impl Recorder {
             .send()
             .await;
         let Some(stored) = unless_there(put, "PutItem of an activity")? else { return Ok(Recorded::New(activity)) };
-        if item::digest(&stored) != Some(digest.as_slice()) {
+        let row = item::read(partner, item::Fields::of(&stored));
+        let row = row.map_err(|error| Error::broken("reading an activity", error))?;
+        if row.digest != digest {
             return Err(RecordError::Conflict);
         }
-        let row = item::read(partner, stored).map_err(|error| Error::broken("reading an activity", error))?;
         // Apart or not, the same digest means the same details.
         Ok(Recorded::Duplicate(Activity { details: activity.details, ..row.activity }))
     }
