@@ -329,18 +329,18 @@ impl NewActivity {
         let inside = |rejection: Rejection| rejection.at(|pointer| format!("/data{pointer}"));
         let Object(mut wire): Object<WireActivity<'_>> = from_json(data).map_err(inside)?;
         let mut faults = Faults::default();
-        let differs = "differs from the event's: leave it out here";
         let same_instant =
             |a: &str, b: &str| a == b || (Instant::parse(a).is_ok() && Instant::parse(a) == Instant::parse(b));
-        let same_text = |a: &str, b: &str| a == b;
-        let agree: [(_, &mut Option<Cow<'_, str>>, _, &dyn Fn(&str, &str) -> bool); 3] = [
-            ("/data/id", &mut wire.id, envelope.id, &same_text),
-            ("/data/occurred_at", &mut wire.occurred_at, envelope.occurred_at, &same_instant),
-            ("/data/action", &mut wire.action, envelope.action, &same_text),
-        ];
-        for (pointer, own, given, same) in agree {
+        for (pointer, own, given) in [
+            ("/data/id", &mut wire.id, envelope.id),
+            ("/data/occurred_at", &mut wire.occurred_at, envelope.occurred_at),
+            ("/data/action", &mut wire.action, envelope.action),
+        ] {
             match (own.as_deref(), given) {
-                (Some(own), Some(given)) if !same(own, &given) => faults.invalid(pointer, differs),
+                // Only of instants can two texts be the same.
+                (Some(own), Some(given)) if *own != *given && !same_instant(own, &given) => {
+                    faults.invalid(pointer, "differs from the event's: leave it out here");
+                }
                 (_, Some(given)) => *own = Some(given),
                 (_, None) => {}
             }
