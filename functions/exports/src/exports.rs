@@ -8,7 +8,7 @@ use daybook::{
     control::{ListPosition, MAX_LISTED},
     export::{
         LINK_SECONDS,
-        job::{Format, Job, Kind, Output, Request as ExportRequest, Standing, State, fault},
+        job::{Compression, Format, Job, Kind, MANIFEST, Output, Request as ExportRequest, Rows, Standing, State},
     },
     http::{self, Answer, Parameters, Problem, ProblemKind},
     period::{Instant, quoted},
@@ -50,31 +50,44 @@ struct Wire {
     format: Option<String>,
     locale: Option<String>,
     compression: Option<String>,
+    rows: Option<String>,
     details: Option<bool>,
 }
 
+/// The form of the files, as a request says it.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Form<'a> {
+    pub(crate) format: Option<&'a str>,
+    pub(crate) locale: Option<&'a str>,
+    pub(crate) compression: Option<&'a str>,
+    pub(crate) rows: Option<&'a str>,
+    pub(crate) details: Option<bool>,
+}
+
 /// Reads the form of the files.
-pub(crate) fn output(
-    request: &Request,
-    format: Option<&str>,
-    locale: Option<&str>,
-    compression: Option<&str>,
-    details: Option<bool>,
-) -> Result<Output, Problem> {
+pub(crate) fn output(request: &Request, form: Form<'_>) -> Result<Output, Problem> {
     let invalid = |fault| Problem::from(Rejection::Invalid(vec![fault]));
-    let format = format.map_or(Ok(Format::default()), Format::parse).map_err(invalid)?;
-    if let Some(compression) = compression.filter(|compression| *compression != "none") {
-        return Err(invalid(fault("/compression", compression, "none")));
-    }
-    Ok(Output { format, locale: http::locale(request, locale)?, details: details.unwrap_or(true) })
+    Ok(Output {
+        format: form.format.map_or(Ok(Format::default()), Format::parse).map_err(invalid)?,
+        locale: http::locale(request, form.locale)?,
+        compression: form.compression.map_or(Ok(Compression::default()), Compression::parse).map_err(invalid)?,
+        rows: form.rows.map_or(Ok(Rows::default()), Rows::parse).map_err(invalid)?,
+        details: form.details.unwrap_or(true),
+    })
 }
 
 pub(crate) async fn create(app: &App, request: &Request, now: Instant) -> Answer {
     let (caller, partner) = http::partner_for(request, Operation::Read)?;
     let body = http::body(request)?;
     let Object(wire): Object<Wire> = from_json(if body.trim().is_empty() { "{}" } else { body })?;
-    let output =
-        output(request, wire.format.as_deref(), wire.locale.as_deref(), wire.compression.as_deref(), wire.details)?;
+    let form = Form {
+        format: wire.format.as_deref(),
+        locale: wire.locale.as_deref(),
+        compression: wire.compression.as_deref(),
+        rows: wire.rows.as_deref(),
+        details: wire.details,
+    };
+    let output = output(request, form)?;
     let question = Question {
         from: wire.from,
         to: wire.to,
@@ -134,10 +147,12 @@ fn shown(partner: &PartnerId, job: &Job, standing: &Standing, now: Instant) -> V
         "filters": request.filter,
         "format": request.output.format,
         "locale": request.output.locale,
-        "compression": "none",
+        "compression": request.output.compression,
+        "rows": request.output.rows,
         "details": request.output.details,
         "progress": standing.progress,
         "files": if state == State::Ready { json!(standing.files) } else { json!([]) },
+        "manifest": (state == State::Ready && job.manifest).then_some(MANIFEST),
         "problem": standing.problem,
         "complete_through": job.complete_through(),
         "expires_at": job.expires_at.to_millis_text(),
@@ -176,13 +191,14 @@ pub(crate) async fn cancel(app: &App, request: &Request) -> Answer {
     let (_, partner) = http::partner_for(request, Operation::Read)?;
     let cancelled = app.control.cancel_job(&partner, &id(request)?).await?;
     let (job, standing) = cancelled.ok_or_else(Problem::not_found)?;
-    let checkpoint = standing.checkpoint.unwrap_or_default();
-    if let Some(upload) = &checkpoint.file.upload {
+    if let Some(checkpoint) = &standing.checkpoint
+        && let Some(upload) = &checkpoint.file.upload
+    {
         let name = job.file_name(&partner, checkpoint.files.len());
         app.files.abandon(&job.object_key(&partner, &name), upload).await?;
     }
-    for file in standing.files.iter().chain(&checkpoint.files) {
-        app.files.remove(&job.object_key(&partner, &file.name)).await?;
+    for name in job.stored_names(&partner, &standing) {
+        app.files.remove(&job.object_key(&partner, &name)).await?;
     }
     Ok(http::empty(StatusCode::NO_CONTENT))
 }
@@ -213,9 +229,14 @@ pub(crate) async fn download(app: &App, request: &Request, now: Instant) -> Answ
             return Err(Problem::new(ProblemKind::Conflict, detail));
         }
     }
-    let file = standing.files.iter().find(|file| file.name == name).ok_or_else(Problem::not_found)?;
-    let key = job.object_key(&partner, &file.name);
-    let link = app.files.link(&key, &file.name, job.request.output.format.media_type()).await?;
+    let media_type = if job.manifest && name == MANIFEST {
+        "application/json"
+    } else if standing.files.iter().any(|file| file.name == name) {
+        job.request.output.media_type()
+    } else {
+        return Err(Problem::not_found());
+    };
+    let link = app.files.link(&job.object_key(&partner, &name), &name, media_type).await?;
     if redirect {
         let mut response = http::empty(StatusCode::SEE_OTHER);
         http::add_header(&mut response, header::LOCATION, &link);

@@ -21,6 +21,7 @@ struct Wire {
     format: Option<String>,
     locale: Option<String>,
     compression: Option<String>,
+    rows: Option<String>,
     details: Option<bool>,
     from: Option<String>,
     notify: Option<Vec<String>>,
@@ -37,13 +38,14 @@ pub(crate) async fn save(app: &App, request: &Request, now: Instant) -> Answer {
     let Object(wire): Object<Wire> = from_json(http::body(request)?)?;
     let zone = wire.time_zone.as_deref().map_or(Ok(chrono_tz::Tz::UTC), parse_zone);
     let time_zone = zone.map_err(|detail| Problem::field("time_zone", detail))?;
-    let output = exports::output(
-        request,
-        wire.format.as_deref(),
-        wire.locale.as_deref(),
-        wire.compression.as_deref(),
-        wire.details,
-    )?;
+    let form = exports::Form {
+        format: wire.format.as_deref(),
+        locale: wire.locale.as_deref(),
+        compression: wire.compression.as_deref(),
+        rows: wire.rows.as_deref(),
+        details: wire.details,
+    };
+    let output = exports::output(request, form)?;
     if wire.notify.is_some_and(|recipients| !recipients.is_empty()) {
         return Err(Problem::field(
             "notify",
@@ -109,7 +111,8 @@ fn shown(app: &App, partner: &PartnerId, schedule: &Schedule) -> Value {
         "time_zone": schedule.time_zone.name(),
         "format": schedule.output.format,
         "locale": schedule.output.locale,
-        "compression": "none",
+        "compression": schedule.output.compression,
+        "rows": schedule.output.rows,
         "details": schedule.output.details,
         "from": schedule.from,
         "notify": [],

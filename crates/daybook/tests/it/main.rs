@@ -2,5 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod exports;
+mod formats;
 mod ledger;
+mod records;
 mod stores;
