@@ -475,7 +475,14 @@ impl Making<'_> {
 
     /// Waits for the part on its way and moves the checkpoint behind it.
     async fn note_part(&mut self) -> Result<(), Stop> {
-        let Some(upload) = self.upload.take() else { return Ok(()) };
+        // Of a workbook, parts are nothing to go on from: they are noted with the last one.
+        let noted = self.take_in_part().await? && self.job.request.output.format != Format::Xlsx;
+        if noted { self.keep().await } else { Ok(()) }
+    }
+
+    /// Waits for the part on its way, if there is one, and says so; what is noted does not change.
+    async fn take_in_part(&mut self) -> Result<bool, Stop> {
+        let Some(upload) = self.upload.take() else { return Ok(false) };
         let tag = upload.sending.await.map_err(|error| Error::broken("UploadPart of an export", error))??;
         let file = &mut self.checkpoint.file;
         file.parts.push(tag);
@@ -484,8 +491,7 @@ impl Making<'_> {
         file.hash = upload.hash;
         file.packed = upload.packed;
         self.stand_at(upload.place);
-        // Of a workbook, parts are nothing to go on from: they are noted with the last one.
-        if self.job.request.output.format == Format::Xlsx { Ok(()) } else { self.keep().await }
+        Ok(true)
     }
 
     fn stand_at(&mut self, place: Place) {
@@ -498,7 +504,6 @@ impl Making<'_> {
         self.note_part().await?;
         if let Some(book) = self.book.take() {
             self.pour(book).await?;
-            self.note_part().await?;
         }
         self.packing
             .finish(&mut self.content, &mut self.buffer)
@@ -523,8 +528,9 @@ impl Making<'_> {
         } else {
             if !self.buffer.is_empty() {
                 self.send_part().await?;
-                self.note_part().await?;
             }
+            // The last part is noted as such: behind it, whoever takes over would end the file once more.
+            self.take_in_part().await?;
             self.checkpoint.file.complete = true;
             if !more {
                 self.stand_at(Place::default());
