@@ -11,7 +11,7 @@ ASSETS = Path(__file__).resolve().parents[2] / "functions" / "portal" / "assets"
 LANGUAGES = ["en", "fr"]
 SCRIPTS = sorted(ASSETS.glob("*.js"))
 # Keys of which the scripts write only the beginning.
-FAMILIES = ("status_", "actor_", "role_", "line_", "export_", "error")
+FAMILIES = ("status_", "actor_", "role_", "line_", "export_", "format_", "error")
 # What the page and its component weigh together, compressed, at most.
 MAX_BYTES = 80 * 1024
 

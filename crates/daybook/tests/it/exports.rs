@@ -184,17 +184,23 @@ async fn whichever_call_of_an_export_fails_going_on_ends_in_the_same_bytes() {
     check_every_fault(LIMITS, &stores, csv()).await;
 }
 
+/// Letters and digits that no compressor makes smaller than three quarters.
+fn noise(random: &mut Random, length: usize) -> String {
+    let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    (0..length).map(|_| char::from(alphabet[random.below(64)])).collect()
+}
+
 /// Some thousand activities, of which some hold as much as a cell does of what cannot be compressed, and one is an order
 /// of many lines.
 async fn fill_with_noise(stores: &Stores, rows: usize) {
     let ledger = stores.ledger(None);
-    let mut noise = Random::new(7);
+    let mut random = Random::new(7);
     for number in 0..rows {
         let details = match number {
             700 => {
                 json!({"lines": (0..1_500).map(|line| json!({"product": "Été", "quantity": line})).collect::<Vec<_>>()})
             }
-            _ if number % 8 == 0 => json!({"noise": noise.text(32_000)}),
+            _ if number % 8 == 0 => json!({"noise": noise(&mut random, 32_000)}),
             _ => json!({"lines": [{"product": "A", "quantity": 1}, {"product": "B", "unit_price": "14.90"}]}),
         };
         let extra =

@@ -86,12 +86,6 @@ impl Random {
         }
         text
     }
-
-    /// Letters and digits that no compressor makes smaller than three quarters.
-    pub(crate) fn text(&mut self, length: usize) -> String {
-        let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-        (0..length).map(|_| char::from(alphabet[self.below(64)])).collect()
-    }
 }
 
 /// Records made from a seed, oldest first; one in a thousand has details that no cell holds.

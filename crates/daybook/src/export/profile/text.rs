@@ -7,7 +7,8 @@
 //! **The guard.** A cell that a spreadsheet would run as a formula, or whose digits it would change, gets one apostrophe
 //! in front. Formulas start with `=`, `+`, `-`, `@`, a tab, a line break or a full-width form of the signs (OWASP, "CSV
 //! Injection"; CWE-1236). Digits change when a text of digits has a leading zero or more than 15 significant digits, or
-//! reads as a number in scientific notation, such as the id `73928e05`. Plain numbers such as `-12.50` stay as they are.
+//! reads as a number in scientific notation, such as the id `73928e05`, or as a date or a time, such as `10-12`. Plain
+//! numbers such as `-12.50` stay as they are.
 //! A cell that starts with an apostrophe of its own gets one more, so that the guard can be undone: **whoever reads the
 //! file as data removes one leading apostrophe from each cell that starts with one.**
 //!
@@ -152,7 +153,9 @@ fn needs_guard(text: &str) -> bool {
         None => false,
         Some('\'' | '=' | '@' | '\t' | '\r' | '\n' | '＝' | '＋' | '－' | '＠') => true,
         Some('+' | '-') => !is_plain_number(text),
-        Some(first) => first.is_ascii_digit() && changes_as_number(text),
+        Some(first) => {
+            first.is_ascii_digit() && (changes_as_number(text) || reads_as_moment(text) || has_sign_behind(text))
+        }
     }
 }
 
@@ -179,6 +182,29 @@ fn changes_as_number(text: &str) -> bool {
         Some(exponent) => !exponent.is_empty() && all(exponent),
         None => (whole.len() > 1 && whole.starts_with('0')) || whole.len() + fraction.len() > MAX_DIGITS,
     }
+}
+
+/// Whether a text is made of what numbers and dates are made of and ends in a sign: `12-` becomes -12.
+fn has_sign_behind(text: &str) -> bool {
+    text.ends_with(['-', '+'])
+        && text.bytes().all(|byte| {
+            byte.is_ascii_digit() || matches!(byte, b'-' | b'+' | b'.' | b',' | b'/' | b':' | b' ' | b'e' | b'E')
+        })
+}
+
+/// Whether a spreadsheet would take a text for a date or a time: two or three short numbers joined by one kind of mark, or
+/// several of those.
+fn reads_as_moment(text: &str) -> bool {
+    let joined = |word: &str| {
+        ['-', '/', ':'].iter().any(|mark| {
+            let groups = word.split(*mark);
+            (2..=3).contains(&groups.clone().count())
+                && groups
+                    .clone()
+                    .all(|group| (1..=4).contains(&group.len()) && group.bytes().all(|byte| byte.is_ascii_digit()))
+        })
+    };
+    text.split(' ').all(joined)
 }
 
 #[cfg(test)]
@@ -262,6 +288,13 @@ mod tests {
             "-",
             "00.5",
             "1.2345678901234567",
+            "2026-11-02",
+            "10-12",
+            "12-",
+            "1E5-",
+            "1/2/26",
+            "10:30",
+            "2026-11-02 10:30:00",
         ] {
             assert!(needs_guard(guarded), "{guarded:?}");
         }
@@ -275,7 +308,9 @@ mod tests {
             "0.5",
             "123456789012345",
             "12 rue",
-            "2026-11-02",
+            "12345-12",
+            "2026-11-02T09:30:00Z",
+            "1-2-3-4",
             "e5",
             "1e",
             "o-1",
