@@ -477,3 +477,41 @@ pub struct FileInProgress {
     /// Whether all parts are there and only the completion is left.
     pub complete: bool,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_that_was_stored_before_there_were_formats_is_what_it_was() {
+        let stored = r#"{"id":"J","kind":"on_demand","created_at":"2026-11-02T12:00:00.000000Z","created_by":"Ana",
+            "request":{"from":"2026-10-01T00:00:00.000000Z","to":"2026-11-01T00:00:00.000000Z","time_zone":"Europe/Paris",
+                "filter":{},"output":{"format":"jsonl","locale":"fr","details":false}},
+            "month":null,"recorded_before":null,"expires_at":"2026-12-02T12:00:00.000000Z"}"#;
+        let job: Job = serde_json::from_str(stored).unwrap();
+        assert_eq!((job.request.output.compression, job.request.output.rows), (Compression::None, Rows::Activities));
+        assert!(!job.manifest, "there is none beside its files");
+        let partner = PartnerId::parse("contoso").unwrap();
+        assert_eq!(job.file_name(&partner, 1), "activity_contoso_2026-10-01_2026-11-01_part2.jsonl");
+        let stored = r#"{"files":[],"position":"p","file":{"upload":"u","parts":["t"],"rows":7,"bytes":9,"hash":"00","complete":false}}"#;
+        let checkpoint: Checkpoint = serde_json::from_str(stored).unwrap();
+        assert_eq!((checkpoint.lines, checkpoint.file.packed), (0, Packed::default()));
+        assert!(!checkpoint.is_at_start());
+    }
+
+    #[test]
+    fn a_job_says_all_files_that_may_be_stored_of_it() {
+        let output = Output { format: Format::Xlsx, compression: Compression::Gzip, ..Output::default() };
+        let now = Instant::parse("2026-11-02T12:00:00Z").unwrap();
+        let job = Job::monthly(Month::parse("2026-10").unwrap(), Tz::UTC, output, now, 86_400);
+        let partner = PartnerId::parse("contoso").unwrap();
+        let file = File { name: job.file_name(&partner, 0), rows: 1, bytes: 1, sha256: String::new() };
+        let checkpoint = Checkpoint { files: vec![file], ..Checkpoint::default() };
+        let standing = Standing { checkpoint: Some(checkpoint), ..Standing::new() };
+        let stem = "activity_contoso_2026-10";
+        assert_eq!(
+            job.stored_names(&partner, &standing),
+            [format!("{stem}.xlsx.gz"), format!("{stem}_part2.xlsx.gz"), MANIFEST.to_owned()]
+        );
+    }
+}

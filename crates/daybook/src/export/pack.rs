@@ -15,9 +15,9 @@ use serde::{Deserialize, Serialize};
 use crate::export::job::Compression;
 
 /// The least bytes of content of a block that is not the last. What a block costs, the repetitions that it cannot refer to
-/// in the one before, is a hundredth of its size.
+/// in the one before, is less than a hundredth of its size.
 pub(super) const BLOCK_BYTES: usize = 1_024 * 1_024;
-/// zlib's level 2: a third smaller than level 1 on rows, at most of its speed.
+/// zlib's level: a fifth smaller than level 1 on rows at three quarters of its speed; above it, speed goes for little.
 const LEVEL: u32 = 2;
 /// Deflate, no time, made fast, on an unknown system.
 const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 4, 255];
