@@ -41,6 +41,9 @@ const PROLONG_SECONDS: i64 = LEASE_SECONDS / 5;
 /// How large a part is at least; S3 wants 5 MiB, and at most 10,000 of them.
 const PART_BYTES: usize = 8 * 1_024 * 1_024;
 
+/// The most parts of a file: 8 GiB. All of them stand in each checkpoint, and S3 takes no more than 10,000.
+const MAX_PARTS: usize = 1_024;
+
 /// How a worker left a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -72,6 +75,8 @@ pub struct Worker {
 pub struct Limits {
     /// The least bytes of a part that is not the last.
     pub part_bytes: usize,
+    /// The most parts of a file of text, but for what its last rows add.
+    pub parts: usize,
     /// The most rows of a file of text.
     pub rows: u64,
     /// How large a workbook becomes.
@@ -80,7 +85,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { part_bytes: PART_BYTES, rows: profile::MAX_ROWS, workbook: WorkbookLimits::default() }
+        Self { part_bytes: PART_BYTES, parts: MAX_PARTS, rows: profile::MAX_ROWS, workbook: WorkbookLimits::default() }
     }
 }
 
@@ -125,15 +130,7 @@ impl Worker {
                 Lease::Busy => return Ok(Outcome::Busy),
             };
         match self.make(partner, &job, standing, run).await {
-            Ok(files) => {
-                self.put_manifest(partner, &job, &files).await?;
-                if !self.control.finish_job(partner, &job, run.name, &files).await? {
-                    let checkpoint = Checkpoint { files, ..Checkpoint::default() };
-                    self.clear_away(partner, &job, checkpoint).await?;
-                }
-                Ok(Outcome::Done)
-            }
-            Err(Stop::Lost) => Ok(Outcome::Done),
+            Ok(()) | Err(Stop::Lost) => Ok(Outcome::Done),
             Err(Stop::Time) => {
                 self.control.release_job(partner, &job, run.name).await?;
                 Ok(Outcome::Continue)
@@ -169,7 +166,23 @@ impl Worker {
         Ok(())
     }
 
-    async fn make(&self, partner: &PartnerId, job: &Job, standing: Standing, run: &Run<'_>) -> Result<Vec<File>, Stop> {
+    /// Makes the files, says what they are, and makes the job ready.
+    async fn make(&self, partner: &PartnerId, job: &Job, standing: Standing, run: &Run<'_>) -> Result<(), Stop> {
+        let files = self.make_files(partner, job, standing, run).await?;
+        self.put_manifest(partner, job, &files).await?;
+        if !self.control.finish_job(partner, job, run.name, &files).await? {
+            self.clear_away(partner, job, Checkpoint { files, ..Checkpoint::default() }).await?;
+        }
+        Ok(())
+    }
+
+    async fn make_files(
+        &self,
+        partner: &PartnerId,
+        job: &Job,
+        standing: Standing,
+        run: &Run<'_>,
+    ) -> Result<Vec<File>, Stop> {
         let checkpoint = standing.checkpoint.unwrap_or_default();
         let selection = job.selection().map_err(|error| Error::broken("reading an export", error))?;
         let mut making = Making {
@@ -383,7 +396,9 @@ impl Making<'_> {
     }
 
     fn is_full(&self) -> bool {
-        self.book.as_ref().map_or(self.rows == self.worker.limits.rows, Workbook::is_full)
+        let limits = &self.worker.limits;
+        let parts = self.checkpoint.file.parts.len() + usize::from(self.upload.is_some());
+        self.book.as_ref().map_or(self.rows == limits.rows || parts >= limits.parts, Workbook::is_full)
     }
 
     fn start_file(&mut self) -> Result<(), Error> {

@@ -27,6 +27,7 @@ const NOW: &str = "2026-11-02T12:00:00Z";
 /// The least that S3, and the engine, take for a part that is not the last; files of any number of rows.
 const LIMITS: Limits = Limits {
     part_bytes: 5 * 1_024 * 1_024,
+    parts: usize::MAX,
     rows: u64::MAX,
     workbook: WorkbookLimits { rows: u64::MAX, bytes: u64::MAX, sheet_rows: 1_048_575, links: MAX_LINKS },
 };
@@ -368,6 +369,22 @@ async fn more_rows_than_a_sheet_holds_go_on_in_a_next_file_whichever_call_fails(
         files.iter().all(|(_, content)| content.starts_with("\u{feff}Date et heure".as_bytes())),
         "each has a header"
     );
+}
+
+#[tokio::test]
+async fn more_parts_than_a_file_has_go_on_in_a_next_file_compressed_or_not() {
+    let stores = Stores::start().await;
+    fill_with_noise(&stores, 2_000).await;
+    let limits = Limits { parts: 1, ..LIMITS };
+    for compression in [Compression::None, Compression::Gzip] {
+        let output = Output { format: Format::Jsonl, compression, ..csv() };
+        let whole = made(&stores, &format!("whole{compression:?}"), output).await;
+        let files = made_within(limits, &stores, &format!("cut{compression:?}"), output).await;
+        assert!(files.len() > 1, "{}", files.len());
+        let content = |bytes: &[u8]| if compression == Compression::Gzip { unpacked(bytes) } else { bytes.to_vec() };
+        let together: Vec<u8> = files.iter().flat_map(|(_, bytes)| content(bytes)).collect();
+        assert!(together == content(&whole));
+    }
 }
 
 #[tokio::test]
