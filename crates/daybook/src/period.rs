@@ -115,6 +115,11 @@ impl Instant {
         self.utc().with_timezone(&zone).format("%Y-%m-%d %H:%M:%S").to_string()
     }
 
+    /// The wall clock in `zone`, in whole seconds since 1970-01-01T00:00:00 of that clock.
+    pub fn local_seconds(self, zone: Tz) -> i64 {
+        self.utc().with_timezone(&zone).naive_local().and_utc().timestamp()
+    }
+
     /// The calendar month in UTC that holds this instant.
     pub fn utc_month(self) -> Month {
         Month::of(self, Tz::UTC)

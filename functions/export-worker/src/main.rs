@@ -5,6 +5,7 @@ use daybook::{
     control::Control,
     export::{
         Files,
+        profile::SubscriptionsUrl,
         worker::{Limits, Worker},
     },
     host::{self, LambdaEvent, service_fn},
@@ -25,6 +26,7 @@ async fn main() -> Result<(), host::Error> {
             control: Control::new(dynamodb, host::variable("CONTROL_TABLE")?),
             files: Files::new(s3, bucket),
             limits: Limits::default(),
+            subscriptions: SubscriptionsUrl::new(host::variable("SUBSCRIPTIONS_URL")?),
         },
         queue: ExportQueue::new(aws_sdk_sqs::Client::new(&aws), host::variable("EXPORT_QUEUE_URL")?),
     };

@@ -9,7 +9,8 @@ use daybook::{
     export::{
         LINK_SECONDS,
         job::{
-            Compression, File, Format, Job, Kind, Output, Progress, Request as ExportRequest, Standing, State, fault,
+            Compression, File, Format, Job, Kind, MANIFEST, Output, Progress, Request as ExportRequest, Rows, Standing,
+            State,
         },
         profile::Locale,
     },
@@ -82,6 +83,9 @@ pub struct Wire {
     /// How the files are compressed; none where it is absent.
     #[schema(value_type = Option<Compression>)]
     compression: Option<String>,
+    /// What a row stands for; an activity where it is absent.
+    #[schema(value_type = Option<Rows>)]
+    rows: Option<String>,
     /// Whether the details are in the files; true where it is absent.
     details: Option<bool>,
 }
@@ -115,12 +119,16 @@ pub struct ExportAnswer {
     pub locale: Locale,
     /// How the files are compressed.
     pub compression: Compression,
+    /// What a row stands for.
+    pub rows: Rows,
     /// Whether the details are in the files.
     pub details: bool,
     /// How much is written.
     pub progress: Progress,
     /// The files, once it is ready.
     pub files: Vec<File>,
+    /// The name of the file that describes the others, once it is ready.
+    pub manifest: Option<&'static str>,
     /// Why it failed.
     pub problem: Option<String>,
     /// What was acknowledged before this instant is in it, if it belongs there.
@@ -162,28 +170,40 @@ pub struct LinkAnswer {
     pub expires_at: String,
 }
 
+/// The form of the files, as a request says it.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Form<'a> {
+    pub(crate) format: Option<&'a str>,
+    pub(crate) locale: Option<&'a str>,
+    pub(crate) compression: Option<&'a str>,
+    pub(crate) rows: Option<&'a str>,
+    pub(crate) details: Option<bool>,
+}
+
 /// Reads the form of the files.
-pub(crate) fn output(
-    request: &Request,
-    format: Option<&str>,
-    locale: Option<&str>,
-    compression: Option<&str>,
-    details: Option<bool>,
-) -> Result<Output, Problem> {
+pub(crate) fn output(request: &Request, form: Form<'_>) -> Result<Output, Problem> {
     let invalid = |fault| Problem::from(Rejection::Invalid(vec![fault]));
-    let format = format.map_or(Ok(Format::default()), Format::parse).map_err(invalid)?;
-    if let Some(compression) = compression.filter(|compression| *compression != "none") {
-        return Err(invalid(fault("/compression", compression, "none")));
-    }
-    Ok(Output { format, locale: http::locale(request, locale)?, details: details.unwrap_or(true) })
+    Ok(Output {
+        format: form.format.map_or(Ok(Format::default()), Format::parse).map_err(invalid)?,
+        locale: http::locale(request, form.locale)?,
+        compression: form.compression.map_or(Ok(Compression::default()), Compression::parse).map_err(invalid)?,
+        rows: form.rows.map_or(Ok(Rows::default()), Rows::parse).map_err(invalid)?,
+        details: form.details.unwrap_or(true),
+    })
 }
 
 pub(crate) async fn create(app: &App, request: &Request, now: Instant) -> Answer {
     let (caller, partner) = http::partner_for(request, Operation::Read)?;
     let body = http::body(request)?;
     let Object(wire): Object<Wire> = from_json(if body.trim().is_empty() { "{}" } else { body })?;
-    let output =
-        output(request, wire.format.as_deref(), wire.locale.as_deref(), wire.compression.as_deref(), wire.details)?;
+    let form = Form {
+        format: wire.format.as_deref(),
+        locale: wire.locale.as_deref(),
+        compression: wire.compression.as_deref(),
+        rows: wire.rows.as_deref(),
+        details: wire.details,
+    };
+    let output = output(request, form)?;
     let question = Question {
         from: wire.from,
         to: wire.to,
@@ -232,6 +252,7 @@ fn accepted(partner: &PartnerId, job: Job, standing: Standing, now: Instant) -> 
 fn shown(partner: &PartnerId, job: Job, standing: Standing, now: Instant) -> ExportAnswer {
     let state = standing.state_at(&job, now);
     let complete_through = job.complete_through();
+    let job_manifest = job.manifest;
     let Job { id, kind, created_at, created_by, request, month, expires_at, .. } = job;
     ExportAnswer {
         id,
@@ -245,10 +266,12 @@ fn shown(partner: &PartnerId, job: Job, standing: Standing, now: Instant) -> Exp
         filters: request.filter,
         format: request.output.format,
         locale: request.output.locale,
-        compression: Compression::None,
+        compression: request.output.compression,
+        rows: request.output.rows,
         details: request.output.details,
         progress: standing.progress,
         files: if state == State::Ready { standing.files } else { Vec::new() },
+        manifest: (state == State::Ready && job_manifest).then_some(MANIFEST),
         problem: standing.problem,
         complete_through,
         expires_at: expires_at.to_millis_text(),
@@ -287,13 +310,14 @@ pub(crate) async fn cancel(app: &App, request: &Request) -> Answer {
     let (_, partner) = http::partner_for(request, Operation::Read)?;
     let cancelled = app.control.cancel_job(&partner, &id(request)?).await?;
     let (job, standing) = cancelled.ok_or_else(Problem::not_found)?;
-    let checkpoint = standing.checkpoint.unwrap_or_default();
-    if let Some(upload) = &checkpoint.file.upload {
+    if let Some(checkpoint) = &standing.checkpoint
+        && let Some(upload) = &checkpoint.file.upload
+    {
         let name = job.file_name(&partner, checkpoint.files.len());
         app.files.abandon(&job.object_key(&partner, &name), upload).await?;
     }
-    for file in standing.files.iter().chain(&checkpoint.files) {
-        app.files.remove(&job.object_key(&partner, &file.name)).await?;
+    for name in job.stored_names(&partner, &standing) {
+        app.files.remove(&job.object_key(&partner, &name)).await?;
     }
     Ok(http::empty(StatusCode::NO_CONTENT))
 }
@@ -324,9 +348,14 @@ pub(crate) async fn download(app: &App, request: &Request, now: Instant) -> Answ
             return Err(Problem::new(ProblemKind::Conflict, detail));
         }
     }
-    let file = standing.files.iter().find(|file| file.name == name).ok_or_else(Problem::not_found)?;
-    let key = job.object_key(&partner, &file.name);
-    let link = app.files.link(&key, &file.name, job.request.output.format.media_type()).await?;
+    let media_type = if job.manifest && name == MANIFEST {
+        "application/json"
+    } else if standing.files.iter().any(|file| file.name == name) {
+        job.request.output.media_type()
+    } else {
+        return Err(Problem::not_found());
+    };
+    let link = app.files.link(&job.object_key(&partner, &name), &name, media_type).await?;
     if redirect {
         let mut response = http::empty(StatusCode::SEE_OTHER);
         http::add_header(&mut response, header::LOCATION, &link);

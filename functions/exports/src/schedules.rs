@@ -5,7 +5,7 @@ use daybook::{
     activity::{Object, PartnerId, from_json},
     control::Schedule,
     export::{
-        job::{Compression, Format},
+        job::{Compression, Format, Rows},
         profile::Locale,
     },
     http::{self, Answer, Problem, ProblemKind},
@@ -36,6 +36,9 @@ pub struct Wire {
     /// How the files are compressed; none where it is absent.
     #[schema(value_type = Option<Compression>)]
     compression: Option<String>,
+    /// What a row stands for; an activity where it is absent.
+    #[schema(value_type = Option<Rows>)]
+    rows: Option<String>,
     /// Whether the details are in the files; true where it is absent.
     details: Option<bool>,
     /// The first month to make; the month before this one where it is absent.
@@ -62,6 +65,8 @@ pub struct ScheduleAnswer {
     pub locale: Locale,
     /// How the files are compressed.
     pub compression: Compression,
+    /// What a row stands for.
+    pub rows: Rows,
     /// Whether the details are in the files.
     pub details: bool,
     /// The first month to make.
@@ -113,13 +118,14 @@ pub(crate) async fn save(app: &App, request: &Request, now: Instant) -> Answer {
     let Object(wire): Object<Wire> = from_json(http::body(request)?)?;
     let zone = wire.time_zone.as_deref().map_or(Ok(chrono_tz::Tz::UTC), parse_zone);
     let time_zone = zone.map_err(|detail| Problem::field("time_zone", detail))?;
-    let output = exports::output(
-        request,
-        wire.format.as_deref(),
-        wire.locale.as_deref(),
-        wire.compression.as_deref(),
-        wire.details,
-    )?;
+    let form = exports::Form {
+        format: wire.format.as_deref(),
+        locale: wire.locale.as_deref(),
+        compression: wire.compression.as_deref(),
+        rows: wire.rows.as_deref(),
+        details: wire.details,
+    };
+    let output = exports::output(request, form)?;
     if wire.notify.is_some_and(|recipients| !recipients.is_empty()) {
         return Err(Problem::field(
             "notify",
@@ -180,7 +186,8 @@ fn shown(app: &App, partner: &PartnerId, schedule: &Schedule) -> ScheduleAnswer 
         time_zone: schedule.time_zone.name(),
         format: schedule.output.format,
         locale: schedule.output.locale,
-        compression: Compression::None,
+        compression: schedule.output.compression,
+        rows: schedule.output.rows,
         details: schedule.output.details,
         from: schedule.from,
         notify: Vec::new(),

@@ -29,6 +29,7 @@ use daybook::{
     control::Control,
     export::{
         Files,
+        profile::SubscriptionsUrl,
         worker::{Limits, Worker},
     },
     ledger::{INDEXED, Ledger, Recorder},
@@ -183,6 +184,9 @@ impl Stores {
             control: self.control(faults),
             files: Files::new(self.s3(faults), BUCKET.into()),
             limits,
+            subscriptions: SubscriptionsUrl::new(
+                "https://portal.example/customers/{customer}/subscriptions".to_owned(),
+            ),
         }
     }
 
