@@ -13,7 +13,10 @@ use std::{
 use serde::{Deserialize, Serialize, Serializer, ser::SerializeMap as _};
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
-use utoipa::ToSchema;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{ObjectBuilder, RefOr, Schema, schema::Type},
+};
 
 use crate::{
     cloud_events,
@@ -132,7 +135,7 @@ impl Action {
 macro_rules! word_type {
     ($(#[$doc:meta])* $name:ident, $($(#[$default:meta])? $variant:ident = $word:literal),+) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
         pub enum $name {
             $(
                 #[doc = concat!("`", $word, "`")]
@@ -161,6 +164,14 @@ macro_rules! word_type {
                 }
             }
         }
+
+        impl PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                ObjectBuilder::new().schema_type(Type::String).enum_values(Some([$($word),+])).into()
+            }
+        }
+
+        impl ToSchema for $name {}
     };
 }
 

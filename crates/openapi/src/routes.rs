@@ -5,7 +5,7 @@
 use daybook::{
     activity::{ActivityId, PartnerId, Status},
     catalogue::Listed,
-    export::{job::Kind, profile::Locale},
+    export::job::Kind,
     filter::ActionPattern,
     http::ProblemDocument,
     period::{Instant, Month},
@@ -143,7 +143,7 @@ struct Question {
     #[param(max_length = 256)]
     q: Option<String>,
     /// `desc`, newest first, or `asc`. Default: `desc`.
-    #[param(pattern = "^(asc|desc)$")]
+    #[param(pattern = "^(asc|desc)?$")]
     order: Option<String>,
     /// The most activities of a page. Default: 100.
     #[param(minimum = 1, maximum = 1000)]
@@ -214,7 +214,7 @@ fn show() {}
 ///
 /// The names of known actions. The vocabulary is open: an unknown action is shown by its own text.
 #[utoipa::path(get, path = "/v1/actions", tag = "activities", security(("token" = [])),
-    params(("locale" = Option<Locale>, Query, description = "The language; that of `Accept-Language` where it is absent")),
+    params(("locale" = Option<String>, Query, description = "The language, `en` or `fr`; that of `Accept-Language` where it is absent", pattern = "^((en|fr)([-_].*)?)?$")),
     responses((status = 200, description = "The known actions", body = Vec<Listed>), Refused))]
 fn actions() {}
 

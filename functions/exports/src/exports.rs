@@ -49,27 +49,27 @@ pub struct Wire {
     time_zone: Option<String>,
     /// Customers' ids: any of them.
     #[serde(deserialize_with = "one_or_many")]
-    #[schema(value_type = OneOrMany)]
+    #[schema(value_type = Option<OneOrMany>)]
     customer: Vec<String>,
     /// Actors' ids: any of them.
     #[serde(deserialize_with = "one_or_many")]
-    #[schema(value_type = OneOrMany)]
+    #[schema(value_type = Option<OneOrMany>)]
     actor: Vec<String>,
     /// Actions, or their first words followed by `.*`: any of them.
     #[serde(deserialize_with = "one_or_many")]
-    #[schema(value_type = OneOrMany)]
+    #[schema(value_type = Option<OneOrMany>)]
     action: Vec<String>,
     /// Statuses: any of them.
     #[serde(deserialize_with = "one_or_many")]
-    #[schema(value_type = OneOrMany)]
+    #[schema(value_type = Option<OneOrMany>)]
     status: Vec<String>,
     /// Targets' types: any of them.
     #[serde(deserialize_with = "one_or_many")]
-    #[schema(value_type = OneOrMany)]
+    #[schema(value_type = Option<OneOrMany>)]
     target_type: Vec<String>,
     /// Targets' ids: any of them.
     #[serde(deserialize_with = "one_or_many")]
-    #[schema(value_type = OneOrMany)]
+    #[schema(value_type = Option<OneOrMany>)]
     target: Vec<String>,
     /// Text contained, without regard to case, in the customer's name or id, the actor's, the target's, or the action.
     #[schema(max_length = 256)]

@@ -25,7 +25,7 @@ pub struct Wire {
     #[schema(required, nullable = false, minimum = 1, maximum = 64)]
     shards: Option<u8>,
     /// The first month for which that holds; absent, the first possible one. Months that have begun keep what they have.
-    #[schema(value_type = Option<Month>, nullable = false)]
+    #[schema(value_type = Option<Month>)]
     shards_from: Option<String>,
 }
 
