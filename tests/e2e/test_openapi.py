@@ -20,12 +20,13 @@ def document(caller):
     return caller().get("/openapi.json").json()
 
 
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="Schemathesis needs Python 3.11")
 def test_what_is_made_up_from_the_description_is_answered_as_it_says(stack, operator):
     run = subprocess.run(
         [
             str(Path(sys.executable).parent / "schemathesis"), "--config-file", str(HERE / "schemathesis.toml"), "run",
             f"{stack['api_url']}/openapi.json", "--url", stack["api_url"], "--header", f"Authorization: Bearer {operator.token}",
-            "--phases", "examples,coverage,fuzzing", "--max-examples", EXAMPLES, "--seed", "7", "--workers", "4",
+            "--phases", "examples,coverage,fuzzing", "--max-examples", EXAMPLES, "--seed", "7", "--workers", "1",
             "--max-redirects", "0", "--request-timeout", "60", "--continue-on-failure", "--no-color",
         ],
         cwd=HERE, capture_output=True, text=True, env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},

@@ -285,17 +285,18 @@ impl Parameters {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// All values of a parameter, empty ones left out.
+    /// All values of a parameter.
     pub fn all(&self, name: &str) -> Vec<String> {
-        self.0.iter().filter(|(key, value)| key == name && !value.is_empty()).map(|(_, value)| value.clone()).collect()
+        self.0.iter().filter(|(key, _)| key == name).map(|(_, value)| value.clone()).collect()
     }
 
-    /// The one value of a parameter.
+    /// The one value of a parameter; an empty one counts as absent.
     ///
     /// # Errors
     /// 400 when it is given twice.
     pub fn one(&self, name: &str) -> Result<Option<String>, Problem> {
         let mut values = self.all(name);
+        values.retain(|value| !value.is_empty());
         let first = values.pop();
         if values.is_empty() { Ok(first) } else { Err(Problem::field(name, "is given more than once")) }
     }

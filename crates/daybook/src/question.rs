@@ -86,7 +86,11 @@ impl Question {
             return Err(Rejection::Invalid(faults));
         }
         let period = period.map_err(|error| Rejection::Unprocessable(vec![fault("from", error.to_string())]))?;
-        let Self { customer, actor, target_type, target, q, .. } = self;
+        let Self { mut customer, mut actor, mut target_type, mut target, q, .. } = self;
+        for ids in [&mut customer, &mut actor, &mut target_type, &mut target] {
+            // An id is never empty: a field that was not filled in asks for nothing.
+            ids.retain(|id| !id.is_empty());
+        }
         Ok((period, zone, Filter { customer, actor, action, status, target_type, target, q }))
     }
 }

@@ -42,7 +42,6 @@ pub struct NewActivity {
     /// What was done: an open vocabulary.
     pub action: Action,
     /// How it ended; `succeeded` where it is absent.
-    #[schema(nullable = false)]
     pub status: Option<Status>,
     /// Who did it.
     pub actor: NewActor,
@@ -80,7 +79,6 @@ pub struct NewCustomer {
 pub struct NewActor {
     /// The kind of actor; `user` where it is absent.
     #[serde(rename = "type")]
-    #[schema(nullable = false)]
     pub kind: Option<ActorType>,
     /// The id: a user principal name, a client's id.
     #[schema(min_length = 1, max_length = 128)]
@@ -123,10 +121,10 @@ pub struct NewChange {
     #[schema(min_length = 1, max_length = 256)]
     pub field: String,
     /// Its value before: any JSON.
-    #[schema(value_type = Value)]
+    #[schema(value_type = Value, required = false)]
     pub old: Option<String>,
     /// Its value after: any JSON.
-    #[schema(value_type = Value)]
+    #[schema(value_type = Value, required = false)]
     pub new: Option<String>,
 }
 
