@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use daybook::{
-    activity::{Activity, Details},
+    activity::{Activity, Details, NewActivity},
     filter::Filter,
     ledger::{Ledger, Order, Position, RecordError, Recorded, Recorder, Selection},
     period::{Instant, Period},
@@ -266,6 +266,49 @@ async fn whichever_call_of_a_recording_fails_the_retry_ends_in_one_activity() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn a_batch_answers_for_each_activity_and_never_counts_what_failed_as_recorded() {
+    let stores = Stores::start().await;
+    let ledger = stores.ledger(None);
+    let batch = |year: usize| -> Vec<NewActivity> {
+        let time = |number: usize| format!("{year}-01-01T00:00:{:02}Z", number % 60);
+        (0..40).map(|number| parsed(&sent(&format!("e-{number}"), &time(number), &json!({})), at(NOW))).collect()
+    };
+    let passing = |outcome: &Result<Recorded, RecordError>| match outcome {
+        Err(RecordError::Storage(error)) => error.is_passing(),
+        _ => false,
+    };
+    for (number, fault) in [Fault::NotSent, Fault::AnswerLost].into_iter().enumerate() {
+        let year = 1_990 + number;
+        let faults = Faults::at(12, fault);
+        let outcomes = stores.recorder(Some(&faults)).record_all(&contoso(), batch(year), at(NOW), Duration::MAX).await;
+        let failed: Vec<usize> = (0..40).filter(|index| passing(&outcomes[*index])).collect();
+        assert_eq!(failed.len(), 1);
+        assert_eq!(outcomes.iter().filter(|outcome| matches!(outcome, Ok(Recorded::New(_)))).count(), 39);
+        let again = stores.recorder(None).record_all(&contoso(), batch(year), at(NOW), Duration::MAX).await;
+        for (index, outcome) in again.iter().enumerate() {
+            let was_lost = failed == [index] && fault == Fault::NotSent;
+            assert!(matches!((outcome, was_lost), (Ok(Recorded::New(_)), true) | (Ok(Recorded::Duplicate(_)), false)));
+        }
+        let all = selection(&format!("{year}-01-01T00:00:00Z"), &format!("{year}-02-01T00:00:00Z"), Order::Ascending);
+        assert_eq!(pages(&ledger, &all, 1_000).await.len(), 40);
+    }
+    let late = stores.recorder(None).record_all(&contoso(), batch(1_995), at(NOW), Duration::ZERO).await;
+    assert!(late.len() == 40 && late.iter().all(passing), "time is up");
+}
+
+#[tokio::test]
+async fn what_stands_in_a_batch_twice_is_recorded_as_the_first_says() {
+    let stores = Stores::start().await;
+    let one = |status| parsed(&sent("e-1", "2026-11-01T00:00:00Z", &json!({"status": status})), at(NOW));
+    let batch = vec![one("succeeded"), one("failed"), one("succeeded")];
+    let outcomes = stores.recorder(None).record_all(&contoso(), batch, at(NOW), Duration::MAX).await;
+    assert!(matches!(
+        outcomes[..],
+        [Ok(Recorded::New(_)), Err(RecordError::Conflict), Ok(Recorded::Duplicate(_))]
+    ));
 }
 
 #[tokio::test]
