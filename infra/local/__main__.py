@@ -22,7 +22,7 @@ def main() -> int:
     token.add_argument("name", help="such as contoso-global-admin, recorder-contoso or operator")
     commands.add_parser("clean", help="end the emulator and remove its data")
     tools = commands.add_parser("tools", help="install the tools of one environment, print its place")
-    tools.add_argument("name", choices=["emulator", "build", "tests"])
+    tools.add_argument("name", choices=["emulator", "build", "tests", "bench"])
     for command in commands.choices.values():
         command.add_argument("--dir", type=Path, default=TOOLS, help="where the stack keeps its files (.local)")
     chosen = parser.parse_args()
