@@ -146,6 +146,11 @@ class Contestant:
         self._process.send_signal(signal.SIGKILL)
         self._process.wait()
 
+    def terminate(self) -> None:
+        """Asks it to end, and waits."""
+        self._process.terminate()
+        self._process.wait(60)
+
     def finish(self, seconds: float) -> tuple[float, float]:
         """Waits for its end: seconds of processor time, megabytes at most."""
         timer = threading.Timer(seconds, self._process.kill)

@@ -7,6 +7,9 @@ import subprocess
 from datetime import datetime, timezone
 
 import build
+import cost
+import exports
+import instructions
 import processes
 import report
 import small
@@ -22,9 +25,14 @@ def run(chosen: argparse.Namespace) -> int:
     only = set(chosen.only.split(","))
     tools = build.build(chosen.profile)
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    sections = {"small": (only & {"record", "query"}, lambda: small.measure(tools, chosen.rounds))}
+    sections = {
+        "small": ({"record", "query"}, lambda: small.measure(tools, chosen.rounds)),
+        "cost": ({"cost"}, lambda: cost.measure(tools, chosen.rounds, chosen.rows)),
+        "exports": ({"exports"}, lambda: exports.measure(tools, chosen.rounds, chosen.rows)),
+        "instructions": ({"instructions"}, lambda: instructions.measure(tools, chosen.accept)),
+    }
     for name, (wanted, measure) in sections.items():
-        if wanted:
+        if wanted & only:
             results[name] = {"figures": measure(), "measured": _when(chosen)}
             RESULTS.write_text(json.dumps(results))
     return report.write(results)
