@@ -31,7 +31,7 @@ def measure(tools: Tools, accept: bool) -> dict:
     if not shutil.which("valgrind"):
         raise Trouble("Instructions are counted by valgrind (Debian: apt-get install valgrind), or leave them out with ONLY=….")
     data = build.data(tools, activities=20_000, partners=20)
-    counted = {}
+    counted, noise = {}, 0.0
     with tools.servers("lambda") as lambda_server, tools.servers("store", json.dumps(deployed.schema())) as store_server:
         runtime, store = Runtime(lambda_server), Store(store_server)
         store.tell("load", str(data))
@@ -45,11 +45,12 @@ def measure(tools: Tools, accept: bool) -> dict:
             few, many = FEW // scale, MANY // scale
             slopes = [(_count(tools, runtime, store, function, event, many) - _count(tools, runtime, store, function, event, few)) / (many - few) for _ in range(REPEATS)]
             counted[name] = round(median(slopes))
+            noise = max(noise, (max(slopes) - min(slopes)) / counted[name])
     committed = json.loads(COMMITTED.read_text()) if COMMITTED.exists() else {}
     if accept:
         COMMITTED.write_text(json.dumps({"profile": tools.profile, "counts": counted}, indent=2) + "\n")
         committed = json.loads(COMMITTED.read_text())
-    return {"counted": counted, "committed": committed.get("counts", {}), "profile": tools.profile, "of": committed.get("profile")}
+    return {"counted": counted, "committed": committed.get("counts", {}), "profile": tools.profile, "of": committed.get("profile"), "noise": noise}
 
 
 def _count(tools: Tools, runtime: Runtime, store: Store, function: str, event: bytes, calls: int) -> int:
@@ -87,6 +88,7 @@ def report(found: dict) -> str:
         rows.append([name, f"{count:,}", f"{before:,}" if before else "–", change, verdict])
     return (
         "Instructions of one call in user space, counted by callgrind on the bootstraps as deployed, answers from memory. `make bench "
-        "ONLY=instructions` fails where a count leaves the committed one by more than 2 % in either direction; `ACCEPT=1` commits to new ones.\n\n"
+        "ONLY=instructions` fails where a count leaves the committed one by more than 2 % in either direction; `ACCEPT=1` commits to new ones. "
+        f"Counted {REPEATS} times, they differed by {found.get('noise', 0):.2%} at most.\n\n"
         + table(["", "counted", "committed", "change", ""], rows)
     )

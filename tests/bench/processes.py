@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import subprocess
-import threading
 import time
 import urllib.request
 from pathlib import Path
@@ -14,7 +13,6 @@ from environments import Trouble
 CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
 # A contestant has a core of its own; servers and this program share another.
 CONTESTANT_CORE, SERVER_CORE = CORES[0], CORES[-1]
-SHORTEST_READABLE = 0.000_05
 
 
 def stay_out_of_the_way() -> None:
@@ -116,7 +114,6 @@ class Contestant:
     """A process that is measured."""
 
     def __init__(self, command: list[str], environment: dict[str, str], errors: Path):
-        self._ended = None
         # The affinity is inherited: set here, so that no wrapper runs on the contestant's account.
         os.sched_setaffinity(0, {CONTESTANT_CORE})
         try:
@@ -153,11 +150,20 @@ class Contestant:
 
     def finish(self, seconds: float) -> tuple[float, float]:
         """Waits for its end: seconds of processor time, megabytes at most."""
-        timer = threading.Timer(seconds, self._process.kill)
-        timer.start()
-        _, status, usage = os.wait4(self._process.pid, 0)
-        timer.cancel()
+        # Not the peak that wait4 knows: it counts what the starting process had before it became this one.
+        peak, ends = 0.0, time.monotonic() + seconds
+        while True:
+            try:
+                peak = max(peak, self.resident()[1])
+            except (KeyError, FileNotFoundError, ProcessLookupError):
+                pass  # It has just ended.
+            ended, status, usage = os.wait4(self._process.pid, os.WNOHANG)
+            if ended:
+                break
+            if time.monotonic() > ends:
+                self._process.kill()
+            time.sleep(0.02)
         self._process.returncode = os.waitstatus_to_exitcode(status)
         if self._process.returncode:
             raise Trouble(f"{self._process.args[:3]} ended with {self._process.returncode}; see .local/bench/contestants.log.")
-        return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1_000 * 1.024
+        return usage.ru_utime + usage.ru_stime, peak
