@@ -47,13 +47,13 @@ def measure(tools: Tools, rounds: int, rows: int) -> dict:
 class Exporter:
     """The export worker, handed jobs as the queue hands them."""
 
-    def __init__(self, tools: Tools, runtime: Runtime, store: Store, endpoint_s3: str | None = None):
+    def __init__(self, tools: Tools, runtime: Runtime, store: Store, endpoint_s3: str | None = None, below: tuple[str, ...] = ()):
         self._runtime, self._store = runtime, store
         runtime.reset()
         variables = deployed.variables("export-worker", runtime.api, store.url)
         if endpoint_s3:
             variables["AWS_ENDPOINT_URL_S3"] = endpoint_s3
-        self.process = Contestant([tools.programs["export-worker"]], variables, PLACE / "contestants.log")
+        self.process = Contestant([*below, tools.programs["export-worker"]], variables, PLACE / "contestants.log")
         runtime.wait_until_idle()
 
     def export(self, **output) -> tuple[dict, float]:
@@ -92,7 +92,7 @@ def _client(service: str, url: str):
     return boto3.client(service, endpoint_url=url, config=Config(s3={"addressing_style": "path"}), **keys)
 
 
-def _engines(tools: Tools, data: Path | None):
+def engines(tools: Tools, data: Path | None):
     folder = PLACE / "objects"
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "data").mkdir(parents=True)
@@ -104,7 +104,7 @@ def _correct(tools: Tools) -> dict:
     say("· exports from real engines: are they right?")
     data = build.data(tools, activities=CORRECT_ROWS, partners=1)
     schema = json.dumps(deployed.schema())
-    with tools.servers("lambda") as lambda_server, tools.servers("store", schema) as store_server, _engines(tools, data) as engine:
+    with tools.servers("lambda") as lambda_server, tools.servers("store", schema) as store_server, engines(tools, data) as engine:
         runtime, store = Runtime(lambda_server), Store(store_server)
         found = {"rows": CORRECT_ROWS}
         digests = {}
@@ -168,7 +168,7 @@ def _replay(tools: Tools, data: dict[int, Path], rounds: int) -> dict:
     schema = json.dumps(deployed.schema())
     small = min(data)
     for count, place in data.items():
-        with tools.servers("lambda") as lambda_server, tools.servers("store", schema) as store_server, _engines(tools, None) as engine:
+        with tools.servers("lambda") as lambda_server, tools.servers("store", schema) as store_server, engines(tools, None) as engine:
             runtime, store = Runtime(lambda_server), Store(store_server)
             store.tell("load", str(place))
             for number_of_round in range(rounds if count == small else max(2, rounds // 2)):
@@ -177,11 +177,10 @@ def _replay(tools: Tools, data: dict[int, Path], rounds: int) -> dict:
                     store.settings(mode="replay", upstream=engine.addresses["url"])
                     mark = f"{form} {count}"
                     cpu, peak, made = _worker(tools, runtime, store, output)
-                    if made is None:
-                        continue
-                    found["daybook"][mark]["cpu"].append(cpu / count * 1e6)
-                    found["daybook"][mark]["mb"].append(peak)
-                    found["daybook"][mark]["bytes"].append(sum(file["bytes"] for file in made["files"]))
+                    if made is not None:
+                        found["daybook"][mark]["cpu"].append(cpu / count * 1e6)
+                        found["daybook"][mark]["mb"].append(peak)
+                        found["daybook"][mark]["bytes"].append(sum(file["bytes"] for file in made["files"]))
                     if form == "plain, details":
                         continue
                     for name, command in _contestants(tools, store, form).items():
@@ -218,7 +217,7 @@ def _worker(tools: Tools, runtime: Runtime, store: Store, output: dict) -> tuple
 def _paced(tools: Tools, data: Path, rounds: int) -> dict:
     """Tier C: at AWS's pace, how much of the time is the table's, how much ours; and what faults cost."""
     found = defaultdict(list)
-    with tools.servers("lambda") as lambda_server, tools.servers("store", json.dumps(deployed.schema())) as store_server, _engines(tools, None) as engine:
+    with tools.servers("lambda") as lambda_server, tools.servers("store", json.dumps(deployed.schema())) as store_server, engines(tools, None) as engine:
         runtime, store = Runtime(lambda_server), Store(store_server)
         store.tell("load", str(data))
         sizes = {key: size for key, (_, size) in store.sizes().items() if key.removeprefix(f"{PARTNER}#") in MONTHS}

@@ -14,6 +14,7 @@ from statistics import median
 import build
 import deployed
 import events
+import exports
 from build import PLACE, Tools
 from environments import Trouble, say
 from figures import table
@@ -44,8 +45,13 @@ def measure(tools: Tools, accept: bool) -> dict:
             scale = 10 if event is batch else 1
             few, many = FEW // scale, MANY // scale
             slopes = [(_count(tools, runtime, store, function, event, many) - _count(tools, runtime, store, function, event, few)) / (many - few) for _ in range(REPEATS)]
-            counted[name] = round(median(slopes))
-            noise = max(noise, (max(slopes) - min(slopes)) / counted[name])
+            noise = max(noise, _keep(counted, name, slopes))
+        say("· counting instructions: an export")
+        with exports.engines(tools, None) as engine:
+            store.tell("load", str(build.data(tools, activities=exports.CORRECT_ROWS, partners=1)))
+            store.settings(mode="replay", upstream=engine.addresses["url"])
+            made = [(_count_exports(tools, runtime, store, 2) - _count_exports(tools, runtime, store, 1)) for _ in range(REPEATS)]
+            noise = max(noise, _keep(counted, f"{exports.CORRECT_ROWS:,} activities exported as CSV", made))
     committed = json.loads(COMMITTED.read_text()) if COMMITTED.exists() else {}
     if accept:
         COMMITTED.write_text(json.dumps({"profile": tools.profile, "counts": counted}, indent=2) + "\n")
@@ -53,21 +59,40 @@ def measure(tools: Tools, accept: bool) -> dict:
     return {"counted": counted, "committed": committed.get("counts", {}), "profile": tools.profile, "of": committed.get("profile"), "noise": noise}
 
 
+def _keep(counted: dict, name: str, counts: list[float]) -> float:
+    counted[name] = round(median(counts))
+    return (max(counts) - min(counts)) / counted[name]
+
+
+def _callgrind() -> tuple[str, ...]:
+    (PLACE / "callgrind.log").unlink(missing_ok=True)
+    return (shutil.which("valgrind"), "--tool=callgrind", "--callgrind-out-file=/dev/null", f"--log-file={PLACE / 'callgrind.log'}")
+
+
+def _collected(process: Contestant) -> int:
+    process.terminate()
+    found = COLLECTED.search((PLACE / "callgrind.log").read_text())
+    if not found:
+        raise Trouble(f"callgrind counted nothing; see {PLACE / 'callgrind.log'}.")
+    return int(found[1])
+
+
 def _count(tools: Tools, runtime: Runtime, store: Store, function: str, event: bytes, calls: int) -> int:
     runtime.reset()
-    log = PLACE / "callgrind.log"
-    log.unlink(missing_ok=True)
-    command = [shutil.which("valgrind"), "--tool=callgrind", "--callgrind-out-file=/dev/null", f"--log-file={log}", tools.programs[function]]
+    command = [*_callgrind(), tools.programs[function]]
     process = Contestant(command, deployed.variables(function, runtime.api, store.url), PLACE / "contestants.log")
     runtime.wait_until_idle()
     answered = runtime.invoke(event, calls)
     if sum(answered["statuses"].get(status, 0) for status in ("200", "201")) != calls:
         raise Trouble(f"under callgrind {function} answered {answered['last'][:500]}")
-    process.terminate()
-    found = COLLECTED.search(log.read_text())
-    if not found:
-        raise Trouble(f"callgrind counted nothing; see {log}.")
-    return int(found[1])
+    return _collected(process)
+
+
+def _count_exports(tools: Tools, runtime: Runtime, store: Store, exports_made: int) -> int:
+    exporter = exports.Exporter(tools, runtime, store, below=_callgrind())
+    for _ in range(exports_made):
+        exporter.export()
+    return _collected(exporter.process)
 
 
 def broken(found: dict) -> list[str]:

@@ -140,12 +140,8 @@ impl<'a> Generator<'a> {
         let months = self.plan.months.len() as u64;
         let month = &self.plan.months[usize::try_from(random.below(months)).unwrap_or_default()];
         let (day, second, micros) = (1 + random.below(28), random.below(86_400), random.below(1_000_000));
-        let occurred_at = format!(
-            "{month}-{day:02}T{:02}:{:02}:{:02}.{micros:06}Z",
-            second / 3_600,
-            second / 60 % 60,
-            second % 60
-        );
+        let occurred_at =
+            format!("{month}-{day:02}T{:02}:{:02}:{:02}.{micros:06}Z", second / 3_600, second / 60 % 60, second % 60);
         let hard = random.below(100) < 2;
         let customer = random.below(500);
         let customer_name = if hard { random.one(&HARD).to_owned() } else { format!("Customer {customer} GmbH") };

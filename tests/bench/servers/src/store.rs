@@ -148,9 +148,9 @@ impl Store {
     async fn answer(&self, asked: Asked) -> Answer {
         let answered = match asked.header("x-amz-target") {
             "" if asked.path().starts_with("/bench/") => {
-                return self.told(&asked).or_else(|error| {
-                    http::answer(StatusCode::INTERNAL_SERVER_ERROR, "text/plain", error.to_string())
-                });
+                return self
+                    .told(&asked)
+                    .or_else(|error| http::answer(StatusCode::INTERNAL_SERVER_ERROR, "text/plain", error.to_string()));
             }
             "" => self.state().objects.answer(&asked),
             target => match target.split_once('.') {
@@ -225,7 +225,8 @@ impl Store {
                 http::answer(StatusCode::BAD_REQUEST, JSON, body)
             }
             Some(Fault::Internal) => {
-                let body = r#"{"__type":"com.amazonaws.dynamodb.v20120810#InternalServerError","message":"It failed."}"#;
+                let body =
+                    r#"{"__type":"com.amazonaws.dynamodb.v20120810#InternalServerError","message":"It failed."}"#;
                 http::answer(StatusCode::INTERNAL_SERVER_ERROR, JSON, body)
             }
             Some(Fault::Reset) => Err(Broken.into()),
@@ -242,7 +243,8 @@ impl Store {
     /// Lets an engine answer.
     async fn pass(&self, asked: &Asked, counted: Option<&str>) -> Answer {
         let upstream = self.state().settings.upstream.clone().ok_or("there is no engine to ask")?;
-        let mut request = Request::builder().method(asked.head.method.clone()).uri(format!("{upstream}/").parse::<Uri>()?);
+        let mut request =
+            Request::builder().method(asked.head.method.clone()).uri(format!("{upstream}/").parse::<Uri>()?);
         for (name, value) in &asked.head.headers {
             if name != header::CONNECTION {
                 request = request.header(name, value);
