@@ -67,8 +67,8 @@ deploy: tools ## Deploy what was built to AWS (ENV=gov; asks for everything the 
 		$(if $(filter-out arm64,$(ARCH)),--parameter-overrides Architecture=$(ARCH))
 	@touch .local/deployed-$(ENV)
 
-bench: ## Measure the domain
-	cargo bench -p daybook
+bench: ## Measure what it costs, beside the ordinary ways (ROUNDS=7 ONLY=record,query,cost,instructions,exports)
+	@python3 tests/bench $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ONLY),--only $(ONLY)) $(if $(ROWS),--rows $(ROWS)) $(if $(PROFILE),--profile $(PROFILE)) $(if $(ACCEPT),--accept)
 
 clean: ## Stop it and remove its data; tools and builds stay
 	@$(LOCAL) clean

@@ -1,0 +1,75 @@
+"""What the benchmarks take from the template: the functions' variables, and the tables with their keys.
+
+A variable or a table that is added there needs nothing here, unless it refers to a resource that has no name yet.
+"""
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.append(str(ROOT / "tests" / "template"))
+
+from application import Template  # noqa: E402
+
+NAMES = {
+    "ActivitiesTable": "activities",
+    "ControlTable": "control",
+    "PartnersTable": "partners",
+    "DataBucket": "data",
+    "ExportJobs": "http://127.0.0.1/queue/export-jobs",
+}
+TEMPLATE = Template()
+
+
+def _value(value) -> str:
+    """A property as it would be deployed with the parameters' defaults."""
+    if not isinstance(value, dict):
+        return str(value)
+    name = value.get("Ref", "")
+    if name in NAMES:
+        return NAMES[name]
+    return str(TEMPLATE.parameters.get(name, {}).get("Default", "bench"))
+
+
+def variables(function: str, runtime_api: str, endpoint: str) -> dict[str, str]:
+    """The environment of a function, as Lambda and the template give it, with the stores at an address of ours."""
+    own = {name: _value(value) for name, value in TEMPLATE.variables(function).items()}
+    memory = TEMPLATE.functions[function].get("MemorySize", TEMPLATE.body["Globals"]["Function"]["MemorySize"])
+    # Nothing of this program's own environment, but for what finds programs and libraries.
+    return own | {
+        "PATH": "/usr/local/bin:/usr/bin:/bin",
+        "LANG": "en_US.UTF-8",
+        "TZ": ":UTC",
+        "AWS_LAMBDA_RUNTIME_API": runtime_api,
+        "AWS_LAMBDA_FUNCTION_NAME": function,
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(memory),
+        "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+        "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{function}",
+        "AWS_LAMBDA_LOG_STREAM_NAME": "bench",
+        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+        "AWS_EXECUTION_ENV": "AWS_Lambda_provided.al2023",
+        "AWS_REGION": "us-east-1",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "bench",
+        "AWS_SECRET_ACCESS_KEY": "bench",
+        "AWS_SESSION_TOKEN": "bench",
+        "AWS_ENDPOINT_URL": endpoint,
+    }
+
+
+def tables() -> list[dict]:
+    """What CreateTable is to be asked for; the activities first."""
+    wanted = ("KeySchema", "AttributeDefinitions", "GlobalSecondaryIndexes", "BillingMode")
+    made = []
+    for resource in ("ActivitiesTable", "ControlTable", "PartnersTable"):
+        properties = TEMPLATE.resources[resource]["Properties"]
+        made.append({"TableName": NAMES[resource]} | {name: properties[name] for name in wanted if name in properties})
+    return made
+
+
+def schema() -> dict:
+    """The keys of the table of activities and of its indexes."""
+    table = tables()[0]
+    keys = lambda of: [key["AttributeName"] for key in of["KeySchema"]]
+    indexes = {index["IndexName"]: keys(index) for index in table.get("GlobalSecondaryIndexes", [])}
+    return {"table": table["TableName"], "keys": keys(table), "indexes": indexes}

@@ -1,0 +1,64 @@
+//! Real engines: DynamoDB on SQLite in memory, S3 on a folder.
+
+use dynoxide::{Database, ImportOptions, types::Item};
+use serde_json::{Value, json};
+
+use crate::{
+    Error, http,
+    store::{Tag, each_saved},
+};
+
+/// Items that are imported in one transaction.
+const CHUNK: usize = 20_000;
+
+/// `tables` are the arguments of `CreateTable`, one after the other in a JSON array; `data` is what the store saved of
+/// the first of them.
+pub(crate) async fn run(tables: &str, folder: &str, data: Option<&str>) -> Result<(), Error> {
+    let tables: Vec<Value> = serde_json::from_str(tables)?;
+    let database = Database::memory().map_err(|error| error.to_string())?;
+    for table in &tables {
+        database.create_table(serde_json::from_value(table.clone())?).map_err(|error| error.to_string())?;
+    }
+    if let Some(data) = data {
+        let name = tables.first().and_then(|table| table["TableName"].as_str()).ok_or("no table to fill")?;
+        import(&database, name, data)?;
+    }
+    let (listener, dynamodb) = http::listen().await?;
+    let (objects, s3) = http::listen().await?;
+    http::announce(&json!({"url": format!("http://{dynamodb}"), "s3_url": format!("http://{s3}")}))?;
+    let mut service = s3s::service::S3ServiceBuilder::new(
+        s3s_fs::FileSystem::new(folder).map_err(|error| format!("{folder}: {error:?}"))?,
+    );
+    service.set_auth(s3s::auth::SimpleAuth::from_single("bench", "bench"));
+    let service = service.build();
+    tokio::spawn(async move {
+        while let Ok((socket, _)) = objects.accept().await {
+            let service = service.clone();
+            tokio::spawn(async move {
+                let server = hyper::server::conn::http1::Builder::new();
+                // A client that goes away is no failure of the server.
+                server.serve_connection(hyper_util::rt::TokioIo::new(socket), service).await.ok();
+            });
+        }
+    });
+    dynoxide::server::serve_on(listener, database).await;
+    Ok(())
+}
+
+fn import(database: &Database, table: &str, data: &str) -> Result<(), Error> {
+    let mut items: Vec<Item> = Vec::with_capacity(CHUNK);
+    database.enable_bulk_loading().map_err(|error| error.to_string())?;
+    let put = |items: &mut Vec<Item>| -> Result<(), Error> {
+        let chunk = std::mem::replace(items, Vec::with_capacity(CHUNK));
+        let imported = database.import_items(table, chunk, ImportOptions::default());
+        imported.map(drop).map_err(|error| error.to_string().into())
+    };
+    each_saved(data, &mut |tag, _, value| {
+        if matches!(tag, Tag::Item) {
+            items.push(serde_json::from_slice(value)?);
+        }
+        if items.len() == CHUNK { put(&mut items) } else { Ok(()) }
+    })?;
+    put(&mut items)?;
+    database.disable_bulk_loading().map_err(|error| error.to_string().into())
+}

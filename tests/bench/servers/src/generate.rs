@@ -1,0 +1,260 @@
+//! Activities from a seed, as the requests of a portal's back end: the same plan gives the same requests.
+//!
+//! Partners follow Zipf's law with exponent 1.1. What an activity takes is log-normal with a median of 350 bytes and a
+//! 99th percentile of 20 KB, one in a thousand has 100 to 350 KB; two in a hundred hold text that exports must take care
+//! of: other scripts, separators, quotes, line breaks, cells that begin like a formula.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+/// What to generate.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Plan {
+    pub(crate) seed: u64,
+    pub(crate) activities: u64,
+    pub(crate) partners: usize,
+    /// The months that the activities spread over, such as `2026-08`; each is taken to have 28 days.
+    pub(crate) months: Vec<String>,
+    /// Whether details vary in size as described; else each activity is of the median size.
+    pub(crate) details: bool,
+    /// The most bytes of one request's activities.
+    pub(crate) batch_bytes: usize,
+}
+
+/// The most activities of one request.
+const BATCH: usize = 500;
+const ACTIONS: [&str; 12] = [
+    "order.created",
+    "order.updated",
+    "subscription.created",
+    "subscription.quantity_changed",
+    "subscription.cancelled",
+    "user.created",
+    "user.password_reset",
+    "user.role_assigned",
+    "invoice.downloaded",
+    "customer.created",
+    "customer.updated",
+    "support_ticket.opened",
+];
+const NAMES: [&str; 10] = [
+    "Ana Trujillo",
+    "Thomas Hardy",
+    "Christina Berglund",
+    "Hanna Moos",
+    "Martín Sommer",
+    "Laurence Lebihans",
+    "Elizabeth Lincoln",
+    "Victoria Ashworth",
+    "Patricio Simpson",
+    "Yang Wang",
+];
+const HARD: [&str; 8] = [
+    "Øresund & Søn, A/S",
+    "株式会社 東京商事",
+    "=HYPERLINK(\"x\")",
+    "a \"quoted\" name, with commas",
+    "two\nlines",
+    "+33 1 70 00 00 00",
+    "0042",
+    "Ünïcödé; \u{1f4d2} livre",
+];
+const WORDS: [&str; 16] = [
+    "seat", "license", "annual", "monthly", "renewal", "upgrade", "quantity", "price", "currency", "tenant", "domain",
+    "region", "support", "premium", "standard", "trial",
+];
+
+/// SplitMix64.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound
+    }
+
+    fn one<'a>(&mut self, of: &[&'a str]) -> &'a str {
+        let at = self.below(of.len() as u64);
+        of[usize::try_from(at).unwrap_or_default()]
+    }
+
+    /// Evenly from 0 to 1.
+    fn part(&mut self) -> f64 {
+        #[expect(clippy::cast_precision_loss, reason = "53 bits are what a double holds")]
+        let part = (self.next() >> 11) as f64 / (1_u64 << 53) as f64;
+        part
+    }
+
+    /// Normal, mean 0, deviation 1.
+    fn normal(&mut self) -> f64 {
+        let (a, b) = (self.part().max(f64::MIN_POSITIVE), self.part());
+        (-2.0 * a.ln()).sqrt() * (std::f64::consts::TAU * b).cos()
+    }
+}
+
+/// The requests of a plan, as the gateway hands them on, one after the other.
+pub(crate) struct Generator<'a> {
+    plan: &'a Plan,
+    random: Random,
+    /// Sums of the partners' weights.
+    weights: Vec<f64>,
+    made: u64,
+    /// What is generated and not yet in a request, by partner.
+    waiting: Vec<Vec<String>>,
+    waiting_bytes: Vec<usize>,
+}
+
+impl<'a> Generator<'a> {
+    pub(crate) fn new(plan: &'a Plan) -> Self {
+        let mut sum = 0.0;
+        let weights = (1..=plan.partners)
+            .map(|rank| {
+                #[expect(clippy::cast_precision_loss, reason = "ranks are small")]
+                let rank = rank as f64;
+                sum += rank.powf(-1.1);
+                sum
+            })
+            .collect();
+        Self {
+            plan,
+            random: Random(plan.seed),
+            weights,
+            made: 0,
+            waiting: vec![Vec::new(); plan.partners],
+            waiting_bytes: vec![0; plan.partners],
+        }
+    }
+
+    fn activity(&mut self) -> String {
+        let number = self.made;
+        self.made += 1;
+        let random = &mut self.random;
+        let months = self.plan.months.len() as u64;
+        let month = &self.plan.months[usize::try_from(random.below(months)).unwrap_or_default()];
+        let (day, second, micros) = (1 + random.below(28), random.below(86_400), random.below(1_000_000));
+        let occurred_at =
+            format!("{month}-{day:02}T{:02}:{:02}:{:02}.{micros:06}Z", second / 3_600, second / 60 % 60, second % 60);
+        let hard = random.below(100) < 2;
+        let customer = random.below(500);
+        let customer_name = if hard { random.one(&HARD).to_owned() } else { format!("Customer {customer} GmbH") };
+        let person = random.below(40);
+        let mut activity = json!({
+            "id": format!("e-{number:09}"),
+            "occurred_at": occurred_at,
+            "action": random.one(&ACTIONS),
+            "actor": {"id": format!("person{person}@partner.example"), "name": random.one(&NAMES)},
+            "customer": {"id": format!("c-{customer:05}"), "name": customer_name},
+            "target": {"type": "order", "id": format!("o-{:08x}", random.below(1 << 32))},
+        });
+        if random.below(20) == 0 {
+            activity["status"] = json!("failed");
+        }
+        let wanted = self.size();
+        // What an item takes without its details, about.
+        let details = wanted.saturating_sub(260);
+        if details > 40 {
+            activity["details"] = details_of(&mut self.random, details, hard);
+        }
+        activity.to_string()
+    }
+
+    fn size(&mut self) -> usize {
+        if !self.plan.details {
+            return 350;
+        }
+        let random = &mut self.random;
+        if random.below(1_000) == 0 {
+            return usize::try_from(100_000 + random.below(250_000)).unwrap_or_default();
+        }
+        // 20 KB are e^4.05 medians, and 2.326 deviations from the middle lie 99 %.
+        let size = 350.0 * (random.normal() * 4.05 / 2.326).exp();
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positive and bounded")]
+        let size = size.min(100_000.0) as usize;
+        size
+    }
+
+    fn event(&mut self, partner: usize) -> String {
+        let activities = std::mem::take(&mut self.waiting[partner]).join(",");
+        self.waiting_bytes[partner] = 0;
+        let body = format!("{{\"activities\":[{activities}]}}");
+        event(&format!("p{partner:04}"), &body)
+    }
+}
+
+impl Iterator for Generator<'_> {
+    type Item = String;
+
+    fn next(&mut self) -> Option<String> {
+        while self.made < self.plan.activities {
+            let wanted = self.random.part() * self.weights.last().copied().unwrap_or_default();
+            let partner = self.weights.partition_point(|sum| *sum < wanted).min(self.plan.partners - 1);
+            let activity = self.activity();
+            let (bytes, count) = (self.waiting_bytes[partner] + activity.len(), self.waiting[partner].len());
+            let full = count == BATCH || (bytes > self.plan.batch_bytes && count > 0);
+            let event = full.then(|| self.event(partner));
+            self.waiting_bytes[partner] += activity.len();
+            self.waiting[partner].push(activity);
+            if event.is_some() {
+                return event;
+            }
+        }
+        let partner = self.waiting.iter().position(|waiting| !waiting.is_empty())?;
+        Some(self.event(partner))
+    }
+}
+
+fn details_of(random: &mut Random, bytes: usize, hard: bool) -> Value {
+    let mut lines = Vec::new();
+    let mut written = 14;
+    while written < bytes {
+        let mut note = String::new();
+        while note.len() < 60 && written + note.len() < bytes {
+            if !note.is_empty() {
+                note.push(' ');
+            }
+            note.push_str(random.one(&WORDS));
+            note.push_str(&random.below(1_000).to_string());
+        }
+        if hard && lines.is_empty() {
+            note.push_str(random.one(&HARD));
+        }
+        written += note.len() + 3;
+        lines.push(note);
+    }
+    json!({"lines": lines})
+}
+
+/// A request to record, as the gateway hands it to a function.
+fn event(partner: &str, body: &str) -> String {
+    json!({
+        "resource": "/v1/partners/{partner}/activities",
+        "path": format!("/live/v1/partners/{partner}/activities"),
+        "httpMethod": "POST",
+        "headers": {"content-type": "application/json"},
+        "multiValueHeaders": {"content-type": ["application/json"]},
+        "queryStringParameters": null,
+        "multiValueQueryStringParameters": null,
+        "pathParameters": {"partner": partner},
+        "stageVariables": null,
+        "requestContext": {
+            "resourcePath": "/v1/partners/{partner}/activities",
+            "path": format!("/live/v1/partners/{partner}/activities"),
+            "httpMethod": "POST",
+            "stage": "live",
+            "requestId": "00000000-0000-4000-8000-000000000000",
+            "authorizer": {"subject": "bench", "name": "bench", "partner": partner, "roles": "recorder"},
+            "identity": {"sourceIp": "192.0.2.1"},
+        },
+        "body": body,
+        "isBase64Encoded": false,
+    })
+    .to_string()
+}

@@ -1,0 +1,74 @@
+//! Answers at AWS's pace, and the faults that it has: after a time, no faster than a partition gives, and not always.
+
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+use serde::Deserialize;
+
+/// What to imitate. The default is nothing.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Settings {
+    /// The least and the most time to an answer, in milliseconds.
+    latency_ms: (u64, u64),
+    /// What one hash key gives, in read units a second; 0 for no bound.
+    units_per_second: f64,
+    /// Every how many reads something goes wrong; 0 for never.
+    fault_every: u64,
+    /// What goes wrong, in turn.
+    faults: Vec<Fault>,
+}
+
+/// What can go wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Fault {
+    /// The table is asked too much.
+    Throttle,
+    /// The service fails.
+    Internal,
+    /// The connection closes before the answer.
+    Reset,
+    /// The connection closes in the middle of the answer.
+    Truncate,
+}
+
+#[derive(Default)]
+pub(crate) struct Pace {
+    settings: Settings,
+    /// When each hash key has given what was asked of it so far.
+    free_at: HashMap<String, Instant>,
+    reads: u64,
+}
+
+impl Pace {
+    pub(crate) fn new(settings: Settings) -> Self {
+        Self { settings, ..Self::default() }
+    }
+
+    /// Whether this read goes wrong.
+    pub(crate) fn fault(&mut self) -> Option<Fault> {
+        self.reads += 1;
+        let Settings { fault_every, faults, .. } = &self.settings;
+        let due = *fault_every > 0 && self.reads % fault_every == 0 && !faults.is_empty();
+        let turn = usize::try_from(self.reads / (*fault_every).max(1)).unwrap_or_default();
+        due.then(|| faults[turn % faults.len()])
+    }
+
+    /// How long an answer takes that reads so much of a hash key.
+    pub(crate) fn delay(&mut self, hash: &str, units: f64) -> Duration {
+        let (least, most) = self.settings.latency_ms;
+        // Spread evenly without a generator: multiples of the golden ratio.
+        let spread = (self.reads * 618_034 % 1_000_000) * most.saturating_sub(least) / 1_000_000;
+        let latency = Duration::from_millis(least + spread);
+        if self.settings.units_per_second <= 0.0 {
+            return latency;
+        }
+        let now = Instant::now();
+        let free_at = self.free_at.entry(hash.to_owned()).or_insert(now);
+        *free_at = (*free_at).max(now) + Duration::from_secs_f64(units / self.settings.units_per_second);
+        latency.max(free_at.duration_since(now))
+    }
+}

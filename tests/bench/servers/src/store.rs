@@ -1,0 +1,419 @@
+//! DynamoDB, S3 and SQS on one port, as far as the functions and their peers use them, answered from memory.
+//!
+//! In `pass`, calls go on to a real engine and are counted on the way. In `capture`, what is put is kept: this is how the
+//! data come about, from the recording function itself. In `replay`, reads are answered from what is kept, at a pace if
+//! wanted, and puts are answered as if they were kept. Tables other than the schema's are the engine's in every mode.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    io::{BufReader, BufWriter, Read, Write as _},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use bytes::Bytes;
+use flate2::{Compression, write::GzEncoder};
+use http_body_util::{BodyExt as _, Full, StreamBody};
+use hyper::{Request, Response, StatusCode, Uri, body::Frame, header};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use serde::Deserialize;
+use serde_json::{Map, Value, json, value::RawValue};
+use tokio_rustls::{TlsAcceptor, rustls};
+
+use crate::{
+    Error,
+    http::{self, Answer, Asked},
+    objects::Objects,
+    pace::{Fault, Pace, Settings as PaceSettings},
+    table::{Page, Query, Schema, Table, billed},
+};
+
+const JSON: &str = "application/x-amz-json-1.0";
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Mode {
+    Pass,
+    Capture,
+    #[default]
+    Replay,
+}
+
+/// What a run sets.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Settings {
+    mode: Mode,
+    /// The engine that answers what is not answered here.
+    upstream: Option<String>,
+    /// Whether each answer ends its connection.
+    closes: bool,
+    /// Whether finished objects keep their bytes.
+    keeps_objects: bool,
+    pace: PaceSettings,
+}
+
+#[derive(Default)]
+struct Counts {
+    calls: BTreeMap<String, u64>,
+    /// Queries by hash key, with those of indexes.
+    hashes: BTreeMap<String, u64>,
+    units: f64,
+    bytes: u64,
+    rows_bytes: u64,
+    faults: u64,
+}
+
+struct State {
+    table: Table,
+    objects: Objects,
+    settings: Settings,
+    pace: Pace,
+    counts: Counts,
+}
+
+struct Store {
+    schema: Schema,
+    state: Mutex<State>,
+    client: Client<HttpConnector, Full<Bytes>>,
+}
+
+pub(crate) async fn run(schema: &str, tls: Option<(&str, &str)>) -> Result<(), Error> {
+    let schema: Schema = serde_json::from_str(schema)?;
+    let state = State {
+        table: Table::new(schema.clone()),
+        objects: Objects::default(),
+        settings: Settings::default(),
+        pace: Pace::default(),
+        counts: Counts::default(),
+    };
+    let client = Client::builder(TokioExecutor::new()).build_http();
+    let store = Arc::new(Store { schema, state: Mutex::new(state), client });
+    let handle = move |asked| {
+        let store = store.clone();
+        async move { store.answer(asked).await }
+    };
+    let (listener, address) = http::listen().await?;
+    let mut addresses = json!({"url": format!("http://{address}")});
+    if let Some((certificate, key)) = tls {
+        let acceptor = acceptor(certificate, key)?;
+        let (listener, address) = http::listen().await?;
+        addresses["tls_url"] = json!(format!("https://{address}"));
+        let handle = handle.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let (acceptor, handle) = (acceptor.clone(), handle.clone());
+                tokio::spawn(async move {
+                    if let Ok(stream) = acceptor.accept(stream).await {
+                        http::connection(stream, handle).await;
+                    }
+                });
+            }
+        });
+    }
+    http::announce(&addresses)?;
+    http::serve(listener, handle).await
+}
+
+fn acceptor(certificate: &str, key: &str) -> Result<TlsAcceptor, Error> {
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
+    let chain = CertificateDer::pem_file_iter(certificate)?.collect::<Result<Vec<_>, _>>()?;
+    let key = PrivateKeyDer::from_pem_file(key)?;
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)?;
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+/// Of a call, what decides who answers it.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Call<'a> {
+    #[serde(default)]
+    table_name: String,
+    #[serde(borrow)]
+    item: Option<&'a RawValue>,
+    key: Option<HashMap<String, HashMap<String, String>>>,
+}
+
+impl Store {
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn answer(&self, asked: Asked) -> Answer {
+        let answered = match asked.header("x-amz-target") {
+            "" if asked.path().starts_with("/bench/") => {
+                return self
+                    .told(&asked)
+                    .or_else(|error| http::answer(StatusCode::INTERNAL_SERVER_ERROR, "text/plain", error.to_string()));
+            }
+            "" => self.state().objects.answer(&asked),
+            target => match target.split_once('.') {
+                Some(("AmazonSQS", call)) => self.queue(call),
+                Some((_, call)) => self.table(call, &asked).await,
+                None => Err("an unknown target".into()),
+            },
+        };
+        // What is not known here is our fault, and is to be seen as such by whoever asked.
+        let mut answer = match answered {
+            Ok(answer) => answer,
+            Err(error) if error.is::<Broken>() => return Err(error),
+            Err(error) => {
+                let body = json!({"__type": "ValidationException", "message": error.to_string()});
+                eprintln!("bench-servers store: {error}");
+                http::answer(StatusCode::BAD_REQUEST, JSON, body.to_string())?
+            }
+        };
+        if self.state().settings.closes {
+            answer.headers_mut().insert(header::CONNECTION, header::HeaderValue::from_static("close"));
+        }
+        Ok(answer)
+    }
+
+    fn queue(&self, call: &str) -> Answer {
+        *self.state().counts.calls.entry(format!("SQS {call}")).or_default() += 1;
+        http::answer(StatusCode::OK, JSON, r#"{"MessageId":"1"}"#)
+    }
+
+    async fn table(&self, call: &str, asked: &Asked) -> Answer {
+        let read: Call<'_> = serde_json::from_slice(&asked.body)?;
+        let ours = read.table_name == self.schema.table;
+        let mode = self.state().settings.mode;
+        if ours {
+            *self.state().counts.calls.entry(call.to_owned()).or_default() += 1;
+        }
+        match call {
+            "Query" if ours && mode != Mode::Pass => self.query(asked).await,
+            "GetItem" if ours && mode != Mode::Pass => {
+                let body = self.state().table.get(&read.key.ok_or("a GetItem without a key")?)?;
+                signed(body.into(), false)
+            }
+            "PutItem" if ours && mode != Mode::Pass => {
+                if mode == Mode::Capture {
+                    self.state().table.put(read.item.ok_or("a PutItem without an item")?.get())?;
+                }
+                signed(Bytes::from_static(b"{}"), false)
+            }
+            _ => self.pass(asked, ours.then_some(call)).await,
+        }
+    }
+
+    async fn query(&self, asked: &Asked) -> Answer {
+        let query: Query<'_> = serde_json::from_slice(&asked.body)?;
+        let (page, fault, delay) = {
+            let mut state = self.state();
+            let page = state.table.query(&query)?;
+            let fault = state.pace.fault();
+            let delay = state.pace.delay(&page.hash, page.units);
+            state.counts.read(&page);
+            state.counts.faults += u64::from(fault.is_some());
+            (page, fault, delay)
+        };
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
+        }
+        let zipped = asked.header("accept-encoding").contains("gzip");
+        match fault {
+            None => signed(page.body.into(), zipped),
+            Some(Fault::Throttle) => {
+                let body = r#"{"__type":"com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException","message":"Too much."}"#;
+                http::answer(StatusCode::BAD_REQUEST, JSON, body)
+            }
+            Some(Fault::Internal) => {
+                let body =
+                    r#"{"__type":"com.amazonaws.dynamodb.v20120810#InternalServerError","message":"It failed."}"#;
+                http::answer(StatusCode::INTERNAL_SERVER_ERROR, JSON, body)
+            }
+            Some(Fault::Reset) => Err(Broken.into()),
+            Some(Fault::Truncate) => {
+                let half = Bytes::from(page.body).slice(..100);
+                Ok(Response::builder()
+                    .header(header::CONTENT_TYPE, JSON)
+                    .header(header::CONTENT_LENGTH, "100000")
+                    .body(broken_off(half))?)
+            }
+        }
+    }
+
+    /// Lets an engine answer.
+    async fn pass(&self, asked: &Asked, counted: Option<&str>) -> Answer {
+        let upstream = self.state().settings.upstream.clone().ok_or("there is no engine to ask")?;
+        let mut request =
+            Request::builder().method(asked.head.method.clone()).uri(format!("{upstream}/").parse::<Uri>()?);
+        for (name, value) in &asked.head.headers {
+            if name != header::CONNECTION {
+                request = request.header(name, value);
+            }
+        }
+        let answer = self.client.request(request.body(Full::new(asked.body.clone()))?).await?;
+        let (head, body) = answer.into_parts();
+        let body = body.collect().await?.to_bytes();
+        if counted == Some("Query") && head.status == StatusCode::OK {
+            self.count_passed(asked, &body)?;
+        }
+        let media_type = head.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or(JSON);
+        http::answer(head.status, media_type, body)
+    }
+
+    fn count_passed(&self, asked: &Asked, body: &[u8]) -> Result<(), Error> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Passed {
+            items: Vec<Map<String, Value>>,
+        }
+        let query: Query<'_> = serde_json::from_slice(&asked.body)?;
+        let passed: Passed = serde_json::from_slice(body)?;
+        let bytes = passed.items.iter().map(billed).sum();
+        let hash = query.hash_key()?;
+        let page = Page { body: String::new(), hash, bytes, units: query.units(bytes) };
+        self.state().counts.read(&page);
+        Ok(())
+    }
+
+    /// What the one who runs the benchmarks says and asks.
+    fn told(&self, asked: &Asked) -> Answer {
+        let mut state = self.state();
+        let state = &mut *state;
+        let place = || std::str::from_utf8(&asked.body);
+        match asked.path().trim_start_matches("/bench/") {
+            "settings" => {
+                state.settings = serde_json::from_slice(&asked.body)?;
+                state.objects.keeps_all = state.settings.keeps_objects;
+                state.pace = Pace::new(state.settings.pace.clone());
+                state.counts = Counts::default();
+                state.objects.reset();
+                http::json(&json!({}))
+            }
+            "counts" => {
+                let Counts { calls, hashes, units, bytes, rows_bytes, faults } = &state.counts;
+                http::json(&json!({
+                    "calls": calls, "hashes": hashes, "units": units, "bytes": bytes, "rows_bytes": rows_bytes,
+                    "faults": faults, "objects": state.objects.counts(),
+                }))
+            }
+            "sizes" => http::json(&state.table.sizes()),
+            "object" => match state.objects.bytes(place()?) {
+                Some(bytes) => http::answer(StatusCode::OK, "application/octet-stream", bytes),
+                None => http::answer(StatusCode::NOT_FOUND, "text/plain", ""),
+            },
+            "save" => {
+                save(place()?, &state.table, &state.objects)?;
+                http::json(&json!({"items": state.table.len()}))
+            }
+            "load" => {
+                state.table = Table::new(self.schema.clone());
+                state.objects = Objects::default();
+                each_saved(place()?, &mut |tag, key, value| {
+                    match tag {
+                        Tag::Item => state.table.put(std::str::from_utf8(value)?)?,
+                        Tag::Object => state.objects.keep(key.to_owned(), Bytes::copy_from_slice(value)),
+                    }
+                    Ok(())
+                })?;
+                http::json(&json!({"items": state.table.len()}))
+            }
+            "empty" => {
+                state.table = Table::new(self.schema.clone());
+                state.objects = Objects::default();
+                http::json(&json!({}))
+            }
+            path => http::answer(StatusCode::NOT_FOUND, "text/plain", path.to_owned()),
+        }
+    }
+}
+
+impl Counts {
+    fn read(&mut self, page: &Page) {
+        *self.hashes.entry(page.hash.clone()).or_default() += 1;
+        self.units += page.units;
+        self.bytes += page.body.len() as u64;
+        self.rows_bytes += page.bytes;
+    }
+}
+
+/// The connection is to break instead of an answer.
+#[derive(Debug)]
+struct Broken;
+
+impl std::fmt::Display for Broken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the connection breaks, as it was asked to")
+    }
+}
+
+impl std::error::Error for Broken {}
+
+/// A body that promises more than it holds.
+fn broken_off(half: Bytes) -> http::Body {
+    let frames = [Ok(Frame::data(half)), Err(std::io::Error::other(Broken))];
+    StreamBody::new(futures_util::stream::iter(frames)).boxed()
+}
+
+/// An answer of DynamoDB, which sends the CRC-32 of what it sends.
+fn signed(body: Bytes, zipped: bool) -> Answer {
+    let mut answer = Response::builder().header(header::CONTENT_TYPE, JSON);
+    let body = if zipped && body.len() > 1_024 {
+        answer = answer.header(header::CONTENT_ENCODING, "gzip");
+        let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::fast());
+        encoder.write_all(&body)?;
+        encoder.finish()?.into()
+    } else {
+        body
+    };
+    Ok(answer.header("x-amz-crc32", crc32fast::hash(&body).to_string()).body(http::full(body))?)
+}
+
+/// What a saved record is.
+#[derive(Clone, Copy)]
+pub(crate) enum Tag {
+    /// An item of the table: its JSON.
+    Item = 0,
+    /// An object: its key and its bytes.
+    Object = 1,
+}
+
+fn save(place: &str, table: &Table, objects: &Objects) -> Result<(), Error> {
+    let mut out = zstd::Encoder::new(BufWriter::new(std::fs::File::create(place)?), 1)?;
+    let mut record = |tag: Tag, key: &str, value: &[u8]| -> Result<(), Error> {
+        out.write_all(&[tag as u8])?;
+        for part in [key.as_bytes(), value] {
+            out.write_all(&u32::try_from(part.len())?.to_le_bytes())?;
+            out.write_all(part)?;
+        }
+        Ok(())
+    };
+    for text in table.texts() {
+        record(Tag::Item, "", text.as_bytes())?;
+    }
+    for (key, body) in objects.kept() {
+        record(Tag::Object, key, body)?;
+    }
+    out.finish()?.flush()?;
+    Ok(())
+}
+
+/// Reads what was saved, record by record.
+pub(crate) fn each_saved(
+    place: &str,
+    take: &mut dyn FnMut(Tag, &str, &[u8]) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let mut input = BufReader::with_capacity(1 << 20, zstd::Decoder::new(std::fs::File::open(place)?)?);
+    let mut tag = [0];
+    while input.read(&mut tag)? == 1 {
+        let mut part = || -> Result<Vec<u8>, Error> {
+            let mut length = [0; 4];
+            input.read_exact(&mut length)?;
+            let mut bytes = vec![0; usize::try_from(u32::from_le_bytes(length))?];
+            input.read_exact(&mut bytes)?;
+            Ok(bytes)
+        };
+        let (key, value) = (part()?, part()?);
+        take(if tag[0] == 0 { Tag::Item } else { Tag::Object }, std::str::from_utf8(&key)?, &value)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,337 @@
+//! A table in memory: items as the text they were put in, in the order of their keys, and Query over them by the rules of
+//! DynamoDB: pages end at 1 MB of items or at the limit, positions are keys.
+
+use std::collections::HashMap;
+
+use serde::Deserialize;
+use serde_json::{Map, Value, json, value::RawValue};
+
+use crate::Error;
+
+/// Where a page of Query ends, in bytes of items.
+const PAGE_BYTES: u64 = 1_024 * 1_024;
+/// What one read unit reads with strong consistency, in bytes.
+const UNIT_BYTES: u64 = 4_096;
+
+/// The keys of a table and of its indexes: hash and range.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Schema {
+    pub(crate) table: String,
+    keys: (String, String),
+    indexes: HashMap<String, (String, String)>,
+}
+
+struct Item {
+    text: Box<str>,
+    bytes: u64,
+}
+
+struct Entry {
+    range: Box<str>,
+    item: usize,
+}
+
+/// The items of one hash key in the order of their range keys.
+#[derive(Default)]
+struct Partition {
+    entries: Vec<Entry>,
+    sorted: bool,
+}
+
+/// The items, by the table's keys and by each index's.
+pub(crate) struct Table {
+    schema: Schema,
+    items: Vec<Item>,
+    /// By index (the table's own keys have the empty name), then by hash key.
+    partitions: HashMap<String, HashMap<String, Partition>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Query<'a> {
+    index_name: Option<String>,
+    key_condition_expression: String,
+    #[serde(default)]
+    expression_attribute_names: HashMap<String, String>,
+    #[serde(default)]
+    expression_attribute_values: HashMap<String, HashMap<String, Value>>,
+    #[serde(default)]
+    exclusive_start_key: Option<HashMap<String, HashMap<String, String>>>,
+    limit: Option<usize>,
+    scan_index_forward: Option<bool>,
+    consistent_read: Option<bool>,
+    projection_expression: Option<String>,
+    #[serde(borrow)]
+    filter_expression: Option<&'a RawValue>,
+}
+
+/// A page, and what reading it costs.
+pub(crate) struct Page {
+    pub(crate) body: String,
+    pub(crate) hash: String,
+    pub(crate) bytes: u64,
+    pub(crate) units: f64,
+}
+
+enum Range {
+    All,
+    Between(String, String),
+    Prefix(String),
+    Compared(String, String),
+}
+
+impl Range {
+    fn lets(&self, range: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Between(from, to) => from.as_str() <= range && range <= to.as_str(),
+            Self::Prefix(prefix) => range.starts_with(prefix.as_str()),
+            Self::Compared(operator, with) => match operator.as_str() {
+                "=" => range == with,
+                "<" => range < with.as_str(),
+                "<=" => range <= with.as_str(),
+                ">" => range > with.as_str(),
+                _ => range >= with.as_str(),
+            },
+        }
+    }
+
+    /// The first place in sorted entries at which this can hold.
+    fn start(&self, entries: &[Entry]) -> usize {
+        let from = match self {
+            Self::Between(from, _) | Self::Prefix(from) => from,
+            Self::Compared(operator, with) if operator != "<" && operator != "<=" => with,
+            Self::All | Self::Compared(..) => return 0,
+        };
+        entries.partition_point(|entry| &*entry.range < from.as_str())
+    }
+}
+
+impl Query<'_> {
+    fn value(&self, name: &str) -> Result<String, Error> {
+        let value = self.expression_attribute_values.get(name).and_then(|value| value.get("S"));
+        Ok(value.and_then(Value::as_str).ok_or_else(|| format!("{name} is no text"))?.to_owned())
+    }
+
+    fn name<'n>(&'n self, name: &'n str) -> &'n str {
+        self.expression_attribute_names.get(name).map_or(name, String::as_str)
+    }
+
+    /// The condition on the hash key, and the one on the range key.
+    fn condition(&self, hash: &str) -> Result<(String, Range), Error> {
+        let mut spaced = String::new();
+        for character in self.key_condition_expression.chars() {
+            match character {
+                '(' | ')' | ',' => spaced.push(' '),
+                _ => spaced.push(character),
+            }
+        }
+        let words: Vec<&str> = spaced.split_whitespace().collect();
+        let mut wanted = None;
+        let mut range = Range::All;
+        let mut rest = words.as_slice();
+        while !rest.is_empty() {
+            rest = match rest {
+                ["AND" | "and", rest @ ..] => rest,
+                ["begins_with", _, prefix, rest @ ..] => {
+                    range = Range::Prefix(self.value(prefix)?);
+                    rest
+                }
+                [_, "BETWEEN" | "between", from, "AND" | "and", to, rest @ ..] => {
+                    range = Range::Between(self.value(from)?, self.value(to)?);
+                    rest
+                }
+                [name, "=", value, rest @ ..] if self.name(name) == hash => {
+                    wanted = Some(self.value(value)?);
+                    rest
+                }
+                [_, operator @ ("=" | "<" | "<=" | ">" | ">="), value, rest @ ..] => {
+                    range = Range::Compared((*operator).to_owned(), self.value(value)?);
+                    rest
+                }
+                _ => return Err(format!("cannot read {:?}", self.key_condition_expression).into()),
+            };
+        }
+        Ok((wanted.ok_or("no condition on the hash key")?, range))
+    }
+
+    /// The hash key asked for, whatever its attribute: the first value of the condition.
+    pub(crate) fn hash_key(&self) -> Result<String, Error> {
+        let words = self.key_condition_expression.split([' ', '(', ')', '=']);
+        self.value(words.into_iter().find(|word| word.starts_with(':')).ok_or("no condition")?)
+    }
+
+    pub(crate) fn units(&self, bytes: u64) -> f64 {
+        let units = bytes.div_ceil(UNIT_BYTES).max(1);
+        #[expect(clippy::cast_precision_loss, reason = "far below what a double counts")]
+        let units = units as f64;
+        if self.consistent_read == Some(true) { units } else { units / 2.0 }
+    }
+}
+
+impl Table {
+    pub(crate) fn new(schema: Schema) -> Self {
+        Self { schema, items: Vec::new(), partitions: HashMap::new() }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    pub(crate) fn texts(&self) -> impl Iterator<Item = &str> {
+        self.items.iter().map(|item| &*item.text)
+    }
+
+    /// Takes an item in.
+    pub(crate) fn put(&mut self, text: &str) -> Result<(), Error> {
+        let item: Map<String, Value> = serde_json::from_str(text)?;
+        let index = self.items.len();
+        let own = (String::new(), self.schema.keys.clone());
+        let indexes = self.schema.indexes.clone();
+        for (name, (hash, range)) in std::iter::once(own).chain(indexes) {
+            if let (Some(hash), Some(range)) = (text_of(&item, &hash), text_of(&item, &range)) {
+                let partition = self.partitions.entry(name).or_default().entry(hash.to_owned()).or_default();
+                partition.entries.push(Entry { range: range.into(), item: index });
+                partition.sorted = false;
+            }
+        }
+        self.items.push(Item { bytes: billed(&item), text: text.into() });
+        Ok(())
+    }
+
+    /// Sorts what has come since it was last read.
+    fn sort(&mut self, index: &str, hash: &str) {
+        let partition = self.partitions.get_mut(index).and_then(|partitions| partitions.get_mut(hash));
+        if let Some(partition) = partition
+            && !partition.sorted
+        {
+            partition.entries.sort_unstable_by(|a, b| (&a.range, a.item).cmp(&(&b.range, b.item)));
+            if index.is_empty() {
+                partition.entries.dedup_by(|later, first| later.range == first.range);
+            }
+            partition.sorted = true;
+        }
+    }
+
+    fn partition(&self, index: &str, hash: &str) -> Option<&Partition> {
+        self.partitions.get(index)?.get(hash)
+    }
+
+    /// Answers a Query.
+    pub(crate) fn query(&mut self, query: &Query<'_>) -> Result<Page, Error> {
+        if query.filter_expression.is_some() {
+            return Err("filter expressions are not known here".into());
+        }
+        let index = query.index_name.clone().unwrap_or_default();
+        let (hash_name, range_name) = match query.index_name.as_deref() {
+            None => self.schema.keys.clone(),
+            Some(index) => self.schema.indexes.get(index).cloned().ok_or("no such index")?,
+        };
+        let own = self.schema.keys.clone();
+        let (hash, range) = query.condition(&hash_name)?;
+        let after = match &query.exclusive_start_key {
+            None => None,
+            Some(key) => Some(key.get(&range_name).and_then(|value| value.get("S")).ok_or("no range key to start at")?),
+        };
+        let limit = query.limit.unwrap_or(usize::MAX);
+        let forward = query.scan_index_forward != Some(false);
+        let mut found = Vec::new();
+        let mut bytes = 0;
+        let mut more = false;
+        self.sort(&index, &hash);
+        if let Some(partition) = self.partition(&index, &hash) {
+            let entries = &partition.entries;
+            let first = range.start(entries);
+            let last = first + entries[first..].partition_point(|entry| range.lets(&entry.range));
+            let mut span = &entries[first..last];
+            if let Some(after) = after {
+                span = if forward {
+                    &span[span.partition_point(|entry| *entry.range <= **after)..]
+                } else {
+                    &span[..span.partition_point(|entry| *entry.range < **after)]
+                };
+            }
+            let mut walk: Box<dyn Iterator<Item = &Entry>> =
+                if forward { Box::new(span.iter()) } else { Box::new(span.iter().rev()) };
+            for entry in walk.by_ref() {
+                found.push(entry.item);
+                bytes += self.items[entry.item].bytes;
+                if found.len() == limit || bytes >= PAGE_BYTES {
+                    more = true;
+                    break;
+                }
+            }
+        }
+        let mut body = String::with_capacity(usize::try_from(bytes).unwrap_or_default() * 2 + 1_024);
+        body.push_str(&format!("{{\"Count\":{0},\"ScannedCount\":{0},\"Items\":[", found.len()));
+        for (number, item) in found.iter().enumerate() {
+            if number > 0 {
+                body.push(',');
+            }
+            let text = &self.items[*item].text;
+            match &query.projection_expression {
+                None => body.push_str(text),
+                Some(projection) => {
+                    let mut item: Map<String, Value> = serde_json::from_str(text)?;
+                    let names: Vec<&str> = projection.split(',').map(|name| query.name(name.trim())).collect();
+                    item.retain(|name, _| names.contains(&name.as_str()));
+                    body.push_str(&serde_json::to_string(&item)?);
+                }
+            }
+        }
+        body.push(']');
+        if let (true, Some(last)) = (more, found.last()) {
+            let mut item: Map<String, Value> = serde_json::from_str(&self.items[*last].text)?;
+            item.retain(|name, _| [&own.0, &own.1, &hash_name, &range_name].contains(&name));
+            body.push_str(&format!(",\"LastEvaluatedKey\":{}", Value::Object(item)));
+        }
+        body.push('}');
+        Ok(Page { body, hash, bytes, units: query.units(bytes) })
+    }
+
+    /// Answers a GetItem.
+    pub(crate) fn get(&mut self, key: &HashMap<String, HashMap<String, String>>) -> Result<String, Error> {
+        let (hash, range) = self.schema.keys.clone();
+        let part = |name: &str| key.get(name).and_then(|value| value.get("S")).cloned().ok_or("no such key");
+        let (hash, range) = (part(&hash)?, part(&range)?);
+        self.sort("", &hash);
+        let item = self.partition("", &hash).and_then(|partition| {
+            let at = partition.entries.binary_search_by(|entry| (*entry.range).cmp(&*range)).ok()?;
+            Some(partition.entries[at].item)
+        });
+        Ok(item.map_or_else(|| "{}".to_owned(), |item| format!("{{\"Item\":{}}}", self.items[item].text)))
+    }
+
+    /// How many items each hash key has, and their bytes.
+    pub(crate) fn sizes(&self) -> Value {
+        let partitions = self.partitions.get("").into_iter().flatten();
+        let sizes = partitions.map(|(hash, partition)| {
+            let bytes: u64 = partition.entries.iter().map(|entry| self.items[entry.item].bytes).sum();
+            (hash.clone(), json!([partition.entries.len(), bytes]))
+        });
+        Value::Object(sizes.collect())
+    }
+}
+
+fn text_of<'a>(item: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
+    item.get(name)?.get("S")?.as_str()
+}
+
+/// The size that DynamoDB bills: the bytes of names and values.
+pub(crate) fn billed(item: &Map<String, Value>) -> u64 {
+    fn value(value: &Value) -> u64 {
+        match value {
+            Value::Object(typed) => typed
+                .iter()
+                .map(|(kind, value)| match (kind.as_str(), value) {
+                    ("S", Value::String(text)) => text.len() as u64,
+                    ("N", Value::String(digits)) => digits.len() as u64 / 2 + 1,
+                    ("B", Value::String(encoded)) => encoded.trim_end_matches('=').len() as u64 * 3 / 4,
+                    _ => 1,
+                })
+                .sum(),
+            _ => 0,
+        }
+    }
+    item.iter().map(|(name, typed)| name.len() as u64 + value(typed)).sum()
+}
