@@ -305,10 +305,7 @@ async fn what_stands_in_a_batch_twice_is_recorded_as_the_first_says() {
     let one = |status| parsed(&sent("e-1", "2026-11-01T00:00:00Z", &json!({"status": status})), at(NOW));
     let batch = vec![one("succeeded"), one("failed"), one("succeeded")];
     let outcomes = stores.recorder(None).record_all(&contoso(), batch, at(NOW), Duration::MAX).await;
-    assert!(matches!(
-        outcomes[..],
-        [Ok(Recorded::New(_)), Err(RecordError::Conflict), Ok(Recorded::Duplicate(_))]
-    ));
+    assert!(matches!(outcomes[..], [Ok(Recorded::New(_)), Err(RecordError::Conflict), Ok(Recorded::Duplicate(_))]));
 }
 
 #[tokio::test]
