@@ -8,6 +8,7 @@ use aws_config::{
     BehaviorVersion,
     environment::{EnvironmentVariableCredentialsProvider, EnvironmentVariableRegionProvider},
     retry::RetryConfig,
+    stalled_stream_protection::StalledStreamProtectionConfig,
     timeout::TimeoutConfig,
 };
 use aws_smithy_http_client::{
@@ -88,6 +89,8 @@ pub async fn aws(try_timeout: Duration) -> aws_config::SdkConfig {
         .http_client(http_client())
         .retry_config(retries)
         .timeout_config(timeouts)
+        // Every try has its time; to watch the flow of each body besides costs every call.
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .load()
         .await
 }
