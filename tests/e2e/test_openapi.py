@@ -21,7 +21,7 @@ def document(caller):
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="Schemathesis needs Python 3.11")
-def test_what_is_made_up_from_the_description_is_answered_as_it_says(stack, operator):
+def test_what_is_made_up_from_the_description_is_answered_as_it_says(stack, operator, tmp_path):
     run = subprocess.run(
         [
             str(Path(sys.executable).parent / "schemathesis"), "--config-file", str(HERE / "schemathesis.toml"), "run",
@@ -29,7 +29,8 @@ def test_what_is_made_up_from_the_description_is_answered_as_it_says(stack, oper
             "--phases", "examples,coverage,fuzzing", "--max-examples", EXAMPLES, "--seed", "7", "--workers", "1",
             "--max-redirects", "0", "--request-timeout", "60", "--continue-on-failure", "--no-color",
         ],
-        cwd=HERE, capture_output=True, text=True, env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
+        # It leaves files where it runs.
+        cwd=tmp_path, capture_output=True, text=True, env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
     )
     assert run.returncode == 0, run.stdout[-20_000:] + run.stderr[-2_000:]
 
