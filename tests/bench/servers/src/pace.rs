@@ -52,7 +52,7 @@ impl Pace {
     pub(crate) fn fault(&mut self) -> Option<Fault> {
         self.reads += 1;
         let Settings { fault_every, faults, .. } = &self.settings;
-        let due = *fault_every > 0 && self.reads % fault_every == 0 && !faults.is_empty();
+        let due = *fault_every > 0 && self.reads.is_multiple_of(*fault_every) && !faults.is_empty();
         let turn = usize::try_from(self.reads / (*fault_every).max(1)).unwrap_or_default();
         due.then(|| faults[turn % faults.len()])
     }

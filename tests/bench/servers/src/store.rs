@@ -397,11 +397,11 @@ fn save(place: &str, table: &Table, objects: &Objects) -> Result<(), Error> {
     Ok(())
 }
 
+/// What takes a saved record: its tag, its key, its bytes.
+pub(crate) type Take<'a> = dyn FnMut(Tag, &str, &[u8]) -> Result<(), Error> + 'a;
+
 /// Reads what was saved, record by record.
-pub(crate) fn each_saved(
-    place: &str,
-    take: &mut dyn FnMut(Tag, &str, &[u8]) -> Result<(), Error>,
-) -> Result<(), Error> {
+pub(crate) fn each_saved(place: &str, take: &mut Take<'_>) -> Result<(), Error> {
     let mut input = BufReader::with_capacity(1 << 20, zstd::Decoder::new(std::fs::File::open(place)?)?);
     let mut tag = [0];
     while input.read(&mut tag)? == 1 {

@@ -137,12 +137,16 @@ async fn send(
 /// Where rows go: straight into a part, or through gzip.
 enum Out {
     Plain(Vec<u8>),
-    Gzip(GzEncoder<Vec<u8>>),
+    Gzip(Box<GzEncoder<Vec<u8>>>),
 }
 
 impl Out {
     fn new(gzip: bool) -> Self {
-        if gzip { Self::Gzip(GzEncoder::new(Vec::new(), Compression::default())) } else { Self::Plain(Vec::new()) }
+        if gzip {
+            Self::Gzip(Box::new(GzEncoder::new(Vec::new(), Compression::default())))
+        } else {
+            Self::Plain(Vec::new())
+        }
     }
 
     fn len(&self) -> usize {
