@@ -4,6 +4,8 @@
 PORT ?=
 # Processor that `make build` builds for: arm64 or x86_64.
 ARCH ?= arm64
+# Name of a stack on AWS that `make redrive` is about.
+STACK ?=
 # Environment of samconfig.toml that `make deploy` deploys to.
 ENV ?= default
 
@@ -18,7 +20,7 @@ export CARGO_BUILD_TARGET := $(HOST)
 export CARGO_TARGET_DIR ?= $(abspath target)
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help up down logs token test check build deploy bench clean tools
+.PHONY: help up down logs token redrive test openapi check build deploy bench clean tools
 
 help:
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "make %-8s %s\n", $$1, $$2}'
@@ -36,8 +38,14 @@ logs: ## Print what the functions log, and go on
 token: ## Print a fresh token (USER=contoso-global-admin, recorder-contoso, operator, …)
 	@$(LOCAL) token $(if $(filter command line,$(origin USER)),$(USER),contoso-global-admin)
 
+redrive: ## Send dead letters to their queues again, once the cause is mended (STACK=daybook on AWS)
+	@$(LOCAL) redrive $(if $(STACK),--stack $(STACK))
+
 test: ## Run all tests, end to end included; leaves nothing running
 	@python3 tests/run.py
+
+openapi: ## Write the API's description anew, as the code has it
+	cargo run -q -p openapi -- functions/portal/assets/openapi.json
 
 check: tools ## Check format, lints, documentation, dependencies and the template
 	cargo fmt --all --check

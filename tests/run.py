@@ -3,6 +3,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -50,9 +51,10 @@ def rust() -> tuple[int, int, int]:
 
 
 def python() -> tuple[int, int, int]:
-    """The tests of the template and of the page's files, and those against a deployed stack."""
+    """The tests of the template, of the page's files and of exports' files, and those against a deployed stack."""
+    install_libreoffice()
     interpreter = ensure("tests") / "bin" / "python"
-    places = [str(ROOT / "tests" / name) for name in ("template", "page", "e2e")]
+    places = [str(ROOT / "tests" / name) for name in ("template", "page", "formats", "e2e")]
     with tempfile.TemporaryDirectory() as scratch:
         report = Path(scratch) / "report.xml"
         command = [str(interpreter), "-m", "pytest", "-p", "no:cacheprovider", "-rs", f"--junitxml={report}", *places]
@@ -63,6 +65,18 @@ def python() -> tuple[int, int, int]:
     tests, errors, failures, skipped = (sum(int(each.get(name)) for each in suites) for name in ("tests", "errors", "failures", "skipped"))
     failed = errors + failures
     return max(tests - failed - skipped, 0), failed or int(status != 0), skipped
+
+
+def install_libreoffice() -> None:
+    """In CI no test is skipped for want of the program: it is installed. Elsewhere that is for the person to decide."""
+    if "CI" not in os.environ or shutil.which("soffice"):
+        return
+    apt = ["apt-get"] if os.geteuid() == 0 else ["sudo", "-n", "apt-get"]
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    for command in (["update", "-qq"], ["install", "-qq", "--no-install-recommends", "libreoffice-calc-nogui"]):
+        if subprocess.run([*apt, *command], env=environment, stdout=subprocess.DEVNULL).returncode:
+            print("LibreOffice could not be installed: its tests are skipped.", file=sys.stderr, flush=True)
+            return
 
 
 def stop_all() -> None:

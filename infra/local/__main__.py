@@ -20,6 +20,8 @@ def main() -> int:
     commands.add_parser("logs", help="print what the functions log, and go on")
     token = commands.add_parser("token", help="print a fresh token")
     token.add_argument("name", help="such as contoso-global-admin, recorder-contoso or operator")
+    redrive = commands.add_parser("redrive", help="send dead letters to their queues again")
+    redrive.add_argument("--stack", help="a stack on AWS, by its name; that of this machine when absent")
     commands.add_parser("clean", help="end the emulator and remove its data")
     tools = commands.add_parser("tools", help="install the tools of one environment, print its place")
     tools.add_argument("name", choices=["emulator", "build", "tests", "bench"])
@@ -41,6 +43,7 @@ def _run(chosen: argparse.Namespace) -> int:
         return 0
     run_inside("emulator")
     import logs
+    import redrive
     import stack
     import tokens
 
@@ -53,6 +56,11 @@ def _run(chosen: argparse.Namespace) -> int:
         logs.follow(stack.load(chosen.dir))
     elif chosen.command == "token":
         print(tokens.token(stack.load(chosen.dir), chosen.name))
+    elif chosen.command == "redrive" and chosen.stack:
+        redrive.of_stack(chosen.stack)
+    elif chosen.command == "redrive":
+        running = stack.load(chosen.dir)
+        redrive.move_all(stack.clients(running["port"])("sqs"), running["outputs"])
     elif chosen.command == "clean":
         stack.clean(chosen.dir)
         print("Stopped, and the data are removed. Tools and builds stay.")

@@ -44,6 +44,7 @@ ROLES = {
 FUNCTIONS = {
     "authorizer": "AuthorizerFunction",
     "record": "RecordFunction",
+    "intake": "IntakeFunction",
     "query": "QueryFunction",
     "exports": "ExportsFunction",
     "export-worker": "ExportWorkerFunction",
@@ -285,11 +286,12 @@ def _finish_gateway(client, outputs: dict) -> None:
 
 
 def _finish_event_source(client, outputs: dict) -> None:
-    """Gives the concurrency of the event source as a number: from a parameter the emulator takes it as a text, and stumbles."""
+    """Gives the concurrency of event sources as a number: from a parameter the emulator takes it as a text, and stumbles."""
     functions = client("lambda")
-    for source in functions.list_event_source_mappings(FunctionName=outputs["ExportWorkerFunction"])["EventSourceMappings"]:
-        concurrency = int(source["ScalingConfig"]["MaximumConcurrency"])
-        functions.update_event_source_mapping(UUID=source["UUID"], ScalingConfig={"MaximumConcurrency": concurrency})
+    for name in ("ExportWorkerFunction", "IntakeFunction"):
+        for source in functions.list_event_source_mappings(FunctionName=outputs[name])["EventSourceMappings"]:
+            concurrency = int(source["ScalingConfig"]["MaximumConcurrency"])
+            functions.update_event_source_mapping(UUID=source["UUID"], ScalingConfig={"MaximumConcurrency": concurrency})
 
 
 def _describe(client, port: int, outputs: dict) -> dict:

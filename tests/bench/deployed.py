@@ -14,6 +14,7 @@ from application import Template  # noqa: E402
 NAMES = {
     "ActivitiesTable": "activities",
     "ControlTable": "control",
+    "PartnersTable": "partners",
     "DataBucket": "data",
     "ExportJobs": "http://127.0.0.1/queue/export-jobs",
 }
@@ -60,7 +61,7 @@ def tables() -> list[dict]:
     """What CreateTable is to be asked for; the activities first."""
     wanted = ("KeySchema", "AttributeDefinitions", "GlobalSecondaryIndexes", "BillingMode")
     made = []
-    for resource in ("ActivitiesTable", "ControlTable"):
+    for resource in ("ActivitiesTable", "ControlTable", "PartnersTable"):
         properties = TEMPLATE.resources[resource]["Properties"]
         made.append({"TableName": NAMES[resource]} | {name: properties[name] for name in wanted if name in properties})
     return made

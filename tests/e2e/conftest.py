@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import requests
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "infra" / "local"))
@@ -83,3 +84,29 @@ def aws(stack):
 def as_function(stack):
     """Clients with the credentials of a function: `as_function("query")("dynamodb")`."""
     return cache(lambda name: local.clients(stack["port"], **local.function_credentials(stack, name)))
+
+
+@pytest.fixture
+def machine(stack, aws):
+    """Makes clients at the issuer, of a scope; each call of what is made is a caller with a fresh token."""
+    made = []
+
+    def make(scope):
+        client = aws("cognito-idp").create_user_pool_client(
+            UserPoolId=stack["user_pool_id"], ClientName=f"machine-{uuid.uuid4().hex[:8]}", GenerateSecret=True,
+            AllowedOAuthFlowsUserPoolClient=True, AllowedOAuthFlows=["client_credentials"], AllowedOAuthScopes=[scope],
+        )["UserPoolClient"]
+        made.append(client["ClientId"])
+
+        def with_a_fresh_token():
+            answer = requests.post(
+                f"{stack['sign_in_url']}/oauth2/token", data={"grant_type": "client_credentials", "scope": scope},
+                auth=(client["ClientId"], client["ClientSecret"]), timeout=60)
+            assert answer.status_code == 200, answer.text
+            return Caller(stack["api_url"], answer.json()["access_token"])
+
+        return client["ClientId"], with_a_fresh_token
+
+    yield make
+    for client_id in made:
+        aws("cognito-idp").delete_user_pool_client(UserPoolId=stack["user_pool_id"], ClientId=client_id)

@@ -2,10 +2,8 @@
 
 import base64
 import json
-import uuid
 
 import pytest
-import requests
 
 from api import ALL_OF_2024, Caller, Partner, compact, in_parallel, is_problem, new_activity
 
@@ -29,6 +27,9 @@ OF_A_PARTNER = [
 # The operator's own, and those of everybody with a token.
 OTHERS = [
     ("GET", "/v1/actions", None),
+    ("GET", "/v1/auditrecords", None),
+    ("GET", "/v1/partners/contoso/settings", None),
+    ("PUT", "/v1/partners/contoso/settings", {"shards": 2}),
     ("GET", "/v1/clients/c-1", None),
     ("PUT", "/v1/clients/c-1", {"partner": "contoso"}),
     ("DELETE", "/v1/clients/c-1", None),
@@ -183,7 +184,7 @@ def test_only_administrators_keep_schedules(caller, role):
 
 
 @pytest.mark.parametrize("name", ["contoso-global-admin", "contoso-helpdesk-agent", "recorder-contoso"])
-@pytest.mark.parametrize("case", [case for case in OTHERS if "actions" not in case[1]], ids=route)
+@pytest.mark.parametrize("case", [case for case in OTHERS if case[1] not in ("/v1/actions", "/v1/auditrecords")], ids=route)
 def test_only_the_operator_operates(caller, name, case):
     is_problem(send(caller(name), *case), 403, "forbidden")
 
@@ -196,6 +197,11 @@ def test_a_recorder_records_for_its_own_partner_and_does_nothing_else(caller, op
     assert activity["id"] in contoso.seen_by(operator).ids(**{"from": "2021-01-01", "to": "2021-01-01"})
     for method, path, body in OF_A_PARTNER[2:]:
         is_problem(send(contoso.caller, method, contoso.path + path, body), 403, "forbidden")
+    is_problem(contoso.caller.get("/v1/auditrecords"), 403, "forbidden")
+
+
+def test_the_operator_has_no_partner_whose_audit_records_it_could_read(operator):
+    is_problem(operator.get("/v1/auditrecords"), 403, "forbidden")
 
 
 def test_the_operator_does_everything_for_every_partner(partner, caller):
@@ -207,32 +213,6 @@ def test_the_operator_does_everything_for_every_partner(partner, caller):
 
 
 # Machine clients
-
-
-@pytest.fixture
-def machine(stack, aws):
-    """Makes clients at the issuer, of a scope; each call of what is made is a caller with a fresh token."""
-    made = []
-
-    def make(scope):
-        client = aws("cognito-idp").create_user_pool_client(
-            UserPoolId=stack["user_pool_id"], ClientName=f"machine-{uuid.uuid4().hex[:8]}", GenerateSecret=True,
-            AllowedOAuthFlowsUserPoolClient=True, AllowedOAuthFlows=["client_credentials"], AllowedOAuthScopes=[scope],
-        )["UserPoolClient"]
-        made.append(client["ClientId"])
-
-        def with_a_fresh_token():
-            answer = requests.post(
-                f"{stack['sign_in_url']}/oauth2/token", data={"grant_type": "client_credentials", "scope": scope},
-                auth=(client["ClientId"], client["ClientSecret"]), timeout=60)
-            assert answer.status_code == 200, answer.text
-            return Caller(stack["api_url"], answer.json()["access_token"])
-
-        return client["ClientId"], with_a_fresh_token
-
-    yield make
-    for client_id in made:
-        aws("cognito-idp").delete_user_pool_client(UserPoolId=stack["user_pool_id"], ClientId=client_id)
 
 
 def test_a_machine_client_acts_for_the_partner_that_it_is_registered_for(machine, operator, partner, names):

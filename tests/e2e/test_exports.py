@@ -1,6 +1,8 @@
 """Exports: ordered, made, downloaded through a link that opens one file for five minutes, cancelled."""
 
+import gzip
 import hashlib
+import io
 import json
 import uuid
 from contextlib import contextmanager
@@ -8,6 +10,7 @@ from datetime import timedelta
 from functools import partial
 from urllib.parse import parse_qs, urljoin, urlsplit, urlunsplit
 
+import openpyxl
 import pytest
 import requests
 
@@ -85,6 +88,7 @@ def test_nothing_has_to_be_said_of_an_export(partner):
     assert answer.status_code == 202, answer.text
     export = partner.ready(answer.json()["id"])
     assert (export["format"], export["locale"]) == ("csv", "en")
+    assert (export["compression"], export["rows"], export["details"]) == ("none", "activities", True)
     start, end = instant(export["range"]["from"]), instant(export["range"]["to"])
     assert start == months_back(end) and end <= now()
     _, rows = spreadsheet.rows(partner.download(export), "en")
@@ -99,6 +103,7 @@ def test_nothing_has_to_be_said_of_an_export(partner):
     ({"format": "pdf"}, "/format"),
     ({"locale": "de"}, "/locale"),
     ({"compression": "rar"}, "/compression"),
+    ({"rows": "cells"}, "/rows"),
     ({"details": "yes"}, "/details"),
     ({"status": "done"}, "/status"),
     ({"action": ["order.created", "Order"]}, "/action"),
@@ -240,6 +245,68 @@ def test_a_jsonl_file_has_an_activity_a_line_as_the_api_gives_it(book):
     assert content.splitlines() == [book.show(sent) for sent in book.sent]
 
 
+def test_a_workbook_holds_what_was_recorded_as_text_dates_and_links(book):
+    export = book.export(**ALL_OF_2024, format="xlsx", time_zone="Asia/Kolkata")
+    assert export["files"][0]["name"].endswith(".xlsx") and export["files"][0]["rows"] == len(NAMES)
+    sheet = openpyxl.load_workbook(io.BytesIO(book.download(export))).active
+    header, *rows = sheet.iter_rows()
+    assert len(header) == 12 and sheet.freeze_panes == "A2" and sheet.auto_filter.ref
+    for row, sent in zip(rows, book.sent, strict=True):
+        assert row[DATE].value == (instant(sent["occurred_at"]) + timedelta(hours=5, minutes=30)).replace(microsecond=0, tzinfo=None)
+        assert not [cell for cell in row if cell.data_type == "f"]
+        shown = [row[column].value for column in (CUSTOMER, USER, CUSTOMER_ID, ACTION_ID, ACTIVITY_ID, OCCURRED_AT)]
+        # A carriage return is written as Excel writes it, which this reader leaves to its caller.
+        wanted = [sent["customer"]["name"], sent["actor"]["name"], sent["customer"]["id"], sent["action"], sent["id"], sent["occurred_at"]]
+        assert [text.replace("_x000D_", "\r") for text in shown] == wanted
+        assert sent["customer"]["id"] in row[CUSTOMER].hyperlink.target
+
+
+@pytest.mark.parametrize("format", ["csv", "jsonl", "xlsx"])
+def test_a_compressed_file_holds_the_same_bytes(book, format):
+    export = book.export(**ALL_OF_2024, format=format, compression="gzip")
+    content = book.download(export)
+    [file] = export["files"]
+    assert file["name"].endswith(f".{format}.gz") and export["compression"] == "gzip"
+    assert (file["bytes"], file["sha256"]) == (len(content), hashlib.sha256(content).hexdigest())
+    if format != "xlsx":
+        # A workbook says when it was ordered, and is another for each order.
+        assert gzip.decompress(content) == book.download(book.export(**ALL_OF_2024, format=format))
+    else:
+        assert openpyxl.load_workbook(io.BytesIO(gzip.decompress(content))).active.max_row == len(NAMES) + 1
+
+
+def test_a_row_can_be_a_line_of_an_order(partner):
+    lines = [{"product": "Été", "quantity": 12, "unit_price": "14.90", "currency": "EUR", "subscription_id": "0042"}, {"product": "=B"}]
+    order, other = new_activity(id="b", details={"lines": lines}), new_activity(id="a", details={"note": "none"})
+    partner.record([order, other])
+    export = partner.export(**ALL_OF_2024, rows="lines")
+    assert export["rows"] == "lines" and export["files"][0]["rows"] == export["progress"]["rows"] == 3
+    header, rows = spreadsheet.rows(partner.download(export), "en")
+    assert header[12:] == ["Line", "Product", "Quantity", "Unit price", "Currency", "Subscription ID", "Line total"]
+    assert [[row[ACTIVITY_ID], *row[12:]] for row in rows] == [
+        ["b", "1", "Été", "12", "14.90", "EUR", "0042", "178.80"],
+        ["b", "2", "=B", "", "", "", "", ""],
+        ["a", "", "", "", "", "", "", ""],
+    ]
+    shown = [json.loads(line) for line in partner.download(partner.export(**ALL_OF_2024, rows="lines", format="jsonl")).decode().splitlines()]
+    assert [(one["id"], one["line"]) for one in shown] == [("b", lines[0]), ("b", lines[1]), ("a", None)]
+    assert all(one["action"] == "order.created" and one["occurred_at"] == order["occurred_at"] for one in shown)
+
+
+def test_a_manifest_says_what_the_files_are(book):
+    export = book.export(**ALL_OF_2024, status="failed", compression="gzip", locale="fr", time_zone="Europe/Paris")
+    assert export["manifest"] == "manifest.json"
+    answer = requests.get(book.link(export, export["manifest"]), timeout=60)
+    assert answer.headers["Content-Type"].startswith("application/json")
+    manifest = answer.json()
+    for field in ("range", "filters", "format", "locale", "compression", "rows", "details", "files", "complete_through", "kind"):
+        assert manifest[field] == export[field], field
+    assert manifest["export"] == export["id"] and manifest["software"]["version"]
+    path = f"{book.path}/exports/{export['id']}"
+    assert book.caller.delete(path).status_code == 204
+    is_problem(book.caller.get(f"{path}/files/manifest.json"), 410, "gone")
+
+
 def test_details_are_left_out_when_asked(book):
     _, rows = spreadsheet.rows(book.download(book.export(**ALL_OF_2024, details=False)), "en")
     assert ids(book.sent) == [row[ACTIVITY_ID] for row in rows]
@@ -280,13 +347,19 @@ def test_an_export_of_many_megabytes_is_whole(partner):
 # Links
 
 
-@pytest.mark.parametrize("format, media_type", [("csv", "text/csv"), ("jsonl", "application/jsonl")])
-def test_a_download_is_an_attachment_with_its_name_and_type(book, format, media_type):
-    export = book.export(**ALL_OF_2024, format=format)
+@pytest.mark.parametrize("format, compression, media_type", [
+    ("csv", "none", "text/csv"),
+    ("jsonl", "none", "application/jsonl"),
+    ("xlsx", "none", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
+    ("csv", "gzip", "application/gzip"),
+])
+def test_a_download_is_an_attachment_with_its_name_and_type(book, format, compression, media_type):
+    export = book.export(**ALL_OF_2024, format=format, compression=compression)
     [file] = export["files"]
     answer = requests.get(book.link(export, file["name"]), timeout=60)
     assert answer.status_code == 200
     assert answer.headers["Content-Type"].startswith(media_type)
+    assert "Content-Encoding" not in answer.headers
     disposition = answer.headers["Content-Disposition"]
     assert disposition.startswith("attachment") and file["name"] in disposition
     assert int(answer.headers["Content-Length"]) == file["bytes"]

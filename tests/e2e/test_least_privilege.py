@@ -6,7 +6,7 @@ Every call is first made by the platform's root, so that nothing but the role ca
 import pytest
 from botocore.exceptions import ClientError
 
-FUNCTIONS = ["authorizer", "record", "query", "exports", "export-worker", "monthly", "portal"]
+FUNCTIONS = ["authorizer", "record", "intake", "query", "exports", "export-worker", "monthly", "portal"]
 KEY = {"pk": {"S": "probe#2024-03"}, "sk": {"S": "2024-03-05T09:30:00.000000Z#probe"}}
 SET = {"Key": KEY, "UpdateExpression": "SET a = :a", "ExpressionAttributeValues": {":a": {"S": "x"}}}
 # A write that is allowed and writes nothing: its condition fails after the role was asked.
@@ -19,7 +19,8 @@ class Platform:
     def __init__(self, clients, outputs):
         self.db, self.s3, self.sqs = clients("dynamodb"), clients("s3"), clients("sqs")
         self.activities, self.control = {"TableName": outputs["ActivitiesTable"]}, {"TableName": outputs["ControlTable"]}
-        self.bucket, self.queue = outputs["DataBucket"], outputs["ExportQueueUrl"]
+        self.partners = {"TableName": outputs["PartnersTable"]}
+        self.bucket, self.queue, self.intake = outputs["DataBucket"], outputs["ExportQueueUrl"], outputs["IntakeQueueUrl"]
 
     def query(self, table, key, **index):
         self.db.query(**table, **index, KeyConditionExpression=f"{key} = :key", ExpressionAttributeValues={":key": {"S": "probe"}})
@@ -81,7 +82,7 @@ def test_no_function_changes_removes_or_scans_activities(root, seen_by, operatio
 
 # What there is to do, and which of all functions may do it.
 MAY = {
-    "put an activity": (["record"], lambda at: at.db.put_item(**at.activities, Item=KEY, **NEVER)),
+    "put an activity": (["record", "intake"], lambda at: at.db.put_item(**at.activities, Item=KEY, **NEVER)),
     "get an activity": (["query", "export-worker"], lambda at: at.db.get_item(**at.activities, Key=KEY)),
     "query activities": (["query", "export-worker"], lambda at: at.query(at.activities, "pk")),
     "query a customer's": (["query", "export-worker"], lambda at: at.query(at.activities, "ck", IndexName="by_customer")),
@@ -93,7 +94,10 @@ MAY = {
     "query control": (["exports"], lambda at: at.query(at.control, "pk")),
     "query what is due": (["exports", "monthly"], lambda at: at.query(at.control, "dk", IndexName="due")),
     "scan control": ([], lambda at: at.db.scan(**at.control)),
-    "put details": (["record"], lambda at: at.put("details/probe/new")),
+    "get settings": (["record", "intake", "exports"], lambda at: at.db.get_item(**at.partners, Key={"pk": {"S": "probe"}})),
+    "put settings": (["exports"], lambda at: at.db.put_item(**at.partners, Item={"pk": {"S": "probe"}}, **NEVER)),
+    "remove settings": ([], lambda at: at.db.delete_item(**at.partners, Key={"pk": {"S": "probe"}})),
+    "put details": (["record", "intake"], lambda at: at.put("details/probe/new")),
     "get details": (["query", "export-worker"], lambda at: at.get("details/probe/file")),
     "remove details": ([], lambda at: at.remove("details/probe/other")),
     "put a file": (["export-worker"], lambda at: at.put("exports/probe/new")),
@@ -101,6 +105,8 @@ MAY = {
     "remove a file": (["exports", "export-worker"], lambda at: at.remove("exports/probe/other")),
     "list the bucket": ([], lambda at: at.s3.list_objects_v2(Bucket=at.bucket)),
     "look at the queue": (["export-worker"], lambda at: at.sqs.get_queue_attributes(QueueUrl=at.queue, AttributeNames=["All"])),
+    "look at the intake": (["intake"], lambda at: at.sqs.get_queue_attributes(QueueUrl=at.intake, AttributeNames=["All"])),
+    "send to the intake": ([], lambda at: at.sqs.send_message(QueueUrl=at.intake, MessageBody="{}")),
 }
 
 

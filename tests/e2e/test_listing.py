@@ -292,3 +292,77 @@ def test_the_catalogue_names_actions_in_both_languages(operator):
     assert catalogues["en"].keys() == catalogues["fr"].keys()
     assert catalogues["en"]["order.created"] == "Order created"
     assert catalogues["fr"]["order.created"] == "Commande créée"
+
+
+# What a page says of itself
+
+
+def test_a_list_says_up_to_when_it_is_complete(partner):
+    partner.record([new_activity(occurred_at=f"2024-03-05T09:30:{second:02}Z") for second in range(3)])
+    before = now()
+    first = partner.list(**ALL_OF_2024, limit=1).json()
+    after = now()
+    complete = instant(first["complete_through"])
+    # Late enough to be of use, early enough to be true of whatever is still on its way.
+    assert before - timedelta(minutes=5) <= complete <= after - timedelta(minutes=1)
+    # What is recorded between two pages may be in neither: the list is as complete as its first page.
+    second = partner.list(**ALL_OF_2024, limit=1, cursor=first["next_cursor"]).json()
+    assert second["complete_through"] == first["complete_through"]
+
+
+def test_what_the_caller_has_already_is_not_sent_again(book):
+    sent = next(activity for activity in book.sent if "details" in activity)
+    path, query = f"{book.path}/activities/{sent['id']}", {"occurred_at": sent["occurred_at"]}
+    answer = book.caller.get(path, params=query)
+    tag = answer.headers["ETag"]
+    assert answer.status_code == 200 and tag.startswith('"')
+    for known in (tag, f"W/{tag}", f'"other", {tag}', "*"):
+        again = book.caller.get(path, params=query, headers={"If-None-Match": known})
+        assert (again.status_code, again.content, again.headers["ETag"]) == (304, b"", tag)
+    assert book.caller.get(path, params=query, headers={"If-None-Match": '"other"'}).text == answer.text
+    other = next(activity for activity in book.sent if activity["id"] != sent["id"])
+    assert book.caller.get(f"{book.path}/activities/{other['id']}", params={"occurred_at": other["occurred_at"]}).headers["ETag"] != tag
+
+
+def test_changes_keep_their_digits_in_a_list(partner):
+    changes = '[{"field":"price","old":12.50,"new":1E+2},{"field":"count","old":null,"new":12345678901234567890}]'
+    activity = new_activity()
+    assert partner.send(f'{compact(activity)[:-1]},"changes":{changes}}}').status_code == 201
+    listed = partner.list(**ALL_OF_2024).text
+    assert f'"changes":{changes}' in listed
+
+
+# The catalogue
+
+
+def test_the_catalogue_names_actions_in_both_languages(book):
+    english, french = ({each["action"]: each for each in book.caller.get(f"/v1/actions?locale={locale}").json()} for locale in ("en", "fr"))
+    assert list(english) == list(french) and len(english) >= 70
+    assert (english["order.created"]["label"], french["order.created"]["label"]) == ("Order created", "Commande créée")
+    assert english["order.created"]["category"] == "order"
+    preferring = book.caller.get("/v1/actions", headers={"Accept-Language": "fr-CA, en;q=0.5"}).json()
+    assert preferring == list(french.values())
+    is_problem(book.caller.get("/v1/actions?locale=de"), 400, "invalid-request", "/locale")
+
+
+# Shards
+
+
+def test_a_months_shards_are_planned_by_the_operator_and_change_nothing_that_is_seen(partner, operator):
+    path = f"{partner.path}/settings"
+    assert operator.get(path).json() == {"partner_id": partner.name, "shards": [], "updated_at": None, "updated_by": None}
+    planned = operator.put(path, json={"shards": 4})
+    assert planned.status_code == 200, planned.text
+    [step] = planned.json()["shards"]
+    assert step["shards"] == 4 and step["from"] > now().strftime("%Y-%m")
+    assert operator.get(path).json() == planned.json()
+    for body, status, slug, field in [
+        ({}, 400, "invalid-request", "/shards"), ({"shards": 0}, 400, "invalid-request", "/shards"), ({"shards": 65}, 400, "invalid-request", "/shards"),
+        ({"shards": 2, "shards_from": "soon"}, 400, "invalid-request", "/shards_from"), ({"shards": 2, "colour": 1}, 400, "invalid-request", "/colour"),
+        ({"shards": 2, "shards_from": now().strftime("%Y-%m")}, 422, "unprocessable", None),
+    ]:
+        is_problem(operator.put(path, json=body), status, slug, field)
+    assert operator.get(path).json() == planned.json()
+    sent = [new_activity(details={"n": number}) for number in range(20)]
+    partner.record(sent)
+    assert partner.ids(**ALL_OF_2024) == ids(newest_first(sent))

@@ -1,5 +1,6 @@
 """Months: each calendar month of a partner's zone becomes one export, made once, after it has ended there."""
 
+import gzip
 import json
 from datetime import datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
@@ -180,12 +181,12 @@ def test_a_schedule_that_is_off_or_removed_makes_nothing(operator, names, schedu
 def test_a_schedule_says_in_which_form(partner, schedules, run, grace, later):
     month = last_ended(later - grace, "UTC")
     partner.record([new_activity(occurred_at=rfc3339(month.start), details={"a": 1})])
-    saved = schedules(partner, format="csv", locale="fr", details=False, **{"from": month.name})
-    assert (saved["format"], saved["locale"], saved["details"]) == ("csv", "fr", False)
+    saved = schedules(partner, format="csv", locale="fr", compression="gzip", rows="lines", details=False, **{"from": month.name})
+    assert (saved["format"], saved["locale"], saved["compression"], saved["rows"], saved["details"]) == ("csv", "fr", "gzip", "lines", False)
     assert partner.caller.get(f"{partner.path}/export-schedule").json() == saved
     run(later)
     [export] = of_month(partner, month)
-    header, rows = spreadsheet.rows(partner.download(partner.ready(export["id"])), "fr")
+    header, rows = spreadsheet.rows(gzip.decompress(partner.download(partner.ready(export["id"]))), "fr")
     assert header[1] == "Client" and rows[0][spreadsheet.DETAILS] == ""
 
 
@@ -202,6 +203,7 @@ def test_a_schedule_begins_with_the_month_before_unless_it_says_another(partner,
     ({"format": "pdf"}, "/format"),
     ({"locale": "de"}, "/locale"),
     ({"compression": "rar"}, "/compression"),
+    ({"rows": "cells"}, "/rows"),
     ({"details": "no"}, "/details"),
     ({"from": "2026-13"}, "/from"),
     ({"from": "2026-1"}, "/from"),

@@ -303,3 +303,59 @@ def test_details_of_every_size_come_back_and_are_exported_as_they_were_sent(part
     export = partner.export(**ALL_OF_2024, format="jsonl")
     lines = partner.download(export).decode().splitlines()
     assert [members(line)["details"] for line in lines] == [compact(one["details"]) for one in reversed(sent)]
+
+
+# CloudEvents
+
+
+def event(activity, **attributes):
+    """The activity in an envelope."""
+    data = {name: value for name, value in activity.items() if name not in ("id", "occurred_at", "action")}
+    return {
+        "specversion": "1.0", "id": activity["id"], "source": "/portal", "type": activity["action"],
+        "time": activity["occurred_at"], "datacontenttype": "application/json", "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        "data": data,
+    } | attributes
+
+
+def as_event(partner, body, batch=""):
+    return partner.send(body, headers={"Content-Type": f"application/cloudevents{batch}+json; charset=utf-8"})
+
+
+def test_a_cloud_event_is_the_activity_in_it(partner):
+    activity = new_activity(details={"a": 1.50}, customer={"id": "fabrikam"}, actor={"type": "system", "id": "nightly"})
+    answer = as_event(partner, event(activity))
+    assert answer.status_code == 201, answer.text
+    stored = answer.json()
+    assert {name: stored[name] for name in activity} == activity
+    assert stored["source"] == "/portal"
+    assert as_event(partner, event(activity)).status_code == 200
+    # The same, sent plainly, is the same activity.
+    assert partner.send(activity | {"source": "/portal"}).status_code == 200
+    is_problem(as_event(partner, event(activity | {"status": "failed"})), 409, "conflict")
+
+
+def test_a_batch_of_cloud_events_is_answered_one_by_one(partner):
+    events = [event(new_activity()) for _ in range(3)]
+    answer = as_event(partner, [*events, events[0], event(new_activity(), type="Order"), "no event"], "-batch")
+    assert answer.status_code == 200, answer.text
+    results = answer.json()["results"]
+    assert [result["status"] for result in results] == ["recorded"] * 3 + ["duplicate", "rejected", "rejected"]
+    check_problem(results[4]["problem"], 400, "invalid-request", "/type")
+    assert sorted(partner.ids(**ALL_OF_2024)) == sorted(one["id"] for one in events)
+
+
+@pytest.mark.parametrize("attributes, field", [
+    ({"specversion": "0.3"}, "/specversion"), ({"id": ""}, "/id"), ({"time": "now"}, "/time"), ({"type": "Order Created"}, "/type"),
+    ({"data": {"colour": "red", "actor": {"id": "ana"}}}, "/data/colour"), ({"data": {}}, "/data/actor/id"),
+    ({"data_base64": "e30="}, "/data_base64"), ({"Trace": "x"}, "/Trace"),
+], ids=lambda value: compact(value) if isinstance(value, dict) else value)
+def test_a_cloud_event_that_cannot_be_recorded_is_refused_by_its_field(partner, attributes, field):
+    is_problem(as_event(partner, event(new_activity(), **attributes)), 400, "invalid-request", field)
+    assert partner.ids(**ALL_OF_2024) == []
+
+
+def test_more_than_a_batch_holds_is_too_large(partner):
+    events = [event(new_activity()) for _ in range(501)]
+    is_problem(as_event(partner, events, "-batch"), 413, "too-large")
+    assert partner.ids(**ALL_OF_2024) == []

@@ -17,7 +17,7 @@ STATEFUL = ("AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::Cognito::UserPool")
 
 def test_data_outlive_the_stack(template):
     found = template.of_type(*STATEFUL)
-    assert len(found) == 4
+    assert len(found) == 5
     for name, resource in found.items():
         assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain", "Retain"), name
 
@@ -51,7 +51,7 @@ def test_the_bucket_drops_old_exports_and_incomplete_uploads_and_nothing_else(te
 
 def test_bucket_and_queues_refuse_plain_http(template):
     policies = template.of_type("AWS::S3::BucketPolicy", "AWS::SQS::QueuePolicy")
-    assert len(policies) == 3
+    assert len(policies) == 5
     for name, policy in policies.items():
         (statement,) = policy["Properties"]["PolicyDocument"]["Statement"]
         assert (statement["Effect"], statement["Principal"]) == ("Deny", "*"), name
@@ -69,6 +69,25 @@ def test_a_job_is_not_handed_out_while_the_worker_may_be_at_it(template):
     assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
     assert source["BatchSize"] == 1
     assert all(queue["Properties"]["SqsManagedSseEnabled"] for queue in template.of_type("AWS::SQS::Queue").values())
+
+
+def test_a_message_is_not_handed_out_while_it_may_be_recorded_and_is_recorded_before_readers_count_on_it(template):
+    queue, intake = template.resources["ActivityIntake"]["Properties"], template.functions["intake"]
+    source = intake["Events"]["Messages"]["Properties"]
+    assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert queue["VisibilityTimeout"] >= 6 * intake["Timeout"] + source["MaximumBatchingWindowInSeconds"]
+    assert template.resources["ActivityIntakeDead"]["Properties"]["MessageRetentionPeriod"] == 14 * 86_400
+    ledger = (ROOT / "crates" / "daybook" / "src" / "ledger" / "mod.rs").read_text()
+    settle = int(re.search(r"SETTLE_SECONDS: i64 = (\d+)", ledger)[1])
+    # As much again for clocks that differ.
+    assert 2 * intake["Timeout"] <= settle and 2 * template.body["Globals"]["Function"]["Timeout"] <= settle
+
+
+def test_the_index_of_customers_holds_all_that_is_shown(template):
+    (index,) = [index for index in template.resources["ActivitiesTable"]["Properties"]["GlobalSecondaryIndexes"] if index["IndexName"] == "by_customer"]
+    item = (ROOT / "crates" / "daybook" / "src" / "ledger" / "item.rs").read_text()
+    code = re.search(r"INDEXED: \[&str; \d+\] = \[(.*?)\];", item, re.DOTALL)[1]
+    assert index["Projection"] == {"ProjectionType": "INCLUDE", "NonKeyAttributes": re.findall(r'"(\w+)"', code)}
 
 
 def test_months_are_looked_for_hourly_in_utc(template):

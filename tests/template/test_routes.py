@@ -1,9 +1,10 @@
 """Who may call what without a token, and that template and code know the same routes."""
 
+import json
 import re
 
 import pytest
-from application import sources
+from application import ROOT, sources
 
 PUBLIC = {"/", "/{asset}", "/config.json", "/openapi.json", "/docs", "/health"}
 WITH_ROUTES = ["record", "query", "exports", "portal"]
@@ -49,6 +50,17 @@ def test_every_route_has_a_handler_and_every_handler_a_route(template, function)
         assert len(deployed) == 1
     else:
         assert deployed == handled
+
+
+def test_every_route_is_described_and_nothing_else_is(template):
+    document = json.loads((ROOT / "functions" / "portal" / "assets" / "openapi.json").read_text())
+    described = {f"{method.upper()} {path}": operation for path, item in document["paths"].items() for method, operation in item.items()}
+    deployed = {f"{method} {path}": properties for name in WITH_ROUTES for method, path, properties in template.routes(name)}
+    assert set(described) == set(deployed)
+    for route, operation in described.items():
+        assert bool(operation.get("security")) == (deployed[route].get("Auth") is None), route
+        parameters = {each["name"] for each in operation.get("parameters", []) if each["in"] == "path"}
+        assert parameters == set(re.findall(r"\{(\w+)\}", route)), route
 
 
 def test_no_route_is_deployed_twice(template):

@@ -140,6 +140,15 @@ impl Caller {
         self.allowed(operation)
     }
 
+    /// Lets an operation on the caller's own partner through: which that is.
+    ///
+    /// # Errors
+    /// [`Refusal::Forbidden`] where the token has no partner, or none of its roles may.
+    pub fn may_at_home(&self, operation: Operation) -> Result<&PartnerId, Refusal> {
+        self.allowed(operation)?;
+        self.partner.as_ref().ok_or(Refusal::Forbidden)
+    }
+
     /// Lets an operation of the operator through.
     ///
     /// # Errors

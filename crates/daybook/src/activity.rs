@@ -4,15 +4,25 @@
 //! of a request are found together, each with a JSON pointer to its field. The ledger turns a `NewActivity` into an
 //! [`Activity`] by adding what is the service's: the partner and the time of recording.
 
-use std::{borrow::Cow, fmt, ops::Range};
+use std::{
+    borrow::Cow,
+    fmt,
+    time::{Duration, UNIX_EPOCH},
+};
 
 use serde::{Deserialize, Serialize, Serializer, ser::SerializeMap as _};
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{ObjectBuilder, RefOr, Schema, schema::Type},
+};
 
 use crate::{
+    cloud_events,
     json::Json,
     period::{Instant, quoted},
+    schema::text_schema,
 };
 
 /// The longest id, in characters.
@@ -29,14 +39,18 @@ pub const MAX_CHANGES: usize = 50;
 pub const MAX_CHANGES_BYTES: usize = 128 * 1_024;
 /// The largest `details`, in bytes of compact JSON.
 pub const MAX_DETAILS_BYTES: usize = 5 * 1_024 * 1_024;
+/// The most activities of one batch.
+pub const MAX_BATCH: usize = 500;
 /// How far ahead of the service's clock an activity may have occurred, in seconds.
 pub const MAX_AHEAD_SECONDS: i64 = 24 * 3_600;
 
 macro_rules! text_type {
-    ($(#[$doc:meta])* $name:ident) => {
+    ($(#[$doc:meta])* $name:ident, $max:literal, $pattern:literal, $example:literal) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
         pub struct $name(String);
+
+        text_schema!($name, $pattern, $example, $max);
 
         impl $name {
             /// The text.
@@ -56,15 +70,15 @@ macro_rules! text_type {
 text_type! {
     /// A partner: the tenant that all data belongs to. 1–128 characters of `[A-Za-z0-9._-]`, so that it can stand in a
     /// key and in a file's name; neither `.` nor `..`.
-    PartnerId
+    PartnerId, 128, "^[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}$", "contoso"
 }
 text_type! {
     /// The caller's own id of an activity, 1–128 characters of `[A-Za-z0-9._:-]`.
-    ActivityId
+    ActivityId, 128, "^[A-Za-z0-9._:-]{1,128}$", "evt-1"
 }
 text_type! {
     /// What was done, `noun.verb_past`: an open vocabulary. `[a-z0-9_]+(\.[a-z0-9_]+)+`, at most 100 characters.
-    Action
+    Action, 100, r"^[a-z0-9_]+(\.[a-z0-9_]+)+$", "order.created"
 }
 
 impl PartnerId {
@@ -150,6 +164,14 @@ macro_rules! word_type {
                 }
             }
         }
+
+        impl PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                ObjectBuilder::new().schema_type(Type::String).enum_values(Some([$($word),+])).into()
+            }
+        }
+
+        impl ToSchema for $name {}
     };
 }
 
@@ -238,11 +260,25 @@ pub struct NewActivity {
     pub digest: Digest,
 }
 
+/// What a CloudEvent says of the activity in it.
+#[derive(Default)]
+pub(crate) struct Envelope<'a> {
+    pub(crate) id: Option<Cow<'a, str>>,
+    pub(crate) occurred_at: Option<Cow<'a, str>>,
+    pub(crate) action: Option<Cow<'a, str>>,
+    pub(crate) source: Option<Cow<'a, str>>,
+}
+
 /// Digest of an activity's content: the first 16 bytes of a SHA-256.
 pub type Digest = [u8; 16];
 
+/// The text of a digest: lower-case hexadecimal digits.
+pub fn hex(digest: &[u8]) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// What is wrong with a part of a request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Fault {
     /// JSON pointer (RFC 6901) to the field.
     pub pointer: String,
@@ -266,6 +302,18 @@ impl Rejection {
         Self::Invalid(vec![Fault { pointer: pointer.to_owned(), detail: detail.into() }])
     }
 
+    /// The same with other pointers.
+    fn at(self, pointer: impl Fn(&str) -> String) -> Self {
+        let moved = |faults: Vec<Fault>| {
+            faults.into_iter().map(|fault| Fault { pointer: pointer(&fault.pointer), ..fault }).collect()
+        };
+        match self {
+            Self::Invalid(faults) => Self::Invalid(moved(faults)),
+            Self::TooLarge(faults) => Self::TooLarge(moved(faults)),
+            Self::Unprocessable(faults) => Self::Unprocessable(moved(faults)),
+        }
+    }
+
     /// The faults, at least one.
     pub fn faults(&self) -> &[Fault] {
         match self {
@@ -281,13 +329,55 @@ impl NewActivity {
     /// All faults of the kind that weighs most: malformed before too large before not acceptable.
     pub fn parse(json: &str, now: Instant) -> Result<Self, Rejection> {
         let Object(wire): Object<WireActivity<'_>> = from_json(json)?;
+        wire.parse(now, Faults::default())
+    }
+
+    /// Parses and checks an activity of which an envelope holds a part.
+    ///
+    /// # Errors
+    /// As [`Self::parse`]; pointers are those of a CloudEvent that has the activity as its `data`.
+    pub(crate) fn within(envelope: Envelope<'_>, data: &str, now: Instant) -> Result<Self, Rejection> {
+        let inside = |rejection: Rejection| rejection.at(|pointer| format!("/data{pointer}"));
+        let Object(mut wire): Object<WireActivity<'_>> = from_json(data).map_err(inside)?;
         let mut faults = Faults::default();
-        let activity = wire.check(now, &mut faults);
-        match (activity, faults.into_rejection()) {
-            (_, Some(rejection)) => Err(rejection),
-            (Some(activity), None) => Ok(activity),
-            (None, None) => Err(Rejection::invalid("", "the activity is incomplete")),
+        let same_instant =
+            |a: &str, b: &str| a == b || (Instant::parse(a).is_ok() && Instant::parse(a) == Instant::parse(b));
+        for (pointer, own, given) in [
+            ("/data/id", &mut wire.id, envelope.id),
+            ("/data/occurred_at", &mut wire.occurred_at, envelope.occurred_at),
+            ("/data/action", &mut wire.action, envelope.action),
+        ] {
+            match (own.as_deref(), given) {
+                // Only of instants can two texts be the same.
+                (Some(own), Some(given)) if *own != *given && !same_instant(own, &given) => {
+                    faults.invalid(pointer, "differs from the event's: leave it out here");
+                }
+                (_, Some(given)) => *own = Some(given),
+                (_, None) => {}
+            }
         }
+        let own_source = wire.source.is_some();
+        wire.source = wire.source.or(envelope.source);
+        wire.parse(now, faults).map_err(|rejection| {
+            rejection.at(|pointer| match pointer {
+                "/id" => "/id".to_owned(),
+                "/occurred_at" => "/time".to_owned(),
+                "/action" => "/type".to_owned(),
+                "/source" if !own_source => "/source".to_owned(),
+                inside if inside.starts_with("/data/") => inside.to_owned(),
+                other => format!("/data{other}"),
+            })
+        })
+    }
+
+    /// Its id; the service's where the caller sent none, a ULID of `now`.
+    pub fn ensure_id(&mut self, now: Instant) -> ActivityId {
+        let made = || {
+            let time = UNIX_EPOCH + Duration::from_micros(u64::try_from(now.micros()).unwrap_or_default());
+            // 26 of 0-9 A-Z: allowed in an id.
+            ActivityId(ulid::Ulid::from_datetime(time).to_string())
+        };
+        self.id.get_or_insert_with(made).clone()
     }
 }
 
@@ -296,6 +386,10 @@ impl NewActivity {
 /// # Errors
 /// [`Rejection::Invalid`] that names the field.
 pub fn from_json<'a, T: Deserialize<'a>>(json: &'a str) -> Result<T, Rejection> {
+    // To know where a fault is takes longer than to read what has none.
+    if let Ok(value) = serde_json::from_str(json) {
+        return Ok(value);
+    }
     let mut reader = serde_json::Deserializer::from_str(json);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let mut pointer = String::new();
@@ -343,6 +437,45 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
         deserializer.deserialize_map(Visitor(std::marker::PhantomData))
     }
 }
+
+/// The members of a JSON object as they stand there, none of them twice.
+pub(crate) struct Members<'a>(pub(crate) Vec<(Cow<'a, str>, &'a RawValue)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = Members<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members: Vec<(Cow<'de, str>, &'de RawValue)> = Vec::new();
+                while let Some((Name(name), value)) = map.next_entry::<Name<'de>, &RawValue>()? {
+                    if members.iter().any(|(known, _)| *known == name) {
+                        return Err(serde::de::Error::custom(format!("has {} twice", quoted(&name))));
+                    }
+                    if members.len() == MAX_MEMBERS {
+                        return Err(serde::de::Error::custom(format!("has more than {MAX_MEMBERS} members")));
+                    }
+                    members.push((name, value));
+                }
+                Ok(Members(members))
+            }
+        }
+
+        #[derive(Deserialize)]
+        struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+        deserializer.deserialize_map(Visitor)
+    }
+}
+
+/// More members than any envelope has: it bounds the search for one that is there twice.
+const MAX_MEMBERS: usize = 200;
 
 fn shorten(message: &str) -> String {
     message.chars().take(300).collect()
@@ -475,6 +608,15 @@ struct WireChange<'a> {
 }
 
 impl WireActivity<'_> {
+    fn parse(self, now: Instant, mut faults: Faults) -> Result<NewActivity, Rejection> {
+        let activity = self.check(now, &mut faults);
+        match (activity, faults.into_rejection()) {
+            (_, Some(rejection)) => Err(rejection),
+            (Some(activity), None) => Ok(activity),
+            (None, None) => Err(Rejection::invalid("", "the activity is incomplete")),
+        }
+    }
+
     fn check(self, now: Instant, faults: &mut Faults) -> Option<NewActivity> {
         let id = self.id.and_then(|id| faults.keep("/id", ActivityId::parse(&id)));
         let occurred_at = match self.occurred_at {
@@ -752,24 +894,56 @@ impl Serialize for Shown<'_> {
     }
 }
 
+/// An activity in a request, as it was sent.
+#[derive(Clone, Copy, Debug)]
+pub enum Sent<'a> {
+    /// An activity in JSON.
+    Plain(&'a str),
+    /// A CloudEvent in JSON.
+    CloudEvent(&'a str),
+}
+
+impl Sent<'_> {
+    /// Parses and checks it.
+    ///
+    /// # Errors
+    /// As [`NewActivity::parse`].
+    pub fn parse(&self, now: Instant) -> Result<NewActivity, Rejection> {
+        match self {
+            Self::Plain(json) => NewActivity::parse(json, now),
+            Self::CloudEvent(json) => cloud_events::parse(json, now),
+        }
+    }
+
+    /// The id that it was sent with, if that can be told.
+    pub fn id(&self) -> Option<ActivityId> {
+        #[derive(Deserialize)]
+        struct Id<'a> {
+            #[serde(borrow)]
+            id: Option<Cow<'a, str>>,
+        }
+        let (Self::Plain(json) | Self::CloudEvent(json)) = self;
+        let Object(Id { id }) = from_json(json).ok()?;
+        ActivityId::parse(&id?).ok()
+    }
+}
+
 /// A request to record: one activity, or many.
+#[derive(Debug)]
 pub enum RecordRequest<'a> {
-    /// One activity, as sent.
-    One(&'a str),
-    /// A batch, each as sent.
-    Many(Vec<&'a str>),
+    /// One activity.
+    One(Sent<'a>),
+    /// A batch.
+    Many(Vec<Sent<'a>>),
 }
 
 impl<'a> RecordRequest<'a> {
-    /// How many activities a batch may hold.
-    pub const BATCH: Range<usize> = 0..501;
-
-    /// Tells a batch, `{"activities": […]}`, from a single activity.
+    /// Tells a batch from a single activity: by its field, `{"activities": […]}`, or by the media type of CloudEvents.
     ///
     /// # Errors
-    /// [`Rejection::Invalid`] for a body that is no JSON object, or a batch with other fields;
-    /// [`Rejection::TooLarge`] for more activities than [`Self::BATCH`].
-    pub fn parse(json: &'a str) -> Result<Self, Rejection> {
+    /// [`Rejection::Invalid`] for a body that is no JSON object (of a batch of CloudEvents: array), or a batch with other
+    /// fields; [`Rejection::TooLarge`] for more activities than [`MAX_BATCH`].
+    pub fn parse(json: &'a str, media_type: &str) -> Result<Self, Rejection> {
         #[derive(Deserialize)]
         struct Probe<'a> {
             #[serde(borrow)]
@@ -781,16 +955,25 @@ impl<'a> RecordRequest<'a> {
             #[serde(borrow)]
             activities: Vec<&'a RawValue>,
         }
-        if from_json::<Object<Probe<'_>>>(json)?.0.activities.is_none() {
-            return Ok(Self::One(json));
+        match media_type {
+            cloud_events::ONE => Ok(Self::One(Sent::CloudEvent(json))),
+            cloud_events::BATCH => Self::many("", from_json(json)?, Sent::CloudEvent),
+            // Without the word nothing has to be read to know; an escape could hide it.
+            _ if !json.contains("activities") && !json.contains('\\') => Ok(Self::One(Sent::Plain(json))),
+            _ if from_json::<Object<Probe<'_>>>(json)?.0.activities.is_none() => Ok(Self::One(Sent::Plain(json))),
+            _ => {
+                let Object(Batch { activities }) = from_json(json)?;
+                Self::many("/activities", activities, Sent::Plain)
+            }
         }
-        let Object(Batch { activities }) = from_json(json)?;
-        if Self::BATCH.contains(&activities.len()) {
-            Ok(Self::Many(activities.into_iter().map(RawValue::get).collect()))
-        } else {
-            let detail = format!("holds {} activities; send at most {} at once", activities.len(), Self::BATCH.end - 1);
-            Err(Rejection::TooLarge(vec![Fault { pointer: "/activities".to_owned(), detail }]))
+    }
+
+    fn many(pointer: &str, sent: Vec<&'a RawValue>, kind: fn(&'a str) -> Sent<'a>) -> Result<Self, Rejection> {
+        if sent.len() > MAX_BATCH {
+            let detail = format!("holds {} activities; send at most {MAX_BATCH} at once", sent.len());
+            return Err(Rejection::TooLarge(vec![Fault { pointer: pointer.to_owned(), detail }]));
         }
+        Ok(Self::Many(sent.into_iter().map(|raw| kind(raw.get())).collect()))
     }
 }
 
@@ -930,14 +1113,31 @@ mod tests {
 
     #[test]
     fn a_batch_is_told_from_an_activity() {
-        assert!(matches!(RecordRequest::parse(&least().to_string()), Ok(RecordRequest::One(_))));
-        let batch = json!({"activities": vec![least(); 3]}).to_string();
-        assert!(matches!(RecordRequest::parse(&batch), Ok(RecordRequest::Many(three)) if three.len() == 3));
-        let over = json!({"activities": vec![least(); 501]}).to_string();
-        assert!(matches!(RecordRequest::parse(&over), Err(Rejection::TooLarge(_))));
-        let mixed = json!({"activities": [], "id": "x"}).to_string();
-        assert!(matches!(RecordRequest::parse(&mixed), Err(Rejection::Invalid(_))));
-        assert!(matches!(RecordRequest::parse("[]"), Err(Rejection::Invalid(_))));
+        let plain = |json: serde_json::Value| {
+            RecordRequest::parse(&json.to_string(), "application/json").map(|request| match request {
+                RecordRequest::One(_) => None,
+                RecordRequest::Many(many) => Some(many.len()),
+            })
+        };
+        assert_eq!(plain(least()), Ok(None));
+        assert_eq!(plain(json!({"activities": vec![least(); 3]})), Ok(Some(3)));
+        assert!(matches!(plain(json!({"activities": vec![least(); 501]})), Err(Rejection::TooLarge(_))));
+        assert!(matches!(plain(json!({"activities": [], "id": "x"})), Err(Rejection::Invalid(_))));
+        assert!(matches!(plain(json!(["activities"])), Err(Rejection::Invalid(_))));
+        assert_eq!(
+            RecordRequest::parse(r#"{"\u0061ctivities":[{}]}"#, "")
+                .map(|request| matches!(request, RecordRequest::Many(_))),
+            Ok(true)
+        );
+        let events = json!([{}, {}]).to_string();
+        assert!(
+            matches!(RecordRequest::parse(&events, cloud_events::BATCH), Ok(RecordRequest::Many(two)) if two.len() == 2)
+        );
+        assert!(matches!(
+            RecordRequest::parse(&events, cloud_events::ONE),
+            Ok(RecordRequest::One(Sent::CloudEvent(_)))
+        ));
+        assert!(matches!(RecordRequest::parse("{}", cloud_events::BATCH), Err(Rejection::Invalid(_))));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! of Partner Center's audit log and those that partner portals have besides.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::export::profile::Locale;
 
@@ -15,7 +16,8 @@ struct Known {
 }
 
 /// An action as the catalogue shows it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = CatalogueEntry)]
 pub struct Listed {
     /// The action.
     pub action: &'static str,
@@ -80,17 +82,21 @@ known! {
     "credit.created" "Credit created" "Avoir créé"
     "credit.updated" "Credit updated" "Avoir modifié"
     "customer.billing_profile_updated" "Customer's billing profile updated" "Profil de facturation du client modifié"
+    "customer.contract_company_name_updated" "Company name in customer's contract updated" "Nom de société du contrat client modifié"
     "customer.created" "Customer created" "Client créé"
     "customer.deleted" "Customer deleted" "Client supprimé"
     "customer.qualification_updated" "Customer's qualification updated" "Qualification du client modifiée"
     "customer.relationship_removed" "Customer relationship removed" "Relation client supprimée"
     "customer.spending_budget_updated" "Customer's spending budget updated" "Budget de dépenses du client modifié"
+    "customer.test_customer_deleted" "Test customer deleted" "Client de test supprimé"
     "customer.updated" "Customer updated" "Client modifié"
     "delegated_admin.approved" "Delegated administration approved" "Administration déléguée approuvée"
     "delegated_admin.terminated" "Delegated administration terminated" "Administration déléguée résiliée"
     "delegated_admin.terminated_by_provider" "Delegated administration terminated by the provider" "Administration déléguée résiliée par le fournisseur"
+    "device.added_to_batch" "Devices added to batch" "Appareils ajoutés à un lot"
     "device.batch_uploaded" "Devices uploaded" "Appareils importés"
     "device.deleted" "Device deleted" "Appareil supprimé"
+    "device.update_attempted" "Update of devices attempted" "Tentative de modification d'appareils"
     "device.updated" "Device updated" "Appareil modifié"
     "directory_role.member_added" "Member added to directory role" "Membre ajouté au rôle d'annuaire"
     "directory_role.member_removed" "Member removed from directory role" "Membre retiré du rôle d'annuaire"
@@ -155,6 +161,7 @@ known! {
     "user.password_reset" "User's password reset" "Mot de passe de l'utilisateur réinitialisé"
     "user.principal_name_updated" "User's sign-in name updated" "Nom de connexion de l'utilisateur modifié"
     "user.restored" "User restored" "Utilisateur restauré"
+    "user.sfb_licences_updated" "User's Skype for Business licences updated" "Licences Skype Entreprise de l'utilisateur modifiées"
     "user.updated" "User updated" "Utilisateur modifié"
 }
 

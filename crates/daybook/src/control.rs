@@ -120,7 +120,7 @@ impl Control {
     /// # Errors
     /// When the table fails.
     pub async fn claim_key(&self, partner: &PartnerId, idempotency_key: &str, id: &str) -> Result<String, Error> {
-        let sk = format!("key#{}", crate::ledger::hex(&Sha256::digest(idempotency_key)));
+        let sk = format!("key#{}", crate::activity::hex(&Sha256::digest(idempotency_key)));
         let mut item = key(partner.as_str(), &sk);
         item.insert("id".to_owned(), text(id));
         if self.put_new(item, "PutItem of an idempotency key").await? {

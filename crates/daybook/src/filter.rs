@@ -1,11 +1,15 @@
 //! What a list or an export shows of a partner's activities: one definition for both.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-use crate::activity::{Action, Entry, Status};
+use crate::{
+    activity::{Action, Entry, Status},
+    schema::text_schema,
+};
 
 /// Conditions that an activity must meet, all of them; within one, any of its values. Empty ones hold for all.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct Filter {
     /// Customers' ids.
@@ -28,6 +32,7 @@ pub struct Filter {
     pub target: Vec<String>,
     /// Text contained, without regard to case, in the customer's name or id, the actor's, the target's, or the action.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub q: Option<String>,
 }
 
@@ -38,6 +43,8 @@ pub struct ActionPattern {
     words: String,
     is_prefix: bool,
 }
+
+text_schema!(ActionPattern, r"^[a-z0-9_]+((\.[a-z0-9_]+)+|(\.[a-z0-9_]+)*\.\*)$", "order.*", 100);
 
 impl ActionPattern {
     /// Reads an action or a prefix.

@@ -2,8 +2,20 @@
 //!
 //! Only hosts use it; everything else takes what it needs as an argument.
 
-use std::{convert::Infallible, env, future::Future};
+use std::{convert::Infallible, env, future::Future, time::Duration};
 
+use aws_config::{
+    BehaviorVersion,
+    environment::{EnvironmentVariableCredentialsProvider, EnvironmentVariableRegionProvider},
+    retry::RetryConfig,
+    stalled_stream_protection::StalledStreamProtectionConfig,
+    timeout::TimeoutConfig,
+};
+use aws_smithy_http_client::{
+    Builder,
+    tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode},
+};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use lambda_http::{Body, Request, RequestExt as _, Response, request::RequestContext};
 use tracing_subscriber::EnvFilter;
 
@@ -52,15 +64,65 @@ pub fn start_log() {
         .init();
 }
 
-/// The configuration of the SDK's clients.
-pub async fn aws() -> aws_config::SdkConfig {
-    aws_config::load_defaults(aws_config::BehaviorVersion::latest()).await
+/// How long one try of a call may take where someone waits for the answer: with the retries, less than the functions have.
+pub const INTERACTIVE: Duration = Duration::from_secs(4);
+/// How long one try of a call may take that carries megabytes.
+pub const BULK: Duration = Duration::from_secs(60);
+/// How long a connection may take to come about.
+const CONNECT: Duration = Duration::from_secs(2);
+/// How often a call is tried in all.
+const TRIES: u32 = 5;
+
+/// The roots of Amazon Trust Services (www.amazontrust.com/repository).
+const AMAZON_ROOTS: &[u8] = include_bytes!("amazon-roots.pem");
+
+/// The configuration of the SDK's clients: region and credentials are those that Lambda puts into the environment. A call that is throttled or fails in passing is tried again, the more slowly the
+/// more is refused (the SDK's adaptive mode); each try may take `try_timeout`.
+pub async fn aws(try_timeout: Duration) -> aws_config::SdkConfig {
+    let credentials = EnvironmentVariableCredentialsProvider::new();
+    let region = EnvironmentVariableRegionProvider::new();
+    let retries = RetryConfig::adaptive().with_max_attempts(TRIES).with_max_backoff(Duration::from_secs(3));
+    let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(try_timeout).build();
+    aws_config::defaults(BehaviorVersion::latest())
+        .credentials_provider(credentials)
+        .region(region)
+        .http_client(http_client())
+        .retry_config(retries)
+        .timeout_config(timeouts)
+        // Every try has its time; to watch the flow of each body besides costs every call.
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+        .load()
+        .await
+}
+
+/// A client that trusts the authorities that AWS's endpoints have their certificates from; with `SSL_CERT_FILE`, those in
+/// that file, for endpoints of one's own. To read all authorities of the system would take most of a cold start.
+fn http_client() -> SharedHttpClient {
+    let trusted = match variable("SSL_CERT_FILE") {
+        Ok(_) => TrustStore::default(),
+        Err(_) => TrustStore::empty().with_pem_certificate(AMAZON_ROOTS),
+    };
+    let tls = TlsContext::builder().with_trust_store(trusted).build();
+    let client = Builder::new().tls_provider(Provider::Rustls(CryptoMode::AwsLc));
+    match tls {
+        Ok(tls) => client.tls_context(tls).build_https(),
+        Err(error) => {
+            tracing::error!(error = error.to_string(), "the trusted authorities cannot be read");
+            client.build_https()
+        }
+    }
 }
 
 /// When the runtime will end this invocation.
 pub fn deadline(context: &lambda_http::Context) -> Instant {
     let micros = i64::try_from(context.deadline).unwrap_or(i64::MAX).saturating_mul(1_000);
     Instant::from_micros(micros).unwrap_or(Instant::MAX)
+}
+
+/// How long the runtime lets an invocation go on.
+pub fn time_left(context: &lambda_http::Context, now: Instant) -> Duration {
+    let micros = deadline(context).micros().saturating_sub(now.micros());
+    Duration::from_micros(u64::try_from(micros).unwrap_or_default())
 }
 
 /// Serves an HTTP function: every request is answered, timed and logged in one line.

@@ -3,7 +3,7 @@
 //! Every answer that is not a success is a problem document (RFC 9457). Our own faults are logged here, with their
 //! causes, and told to the caller in general words only.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use lambda_http::{
@@ -13,12 +13,15 @@ use lambda_http::{
 };
 use percent_encoding::percent_decode_str;
 use serde::{Serialize, de::DeserializeOwned};
-use serde_json::json;
+use sha2::{Digest as _, Sha256};
+use utoipa::ToSchema;
 
 use crate::{
     access::{Caller, Operation, Refusal},
-    activity::{Fault, PartnerId, Rejection},
+    activity::{Fault, PartnerId, Rejection, hex},
     export::profile::Locale,
+    host,
+    period::Instant,
     storage,
 };
 
@@ -91,20 +94,40 @@ impl Problem {
         Rejection::Invalid(vec![Fault { pointer: format!("/{name}"), detail: detail.into() }]).into()
     }
 
-    /// The document (RFC 9457), without the trace.
-    pub fn document(&self) -> serde_json::Value {
-        let (slug, title, status) = self.kind.parts();
-        let mut document = json!({
-            "type": format!("urn:daybook:problem:{slug}"),
-            "title": title,
-            "status": status,
-            "detail": self.detail,
-        });
-        if !self.errors.is_empty() {
-            document["errors"] = json!(self.errors);
-        }
-        document
+    /// What kind of problem it is.
+    pub fn kind(&self) -> ProblemKind {
+        self.kind
     }
+
+    /// The document, without the trace.
+    pub fn document(self) -> ProblemDocument {
+        let (slug, title, status) = self.kind.parts();
+        let kind = format!("urn:daybook:problem:{slug}");
+        ProblemDocument { kind, title, status, detail: self.detail, errors: self.errors, trace_id: None }
+    }
+}
+
+/// A problem as it is sent (RFC 9457).
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub struct ProblemDocument {
+    /// The kind of problem: a URI that ends in its slug.
+    #[serde(rename = "type")]
+    #[schema(example = "urn:daybook:problem:invalid-request")]
+    pub kind: String,
+    /// The kind, in words.
+    pub title: &'static str,
+    /// The HTTP status.
+    pub status: u16,
+    /// What is wrong, and what to do.
+    pub detail: String,
+    /// Each fault with the field that it is in.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<Fault>,
+    /// Under which the request stands in the logs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub trace_id: Option<String>,
 }
 
 impl From<Refusal> for Problem {
@@ -213,6 +236,17 @@ pub fn body(request: &Request) -> Result<&str, Problem> {
     std::str::from_utf8(body).map_err(|_| Problem::new(ProblemKind::InvalidRequest, "The body is not UTF-8."))
 }
 
+/// The body's media type, without parameters, in lower case; empty where the request does not say it.
+pub fn media_type(request: &Request) -> String {
+    let header = header_text(request, &header::CONTENT_TYPE).unwrap_or_default();
+    header.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+/// How long the runtime lets this invocation go on.
+pub fn time_left(request: &Request, now: Instant) -> Duration {
+    request.lambda_context_ref().map_or(Duration::MAX, |context| host::time_left(context, now))
+}
+
 /// The parameters of the query.
 #[derive(Debug)]
 pub struct Parameters(Vec<(String, String)>);
@@ -223,28 +257,46 @@ impl Parameters {
     /// # Errors
     /// 400 that names an unknown parameter.
     pub fn read(request: &Request, known: &[&str]) -> Result<Self, Problem> {
+        Self::read_if(request, known, |name, known| name == known)
+    }
+
+    /// As [`Self::read`], whatever the case of the names: they are then spelled as in `known`.
+    ///
+    /// # Errors
+    /// 400 that names an unknown parameter.
+    pub fn read_any_case(request: &Request, known: &[&str]) -> Result<Self, Problem> {
+        Self::read_if(request, known, str::eq_ignore_ascii_case)
+    }
+
+    fn read_if(request: &Request, known: &[&str], same: impl Fn(&str, &str) -> bool) -> Result<Self, Problem> {
         let mut parameters = Vec::new();
         for (name, value) in request.query_string_parameters_ref().iter().flat_map(|query| query.iter()) {
-            if !known.contains(&name) {
+            let Some(known) = known.iter().find(|known| same(name, known)) else {
                 let shown: String = name.chars().take(60).collect();
                 return Err(Problem::field(&shown, format!("unknown parameter; known are {}", known.join(", "))));
-            }
-            parameters.push((name.to_owned(), value.to_owned()));
+            };
+            parameters.push(((*known).to_owned(), value.to_owned()));
         }
         Ok(Self(parameters))
     }
 
-    /// All values of a parameter, empty ones left out.
-    pub fn all(&self, name: &str) -> Vec<String> {
-        self.0.iter().filter(|(key, value)| key == name && !value.is_empty()).map(|(_, value)| value.clone()).collect()
+    /// All parameters with their values, in the order in which they were sent.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// The one value of a parameter.
+    /// All values of a parameter.
+    pub fn all(&self, name: &str) -> Vec<String> {
+        self.0.iter().filter(|(key, _)| key == name).map(|(_, value)| value.clone()).collect()
+    }
+
+    /// The one value of a parameter; an empty one counts as absent.
     ///
     /// # Errors
     /// 400 when it is given twice.
     pub fn one(&self, name: &str) -> Result<Option<String>, Problem> {
         let mut values = self.all(name);
+        values.retain(|value| !value.is_empty());
         let first = values.pop();
         if values.is_empty() { Ok(first) } else { Err(Problem::field(name, "is given more than once")) }
     }
@@ -286,13 +338,25 @@ pub fn seal<T: Serialize>(value: &T) -> Result<String, Problem> {
     Ok(URL_SAFE_NO_PAD.encode(json))
 }
 
-/// The value in a cursor.
+/// The value in a cursor that came in the field `name`.
 ///
 /// # Errors
 /// 400 when it is none of ours.
-pub fn unseal<T: DeserializeOwned>(cursor: &str) -> Result<T, Problem> {
+pub fn unseal<T: DeserializeOwned>(name: &str, cursor: &str) -> Result<T, Problem> {
     let value = URL_SAFE_NO_PAD.decode(cursor).ok().and_then(|json| serde_json::from_slice(&json).ok());
-    value.ok_or_else(|| Problem::field("cursor", "is not a cursor of this list; start again without it"))
+    value.ok_or_else(|| Problem::field(name, "is not a cursor of this list; start again without it"))
+}
+
+/// Tells queries apart, so that a cursor is used with its own only.
+pub fn fingerprint(query: &str) -> String {
+    hex(&Sha256::digest(query)[..8])
+}
+
+/// Whether the caller says (`If-None-Match`, RFC 9110, section 13.1.2) that it has what `tag` stands for.
+pub fn knows(request: &Request, tag: &str) -> bool {
+    header_text(request, &header::IF_NONE_MATCH).is_some_and(|known| {
+        known.split(',').any(|known| matches!(known.trim(), "*") || known.trim().trim_start_matches("W/") == tag)
+    })
 }
 
 /// What a handler answers.
@@ -335,12 +399,13 @@ pub fn add_header(response: &mut Response<Body>, name: HeaderName, value: &str) 
 /// Turns what a handler answers into what is sent, with the headers that every answer has.
 pub fn respond(request_id: &str, allowed_origin: Option<&str>, answer: Answer) -> Response<Body> {
     let mut response = answer.unwrap_or_else(|problem| {
-        let mut document = problem.document();
-        document["trace_id"] = json!(request_id);
-        let (_, _, status) = problem.kind.parts();
-        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut response = with_body(status, "application/problem+json", Body::Text(document.to_string()));
-        if problem.kind == ProblemKind::Unavailable {
+        let kind = problem.kind;
+        let document = ProblemDocument { trace_id: Some(request_id.to_owned()), ..problem.document() };
+        let status = StatusCode::from_u16(document.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        // Texts and numbers: nothing in it that could not be written.
+        let text = serde_json::to_string(&document).unwrap_or_default();
+        let mut response = with_body(status, "application/problem+json", Body::Text(text));
+        if kind == ProblemKind::Unavailable {
             add_header(&mut response, header::RETRY_AFTER, "2");
         }
         response

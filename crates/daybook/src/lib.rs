@@ -2,22 +2,24 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`activity`] | an activity: parsing, limits, wire form |
+//! | [`activity`], [`cloud_events`] | an activity: parsing, limits, wire form |
 //! | [`json`] | JSON kept as it was written |
 //! | [`period`] | instants, zones, periods, months |
 //! | [`filter`], [`question`] | which activities someone asks for |
 //! | [`access`] | who may do what |
-//! | [`catalogue`] | actions' names in each language |
+//! | [`catalogue`], [`partner_center`] | actions' names in each language, and in Partner Center's |
 //! | [`ledger`] | the Activities table |
+//! | [`settings`] | the Partners table |
 //! | [`control`], [`queue`] | jobs, schedules, clients, and the way to the workers |
 //! | [`export`], [`months`] | the making of exports, on demand and by the month |
-//! | [`http`], [`host`] | what the functions share |
+//! | [`http`], [`host`], [`schema`] | what the functions share |
 //!
 //! The first six do no I/O and read no clock.
 
 pub mod access;
 pub mod activity;
 pub mod catalogue;
+pub mod cloud_events;
 pub mod control;
 pub mod export;
 pub mod filter;
@@ -26,7 +28,10 @@ pub mod http;
 pub mod json;
 pub mod ledger;
 pub mod months;
+pub mod partner_center;
 pub mod period;
 pub mod question;
 pub mod queue;
+pub mod schema;
+pub mod settings;
 pub mod storage;

@@ -7,9 +7,14 @@
 
 use std::{fmt, str::FromStr};
 
-use chrono::{DateTime, Datelike, Days, LocalResult, Months, NaiveDate, NaiveDateTime, TimeDelta, TimeZone as _, Utc};
+use chrono::{
+    DateTime, Datelike, Days, LocalResult, Months, NaiveDate, NaiveDateTime, TimeDelta, TimeZone as _, Timelike, Utc,
+};
 use chrono_tz::Tz;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use utoipa::ToSchema;
+
+use crate::schema::text_schema;
 
 /// The longest period that one query or on-demand export may span, in days.
 pub const MAX_PERIOD_DAYS: i64 = 366;
@@ -21,7 +26,8 @@ const MICROS_PER_DAY: i64 = 86_400 * MICROS_PER_SECOND;
 ///
 /// Its text ([`fmt::Display`]) is RFC 3339 in UTC with six fractional digits, always 27 characters, so that the order of
 /// texts is the order of instants: sort keys rely on it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, ToSchema)]
+#[schema(value_type = String, format = DateTime, example = "2026-11-02T09:30:00.123456Z")]
 pub struct Instant(i64);
 
 impl Instant {
@@ -35,6 +41,9 @@ impl Instant {
     /// # Errors
     /// A text that says what is expected, when it is not RFC 3339 or falls outside the years 0000–9999 in UTC.
     pub fn parse(text: &str) -> Result<Self, String> {
+        if let Some(instant) = Self::parse_own(text.as_bytes()) {
+            return Ok(instant);
+        }
         let parsed = DateTime::parse_from_rfc3339(text)
             .map_err(|_| format!("{} is not an RFC 3339 instant such as 2026-11-02T09:30:00Z", quoted(text)))?;
         if parsed.timestamp_subsec_nanos() >= 1_000_000_000 {
@@ -56,7 +65,38 @@ impl Instant {
 
     /// The text with three fractional digits: how times of the service's own clock are shown.
     pub fn to_millis_text(self) -> String {
-        self.utc().format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+        let mut text = self.to_string();
+        text.truncate("0000-00-00T00:00:00.000".len());
+        text.push('Z');
+        text
+    }
+
+    /// Reads the forms that the service writes itself, with three or six fractional digits, without the general parser:
+    /// they are read with every item.
+    fn parse_own(text: &[u8]) -> Option<Self> {
+        let (whole, fraction) = text.strip_suffix(b"Z")?.split_at_checked(20)?;
+        let marks = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':'), (19, b'.')];
+        if !marks.iter().all(|(at, mark)| whole[*at] == *mark) {
+            return None;
+        }
+        let number = |digits: &[u8]| {
+            digits
+                .iter()
+                .try_fold(0_u32, |number, digit| digit.is_ascii_digit().then(|| number * 10 + u32::from(digit - b'0')))
+        };
+        let micros = match fraction.len() {
+            3 => number(fraction)? * 1_000,
+            6 => number(fraction)?,
+            _ => return None,
+        };
+        let date = NaiveDate::from_ymd_opt(
+            i32::try_from(number(&whole[..4])?).ok()?,
+            number(&whole[5..7])?,
+            number(&whole[8..10])?,
+        )?;
+        let (hour, minute, second) = (number(&whole[11..13])?, number(&whole[14..16])?, number(&whole[17..19])?);
+        let time = date.and_hms_opt(hour, minute, second)?;
+        Self::within(time.and_utc().timestamp_micros() + i64::from(micros))
     }
 
     /// This instant, cut to whole milliseconds.
@@ -75,6 +115,11 @@ impl Instant {
         self.utc().with_timezone(&zone).format("%Y-%m-%d %H:%M:%S").to_string()
     }
 
+    /// The wall clock in `zone`, in whole seconds since 1970-01-01T00:00:00 of that clock.
+    pub fn local_seconds(self, zone: Tz) -> i64 {
+        self.utc().with_timezone(&zone).naive_local().and_utc().timestamp()
+    }
+
     /// The calendar month in UTC that holds this instant.
     pub fn utc_month(self) -> Month {
         Month::of(self, Tz::UTC)
@@ -91,7 +136,24 @@ impl Instant {
 
 impl fmt::Display for Instant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.utc().format("%Y-%m-%dT%H:%M:%S%.6fZ"))
+        // By hand: it is written several times for every activity that is shown.
+        let (utc, mut text) = (self.utc(), *b"0000-00-00T00:00:00.000000Z");
+        let fields = [
+            (0, 4, utc.year().unsigned_abs()),
+            (5, 2, utc.month()),
+            (8, 2, utc.day()),
+            (11, 2, utc.hour()),
+            (14, 2, utc.minute()),
+            (17, 2, utc.second()),
+            (20, 6, utc.timestamp_subsec_micros()),
+        ];
+        for (at, width, mut number) in fields {
+            for digit in text[at..at + width].iter_mut().rev() {
+                *digit += u8::try_from(number % 10).unwrap_or_default();
+                number /= 10;
+            }
+        }
+        f.write_str(std::str::from_utf8(&text).unwrap_or_default())
     }
 }
 
@@ -260,6 +322,8 @@ pub struct Month {
     month: u32,
 }
 
+text_schema!(Month, "^[0-9]{4}-(0[1-9]|1[0-2])$", "2026-10", 7);
+
 impl Month {
     /// The month that the calendar of `zone` shows at an instant.
     pub fn of(instant: Instant, zone: Tz) -> Self {
@@ -372,8 +436,21 @@ mod tests {
         fn the_order_of_texts_is_the_order_of_instants(a in Instant::MIN.0..=Instant::MAX.0, b in Instant::MIN.0..=Instant::MAX.0) {
             let (a, b) = (Instant(a), Instant(b));
             prop_assert_eq!(a.to_string().len(), 27);
+            prop_assert_eq!(a.to_string(), a.utc().format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string());
+            prop_assert_eq!(a.to_millis_text(), a.utc().format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string());
+            prop_assert_eq!(Instant::parse_own(a.to_millis_text().as_bytes()), Some(a.truncated_to_millis()));
             prop_assert_eq!(a.cmp(&b), a.to_string().cmp(&b.to_string()));
             prop_assert_eq!(at(&a.to_string()), a);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_read_without_the_general_parser_is_read_as_by_it(text in "[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-6][0-9]:[0-6][0-9]\\.[0-9]{3,6}Z|\\PC{20,28}") {
+            if let Some(own) = Instant::parse_own(text.as_bytes()) {
+                let general = DateTime::parse_from_rfc3339(&text).unwrap();
+                prop_assert_eq!(own.0, general.timestamp_micros());
+            }
         }
     }
 

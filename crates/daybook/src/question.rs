@@ -2,6 +2,7 @@
 
 use chrono_tz::Tz;
 use serde::{Deserialize, Deserializer};
+use utoipa::ToSchema;
 
 use crate::{
     activity::{Fault, MAX_NAME_CHARS, Rejection, Status},
@@ -85,7 +86,11 @@ impl Question {
             return Err(Rejection::Invalid(faults));
         }
         let period = period.map_err(|error| Rejection::Unprocessable(vec![fault("from", error.to_string())]))?;
-        let Self { customer, actor, target_type, target, q, .. } = self;
+        let Self { mut customer, mut actor, mut target_type, mut target, q, .. } = self;
+        for ids in [&mut customer, &mut actor, &mut target_type, &mut target] {
+            // An id is never empty: a field that was not filled in asks for nothing.
+            ids.retain(|id| !id.is_empty());
+        }
         Ok((period, zone, Filter { customer, actor, action, status, target_type, target, q }))
     }
 }
@@ -105,17 +110,21 @@ fn each<T>(faults: &mut Vec<Fault>, name: &str, texts: &[String], parse: impl Fn
     values
 }
 
+/// One text, or an array of them.
+#[derive(Deserialize, ToSchema)]
+#[serde(untagged, expecting = "expected a text or an array of texts")]
+pub enum OneOrMany {
+    /// One.
+    One(String),
+    /// Any number, up to [`MAX_VALUES`].
+    Many(Vec<String>),
+}
+
 /// Reads one text or an array of them.
 ///
 /// # Errors
 /// Those of the deserializer, for anything else.
 pub fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged, expecting = "expected a text or an array of texts")]
-    enum OneOrMany {
-        One(String),
-        Many(Vec<String>),
-    }
     Ok(match Option::<OneOrMany>::deserialize(deserializer)? {
         None => Vec::new(),
         Some(OneOrMany::One(text)) => vec![text],

@@ -29,8 +29,13 @@ pub enum Error {
 
 impl Error {
     /// A fault of ours, with its cause.
-    pub(crate) fn broken(operation: &'static str, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+    pub fn broken(operation: &'static str, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self::Broken { operation, source: source.into() }
+    }
+
+    /// The function's own time is up: whether the call was done is not known.
+    pub(crate) fn time_is_up(operation: &'static str) -> Self {
+        Self::Unavailable { operation, source: "the function's time is up".into() }
     }
 
     /// Sorts an SDK error.

@@ -10,7 +10,7 @@ use daybook::{
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), host::Error> {
     host::start_log();
-    let aws = host::aws().await;
+    let aws = host::aws(host::INTERACTIVE).await;
     let app = App {
         keys: Keys::at(host::variable("JWKS_URL")?)?,
         issuer: host::variable("ISSUER")?,

@@ -5,6 +5,7 @@ use daybook::{
     control::Control,
     export::{
         Files,
+        profile::SubscriptionsUrl,
         worker::{Limits, Worker},
     },
     host::{self, LambdaEvent, service_fn},
@@ -16,15 +17,16 @@ use export_worker::App;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), host::Error> {
     host::start_log();
-    let aws = host::aws().await;
+    let aws = host::aws(host::BULK).await;
     let (dynamodb, s3) = (aws_sdk_dynamodb::Client::new(&aws), aws_sdk_s3::Client::new(&aws));
     let (activities, bucket) = (host::variable("ACTIVITIES_TABLE")?, host::variable("DATA_BUCKET")?);
     let app = App {
         worker: Worker {
-            ledger: Ledger::new(dynamodb.clone(), s3.clone(), activities, bucket.clone(), 0),
+            ledger: Ledger::new(dynamodb.clone(), s3.clone(), activities, bucket.clone()),
             control: Control::new(dynamodb, host::variable("CONTROL_TABLE")?),
             files: Files::new(s3, bucket),
             limits: Limits::default(),
+            subscriptions: SubscriptionsUrl::new(host::variable("SUBSCRIPTIONS_URL")?),
         },
         queue: ExportQueue::new(aws_sdk_sqs::Client::new(&aws), host::variable("EXPORT_QUEUE_URL")?),
     };

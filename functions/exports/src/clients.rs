@@ -7,23 +7,43 @@ use daybook::{
     period::Instant,
 };
 use lambda_http::{Request, http::StatusCode};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::App;
 
 const MAX_CLIENT_ID_CHARS: usize = 128;
 
-#[derive(Deserialize)]
+/// A registration to save.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Wire {
+#[schema(as = SaveClient)]
+pub struct Wire {
+    /// The partner that the client acts for.
+    #[schema(value_type = PartnerId, required)]
     partner: Option<String>,
+}
+
+/// A machine client's registration.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Client)]
+pub struct ClientAnswer {
+    /// The client's id at the issuer.
+    pub client_id: String,
+    /// The partner that it acts for.
+    #[schema(value_type = PartnerId)]
+    pub partner: String,
+    /// When it was registered.
+    #[schema(format = DateTime)]
+    pub updated_at: String,
+    /// By whom.
+    pub updated_by: String,
 }
 
 pub(crate) async fn show(app: &App, request: &Request) -> Answer {
     let client_id = client_id(request)?;
     let client = app.control.client(&client_id).await?.ok_or_else(Problem::not_found)?;
-    http::ok(StatusCode::OK, &shown(&client_id, &client))
+    http::ok(StatusCode::OK, &shown(&client_id, client))
 }
 
 pub(crate) async fn save(app: &App, request: &Request, now: Instant) -> Answer {
@@ -35,7 +55,7 @@ pub(crate) async fn save(app: &App, request: &Request, now: Instant) -> Answer {
     let updated_by = http::caller(request)?.name().to_owned();
     let client = Client { partner: partner.to_string(), updated_at: now, updated_by };
     app.control.save_client(&client_id, &client).await?;
-    http::ok(StatusCode::OK, &shown(&client_id, &client))
+    http::ok(StatusCode::OK, &shown(&client_id, client))
 }
 
 pub(crate) async fn remove(app: &App, request: &Request) -> Answer {
@@ -53,11 +73,11 @@ fn client_id(request: &Request) -> Result<String, Problem> {
     }
 }
 
-fn shown(client_id: &str, client: &Client) -> Value {
-    json!({
-        "client_id": client_id,
-        "partner": client.partner,
-        "updated_at": client.updated_at.to_millis_text(),
-        "updated_by": client.updated_by,
-    })
+fn shown(client_id: &str, client: Client) -> ClientAnswer {
+    ClientAnswer {
+        client_id: client_id.to_owned(),
+        partner: client.partner,
+        updated_at: client.updated_at.to_millis_text(),
+        updated_by: client.updated_by,
+    }
 }

@@ -8,19 +8,24 @@ use daybook::{
     control::{ListPosition, MAX_LISTED},
     export::{
         LINK_SECONDS,
-        job::{Format, Job, Kind, Output, Request as ExportRequest, Standing, State, fault},
+        job::{
+            Compression, File, Format, Job, Kind, MANIFEST, Output, Progress, Request as ExportRequest, Rows, Standing,
+            State,
+        },
+        profile::Locale,
     },
+    filter::Filter,
     http::{self, Answer, Parameters, Problem, ProblemKind},
-    period::{Instant, quoted},
-    question::{Question, one_or_many},
+    period::{Instant, Month, quoted},
+    question::{OneOrMany, Question, one_or_many},
 };
 use lambda_http::{
     Request,
     http::{HeaderName, StatusCode, header},
 };
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 use ulid::Ulid;
+use utoipa::ToSchema;
 
 use crate::App;
 
@@ -28,53 +33,177 @@ const DEFAULT_LISTED: usize = 50;
 const MAX_KEY_CHARS: usize = 255;
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-#[derive(Default, Deserialize)]
+/// An export to make. Everything may be absent; the defaults are those of the list of activities.
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
-struct Wire {
+#[schema(as = CreateExport)]
+pub struct Wire {
+    /// The first instant (RFC 3339) or day (`YYYY-MM-DD`).
+    #[schema(example = "2026-10-01")]
     from: Option<String>,
+    /// The instant after the last, or the last day.
+    #[schema(example = "2026-10-31")]
     to: Option<String>,
+    /// The zone of dates and of local times in the files, an IANA name; UTC where it is absent.
+    #[schema(example = "Europe/Paris")]
     time_zone: Option<String>,
+    /// Customers' ids: any of them.
     #[serde(deserialize_with = "one_or_many")]
+    #[schema(value_type = Option<OneOrMany>)]
     customer: Vec<String>,
+    /// Actors' ids: any of them.
     #[serde(deserialize_with = "one_or_many")]
+    #[schema(value_type = Option<OneOrMany>)]
     actor: Vec<String>,
+    /// Actions, or their first words followed by `.*`: any of them.
     #[serde(deserialize_with = "one_or_many")]
+    #[schema(value_type = Option<OneOrMany>)]
     action: Vec<String>,
+    /// Statuses: any of them.
     #[serde(deserialize_with = "one_or_many")]
+    #[schema(value_type = Option<OneOrMany>)]
     status: Vec<String>,
+    /// Targets' types: any of them.
     #[serde(deserialize_with = "one_or_many")]
+    #[schema(value_type = Option<OneOrMany>)]
     target_type: Vec<String>,
+    /// Targets' ids: any of them.
     #[serde(deserialize_with = "one_or_many")]
+    #[schema(value_type = Option<OneOrMany>)]
     target: Vec<String>,
+    /// Text contained, without regard to case, in the customer's name or id, the actor's, the target's, or the action.
+    #[schema(max_length = 256)]
     q: Option<String>,
+    /// The format of the files; csv where it is absent.
+    #[schema(value_type = Option<Format>)]
     format: Option<String>,
+    /// The language of the files; that of `Accept-Language` where it is absent.
+    #[schema(value_type = Option<Locale>)]
     locale: Option<String>,
+    /// How the files are compressed; none where it is absent.
+    #[schema(value_type = Option<Compression>)]
     compression: Option<String>,
+    /// What a row stands for; an activity where it is absent.
+    #[schema(value_type = Option<Rows>)]
+    rows: Option<String>,
+    /// Whether the details are in the files; true where it is absent.
     details: Option<bool>,
 }
 
+/// An export.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Export)]
+pub struct ExportAnswer {
+    /// Its id: a ULID, or the month of a monthly one.
+    pub id: String,
+    /// The partner.
+    pub partner_id: PartnerId,
+    /// How far it is.
+    pub status: State,
+    /// Who asked for it.
+    pub kind: Kind,
+    /// The month, of a monthly one.
+    pub month: Option<Month>,
+    /// When it was asked for.
+    #[schema(format = DateTime)]
+    pub created_at: String,
+    /// Who asked.
+    pub created_by: String,
+    /// The period.
+    pub range: ExportRange,
+    /// Which activities.
+    pub filters: Filter,
+    /// The format of the files.
+    pub format: Format,
+    /// The language of the files.
+    pub locale: Locale,
+    /// How the files are compressed.
+    pub compression: Compression,
+    /// What a row stands for.
+    pub rows: Rows,
+    /// Whether the details are in the files.
+    pub details: bool,
+    /// How much is written.
+    pub progress: Progress,
+    /// The files, once it is ready.
+    pub files: Vec<File>,
+    /// The name of the file that describes the others, once it is ready.
+    pub manifest: Option<&'static str>,
+    /// Why it failed.
+    pub problem: Option<String>,
+    /// What was acknowledged before this instant is in it, if it belongs there.
+    pub complete_through: Instant,
+    /// When its files are removed.
+    #[schema(format = DateTime)]
+    pub expires_at: String,
+}
+
+/// The period of an export.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ExportRange {
+    /// The first instant.
+    pub from: Instant,
+    /// The first instant after.
+    pub to: Instant,
+    /// The zone of local times in the files, an IANA name.
+    pub time_zone: &'static str,
+}
+
+/// A page of the list of exports.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ExportList)]
+pub struct ExportListAnswer {
+    /// The exports, newest first.
+    pub exports: Vec<ExportAnswer>,
+    /// Where the next page begins; null at the end.
+    pub next_cursor: Option<String>,
+}
+
+/// A link to a file. Whoever has it can download the file without a token: it is a secret.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = FileLink)]
+pub struct LinkAnswer {
+    /// The address.
+    pub url: String,
+    /// Until when it can be followed.
+    #[schema(format = DateTime)]
+    pub expires_at: String,
+}
+
+/// The form of the files, as a request says it.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Form<'a> {
+    pub(crate) format: Option<&'a str>,
+    pub(crate) locale: Option<&'a str>,
+    pub(crate) compression: Option<&'a str>,
+    pub(crate) rows: Option<&'a str>,
+    pub(crate) details: Option<bool>,
+}
+
 /// Reads the form of the files.
-pub(crate) fn output(
-    request: &Request,
-    format: Option<&str>,
-    locale: Option<&str>,
-    compression: Option<&str>,
-    details: Option<bool>,
-) -> Result<Output, Problem> {
+pub(crate) fn output(request: &Request, form: Form<'_>) -> Result<Output, Problem> {
     let invalid = |fault| Problem::from(Rejection::Invalid(vec![fault]));
-    let format = format.map_or(Ok(Format::default()), Format::parse).map_err(invalid)?;
-    if let Some(compression) = compression.filter(|compression| *compression != "none") {
-        return Err(invalid(fault("/compression", compression, "none")));
-    }
-    Ok(Output { format, locale: http::locale(request, locale)?, details: details.unwrap_or(true) })
+    Ok(Output {
+        format: form.format.map_or(Ok(Format::default()), Format::parse).map_err(invalid)?,
+        locale: http::locale(request, form.locale)?,
+        compression: form.compression.map_or(Ok(Compression::default()), Compression::parse).map_err(invalid)?,
+        rows: form.rows.map_or(Ok(Rows::default()), Rows::parse).map_err(invalid)?,
+        details: form.details.unwrap_or(true),
+    })
 }
 
 pub(crate) async fn create(app: &App, request: &Request, now: Instant) -> Answer {
     let (caller, partner) = http::partner_for(request, Operation::Read)?;
     let body = http::body(request)?;
     let Object(wire): Object<Wire> = from_json(if body.trim().is_empty() { "{}" } else { body })?;
-    let output =
-        output(request, wire.format.as_deref(), wire.locale.as_deref(), wire.compression.as_deref(), wire.details)?;
+    let form = Form {
+        format: wire.format.as_deref(),
+        locale: wire.locale.as_deref(),
+        compression: wire.compression.as_deref(),
+        rows: wire.rows.as_deref(),
+        details: wire.details,
+    };
+    let output = output(request, form)?;
     let question = Question {
         from: wire.from,
         to: wire.to,
@@ -107,41 +236,46 @@ pub(crate) async fn create(app: &App, request: &Request, now: Instant) -> Answer
             // The request before this one may have died before it sent the message.
             app.queue.send(&partner, &first.id).await?;
         }
-        return accepted(&partner, &first, &standing, now);
+        return accepted(&partner, first, standing, now);
     };
-    accepted(&partner, &job, &Standing::new(), now)
+    accepted(&partner, job, Standing::new(), now)
 }
 
-fn accepted(partner: &PartnerId, job: &Job, standing: &Standing, now: Instant) -> Answer {
-    let mut response = http::ok(StatusCode::ACCEPTED, &shown(partner, job, standing, now))?;
+fn accepted(partner: &PartnerId, job: Job, standing: Standing, now: Instant) -> Answer {
+    let shown = shown(partner, job, standing, now);
+    let mut response = http::ok(StatusCode::ACCEPTED, &shown)?;
     // Relative to the request's own address, which is the collection's.
-    http::add_header(&mut response, header::LOCATION, &format!("exports/{}", job.id));
+    http::add_header(&mut response, header::LOCATION, &format!("exports/{}", shown.id));
     Ok(response)
 }
 
-fn shown(partner: &PartnerId, job: &Job, standing: &Standing, now: Instant) -> Value {
-    let request = &job.request;
-    let state = standing.state_at(job, now);
-    json!({
-        "id": job.id,
-        "partner_id": partner,
-        "status": state,
-        "kind": job.kind,
-        "month": job.month,
-        "created_at": job.created_at.to_millis_text(),
-        "created_by": job.created_by,
-        "range": {"from": request.from, "to": request.to, "time_zone": request.time_zone.name()},
-        "filters": request.filter,
-        "format": request.output.format,
-        "locale": request.output.locale,
-        "compression": "none",
-        "details": request.output.details,
-        "progress": standing.progress,
-        "files": if state == State::Ready { json!(standing.files) } else { json!([]) },
-        "problem": standing.problem,
-        "complete_through": job.complete_through(),
-        "expires_at": job.expires_at.to_millis_text(),
-    })
+fn shown(partner: &PartnerId, job: Job, standing: Standing, now: Instant) -> ExportAnswer {
+    let state = standing.state_at(&job, now);
+    let complete_through = job.complete_through();
+    let job_manifest = job.manifest;
+    let Job { id, kind, created_at, created_by, request, month, expires_at, .. } = job;
+    ExportAnswer {
+        id,
+        partner_id: partner.clone(),
+        status: state,
+        kind,
+        month,
+        created_at: created_at.to_millis_text(),
+        created_by,
+        range: ExportRange { from: request.from, to: request.to, time_zone: request.time_zone.name() },
+        filters: request.filter,
+        format: request.output.format,
+        locale: request.output.locale,
+        compression: request.output.compression,
+        rows: request.output.rows,
+        details: request.output.details,
+        progress: standing.progress,
+        files: if state == State::Ready { standing.files } else { Vec::new() },
+        manifest: (state == State::Ready && job_manifest).then_some(MANIFEST),
+        problem: standing.problem,
+        complete_through,
+        expires_at: expires_at.to_millis_text(),
+    }
 }
 
 pub(crate) async fn list(app: &App, request: &Request, now: Instant) -> Answer {
@@ -158,31 +292,32 @@ pub(crate) async fn list(app: &App, request: &Request, now: Instant) -> Answer {
     let limit = parameters.number("limit", DEFAULT_LISTED, MAX_LISTED)?;
     let after: ListPosition = match parameters.one("cursor")? {
         None => ListPosition::default(),
-        Some(cursor) => http::unseal(&cursor)?,
+        Some(cursor) => http::unseal("cursor", &cursor)?,
     };
     let (jobs, next) = app.control.jobs(&partner, kind, limit, after).await?;
-    let next = next.map(|next| http::seal(&next)).transpose()?;
-    let exports: Vec<Value> = jobs.iter().map(|(job, standing)| shown(&partner, job, standing, now)).collect();
-    http::ok(StatusCode::OK, &json!({"exports": exports, "next_cursor": next}))
+    let next_cursor = next.map(|next| http::seal(&next)).transpose()?;
+    let exports = jobs.into_iter().map(|(job, standing)| shown(&partner, job, standing, now)).collect();
+    http::ok(StatusCode::OK, &ExportListAnswer { exports, next_cursor })
 }
 
 pub(crate) async fn show(app: &App, request: &Request, now: Instant) -> Answer {
     let (_, partner) = http::partner_for(request, Operation::Read)?;
     let (job, standing) = app.control.job(&partner, &id(request)?).await?.ok_or_else(Problem::not_found)?;
-    http::ok(StatusCode::OK, &shown(&partner, &job, &standing, now))
+    http::ok(StatusCode::OK, &shown(&partner, job, standing, now))
 }
 
 pub(crate) async fn cancel(app: &App, request: &Request) -> Answer {
     let (_, partner) = http::partner_for(request, Operation::Read)?;
     let cancelled = app.control.cancel_job(&partner, &id(request)?).await?;
     let (job, standing) = cancelled.ok_or_else(Problem::not_found)?;
-    let checkpoint = standing.checkpoint.unwrap_or_default();
-    if let Some(upload) = &checkpoint.file.upload {
+    if let Some(checkpoint) = &standing.checkpoint
+        && let Some(upload) = &checkpoint.file.upload
+    {
         let name = job.file_name(&partner, checkpoint.files.len());
         app.files.abandon(&job.object_key(&partner, &name), upload).await?;
     }
-    for file in standing.files.iter().chain(&checkpoint.files) {
-        app.files.remove(&job.object_key(&partner, &file.name)).await?;
+    for name in job.stored_names(&partner, &standing) {
+        app.files.remove(&job.object_key(&partner, &name)).await?;
     }
     Ok(http::empty(StatusCode::NO_CONTENT))
 }
@@ -213,16 +348,21 @@ pub(crate) async fn download(app: &App, request: &Request, now: Instant) -> Answ
             return Err(Problem::new(ProblemKind::Conflict, detail));
         }
     }
-    let file = standing.files.iter().find(|file| file.name == name).ok_or_else(Problem::not_found)?;
-    let key = job.object_key(&partner, &file.name);
-    let link = app.files.link(&key, &file.name, job.request.output.format.media_type()).await?;
+    let media_type = if job.manifest && name == MANIFEST {
+        "application/json"
+    } else if standing.files.iter().any(|file| file.name == name) {
+        job.request.output.media_type()
+    } else {
+        return Err(Problem::not_found());
+    };
+    let link = app.files.link(&job.object_key(&partner, &name), &name, media_type).await?;
     if redirect {
         let mut response = http::empty(StatusCode::SEE_OTHER);
         http::add_header(&mut response, header::LOCATION, &link);
         return Ok(response);
     }
     let expires_at = now.plus_seconds(i64::try_from(LINK_SECONDS).unwrap_or(i64::MAX));
-    http::ok(StatusCode::OK, &json!({"url": link, "expires_at": expires_at.to_millis_text()}))
+    http::ok(StatusCode::OK, &LinkAnswer { url: link, expires_at: expires_at.to_millis_text() })
 }
 
 /// The export of the path: a ULID or a month's id; anything else is not there.

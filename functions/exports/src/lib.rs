@@ -3,6 +3,7 @@
 mod clients;
 mod exports;
 mod schedules;
+mod settings;
 
 use daybook::{
     control::Control,
@@ -11,14 +12,22 @@ use daybook::{
     months::Months,
     period::Instant,
     queue::ExportQueue,
+    settings::Partners,
 };
 use lambda_http::Request;
+
+pub use clients::{ClientAnswer, Wire as SaveClient};
+pub use exports::{ExportAnswer, ExportListAnswer, LinkAnswer, Wire as CreateExport};
+pub use schedules::{Only as RunMonth, RunAnswer, ScheduleAnswer, Wire as SaveSchedule};
+pub use settings::{SettingsAnswer, Wire as SaveSettings};
 
 /// What the routes work on.
 #[derive(Clone, Debug)]
 pub struct App {
     /// Jobs, schedules, clients.
     pub control: Control,
+    /// Settings of partners.
+    pub partners: Partners,
     /// The way to the workers.
     pub queue: ExportQueue,
     /// The files of exports.
@@ -54,6 +63,8 @@ pub async fn handle(app: &App, request: Request, now: Instant) -> Answer {
         "GET /v1/partners/{partner}/export-schedule" => schedules::show(app, &request).await,
         "PUT /v1/partners/{partner}/export-schedule" => schedules::save(app, &request, now).await,
         "DELETE /v1/partners/{partner}/export-schedule" => schedules::remove(app, &request).await,
+        "GET /v1/partners/{partner}/settings" => settings::show(app, &request).await,
+        "PUT /v1/partners/{partner}/settings" => settings::save(app, &request, now).await,
         "POST /v1/months/{month}/run" => schedules::run_month(app, &request, now).await,
         "GET /v1/clients/{client_id}" => clients::show(app, &request).await,
         "PUT /v1/clients/{client_id}" => clients::save(app, &request, now).await,

@@ -45,8 +45,11 @@ export class Exports {
       h("caption", { class: "quiet" }, say("exportsCaption")), [4, 5]);
     table.hidden = true;
     const title = h("h2", { id: "exports-title", tabindex: "-1" }, say("exports"));
+    const options = ["csv", "xlsx"].map((format) => h("option", { value: format }, say(`format_${format}`)));
     this.#parts = {
       table, body,
+      format: h("select", { "aria-describedby": "export-hint" }, ...options),
+      gzip: h("input", { type: "checkbox" }),
       button: h("button", { type: "button", "aria-describedby": "export-hint", onclick: () => this.start() }, say("export")),
       status: h("p", { role: "status" }),
       outcome: h("div", { class: "bar" }),
@@ -55,9 +58,9 @@ export class Exports {
       none: h("p", { class: "quiet", hidden: true }, say("noExports")),
       more: h("button", { type: "button", hidden: true }, say("moreExports")),
     };
-    const { button, status, outcome, trouble, listTrouble, none, more } = this.#parts;
+    const { format, gzip, button, status, outcome, trouble, listTrouble, none, more } = this.#parts;
     this.bar = h("div", { class: "exporting" },
-      h("div", { class: "bar" }, button, h("button", { type: "button", class: "plain", onclick: () => title.focus() }, say("toExports")),
+      h("div", { class: "bar" }, h("label", {}, say("format"), format), h("label", {}, gzip, say("gzip")), button, h("button", { type: "button", class: "plain", onclick: () => title.focus() }, say("toExports")),
         h("span", { class: "quiet", id: "export-hint" }, say("exportHint"))),
       status, outcome, trouble);
     this.section = h("section", { class: "exports", "aria-labelledby": "exports-title" }, title, none, listTrouble, table, h("div", { class: "bar" }, more));
@@ -65,13 +68,14 @@ export class Exports {
 
   /** Asks for an export of what the list shows. */
   async start() {
-    const { button, status, outcome, trouble } = this.#parts;
+    const { format, gzip, button, status, outcome, trouble } = this.#parts;
     if (isBusy(button)) return;
     setBusy(button, true);
     trouble.replaceChildren();
     outcome.replaceChildren();
     status.textContent = this.#words.say("exportAsked");
-    const request = { ...this.#question(), format: "csv", locale: this.#words.locale };
+    const compression = gzip.checked ? "gzip" : "none";
+    const request = { ...this.#question(), format: format.value, compression, locale: this.#words.locale };
     const text = JSON.stringify(request);
     if (this.#unanswered?.request !== text) this.#unanswered = { request: text, key: crypto.randomUUID() };
     try {

@@ -5,13 +5,12 @@ use daybook::{host, ledger::Ledger};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), host::Error> {
     host::start_log();
-    let aws = host::aws().await;
+    let aws = host::aws(host::INTERACTIVE).await;
     let ledger = Ledger::new(
         aws_sdk_dynamodb::Client::new(&aws),
         aws_sdk_s3::Client::new(&aws),
         host::variable("ACTIVITIES_TABLE")?,
         host::variable("DATA_BUCKET")?,
-        0,
     );
     host::serve(async |request, now| query::handle(&ledger, request, now).await).await
 }

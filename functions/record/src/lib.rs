@@ -1,113 +1,150 @@
 //! Records activities: one, or a batch answered item by item.
 
-use std::collections::HashSet;
+use std::time::Duration;
 
 use daybook::{
     access::Operation,
-    activity::{ActivityId, NewActivity, Object, PartnerId, RecordRequest, from_json},
-    http::{self, Answer, Problem, ProblemKind},
-    ledger::{Ledger, RecordError, Recorded},
+    activity::{Activity, ActivityId, NewActivity, PartnerId, RecordRequest, Sent},
+    http::{self, Answer, Problem, ProblemDocument, ProblemKind},
+    ledger::{RecordError, Recorded, Recorder},
     period::Instant,
 };
-use futures_util::{StreamExt as _, stream};
 use lambda_http::{
     Request,
     http::{StatusCode, header},
 };
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::Serialize;
+use utoipa::ToSchema;
 
-/// How many activities of a batch are written at a time.
-const CONCURRENCY: usize = 32;
+/// What is left of the function's time for the answer.
+const TIME_TO_ANSWER: Duration = Duration::from_secs(3);
 
 /// `POST /v1/partners/{partner}/activities`
 ///
 /// # Errors
 /// A problem; nothing is recorded then. A batch answers for each of its activities instead.
-pub async fn handle(ledger: &Ledger, request: Request, now: Instant) -> Answer {
+pub async fn handle(recorder: &Recorder, request: Request, now: Instant) -> Answer {
     let (_, partner) = http::partner_for(&request, Operation::Record)?;
-    match RecordRequest::parse(http::body(&request)?)? {
-        RecordRequest::One(json) => one(ledger, &partner, json, now).await,
-        RecordRequest::Many(batch) => many(ledger, &partner, &batch, now).await,
+    let time = http::time_left(&request, now).saturating_sub(TIME_TO_ANSWER);
+    match RecordRequest::parse(http::body(&request)?, &http::media_type(&request))? {
+        RecordRequest::One(sent) => one(recorder, &partner, sent, now, time).await,
+        RecordRequest::Many(batch) => many(recorder, &partner, &batch, now, time).await,
     }
 }
 
-async fn one(ledger: &Ledger, partner: &PartnerId, json: &str, now: Instant) -> Answer {
-    let new = NewActivity::parse(json, now)?;
-    let (status, activity) = match ledger.record(partner, new, now).await.map_err(problem)? {
-        Recorded::New(activity) => (StatusCode::CREATED, activity),
-        Recorded::Duplicate(activity) => (StatusCode::OK, activity),
+async fn one(recorder: &Recorder, partner: &PartnerId, sent: Sent<'_>, now: Instant, time: Duration) -> Answer {
+    let mut new = sent.parse(now)?;
+    let own_id = new.id.is_some();
+    let id = new.ensure_id(now);
+    let (status, activity) = match recorder.record(partner, new, now, time).await {
+        Ok(Recorded::New(activity)) => (StatusCode::CREATED, activity),
+        Ok(Recorded::Duplicate(activity)) => (StatusCode::OK, activity),
+        Err(error) => return Err(problem(error, (!own_id).then_some(&id))),
     };
     let mut response = http::ok(status, &activity)?;
-    // Relative to the request's own address, which is the collection's.
-    let location = format!("activities/{}?occurred_at={}", activity.id, activity.occurred_at);
-    http::add_header(&mut response, header::LOCATION, &location);
+    http::add_header(&mut response, header::LOCATION, &location(&activity));
     Ok(response)
 }
 
-async fn many(ledger: &Ledger, partner: &PartnerId, batch: &[&str], now: Instant) -> Answer {
-    let mut results: Vec<Option<Value>> = vec![None; batch.len()];
-    let mut first = Vec::new();
-    let mut repeated = Vec::new();
-    let mut seen = HashSet::new();
-    for (index, json) in batch.iter().enumerate() {
-        match NewActivity::parse(json, now) {
-            Err(rejection) => results[index] = Some(rejected(index, sent_id(json), &rejection.into())),
-            // What stands in a batch twice is written one after the other, so that the first one wins.
-            Ok(new) if new.id.clone().is_none_or(|id| seen.insert((new.occurred_at, id))) => first.push((index, new)),
-            Ok(new) => repeated.push((index, new)),
+/// Relative to the request's own address, which is the collection's.
+fn location(activity: &Activity) -> String {
+    format!("activities/{}?occurred_at={}", activity.id, activity.occurred_at)
+}
+
+/// The answer to a batch.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct BatchAnswer {
+    /// One for each activity, in their order.
+    pub results: Vec<BatchResult>,
+    /// How many are new.
+    pub recorded: usize,
+    /// How many were recorded before.
+    pub duplicates: usize,
+    /// How many are not recorded, or not known to be.
+    pub rejected: usize,
+}
+
+/// What became of one activity of a batch.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct BatchResult {
+    /// Its place in the batch, from 0.
+    pub index: usize,
+    /// Its id: the caller's, or the one that the service gave it.
+    pub id: Option<ActivityId>,
+    /// When it occurred, with the id its address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub occurred_at: Option<Instant>,
+    /// How it ended.
+    pub status: BatchStatus,
+    /// Why it was rejected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub problem: Option<ProblemDocument>,
+}
+
+/// How an activity of a batch ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BatchStatus {
+    /// It is new.
+    Recorded,
+    /// It was recorded before.
+    Duplicate,
+    /// It is not recorded; when its problem is `unavailable`, it may be: send it again, with the id given here.
+    Rejected,
+}
+
+async fn many(recorder: &Recorder, partner: &PartnerId, batch: &[Sent<'_>], now: Instant, time: Duration) -> Answer {
+    let mut results = Vec::with_capacity(batch.len());
+    let mut accepted: Vec<NewActivity> = Vec::with_capacity(batch.len());
+    let mut places = Vec::with_capacity(batch.len());
+    for (index, sent) in batch.iter().enumerate() {
+        let (id, occurred_at, problem) = match sent.parse(now) {
+            Err(rejection) => (sent.id(), None, Some(Problem::from(rejection).document())),
+            Ok(mut new) => {
+                let known = (Some(new.ensure_id(now)), Some(new.occurred_at), None);
+                accepted.push(new);
+                places.push(index);
+                known
+            }
+        };
+        results.push(BatchResult { index, id, occurred_at, status: BatchStatus::Rejected, problem });
+    }
+    let outcomes = recorder.record_all(partner, accepted, now, time).await;
+    for (place, outcome) in places.into_iter().zip(outcomes) {
+        let result = &mut results[place];
+        match outcome {
+            Ok(Recorded::New(_)) => result.status = BatchStatus::Recorded,
+            Ok(Recorded::Duplicate(_)) => result.status = BatchStatus::Duplicate,
+            Err(error) => result.problem = Some(problem(error, None).document()),
         }
     }
-    for (width, wave) in [(CONCURRENCY, first), (1, repeated)] {
-        let mut written = stream::iter(wave)
-            .map(|(index, new)| async move {
-                let id = new.id.as_ref().map(|id| id.as_str().to_owned());
-                (index, id, ledger.record(partner, new, now).await)
-            })
-            .buffer_unordered(width);
-        while let Some((index, id, outcome)) = written.next().await {
-            results[index] = Some(match outcome {
-                Ok(Recorded::New(activity)) => {
-                    json!({"index": index, "id": activity.id, "occurred_at": activity.occurred_at, "status": "recorded"})
-                }
-                Ok(Recorded::Duplicate(activity)) => {
-                    json!({"index": index, "id": activity.id, "occurred_at": activity.occurred_at, "status": "duplicate"})
-                }
-                Err(error) => rejected(index, id, &problem(error)),
-            });
-        }
-    }
-    let count = |status| results.iter().flatten().filter(|result| result["status"] == status).count();
-    let answer = json!({
-        "results": results,
-        "recorded": count("recorded"),
-        "duplicates": count("duplicate"),
-        "rejected": count("rejected"),
-    });
-    tracing::info!(%partner, recorded = count("recorded"), duplicates = count("duplicate"), rejected = count("rejected"), "batch");
-    http::ok(StatusCode::OK, &answer)
+    let count = |status| results.iter().filter(|result| result.status == status).count();
+    let (recorded, duplicates, rejected) =
+        (count(BatchStatus::Recorded), count(BatchStatus::Duplicate), count(BatchStatus::Rejected));
+    tracing::info!(%partner, recorded, duplicates, rejected, "batch");
+    http::ok(StatusCode::OK, &BatchAnswer { results, recorded, duplicates, rejected })
 }
 
-fn rejected(index: usize, id: Option<String>, problem: &Problem) -> Value {
-    json!({"index": index, "id": id, "status": "rejected", "problem": problem.document()})
-}
-
-/// The id that a rejected activity was sent with, if it can be told.
-fn sent_id(json: &str) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Id {
-        id: Option<String>,
-    }
-    let Object(Id { id }) = from_json(json).ok()?;
-    id.filter(|id| ActivityId::parse(id).is_ok())
-}
-
-fn problem(error: RecordError) -> Problem {
+/// `made` is the id that the service gave an activity that came without one.
+fn problem(error: RecordError, made: Option<&ActivityId>) -> Problem {
     match error {
         RecordError::Conflict => Problem::new(
             ProblemKind::Conflict,
             "An activity with this id and occurred_at is recorded already, with other content. Activities are never changed: send the new content under an id of its own.",
         ),
-        RecordError::Storage(error) => error.into(),
+        RecordError::Storage(error) => {
+            let problem = Problem::from(error);
+            match made {
+                Some(id) if problem.kind() == ProblemKind::Unavailable => Problem::new(
+                    ProblemKind::Unavailable,
+                    format!(
+                        "The storage does not answer, and whether the activity was recorded is not known. Send it again with \"id\": \"{id}\": then it is recorded once."
+                    ),
+                ),
+                _ => problem,
+            }
+        }
     }
 }

@@ -1,17 +1,23 @@
 //! The Lambda function `record`.
 
-use daybook::{host, ledger::Ledger};
+use daybook::{
+    host,
+    ledger::{Ledger, Recorder},
+    settings::Partners,
+};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), host::Error> {
     host::start_log();
-    let aws = host::aws().await;
+    let aws = host::aws(host::INTERACTIVE).await;
+    let dynamodb = aws_sdk_dynamodb::Client::new(&aws);
     let ledger = Ledger::new(
-        aws_sdk_dynamodb::Client::new(&aws),
+        dynamodb.clone(),
         aws_sdk_s3::Client::new(&aws),
         host::variable("ACTIVITIES_TABLE")?,
         host::variable("DATA_BUCKET")?,
-        host::number("GRACE_HOURS")? * 3_600,
     );
-    host::serve(async |request, now| record::handle(&ledger, request, now).await).await
+    let partners = Partners::new(dynamodb, host::variable("PARTNERS_TABLE")?);
+    let recorder = Recorder::new(ledger, partners, host::number("GRACE_HOURS")? * 3_600);
+    host::serve(async |request, now| record::handle(&recorder, request, now).await).await
 }

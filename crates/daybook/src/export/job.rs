@@ -2,10 +2,12 @@
 
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::ToSchema;
 
 use crate::{
     activity::{Fault, PartnerId},
-    export::profile::Locale,
+    export::{pack::Packed, profile::Locale},
     filter::Filter,
     ledger::{Order, Position, Selection},
     period::{Instant, Month, Period},
@@ -26,7 +28,7 @@ pub struct Request {
     pub output: Output,
 }
 
-/// The form of an export's files.
+/// The form of an export's files. What a job stored before a field existed says nothing of has the field's default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Output {
     /// The format.
@@ -35,36 +37,93 @@ pub struct Output {
     pub locale: Locale,
     /// Whether the details are in it.
     pub details: bool,
+    /// Whether and how files are compressed.
+    #[serde(default)]
+    pub compression: Compression,
+    /// What a row is.
+    #[serde(default)]
+    pub rows: Rows,
+}
+
+impl Default for Output {
+    fn default() -> Self {
+        Self {
+            format: Format::default(),
+            locale: Locale::default(),
+            details: true,
+            compression: Compression::default(),
+            rows: Rows::default(),
+        }
+    }
+}
+
+impl Output {
+    /// The ending of file names.
+    pub fn extension(self) -> &'static str {
+        match (self.format, self.compression) {
+            (Format::Csv, Compression::None) => "csv",
+            (Format::Csv, Compression::Gzip) => "csv.gz",
+            (Format::Jsonl, Compression::None) => "jsonl",
+            (Format::Jsonl, Compression::Gzip) => "jsonl.gz",
+            (Format::Xlsx, Compression::None) => "xlsx",
+            (Format::Xlsx, Compression::Gzip) => "xlsx.gz",
+        }
+    }
+
+    /// The media type of files. A compressed file is one as such, never as a way of sending another: browsers would
+    /// unpack it and its digest would not fit.
+    pub fn media_type(self) -> &'static str {
+        match (self.compression, self.format) {
+            (Compression::Gzip, _) => "application/gzip",
+            (Compression::None, Format::Csv) => "text/csv; charset=utf-8",
+            (Compression::None, Format::Jsonl) => "application/jsonl",
+            (Compression::None, Format::Xlsx) => "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+        }
+    }
+
+    /// Whether details have to be read for it: lines are in them.
+    pub fn needs_details(self) -> bool {
+        self.details || self.rows == Rows::Lines
+    }
 }
 
 /// A format of files.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = ExportFormat)]
 pub enum Format {
-    /// For spreadsheets.
+    /// For spreadsheets and programs.
     #[default]
     Csv,
     /// For programs: an activity a line, as the API gives it.
     Jsonl,
+    /// For spreadsheets, with typed cells.
+    Xlsx,
+}
+
+/// How files are compressed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Compression {
+    /// Not at all.
+    #[default]
+    None,
+    /// gzip (RFC 1952), one member a file.
+    Gzip,
+}
+
+/// What a row is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Rows {
+    /// An activity.
+    #[default]
+    Activities,
+    /// A line of an order; an activity without lines is a row, too.
+    Lines,
 }
 
 impl Format {
-    /// The ending of file names.
-    pub fn extension(self) -> &'static str {
-        match self {
-            Self::Csv => "csv",
-            Self::Jsonl => "jsonl",
-        }
-    }
-
-    /// The media type of files.
-    pub fn media_type(self) -> &'static str {
-        match self {
-            Self::Csv => "text/csv; charset=utf-8",
-            Self::Jsonl => "application/jsonl",
-        }
-    }
-
     /// Reads a format.
     ///
     /// # Errors
@@ -73,7 +132,36 @@ impl Format {
         match text {
             "csv" => Ok(Self::Csv),
             "jsonl" => Ok(Self::Jsonl),
-            _ => Err(fault("/format", text, "csv, jsonl")),
+            "xlsx" => Ok(Self::Xlsx),
+            _ => Err(fault("/format", text, "csv, jsonl, xlsx")),
+        }
+    }
+}
+
+impl Compression {
+    /// Reads a way of compressing.
+    ///
+    /// # Errors
+    /// A fault that lists them.
+    pub fn parse(text: &str) -> Result<Self, Fault> {
+        match text {
+            "none" => Ok(Self::None),
+            "gzip" => Ok(Self::Gzip),
+            _ => Err(fault("/compression", text, "none, gzip")),
+        }
+    }
+}
+
+impl Rows {
+    /// Reads what a row is to be.
+    ///
+    /// # Errors
+    /// A fault that lists the kinds.
+    pub fn parse(text: &str) -> Result<Self, Fault> {
+        match text {
+            "activities" => Ok(Self::Activities),
+            "lines" => Ok(Self::Lines),
+            _ => Err(fault("/rows", text, "activities, lines")),
         }
     }
 }
@@ -85,8 +173,9 @@ pub fn fault(pointer: &str, found: &str, words: &str) -> Fault {
 }
 
 /// Who asked for an export.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = ExportKind)]
 pub enum Kind {
     /// A caller.
     OnDemand,
@@ -95,8 +184,9 @@ pub enum Kind {
 }
 
 /// How far an export is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = ExportStatus)]
 pub enum State {
     /// Asked for.
     Pending,
@@ -127,26 +217,29 @@ impl State {
 }
 
 /// How much is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ExportProgress)]
 pub struct Progress {
-    /// Activities.
+    /// Rows of files.
     pub rows: u64,
     /// Bytes of files.
     pub bytes: u64,
     /// The part of the period that is done, 0 to 1.
+    #[schema(minimum = 0, maximum = 1)]
     pub fraction: f64,
 }
 
 /// A finished file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ExportFile)]
 pub struct File {
     /// Its name.
     pub name: String,
-    /// Activities in it.
+    /// Rows in it.
     pub rows: u64,
     /// Its size.
     pub bytes: u64,
-    /// SHA-256 of its content, lower-case hexadecimal.
+    /// SHA-256 of the file as it is stored, lower-case hexadecimal.
     pub sha256: String,
 }
 
@@ -169,7 +262,13 @@ pub struct Job {
     pub recorded_before: Option<Instant>,
     /// When its files are removed.
     pub expires_at: Instant,
+    /// Whether [`MANIFEST`] is beside its files: jobs stored before there was one say nothing of it.
+    #[serde(default)]
+    pub manifest: bool,
 }
+
+/// The name of the file that says what an export's files are.
+pub const MANIFEST: &str = "manifest.json";
 
 impl Job {
     /// An export that a caller asks for.
@@ -184,6 +283,7 @@ impl Job {
             month: None,
             recorded_before: None,
             expires_at,
+            manifest: true,
         }
     }
 
@@ -205,6 +305,7 @@ impl Job {
             month: Some(month),
             recorded_before: Some(now.plus_seconds(-crate::ledger::SETTLE_SECONDS)),
             expires_at: now.plus_seconds(retention_seconds),
+            manifest: true,
         }
     }
 
@@ -235,7 +336,44 @@ impl Job {
             None => format!("{}_{}", day(self.request.from), day(self.request.to.plus_seconds(-1))),
         };
         let part = if number == 0 { String::new() } else { format!("_part{}", number + 1) };
-        format!("activity_{partner}_{span}{part}.{}", self.request.output.format.extension())
+        format!("activity_{partner}_{span}{part}.{}", self.request.output.extension())
+    }
+
+    /// The names of all files that may be stored of it, finished or not.
+    pub fn stored_names(&self, partner: &PartnerId, standing: &Standing) -> Vec<String> {
+        let checkpoint = standing.checkpoint.as_ref();
+        let finished = standing.files.iter().chain(checkpoint.iter().flat_map(|checkpoint| &checkpoint.files));
+        let mut names: Vec<String> = finished.map(|file| file.name.clone()).collect();
+        // The one after the last may have been put before anyone could say so.
+        names.push(self.file_name(partner, names.len()));
+        names.push(MANIFEST.to_owned());
+        names
+    }
+
+    /// What the manifest says: the query, and the files that answer it.
+    ///
+    /// # Errors
+    /// When it cannot be written as JSON, which a stored job always can.
+    pub fn manifest(&self, partner: &PartnerId, files: &[File]) -> Result<Vec<u8>, serde_json::Error> {
+        let request = &self.request;
+        serde_json::to_vec_pretty(&json!({
+            "export": self.id,
+            "partner_id": partner,
+            "kind": self.kind,
+            "month": self.month,
+            "created_at": self.created_at.to_millis_text(),
+            "created_by": self.created_by,
+            "range": {"from": request.from, "to": request.to, "time_zone": request.time_zone.name()},
+            "filters": request.filter,
+            "format": request.output.format,
+            "locale": request.output.locale,
+            "compression": request.output.compression,
+            "rows": request.output.rows,
+            "details": request.output.details,
+            "complete_through": self.complete_through(),
+            "software": {"name": "daybook", "version": env!("CARGO_PKG_VERSION")},
+            "files": files,
+        }))
     }
 
     /// Where a file of it is in the bucket.
@@ -297,8 +435,11 @@ impl Default for Standing {
 pub struct Checkpoint {
     /// Files that are finished.
     pub files: Vec<File>,
-    /// The sort key of the last activity stored.
+    /// The sort key of the last activity stored whole.
     pub position: Option<String>,
+    /// How many lines of the activity behind it are stored.
+    #[serde(default)]
+    pub lines: usize,
     /// The file being written.
     pub file: FileInProgress,
 }
@@ -307,6 +448,11 @@ impl Checkpoint {
     /// Where to read on.
     pub fn after(&self) -> Option<Position> {
         self.position.as_deref().and_then(Position::parse)
+    }
+
+    /// Whether nothing is stored of any activity: at the beginning, and once all is.
+    pub fn is_at_start(&self) -> bool {
+        self.position.is_none() && self.lines == 0
     }
 
     /// How much is stored.
@@ -326,12 +472,53 @@ pub struct FileInProgress {
     pub upload: Option<String>,
     /// The ETags of its parts, from part 1 on.
     pub parts: Vec<String>,
-    /// Activities in them.
+    /// Rows in them.
     pub rows: u64,
     /// Their bytes.
     pub bytes: u64,
+    /// What is packed in them, of a compressed file.
+    #[serde(default)]
+    pub packed: Packed,
     /// The state of the running SHA-256 over them, hexadecimal.
     pub hash: String,
     /// Whether all parts are there and only the completion is left.
     pub complete: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_that_was_stored_before_there_were_formats_is_what_it_was() {
+        let stored = r#"{"id":"J","kind":"on_demand","created_at":"2026-11-02T12:00:00.000000Z","created_by":"Ana",
+            "request":{"from":"2026-10-01T00:00:00.000000Z","to":"2026-11-01T00:00:00.000000Z","time_zone":"Europe/Paris",
+                "filter":{},"output":{"format":"jsonl","locale":"fr","details":false}},
+            "month":null,"recorded_before":null,"expires_at":"2026-12-02T12:00:00.000000Z"}"#;
+        let job: Job = serde_json::from_str(stored).unwrap();
+        assert_eq!((job.request.output.compression, job.request.output.rows), (Compression::None, Rows::Activities));
+        assert!(!job.manifest, "there is none beside its files");
+        let partner = PartnerId::parse("contoso").unwrap();
+        assert_eq!(job.file_name(&partner, 1), "activity_contoso_2026-10-01_2026-11-01_part2.jsonl");
+        let stored = r#"{"files":[],"position":"p","file":{"upload":"u","parts":["t"],"rows":7,"bytes":9,"hash":"00","complete":false}}"#;
+        let checkpoint: Checkpoint = serde_json::from_str(stored).unwrap();
+        assert_eq!((checkpoint.lines, checkpoint.file.packed), (0, Packed::default()));
+        assert!(!checkpoint.is_at_start());
+    }
+
+    #[test]
+    fn a_job_says_all_files_that_may_be_stored_of_it() {
+        let output = Output { format: Format::Xlsx, compression: Compression::Gzip, ..Output::default() };
+        let now = Instant::parse("2026-11-02T12:00:00Z").unwrap();
+        let job = Job::monthly(Month::parse("2026-10").unwrap(), Tz::UTC, output, now, 86_400);
+        let partner = PartnerId::parse("contoso").unwrap();
+        let file = File { name: job.file_name(&partner, 0), rows: 1, bytes: 1, sha256: String::new() };
+        let checkpoint = Checkpoint { files: vec![file], ..Checkpoint::default() };
+        let standing = Standing { checkpoint: Some(checkpoint), ..Standing::new() };
+        let stem = "activity_contoso_2026-10";
+        assert_eq!(
+            job.stored_names(&partner, &standing),
+            [format!("{stem}.xlsx.gz"), format!("{stem}_part2.xlsx.gz"), MANIFEST.to_owned()]
+        );
+    }
 }

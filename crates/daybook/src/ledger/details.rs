@@ -3,7 +3,7 @@
 //! Both are named by the digest of their text, so that whatever was left by a recorder that died can neither be taken
 //! for another's nor overwrite it, and a reader can tell that it got what was written.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, btree_map::Entry};
 
 use aws_sdk_dynamodb::{error::SdkError, primitives::Blob, types::AttributeValue};
 use aws_sdk_s3::error::ProvideErrorMetadata as _;
@@ -11,17 +11,20 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    Ledger, Order,
-    item::{self, Place},
+    Ledger,
+    item::{self, Place, Row},
 };
 use crate::{
-    activity::{Activity, Details, PartnerId},
+    activity::{Activity, Details, hex},
     storage::Error,
 };
 
-/// The most bytes of compressed details that are kept in the table: it bills less than S3 for small ones, and an item
-/// must stay below 400 KB.
-const TWIN_BYTES: usize = 256 * 1_024;
+/// The most bytes of compressed details that are kept in the table. To write a million items of 8 KB costs what a million
+/// objects cost (8 write units at $0.625 a million, one PUT at $5 a million: list prices of us-east-1, to be checked), and
+/// to keep them costs eleven times as much ($0.25 against $0.023 per GB and month). But an export reads hundreds of items
+/// with one call, and each object with one of its own: only what is rare may be an object. Few details compress to more
+/// than this.
+const TWIN_BYTES: usize = 32 * 1_024;
 /// zstd's level: beyond it, time grows faster than size shrinks.
 const LEVEL: i32 = 3;
 /// How many objects are fetched at a time.
@@ -31,7 +34,7 @@ const CONFLICT_TRIES: usize = 3;
 
 impl Ledger {
     /// Stores details apart from their item; the same ones again are left as they are.
-    pub(super) async fn put_details(&self, activity: &Activity, text: &str) -> Result<Place, Error> {
+    pub(super) async fn put_details(&self, activity: &Activity, partition: &str, text: &str) -> Result<Place, Error> {
         let digest = hex(&Sha256::digest(text));
         let packed = zstd::bulk::compress(text.as_bytes(), LEVEL)
             .map_err(|error| Error::broken("compressing details", error))?;
@@ -39,7 +42,7 @@ impl Ledger {
             self.put_object(&object_key(activity, &digest), packed).await?;
             return Ok(Place::Object(digest));
         }
-        let (partition, sort_key) = twin_key(activity, &digest);
+        let (partition, sort_key) = twin_key(activity, partition, &digest);
         let put = self
             .dynamodb
             .put_item()
@@ -82,12 +85,17 @@ impl Ledger {
         }
     }
 
-    /// The details of one activity.
-    pub(super) async fn get_details(&self, activity: &Activity, place: &Place) -> Result<String, Error> {
+    /// The details of one activity, at their place.
+    pub(super) async fn get_details(
+        &self,
+        activity: &Activity,
+        partition: &str,
+        place: &Place,
+    ) -> Result<String, Error> {
         match place {
             Place::Object(digest) => self.get_object(activity, digest).await,
             Place::Twin(digest) => {
-                let (partition, sort_key) = twin_key(activity, digest);
+                let (partition, sort_key) = twin_key(activity, partition, digest);
                 let found = self
                     .dynamodb
                     .get_item()
@@ -121,30 +129,23 @@ impl Ledger {
         unpack(activity, digest, Some(&packed.into_bytes()))
     }
 
-    /// Fills in the details of activities that follow one another in a list: twins by one range read, objects side by
-    /// side.
-    pub(super) async fn fill_details(
-        &self,
-        partner: &PartnerId,
-        chunk: Vec<(Activity, Option<Place>)>,
-        order: Order,
-    ) -> Result<Vec<Activity>, Error> {
-        let mut twins = self.twins(partner, &chunk, order).await?;
-        stream::iter(chunk)
-            .map(|(mut activity, place)| {
+    /// Fills in the details of activities that follow one another in a list: twins by one range read a partition where
+    /// every activity is wanted, one by one where a filter left out others between them.
+    pub(super) async fn fill_details(&self, rows: Vec<Row>, dense: bool) -> Result<Vec<Activity>, Error> {
+        let mut twins = if dense { self.twins(&rows).await? } else { HashMap::new() };
+        stream::iter(rows)
+            .map(|Row { mut activity, partition, place, .. }| {
                 let twin = match &place {
-                    Some(Place::Twin(digest)) => twins.remove(&twin_key(&activity, digest).1),
+                    Some(Place::Twin(digest)) => twins.remove(&twin_key(&activity, &partition, digest).1),
                     _ => None,
                 };
                 async move {
-                    match &place {
-                        None => {}
-                        Some(Place::Object(digest)) => {
-                            activity.details = Details::Here(self.get_object(&activity, digest).await?)
-                        }
-                        Some(Place::Twin(digest)) => {
-                            activity.details = Details::Here(unpack(&activity, digest, twin.as_deref())?)
-                        }
+                    if let Some(place) = place {
+                        let text = match (place, twin) {
+                            (Place::Twin(digest), Some(packed)) => unpack(&activity, &digest, Some(&packed))?,
+                            (place, _) => self.get_details(&activity, &partition, &place).await?,
+                        };
+                        activity.details = Details::Here(text);
                     }
                     Ok(activity)
                 }
@@ -154,35 +155,37 @@ impl Ledger {
             .await
     }
 
-    /// The twin items between the first and the last activity that has one, by sort key, month by month.
-    async fn twins(
-        &self,
-        partner: &PartnerId,
-        chunk: &[(Activity, Option<Place>)],
-        order: Order,
-    ) -> Result<HashMap<String, Vec<u8>>, Error> {
-        let mut keys: Vec<(String, String)> = chunk
-            .iter()
-            .filter_map(|(activity, place)| match place {
-                Some(Place::Twin(digest)) => Some(twin_key(activity, digest)),
-                _ => None,
-            })
-            .collect();
-        if order == Order::Descending {
-            keys.reverse();
+    /// The twin items between the first and the last activity that has one, by sort key, partition by partition.
+    async fn twins(&self, rows: &[Row]) -> Result<HashMap<String, Vec<u8>>, Error> {
+        let mut ranges: BTreeMap<String, (String, String)> = BTreeMap::new();
+        for Row { activity, partition, place, .. } in rows {
+            if let Some(Place::Twin(digest)) = place {
+                let (partition, sort_key) = twin_key(activity, partition, digest);
+                match ranges.entry(partition) {
+                    Entry::Vacant(range) => {
+                        range.insert((sort_key.clone(), sort_key));
+                    }
+                    Entry::Occupied(mut range) => {
+                        let (first, last) = range.get_mut();
+                        if sort_key < *first {
+                            *first = sort_key;
+                        } else if sort_key > *last {
+                            *last = sort_key;
+                        }
+                    }
+                }
+            }
         }
-        debug_assert!(keys.is_sorted(), "rows follow one another");
-        let mut twins = HashMap::with_capacity(keys.len());
-        for month in keys.chunk_by(|a, b| a.0 == b.0) {
-            let ([first, ..], [.., last]) = (month, month) else { continue };
+        let mut twins = HashMap::new();
+        for (partition, (first, last)) in ranges {
             let mut pages = self
                 .dynamodb
                 .query()
                 .table_name(&*self.table)
                 .key_condition_expression("pk = :pk AND sk BETWEEN :first AND :last")
-                .expression_attribute_values(":pk", AttributeValue::S(first.0.clone()))
-                .expression_attribute_values(":first", AttributeValue::S(first.1.clone()))
-                .expression_attribute_values(":last", AttributeValue::S(last.1.clone()))
+                .expression_attribute_values(":pk", AttributeValue::S(partition))
+                .expression_attribute_values(":first", AttributeValue::S(first))
+                .expression_attribute_values(":last", AttributeValue::S(last))
                 .consistent_read(true)
                 .into_paginator()
                 .items()
@@ -195,15 +198,13 @@ impl Ledger {
                 }
             }
         }
-        tracing::debug!(%partner, twins = twins.len(), "details read");
         Ok(twins)
     }
 }
 
 /// The address of a twin item. The digest behind the activity's key keeps the order of activities.
-fn twin_key(activity: &Activity, digest: &str) -> (String, String) {
-    let partition = item::details_partition(&activity.partner, activity.occurred_at.utc_month());
-    (partition, format!("{}#{digest}", item::sort_key(activity.occurred_at, &activity.id)))
+fn twin_key(activity: &Activity, partition: &str, digest: &str) -> (String, String) {
+    (item::details_partition(partition), format!("{}#{digest}", item::sort_key(activity.occurred_at, &activity.id)))
 }
 
 fn object_key(activity: &Activity, digest: &str) -> String {
@@ -224,9 +225,4 @@ fn unpack(activity: &Activity, digest: &str, packed: Option<&[u8]>) -> Result<St
         return Err(broken("not what was recorded"));
     }
     String::from_utf8(text).map_err(|_| broken("not UTF-8"))
-}
-
-/// Lower-case hexadecimal digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

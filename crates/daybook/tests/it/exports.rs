@@ -1,10 +1,15 @@
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::{
+    io::Read as _,
+    sync::atomic::{AtomicI64, Ordering},
+    time::Duration,
+};
 
+use calamine::Reader as _;
 use daybook::{
     control::{Control, ListPosition},
     export::{
-        job::{Format, Job, Kind, Output, Request, Standing, State},
-        profile::Locale,
+        job::{Compression, Format, Job, Kind, MANIFEST, Output, Request, Rows, Standing, State},
+        profile::{Locale, MAX_LINKS, WorkbookLimits},
         worker::{LEASE_SECONDS, Limits, Outcome, Run},
     },
     filter::Filter,
@@ -12,31 +17,44 @@ use daybook::{
     storage::Error,
 };
 use serde_json::json;
+use sha2::Digest as _;
 
-use crate::stores::{Fault, Faults, Stores, at, contoso, parsed, sent};
+use crate::{
+    records::Random,
+    stores::{Fault, Faults, Stores, at, contoso, parsed, sent},
+};
 
 const NOW: &str = "2026-11-02T12:00:00Z";
 /// The least that S3, and the engine, take for a part that is not the last; files of any number of rows.
-const LIMITS: Limits = Limits { part_bytes: 5 * 1_024 * 1_024, rows: u64::MAX };
+const LIMITS: Limits = Limits {
+    part_bytes: 5 * 1_024 * 1_024,
+    parts: usize::MAX,
+    rows: u64::MAX,
+    workbook: WorkbookLimits { rows: u64::MAX, bytes: u64::MAX, sheet_rows: 1_048_575, links: MAX_LINKS },
+};
 /// Activities of the exports that are to have several parts.
 const ROWS: usize = 500;
 
-fn request(format: Format) -> Request {
+fn csv() -> Output {
+    Output { locale: Locale::Fr, ..Output::default() }
+}
+
+fn request(output: Output) -> Request {
     Request {
         from: at("2026-09-15T00:00:00Z"),
         to: at("2026-11-02T00:00:00Z"),
         time_zone: parse_zone("Europe/Paris").unwrap(),
         filter: Filter::default(),
-        output: Output { format, locale: Locale::Fr, details: true },
+        output,
     }
 }
 
-fn job(id: &str, format: Format) -> Job {
-    Job::on_demand(id.to_owned(), request(format), "Ana".to_owned(), at(NOW), 86_400)
+fn job(id: &str, output: Output) -> Job {
+    Job::on_demand(id.to_owned(), request(output), "Ana".to_owned(), at(NOW), 86_400)
 }
 
 async fn fill(stores: &Stores, rows: usize) {
-    let ledger = stores.ledger(None);
+    let recorder = stores.recorder(None);
     for number in 0..rows {
         // Just below what a cell holds, but for some.
         let lines = if number % 10 == 0 { 1 + number % 4 } else { 750 };
@@ -45,8 +63,13 @@ async fn fill(stores: &Stores, rows: usize) {
             "details": {"lines": vec![json!({"product": "Été; \"x\"", "quantity": number}); lines]},
         });
         let time = at("2026-09-20T00:00:00Z").plus_seconds((number as i64 % 40) * 86_400).to_string();
-        ledger
-            .record(&contoso(), parsed(&sent(&format!("e-{number:05}"), &time, &extra), at(NOW)), at(NOW))
+        recorder
+            .record(
+                &contoso(),
+                parsed(&sent(&format!("e-{number:05}"), &time, &extra), at(NOW)),
+                at(NOW),
+                Duration::MAX,
+            )
             .await
             .unwrap();
     }
@@ -75,21 +98,77 @@ async fn run_within(
 }
 
 /// Makes an export undisturbed; its file's content.
-async fn made(stores: &Stores, id: &str, format: Format) -> Vec<u8> {
-    let control = stores.control(None);
-    assert!(control.create_job(&contoso(), &job(id, format)).await.unwrap());
-    assert_eq!(run(stores, None, id, "w", at(NOW)).await.unwrap(), Outcome::Done);
-    let standing = standing(&control, id).await;
-    assert_eq!(standing.state, State::Ready);
-    assert_eq!(standing.files.len(), 1);
-    stores.object(&job(id, format).object_key(&contoso(), &standing.files[0].name)).await.unwrap()
+async fn made(stores: &Stores, id: &str, output: Output) -> Vec<u8> {
+    let mut files = made_within(LIMITS, stores, id, output).await;
+    assert_eq!(files.len(), 1);
+    files.remove(0).1
+}
+
+/// Makes an export undisturbed; its files.
+async fn made_within(limits: Limits, stores: &Stores, id: &str, output: Output) -> Vec<(String, Vec<u8>)> {
+    assert!(stores.control(None).create_job(&contoso(), &job(id, output)).await.unwrap());
+    assert_eq!(run_within(limits, stores, None, id, "w", at(NOW)).await.unwrap(), Outcome::Done);
+    files_of(stores, id, output).await
+}
+
+/// The files of a ready export, names and contents, which must be what the job and the manifest say of them.
+async fn files_of(stores: &Stores, id: &str, output: Output) -> Vec<(String, Vec<u8>)> {
+    let standing = standing(&stores.control(None), id).await;
+    assert_eq!(standing.state, State::Ready, "{id}");
+    let mut files = Vec::new();
+    for file in &standing.files {
+        let bytes = stores.object(&job(id, output).object_key(&contoso(), &file.name)).await.unwrap();
+        assert_eq!(file.bytes, bytes.len() as u64, "{id}");
+        let digest: String = sha2::Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(file.sha256, digest, "{id}");
+        files.push((file.name.clone(), bytes));
+    }
+    let manifest = stores.object(&job(id, output).object_key(&contoso(), MANIFEST)).await.unwrap();
+    let manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
+    assert_eq!(manifest["files"], serde_json::to_value(&standing.files).unwrap(), "{id}");
+    let mut stored = stores.objects(&format!("exports/contoso/{id}/")).await;
+    stored.sort();
+    let mut named: Vec<String> = files.iter().map(|(name, _)| name.clone()).chain([MANIFEST.to_owned()]).collect();
+    named.sort();
+    assert_eq!(stored, named.iter().map(|name| format!("exports/contoso/{id}/{name}")).collect::<Vec<_>>(), "{id}");
+    files
+}
+
+/// Makes an export once undisturbed, and then with a fault at each of its calls, both ways, and another worker that takes
+/// over: all end in the same files.
+async fn check_every_fault(limits: Limits, stores: &Stores, output: Output) -> Vec<(String, Vec<u8>)> {
+    let expected = made_within(limits, stores, "undisturbed", output).await;
+    let rows: Vec<u64> =
+        standing(&stores.control(None), "undisturbed").await.files.iter().map(|file| file.rows).collect();
+    for fault in [Fault::NotSent, Fault::AnswerLost] {
+        for call in 0.. {
+            let id = format!("{fault:?}{call}");
+            assert!(stores.control(None).create_job(&contoso(), &job(&id, output)).await.unwrap());
+            let faults = Faults::at(call, fault);
+            let first = run_within(limits, stores, Some(&faults), &id, "first", at(NOW)).await;
+            let undisturbed = faults.calls() <= call;
+            assert_eq!(undisturbed || first.is_ok(), first.is_ok());
+            // Another worker, when the first one's lease has ended for sure.
+            let later = at(NOW).plus_seconds(LEASE_SECONDS + 1);
+            assert_eq!(run_within(limits, stores, None, &id, "second", later).await.unwrap(), Outcome::Done);
+            let files = files_of(stores, &id, output).await;
+            assert!(files == expected, "{id}: other files");
+            let standing = standing(&stores.control(None), &id).await;
+            assert_eq!(standing.files.iter().map(|file| file.rows).collect::<Vec<_>>(), rows, "{id}");
+            if undisturbed {
+                assert!(call > 5, "an export makes more calls than {call}");
+                break;
+            }
+        }
+    }
+    expected
 }
 
 #[tokio::test]
 async fn an_export_holds_every_row_once_newest_first_and_says_what_it_holds() {
     let stores = Stores::start().await;
     fill(&stores, ROWS).await;
-    let bytes = made(&stores, "A", Format::Csv).await;
+    let bytes = made(&stores, "A", csv()).await;
     let standing = standing(&stores.control(None), "A").await;
     let file = &standing.files[0];
     assert_eq!(file.name, "activity_contoso_2026-09-15_2026-11-02.csv");
@@ -100,8 +179,8 @@ async fn an_export_holds_every_row_once_newest_first_and_says_what_it_holds() {
         reader.records().map(|row| row.unwrap()).map(|row| (row[11].to_owned(), row[10].to_owned())).collect();
     assert_eq!(ids.len(), ROWS);
     assert!(ids.is_sorted_by(|a, b| a > b));
-    assert_eq!(made(&stores, "B", Format::Csv).await, bytes, "the same request on the same data gives the same bytes");
-    let lines = String::from_utf8(made(&stores, "C", Format::Jsonl).await).unwrap();
+    assert_eq!(made(&stores, "B", csv()).await, bytes, "the same request on the same data gives the same bytes");
+    let lines = String::from_utf8(made(&stores, "C", Output { format: Format::Jsonl, ..csv() }).await).unwrap();
     assert_eq!(lines.lines().count(), ROWS);
 }
 
@@ -109,42 +188,160 @@ async fn an_export_holds_every_row_once_newest_first_and_says_what_it_holds() {
 async fn whichever_call_of_an_export_fails_going_on_ends_in_the_same_bytes() {
     let stores = Stores::start().await;
     fill(&stores, ROWS).await;
-    let expected = made(&stores, "undisturbed", Format::Csv).await;
-    let control = stores.control(None);
-    for fault in [Fault::NotSent, Fault::AnswerLost] {
-        for call in 0.. {
-            let id = format!("{fault:?}{call}");
-            assert!(control.create_job(&contoso(), &job(&id, Format::Csv)).await.unwrap());
-            let faults = Faults::at(call, fault);
-            let first = run(&stores, Some(&faults), &id, "first", at(NOW)).await;
-            let undisturbed = faults.calls() <= call;
-            assert_eq!(undisturbed || first.is_ok(), first.is_ok());
-            // Another worker, when the first one's lease has ended for sure.
-            let later = at(NOW).plus_seconds(LEASE_SECONDS + 1);
-            assert_eq!(run(&stores, None, &id, "second", later).await.unwrap(), Outcome::Done);
-            let standing = standing(&control, &id).await;
-            assert_eq!(standing.state, State::Ready, "{id}");
-            let prefix = format!("exports/contoso/{id}/");
-            let keys = stores.objects(&prefix).await;
-            assert_eq!(keys.len(), 1, "{id}");
-            let bytes = stores.object(&keys[0]).await.unwrap();
-            assert!(bytes == expected, "{id}: other bytes");
-            assert_eq!((standing.files[0].rows, standing.files[0].bytes), (ROWS as u64, expected.len() as u64), "{id}");
-            if undisturbed {
-                assert!(call > 10, "an export makes more calls than {call}");
-                break;
+    check_every_fault(LIMITS, &stores, csv()).await;
+}
+
+/// Letters and digits that no compressor makes smaller than three quarters.
+fn noise(random: &mut Random, length: usize) -> String {
+    let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    (0..length).map(|_| char::from(alphabet[random.below(64)])).collect()
+}
+
+/// Some thousand activities, of which some hold as much as a cell does of what cannot be compressed, and one is an order
+/// of many lines.
+async fn fill_with_noise(stores: &Stores, rows: usize) {
+    let recorder = stores.recorder(None);
+    let mut random = Random::new(7);
+    for number in 0..rows {
+        let details = match number {
+            700 => {
+                json!({"lines": (0..1_500).map(|line| json!({"product": "Été", "quantity": line})).collect::<Vec<_>>()})
+            }
+            _ if number % 8 == 0 => json!({"noise": noise(&mut random, 32_000)}),
+            _ => json!({"lines": [{"product": "A", "quantity": 1}, {"product": "B", "unit_price": "14.90"}]}),
+        };
+        let extra =
+            json!({"customer": {"id": format!("{:04}", number % 7), "name": "Société « Été »"}, "details": details});
+        let time = at("2026-09-20T00:00:00Z").plus_seconds((number as i64 % 40) * 86_400).to_string();
+        let new = parsed(&sent(&format!("e-{number:05}"), &time, &extra), at(NOW));
+        recorder.record(&contoso(), new, at(NOW), Duration::MAX).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn whichever_call_of_a_compressed_export_fails_going_on_ends_in_the_same_member() {
+    let stores = Stores::start().await;
+    fill_with_noise(&stores, 2_000).await;
+    let output = Output { format: Format::Jsonl, compression: Compression::Gzip, ..csv() };
+    let files = check_every_fault(LIMITS, &stores, output).await;
+    let [(name, bytes)] = &files[..] else { panic!("one file") };
+    assert!(name.ends_with(".jsonl.gz"), "{name}");
+    assert!(bytes.len() > LIMITS.part_bytes, "several parts: {}", bytes.len());
+    let plain = made(&stores, "plain", Output { compression: Compression::None, ..output }).await;
+    assert!(unpacked(bytes) == plain);
+}
+
+#[tokio::test]
+async fn whichever_call_of_a_workbook_fails_going_on_ends_in_the_same_workbook() {
+    let stores = Stores::start().await;
+    fill_with_noise(&stores, 2_000).await;
+    let output = Output { format: Format::Xlsx, ..csv() };
+    let files = check_every_fault(LIMITS, &stores, output).await;
+    let [(name, bytes)] = &files[..] else { panic!("one file") };
+    assert!(name.ends_with(".xlsx"), "{name}");
+    assert!(bytes.len() > LIMITS.part_bytes, "several parts: {}", bytes.len());
+    let packed = made(&stores, "packed", Output { compression: Compression::Gzip, ..output }).await;
+    assert!(unpacked(&packed) == *bytes);
+}
+
+#[tokio::test]
+async fn whichever_call_of_an_export_of_lines_fails_going_on_ends_in_the_same_rows() {
+    let stores = Stores::start().await;
+    fill_with_noise(&stores, 1_000).await;
+    // Files end in the middle of the order of many lines, too.
+    let limits = Limits { rows: 1_000, ..LIMITS };
+    let output = Output { rows: Rows::Lines, compression: Compression::Gzip, ..csv() };
+    let files = check_every_fault(limits, &stores, output).await;
+    let expected = 125 + 1_500 + (1_000 - 125 - 1) * 2;
+    let mut order = Vec::new();
+    let mut rows = 0;
+    for (name, bytes) in &files {
+        assert!(name.ends_with(".csv.gz"), "{name}");
+        let content = unpacked(bytes);
+        let mut reader = csv::ReaderBuilder::new().delimiter(b';').from_reader(&content[3..]);
+        for row in reader.records() {
+            let row = row.unwrap();
+            rows += 1;
+            if &row[10] == "e-00700" {
+                order.push(row[12].parse::<usize>().unwrap());
             }
         }
     }
+    assert_eq!((files.len(), rows), (4, expected));
+    assert_eq!(order, (1..=1_500).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn more_rows_than_a_workbook_holds_go_on_in_a_next_one_whichever_call_fails() {
+    let stores = Stores::start().await;
+    fill(&stores, 25).await;
+    let limits = Limits { workbook: WorkbookLimits { rows: 10, sheet_rows: 4, links: 3, ..LIMITS.workbook }, ..LIMITS };
+    let files = check_every_fault(limits, &stores, Output { format: Format::Xlsx, ..csv() }).await;
+    let stem = "activity_contoso_2026-09-15_2026-11-02";
+    let names: Vec<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, [format!("{stem}.xlsx"), format!("{stem}_part2.xlsx"), format!("{stem}_part3.xlsx")]);
+    for ((_, bytes), rows) in files.iter().zip([vec![4, 4, 2], vec![4, 4, 2], vec![4, 1]]) {
+        let mut book = calamine::Xlsx::new(std::io::Cursor::new(bytes)).unwrap();
+        let sheets = book.worksheets();
+        let names: Vec<&str> = sheets.iter().map(|(name, _)| name.as_str()).collect();
+        let expected = ["Journal d'activité", "Journal d'activité 2", "Journal d'activité 3"];
+        assert_eq!(names, expected[..rows.len()]);
+        assert_eq!(sheets.iter().map(|(_, sheet)| sheet.height() - 1).collect::<Vec<_>>(), rows);
+        for (_, sheet) in &sheets {
+            assert_eq!(sheet.get((0, 1)).unwrap().to_string(), "Client", "each sheet has a header");
+        }
+        // Links are counted by the sheet.
+        for ((name, _), rows) in sheets.iter().zip(&rows) {
+            assert_eq!(book.hyperlinks_by_sheet_name(name).unwrap().len(), *rows.min(&3));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_workbook_that_a_run_cannot_finish_is_a_failure_and_none_is_begun_that_would_not_be_finished() {
+    let stores = Stores::start().await;
+    fill(&stores, 25).await;
+    let control = stores.control(None);
+    let output = Output { format: Format::Xlsx, ..csv() };
+    control.create_job(&contoso(), &job("slow", output)).await.unwrap();
+    let ticks = AtomicI64::new(0);
+    let clock = || at(NOW).plus_seconds(ticks.fetch_add(1, Ordering::SeqCst));
+    let worker = stores.worker(None, LIMITS);
+    let late = Run { name: "late", stop_at: at(NOW), clock: &clock };
+    assert!(worker.work(&contoso(), "slow", &late).await.is_err());
+
+    control.create_job(&contoso(), &job("split", output)).await.unwrap();
+    let limits = Limits { workbook: WorkbookLimits { rows: 10, ..LIMITS.workbook }, ..LIMITS };
+    let worker = stores.worker(None, limits);
+    let mut outcomes = Vec::new();
+    for number in 0..5 {
+        let stop_at = at(NOW).plus_seconds(ticks.load(Ordering::SeqCst) + 9);
+        let name = format!("run {number}");
+        outcomes.push(worker.work(&contoso(), "split", &Run { name: &name, stop_at, clock: &clock }).await.unwrap());
+        if outcomes.last() == Some(&Outcome::Done) {
+            break;
+        }
+    }
+    assert!(outcomes.len() > 1 && outcomes.last() == Some(&Outcome::Done), "{outcomes:?}");
+    let expected = made_within(limits, &stores, "undisturbed", output).await;
+    assert!(files_of(&stores, "split", output).await == expected);
+}
+
+fn unpacked(bytes: &[u8]) -> Vec<u8> {
+    let mut content = Vec::new();
+    let mut member = flate2::read::GzDecoder::new(bytes);
+    member.read_to_end(&mut content).unwrap();
+    assert!(member.into_inner().is_empty(), "one member");
+    content
 }
 
 #[tokio::test]
 async fn stopped_after_every_chunk_an_export_still_ends_in_the_same_bytes() {
     let stores = Stores::start().await;
     fill(&stores, ROWS).await;
-    let expected = made(&stores, "undisturbed", Format::Csv).await;
+    let expected = made(&stores, "undisturbed", csv()).await;
     let control = stores.control(None);
-    control.create_job(&contoso(), &job("S", Format::Csv)).await.unwrap();
+    control.create_job(&contoso(), &job("S", csv())).await.unwrap();
     let worker = stores.worker(None, LIMITS);
     let ticks = AtomicI64::new(0);
     let clock = || at(NOW).plus_seconds(ticks.fetch_add(1, Ordering::SeqCst));
@@ -159,7 +356,7 @@ async fn stopped_after_every_chunk_an_export_still_ends_in_the_same_bytes() {
     }
     let standing = standing(&control, "S").await;
     assert_eq!(standing.state, State::Ready);
-    let key = job("S", Format::Csv).object_key(&contoso(), &standing.files[0].name);
+    let key = job("S", csv()).object_key(&contoso(), &standing.files[0].name);
     assert!(stores.object(&key).await.unwrap() == expected);
 }
 
@@ -167,40 +364,32 @@ async fn stopped_after_every_chunk_an_export_still_ends_in_the_same_bytes() {
 async fn more_rows_than_a_sheet_holds_go_on_in_a_next_file_whichever_call_fails() {
     let stores = Stores::start().await;
     fill(&stores, 25).await;
-    let control = stores.control(None);
-    let limits = Limits { rows: 10, ..LIMITS };
-    let mut expected: Option<Vec<Vec<u8>>> = None;
-    // The first round is undisturbed; the others fail at each of its calls, in both ways.
-    let undisturbed = Faults::none();
-    for (number, fault) in [(usize::MAX, Fault::NotSent)]
-        .into_iter()
-        .chain((0..40).flat_map(|call| [(call, Fault::NotSent), (call, Fault::AnswerLost)]))
-    {
-        if number != usize::MAX && number >= undisturbed.calls() {
-            break;
-        }
-        let id = format!("{fault:?}{number}");
-        control.create_job(&contoso(), &job(&id, Format::Csv)).await.unwrap();
-        let faults = if number == usize::MAX { undisturbed.clone() } else { Faults::at(number, fault) };
-        let first = run_within(limits, &stores, Some(&faults), &id, "first", at(NOW)).await;
-        assert!(number != usize::MAX || first.is_ok());
-        let later = at(NOW).plus_seconds(LEASE_SECONDS + 1);
-        assert_eq!(run_within(limits, &stores, None, &id, "second", later).await.unwrap(), Outcome::Done);
-        let files = standing(&control, &id).await.files;
-        let names: Vec<&str> = files.iter().map(|file| file.name.as_str()).collect();
-        let stem = "activity_contoso_2026-09-15_2026-11-02";
-        assert_eq!(names, [format!("{stem}.csv"), format!("{stem}_part2.csv"), format!("{stem}_part3.csv")]);
-        assert_eq!(files.iter().map(|file| file.rows).collect::<Vec<_>>(), [10, 10, 5]);
-        let mut contents = Vec::new();
-        for file in &files {
-            contents.push(stores.object(&job(&id, Format::Csv).object_key(&contoso(), &file.name)).await.unwrap());
-        }
-        assert!(
-            contents.iter().all(|content| content.starts_with("\u{feff}Date et heure".as_bytes())),
-            "each has a header"
-        );
-        assert_eq!(*expected.get_or_insert_with(|| contents.clone()), contents, "{id}");
-        assert_eq!(stores.objects(&format!("exports/contoso/{id}/")).await.len(), 3);
+    let files = check_every_fault(Limits { rows: 10, ..LIMITS }, &stores, csv()).await;
+    let names: Vec<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
+    let stem = "activity_contoso_2026-09-15_2026-11-02";
+    assert_eq!(names, [format!("{stem}.csv"), format!("{stem}_part2.csv"), format!("{stem}_part3.csv")]);
+    let rows: Vec<u64> =
+        standing(&stores.control(None), "undisturbed").await.files.iter().map(|file| file.rows).collect();
+    assert_eq!(rows, [10, 10, 5]);
+    assert!(
+        files.iter().all(|(_, content)| content.starts_with("\u{feff}Date et heure".as_bytes())),
+        "each has a header"
+    );
+}
+
+#[tokio::test]
+async fn more_parts_than_a_file_has_go_on_in_a_next_file_compressed_or_not() {
+    let stores = Stores::start().await;
+    fill_with_noise(&stores, 2_000).await;
+    let limits = Limits { parts: 1, ..LIMITS };
+    for compression in [Compression::None, Compression::Gzip] {
+        let output = Output { format: Format::Jsonl, compression, ..csv() };
+        let whole = made(&stores, &format!("whole{compression:?}"), output).await;
+        let files = made_within(limits, &stores, &format!("cut{compression:?}"), output).await;
+        assert!(files.len() > 1, "{}", files.len());
+        let content = |bytes: &[u8]| if compression == Compression::Gzip { unpacked(bytes) } else { bytes.to_vec() };
+        let together: Vec<u8> = files.iter().flat_map(|(_, bytes)| content(bytes)).collect();
+        assert!(together == content(&whole));
     }
 }
 
@@ -208,15 +397,14 @@ async fn more_rows_than_a_sheet_holds_go_on_in_a_next_file_whichever_call_fails(
 async fn ten_deliveries_at_once_make_one_file() {
     let stores = Stores::start().await;
     fill(&stores, ROWS).await;
-    let expected = made(&stores, "undisturbed", Format::Csv).await;
-    stores.control(None).create_job(&contoso(), &job("T", Format::Csv)).await.unwrap();
+    let expected = made(&stores, "undisturbed", csv()).await;
+    stores.control(None).create_job(&contoso(), &job("T", csv())).await.unwrap();
     let names: Vec<String> = (0..10).map(|number| format!("w{number}")).collect();
     let runs = names.iter().map(|name| run(&stores, None, "T", name, at(NOW)));
     let outcomes = futures_util::future::join_all(runs).await;
     assert!(outcomes.iter().all(|outcome| matches!(outcome, Ok(Outcome::Done | Outcome::Busy))), "{outcomes:?}");
-    let keys = stores.objects("exports/contoso/T/").await;
-    assert_eq!(keys.len(), 1);
-    assert!(stores.object(&keys[0]).await.unwrap() == expected);
+    let files = files_of(&stores, "T", csv()).await;
+    assert!(files.len() == 1 && files[0].1 == expected);
 }
 
 #[tokio::test]
@@ -224,7 +412,7 @@ async fn a_cancelled_export_leaves_nothing_and_a_finished_message_does_nothing()
     let stores = Stores::start().await;
     fill(&stores, 50).await;
     let control = stores.control(None);
-    control.create_job(&contoso(), &job("X", Format::Csv)).await.unwrap();
+    control.create_job(&contoso(), &job("X", csv())).await.unwrap();
     assert!(control.cancel_job(&contoso(), "X").await.unwrap().is_some());
     assert!(control.cancel_job(&contoso(), "X").await.unwrap().is_some(), "repeating it changes nothing");
     assert_eq!(run(&stores, None, "X", "w", at(NOW)).await.unwrap(), Outcome::Done);
@@ -237,7 +425,7 @@ async fn a_cancelled_export_leaves_nothing_and_a_finished_message_does_nothing()
 #[tokio::test]
 async fn an_export_without_activities_is_a_file_with_a_header() {
     let stores = Stores::start().await;
-    let bytes = made(&stores, "E", Format::Csv).await;
+    let bytes = made(&stores, "E", csv()).await;
     assert_eq!(String::from_utf8(bytes).unwrap().lines().count(), 1);
 }
 
@@ -246,7 +434,7 @@ async fn an_export_given_up_is_failed_with_a_reason_and_nothing_half_visible() {
     let stores = Stores::start().await;
     fill(&stores, ROWS).await;
     let control = stores.control(None);
-    control.create_job(&contoso(), &job("G", Format::Csv)).await.unwrap();
+    control.create_job(&contoso(), &job("G", csv())).await.unwrap();
     let failed = run(&stores, Some(&Faults::at(8, Fault::NotSent)), "G", "first", at(NOW)).await;
     assert!(failed.is_err());
     let clock = || at(NOW);
@@ -261,14 +449,14 @@ async fn an_export_given_up_is_failed_with_a_reason_and_nothing_half_visible() {
 #[tokio::test]
 async fn a_month_holds_what_was_recorded_before_it_was_cut() {
     let stores = Stores::start().await;
-    let ledger = stores.ledger(None);
+    let recorder = stores.recorder(None);
     let cut_at = at("2026-11-01T12:00:00Z");
     for (id, recorded_at) in [("early", "2026-10-31T00:00:00Z"), ("late", "2026-11-01T12:00:00Z")] {
         let new = parsed(&sent(id, "2026-10-31T00:00:00Z", &json!({})), at(NOW));
-        ledger.record(&contoso(), new, at(recorded_at)).await.unwrap();
+        recorder.record(&contoso(), new, at(recorded_at), Duration::MAX).await.unwrap();
     }
     let month = Month::parse("2026-10").unwrap();
-    let output = Output { format: Format::Jsonl, locale: Locale::En, details: true };
+    let output = Output { format: Format::Jsonl, ..Output::default() };
     let job = Job::monthly(month, chrono_tz::Tz::UTC, output, cut_at, 86_400);
     let control = stores.control(None);
     assert!(control.create_job(&contoso(), &job).await.unwrap());
@@ -286,10 +474,10 @@ async fn a_month_holds_what_was_recorded_before_it_was_cut() {
 async fn exports_are_listed_newest_first_page_by_page_of_one_kind_or_both() {
     let stores = Stores::start().await;
     let control = stores.control(None);
-    let output = request(Format::Csv).output;
+    let output = csv();
     for number in 0..5 {
         let now = at(NOW).plus_seconds(number * 10);
-        let on_demand = Job { created_at: now, ..job(&format!("0{number}"), Format::Csv) };
+        let on_demand = Job { created_at: now, ..job(&format!("0{number}"), csv()) };
         control.create_job(&contoso(), &on_demand).await.unwrap();
         let month = Month::parse(&format!("2026-0{}", number + 1)).unwrap();
         let monthly = Job::monthly(month, chrono_tz::Tz::UTC, output, now.plus_seconds(5), 86_400);

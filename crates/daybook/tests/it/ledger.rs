@@ -1,7 +1,9 @@
+use std::time::Duration;
+
 use daybook::{
-    activity::{Activity, Details},
+    activity::{Activity, Details, NewActivity},
     filter::Filter,
-    ledger::{Ledger, Order, Position, RecordError, Recorded, Selection},
+    ledger::{Ledger, Order, Position, RecordError, Recorded, Recorder, Selection},
     period::{Instant, Period},
 };
 use serde_json::json;
@@ -19,8 +21,8 @@ fn selection(from: &str, to: &str, order: Order) -> Selection {
     }
 }
 
-async fn record(ledger: &Ledger, json: &str) -> Result<Recorded, RecordError> {
-    ledger.record(&contoso(), parsed(json, at(NOW)), at(NOW)).await
+async fn record(recorder: &Recorder, json: &str) -> Result<Recorded, RecordError> {
+    recorder.record(&contoso(), parsed(json, at(NOW)), at(NOW), Duration::MAX).await
 }
 
 /// All of a list, by pages of some size.
@@ -28,7 +30,7 @@ async fn pages(ledger: &Ledger, selection: &Selection, limit: usize) -> Vec<Acti
     let mut all = Vec::new();
     let mut after = None;
     loop {
-        let page = ledger.page(&contoso(), selection, limit, after).await.unwrap();
+        let page = ledger.page(&contoso(), selection, limit, after, None).await.unwrap();
         assert!(page.activities.len() <= limit);
         all.extend(page.activities);
         match page.next {
@@ -53,20 +55,20 @@ fn incompressible(bytes: usize) -> String {
 #[tokio::test]
 async fn an_activity_sent_twice_is_recorded_once_and_other_content_is_a_conflict() {
     let stores = Stores::start().await;
-    let ledger = stores.ledger(None);
+    let (ledger, recorder) = (stores.ledger(None), stores.recorder(None));
     let json = sent("e-1", "2026-11-02T09:30:00.123456Z", &json!({"details": {"a": 1.50}}));
 
-    let Recorded::New(first) = record(&ledger, &json).await.unwrap() else { panic!("it is new") };
+    let Recorded::New(first) = record(&recorder, &json).await.unwrap() else { panic!("it is new") };
     assert_eq!(first.recorded_at.to_millis_text(), "2026-11-02T12:00:00.987Z");
     // A second process, hours later, with the keys in another order.
     let again = r#"{"details":{"a":1.5},"actor":{"id":"ana@contoso.example"},"action":"order.created","id":"e-1","occurred_at":"2026-11-02T10:30:00.123456+01:00"}"#;
-    let later =
-        stores.ledger(None).record(&contoso(), parsed(again, at(NOW)), at("2026-11-02T18:00:00Z")).await.unwrap();
+    let later = at("2026-11-02T18:00:00Z");
+    let later = stores.recorder(None).record(&contoso(), parsed(again, at(NOW)), later, Duration::MAX).await.unwrap();
     let Recorded::Duplicate(second) = later else { panic!("it is a duplicate") };
     assert_eq!(second, first);
 
     let other = sent("e-1", "2026-11-02T09:30:00.123456Z", &json!({"details": {"a": 2}}));
-    assert!(matches!(record(&ledger, &other).await, Err(RecordError::Conflict)));
+    assert!(matches!(record(&recorder, &other).await, Err(RecordError::Conflict)));
     let found = ledger.get(&contoso(), first.occurred_at, &first.id).await.unwrap();
     assert_eq!(found, Some(first));
 }
@@ -74,7 +76,7 @@ async fn an_activity_sent_twice_is_recorded_once_and_other_content_is_a_conflict
 #[tokio::test]
 async fn details_of_any_size_come_back_exactly_and_lists_do_without_them() {
     let stores = Stores::start().await;
-    let ledger = stores.ledger(None);
+    let (ledger, recorder) = (stores.ledger(None), stores.recorder(None));
     let texts = [
         json!({}),
         json!({"n": 1}),
@@ -84,8 +86,8 @@ async fn details_of_any_size_come_back_exactly_and_lists_do_without_them() {
     ];
     for (number, details) in texts.iter().enumerate() {
         let json = sent(&format!("e-{number}"), "2026-11-02T09:30:00Z", &json!({"details": details}));
-        assert!(matches!(record(&ledger, &json).await.unwrap(), Recorded::New(_)));
-        assert!(matches!(record(&ledger, &json).await.unwrap(), Recorded::Duplicate(_)));
+        assert!(matches!(record(&recorder, &json).await.unwrap(), Recorded::New(_)));
+        assert!(matches!(record(&recorder, &json).await.unwrap(), Recorded::Duplicate(_)));
     }
     assert_eq!(stores.objects("details/").await.len(), 2, "two are too large for the table");
 
@@ -109,7 +111,7 @@ async fn details_of_any_size_come_back_exactly_and_lists_do_without_them() {
 #[tokio::test]
 async fn pages_of_every_size_and_order_are_complete_without_repeats_and_in_order() {
     let stores = Stores::start().await;
-    let ledger = stores.ledger(None);
+    let (ledger, recorder) = (stores.ledger(None), stores.recorder(None));
     let mut expected: Vec<(Instant, String)> = Vec::new();
     for number in 0..300 {
         // Three months, every tenth in one instant, ids against the order of recording.
@@ -120,7 +122,7 @@ async fn pages_of_every_size_and_order_are_complete_without_repeats_and_in_order
             format!("2026-{month}-{:02}T00:00:{:02}.5Z", 1 + number % 28, number % 60)
         };
         let id = format!("e-{:03}", 999 - number);
-        record(&ledger, &sent(&id, &time, &json!({}))).await.unwrap();
+        record(&recorder, &sent(&id, &time, &json!({}))).await.unwrap();
         expected.push((at(&time), id));
     }
     expected.sort();
@@ -148,19 +150,21 @@ async fn pages_of_every_size_and_order_are_complete_without_repeats_and_in_order
 #[tokio::test]
 async fn what_is_recorded_while_someone_pages_neither_repeats_nor_hides_anything() {
     let stores = Stores::start().await;
-    let ledger = stores.ledger(None);
+    let (ledger, recorder) = (stores.ledger(None), stores.recorder(None));
     for number in 0..40 {
-        record(&ledger, &sent(&format!("m-{number:03}"), "2026-11-01T00:00:00Z", &json!({}))).await.unwrap();
+        record(&recorder, &sent(&format!("m-{number:03}"), "2026-11-01T00:00:00Z", &json!({}))).await.unwrap();
     }
     let all = selection("2026-11-01T00:00:00Z", "2026-11-02T00:00:00Z", Order::Descending);
     let mut seen = Vec::new();
     let mut after: Option<Position> = None;
     let mut number = 0;
     loop {
-        let page = ledger.page(&contoso(), &all, 3, after).await.unwrap();
+        let page = ledger.page(&contoso(), &all, 3, after, None).await.unwrap();
         seen.extend(page.activities.into_iter().map(|activity| activity.id.to_string()));
         for prefix in ["a", "m-010x", "z"] {
-            record(&ledger, &sent(&format!("{prefix}{number:03}"), "2026-11-01T00:00:00Z", &json!({}))).await.unwrap();
+            record(&recorder, &sent(&format!("{prefix}{number:03}"), "2026-11-01T00:00:00Z", &json!({})))
+                .await
+                .unwrap();
         }
         number += 1;
         // Those that sort behind the position would keep the list going for ever.
@@ -186,7 +190,7 @@ async fn what_is_recorded_while_someone_pages_neither_repeats_nor_hides_anything
 #[tokio::test]
 async fn filters_show_exactly_what_a_look_at_everything_would_and_stop_by_their_budget() {
     let stores = Stores::start().await;
-    let ledger = stores.ledger(None);
+    let (ledger, recorder) = (stores.ledger(None), stores.recorder(None));
     let november = ("2026-11-01T00:00:00Z", "2026-12-01T00:00:00Z");
     for number in 0..120 {
         let extra = json!({
@@ -194,7 +198,7 @@ async fn filters_show_exactly_what_a_look_at_everything_would_and_stop_by_their_
             "status": (["succeeded", "failed"][number % 2]),
             "action": (["order.created", "user.created", "order.line.removed"][number % 3]),
         });
-        record(&ledger, &sent(&format!("e-{number}"), &format!("2026-11-01T00:00:{:02}Z", number % 60), &extra))
+        record(&recorder, &sent(&format!("e-{number}"), &format!("2026-11-01T00:00:{:02}Z", number % 60), &extra))
             .await
             .unwrap();
     }
@@ -221,7 +225,7 @@ async fn filters_show_exactly_what_a_look_at_everything_would_and_stop_by_their_
 #[tokio::test]
 async fn a_list_asks_for_months_with_data_only() {
     let stores = Stores::start().await;
-    record(&stores.ledger(None), &sent("e-1", "2026-02-01T00:00:00Z", &json!({}))).await.unwrap();
+    record(&stores.recorder(None), &sent("e-1", "2026-02-01T00:00:00Z", &json!({}))).await.unwrap();
     let faults = Faults::none();
     let ledger = stores.ledger(Some(&faults));
     assert_eq!(
@@ -245,15 +249,15 @@ async fn whichever_call_of_a_recording_fails_the_retry_ends_in_one_activity() {
                 let time = format!("{:04}-01-01T00:00:00Z", 1_000 + number);
                 let json = sent("e-1", &time, &json!({"details": details}));
                 let faults = Faults::at(call, fault);
-                let failed = record(&stores.ledger(Some(&faults)), &json).await;
+                let failed = record(&stores.recorder(Some(&faults)), &json).await;
                 if faults.calls() <= call {
                     assert!(matches!(failed, Ok(Recorded::New(_))), "no call was left to fail");
                     break;
                 }
                 assert!(matches!(failed, Err(RecordError::Storage(ref error)) if error.is_passing()), "{failed:?}");
                 let sound = stores.ledger(None);
-                assert!(record(&sound, &json).await.is_ok());
-                assert!(matches!(record(&sound, &json).await, Ok(Recorded::Duplicate(_))));
+                assert!(record(&stores.recorder(None), &json).await.is_ok());
+                assert!(matches!(record(&stores.recorder(None), &json).await, Ok(Recorded::Duplicate(_))));
                 let to = at(&time).plus_seconds(1).to_string();
                 let listed = pages(&sound, &selection(&time, &to, Order::Ascending), 10).await;
                 assert_eq!(listed.len(), 1, "call {call} {fault:?}");
@@ -265,15 +269,55 @@ async fn whichever_call_of_a_recording_fails_the_retry_ends_in_one_activity() {
 }
 
 #[tokio::test]
+async fn a_batch_answers_for_each_activity_and_never_counts_what_failed_as_recorded() {
+    let stores = Stores::start().await;
+    let ledger = stores.ledger(None);
+    let batch = |year: usize| -> Vec<NewActivity> {
+        let time = |number: usize| format!("{year}-01-01T00:00:{:02}Z", number % 60);
+        (0..40).map(|number| parsed(&sent(&format!("e-{number}"), &time(number), &json!({})), at(NOW))).collect()
+    };
+    let passing = |outcome: &Result<Recorded, RecordError>| match outcome {
+        Err(RecordError::Storage(error)) => error.is_passing(),
+        _ => false,
+    };
+    for (number, fault) in [Fault::NotSent, Fault::AnswerLost].into_iter().enumerate() {
+        let year = 1_990 + number;
+        let faults = Faults::at(12, fault);
+        let outcomes = stores.recorder(Some(&faults)).record_all(&contoso(), batch(year), at(NOW), Duration::MAX).await;
+        let failed: Vec<usize> = (0..40).filter(|index| passing(&outcomes[*index])).collect();
+        assert_eq!(failed.len(), 1);
+        assert_eq!(outcomes.iter().filter(|outcome| matches!(outcome, Ok(Recorded::New(_)))).count(), 39);
+        let again = stores.recorder(None).record_all(&contoso(), batch(year), at(NOW), Duration::MAX).await;
+        for (index, outcome) in again.iter().enumerate() {
+            let was_lost = failed == [index] && fault == Fault::NotSent;
+            assert!(matches!((outcome, was_lost), (Ok(Recorded::New(_)), true) | (Ok(Recorded::Duplicate(_)), false)));
+        }
+        let all = selection(&format!("{year}-01-01T00:00:00Z"), &format!("{year}-02-01T00:00:00Z"), Order::Ascending);
+        assert_eq!(pages(&ledger, &all, 1_000).await.len(), 40);
+    }
+    let late = stores.recorder(None).record_all(&contoso(), batch(1_995), at(NOW), Duration::ZERO).await;
+    assert!(late.len() == 40 && late.iter().all(passing), "time is up");
+}
+
+#[tokio::test]
+async fn what_stands_in_a_batch_twice_is_recorded_as_the_first_says() {
+    let stores = Stores::start().await;
+    let one = |status| parsed(&sent("e-1", "2026-11-01T00:00:00Z", &json!({"status": status})), at(NOW));
+    let batch = vec![one("succeeded"), one("failed"), one("succeeded")];
+    let outcomes = stores.recorder(None).record_all(&contoso(), batch, at(NOW), Duration::MAX).await;
+    assert!(matches!(outcomes[..], [Ok(Recorded::New(_)), Err(RecordError::Conflict), Ok(Recorded::Duplicate(_))]));
+}
+
+#[tokio::test]
 async fn what_was_left_by_a_recorder_that_died_does_not_stand_in_anothers_way() {
     let stores = Stores::start().await;
     let time = "2026-11-01T00:00:00Z";
     let large = |word: &str| sent("e-1", time, &json!({"details": {"lines": vec![json!({"p": word}); 500]}}));
     // The month and the details are written, the item is not.
-    let died = record(&stores.ledger(Some(&Faults::at(2, Fault::NotSent))), &large("first")).await;
+    let died = record(&stores.recorder(Some(&Faults::at(2, Fault::NotSent))), &large("first")).await;
     assert!(died.is_err());
-    let ledger = stores.ledger(None);
-    assert!(matches!(record(&ledger, &large("second")).await, Ok(Recorded::New(_))));
+    let (ledger, recorder) = (stores.ledger(None), stores.recorder(None));
+    assert!(matches!(record(&recorder, &large("second")).await, Ok(Recorded::New(_))));
     let all = selection(time, "2026-11-01T00:00:01Z", Order::Ascending);
     let chunk = ledger.read(&contoso(), &all, true, None).await.unwrap().next().await.unwrap().unwrap();
     assert!(matches!(&chunk[..], [Activity { details: Details::Here(text), .. }] if text.contains("second")));

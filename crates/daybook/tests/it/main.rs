@@ -2,5 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod exports;
+mod formats;
 mod ledger;
+mod lists;
+mod periods;
+mod records;
 mod stores;

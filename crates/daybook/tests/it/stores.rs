@@ -29,10 +29,12 @@ use daybook::{
     control::Control,
     export::{
         Files,
+        profile::SubscriptionsUrl,
         worker::{Limits, Worker},
     },
-    ledger::Ledger,
+    ledger::{INDEXED, Ledger, Recorder},
     period::Instant,
+    settings::Partners,
 };
 use hyper_util::{
     rt::{TokioExecutor, TokioIo},
@@ -42,6 +44,7 @@ use tokio::net::TcpListener;
 
 pub(crate) const TABLE: &str = "activities";
 pub(crate) const CONTROL: &str = "control";
+pub(crate) const PARTNERS: &str = "partners";
 pub(crate) const BUCKET: &str = "data";
 /// The grace period of the tests' ledgers.
 pub(crate) const GRACE_SECONDS: i64 = 6 * 3_600;
@@ -93,19 +96,30 @@ impl Stores {
 
     async fn create(&self) {
         let dynamodb = aws_sdk_dynamodb::Client::new(&self.config(&self.dynamodb_url, None));
-        for (table, indexes) in
-            [(TABLE, vec![("by_customer", "ck", "sk"), ("late", "lk", "r")]), (CONTROL, vec![("due", "dk", "nr")])]
-        {
-            let mut names = vec!["pk", "sk"];
+        let all = Projection::builder().projection_type(ProjectionType::All).build();
+        let listed = Projection::builder()
+            .projection_type(ProjectionType::Include)
+            .set_non_key_attributes(Some(INDEXED.map(str::to_owned).to_vec()))
+            .build();
+        for (table, keys, indexes) in [
+            (
+                TABLE,
+                key_schema("pk", Some("sk")),
+                vec![("by_customer", "ck", "sk", listed), ("late", "lk", "r", all.clone())],
+            ),
+            (CONTROL, key_schema("pk", Some("sk")), vec![("due", "dk", "nr", all)]),
+            (PARTNERS, key_schema("pk", None), vec![]),
+        ] {
+            let mut names: Vec<String> = keys.iter().map(|key| key.attribute_name.clone()).collect();
             let mut create = dynamodb.create_table().table_name(table).billing_mode(BillingMode::PayPerRequest);
-            create = create.set_key_schema(Some(key_schema("pk", "sk")));
-            for (index, hash, range) in indexes {
-                names.extend([hash, range]);
+            create = create.set_key_schema(Some(keys));
+            for (index, hash, range, projection) in indexes {
+                names.extend([hash.to_owned(), range.to_owned()]);
                 create = create.global_secondary_indexes(
                     GlobalSecondaryIndex::builder()
                         .index_name(index)
-                        .set_key_schema(Some(key_schema(hash, range)))
-                        .projection(Projection::builder().projection_type(ProjectionType::All).build())
+                        .set_key_schema(Some(key_schema(hash, Some(range))))
+                        .projection(projection)
                         .build()
                         .unwrap(),
                 );
@@ -148,7 +162,16 @@ impl Stores {
     }
 
     pub(crate) fn ledger(&self, faults: Option<&Faults>) -> Ledger {
-        Ledger::new(self.dynamodb(faults), self.s3(faults), TABLE.into(), BUCKET.into(), GRACE_SECONDS)
+        Ledger::new(self.dynamodb(faults), self.s3(faults), TABLE.into(), BUCKET.into())
+    }
+
+    pub(crate) fn partners(&self) -> Partners {
+        Partners::new(self.dynamodb(None), PARTNERS.into())
+    }
+
+    pub(crate) fn recorder(&self, faults: Option<&Faults>) -> Recorder {
+        let partners = Partners::new(self.dynamodb(faults), PARTNERS.into());
+        Recorder::new(self.ledger(faults), partners, GRACE_SECONDS)
     }
 
     pub(crate) fn control(&self, faults: Option<&Faults>) -> Control {
@@ -161,6 +184,9 @@ impl Stores {
             control: self.control(faults),
             files: Files::new(self.s3(faults), BUCKET.into()),
             limits,
+            subscriptions: SubscriptionsUrl::new(
+                "https://portal.example/customers/{customer}/subscriptions".to_owned(),
+            ),
         }
     }
 
@@ -177,9 +203,10 @@ impl Stores {
     }
 }
 
-fn key_schema(hash: &str, range: &str) -> Vec<KeySchemaElement> {
-    [(hash, KeyType::Hash), (range, KeyType::Range)]
+fn key_schema(hash: &str, range: Option<&str>) -> Vec<KeySchemaElement> {
+    [(hash, KeyType::Hash)]
         .into_iter()
+        .chain(range.map(|range| (range, KeyType::Range)))
         .map(|(name, kind)| KeySchemaElement::builder().attribute_name(name).key_type(kind).build().unwrap())
         .collect()
 }

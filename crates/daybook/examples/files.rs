@@ -1,0 +1,73 @@
+//! Writes files of exports for other programs to read: `cargo run -p daybook --example files -- FOLDER`.
+//!
+//! For each set of records, `generated` and, where they are there, `real`: the activities as JSON lines, and the same as
+//! CSV and XLSX in both languages; of some of the first set, the lines of their orders, too.
+#![expect(clippy::unwrap_used, reason = "a tool of the tests")]
+
+use std::{env, fs, path::PathBuf};
+
+use daybook::{
+    activity::Activity,
+    export::{
+        job::{Format, Output, Rows},
+        profile::{Encoder, Lines, Locale, SubscriptionsUrl, Workbook, WorkbookLimits},
+    },
+    period::{Instant, parse_zone},
+};
+
+#[path = "../tests/it/records.rs"]
+mod records;
+
+/// Made-up records, and of them those whose lines are written.
+const COUNTS: (usize, usize) = (20_000, 2_000);
+const SEED: u64 = 20_261_102;
+
+fn main() {
+    let folder = PathBuf::from(env::args().nth(1).unwrap());
+    fs::create_dir_all(&folder).unwrap();
+    let generated = records::generated(COUNTS.0, SEED);
+    let rows = Rows::Activities;
+    for (name, activities) in [("generated", Some(generated.clone())), ("real", records::real())] {
+        let Some(activities) = activities else { continue };
+        for locale in [Locale::En, Locale::Fr] {
+            for format in [Format::Csv, Format::Xlsx] {
+                write(
+                    &folder,
+                    &format!("{name}_{}", locale.as_str()),
+                    &activities,
+                    Output { format, locale, rows, ..Output::default() },
+                );
+            }
+        }
+        write(&folder, name, &activities, Output { format: Format::Jsonl, ..Output::default() });
+    }
+    for format in [Format::Csv, Format::Xlsx, Format::Jsonl] {
+        let output = Output { format, rows: Rows::Lines, ..Output::default() };
+        write(&folder, "lines_en", &generated[..COUNTS.1], output);
+    }
+}
+
+fn write(folder: &std::path::Path, name: &str, activities: &[Activity], output: Output) {
+    let path = folder.join(format!("{name}.{}", output.extension()));
+    let zone = parse_zone("Asia/Kolkata").unwrap();
+    let rows = activities.iter().flat_map(|activity| {
+        let lines = Lines::of(activity, output);
+        (0..lines.rows()).map(move |number| (activity, number))
+    });
+    if output.format == Format::Xlsx {
+        let subscriptions = SubscriptionsUrl::new("https://portal.example/{customer}/subscriptions".to_owned());
+        let created_at = Instant::parse(records::RECORDED_AT).unwrap();
+        let mut book = Workbook::new(output, zone, created_at, &subscriptions, WorkbookLimits::default()).unwrap();
+        for (activity, number) in rows {
+            book.row(activity, &Lines::of(activity, output), number).unwrap();
+        }
+        return book.save(fs::File::create(path).unwrap()).unwrap();
+    }
+    let encoder = Encoder::new(output, zone);
+    let mut content = Vec::new();
+    encoder.start(&mut content);
+    for (activity, number) in rows {
+        encoder.row(&mut content, activity, &Lines::of(activity, output), number).unwrap();
+    }
+    fs::write(path, content).unwrap();
+}

@@ -1,0 +1,323 @@
+//! What files hold, as other readers see it: the same as what was recorded, and as what the list shows.
+
+use std::{io::Cursor, time::Duration};
+
+use calamine::{Data, Reader as _, Xlsx};
+use chrono::{DateTime, TimeDelta, Utc};
+use daybook::{
+    activity::{Activity, Details},
+    export::{
+        job::{Format, Job, Output, Request, Rows},
+        profile::{Encoder, Lines, Locale, SubscriptionsUrl, Workbook, WorkbookLimits},
+        worker::{Limits, Outcome, Run},
+    },
+    filter::{ActionPattern, Filter},
+    ledger::{Order, Selection},
+    period::{Instant, Period, parse_zone},
+};
+use serde_json::{Value, json};
+
+use crate::{
+    records::{generated, real},
+    stores::{Stores, at, contoso, parsed, sent},
+};
+
+const SEED: u64 = 20_261_102;
+const CREATED_AT: &str = "2026-11-02T12:00:00Z";
+
+fn zone() -> chrono_tz::Tz {
+    parse_zone("Asia/Kolkata").unwrap()
+}
+
+/// A text as a cell of at most 32,767 characters shows it; what stands in front of its mark where it is cut.
+fn fits(whole: &str, cell: &str) -> bool {
+    if whole.encode_utf16().count() <= 32_767 {
+        return whole == cell;
+    }
+    let mark = ["… [cut: ", "… [coupé : "].iter().find_map(|mark| cell.rfind(mark)).unwrap_or_default();
+    mark > 32_000 && cell.encode_utf16().count() <= 32_767 && whole.starts_with(&cell[..mark])
+}
+
+/// What the columns of an activity hold, by what the API shows of it; nothing here knows how files are written.
+fn expected(shown: &Value, details: &str, locale: Locale) -> Vec<String> {
+    let text = |pointer: &str| shown.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let or = |first: String, second: String| if first.is_empty() { second } else { first };
+    let occurred: DateTime<Utc> = text("/occurred_at").parse().unwrap();
+    let local = occurred + TimeDelta::seconds(19_800);
+    let statuses = match locale {
+        Locale::En => ["Succeeded", "Failed", "In progress", "Declined"],
+        Locale::Fr => ["Réussie", "Échouée", "En cours", "Refusée"],
+    };
+    let status = ["succeeded", "failed", "in_progress", "declined"].iter().position(|word| *word == text("/status"));
+    let target = or(text("/target/name"), text("/target/id"));
+    let label = daybook::catalogue::label(&text("/action"), locale).to_owned();
+    vec![
+        local.format("%Y-%m-%d %H:%M:%S").to_string(),
+        or(text("/customer/name"), text("/customer/id")),
+        label,
+        or(text("/actor/name"), text("/actor/id")),
+        statuses[status.unwrap()].to_owned(),
+        [text("/target/type"), target].iter().filter(|part| !part.is_empty()).cloned().collect::<Vec<_>>().join(" "),
+        details.to_owned(),
+        text("/customer/id"),
+        text("/actor/id"),
+        text("/action"),
+        text("/id"),
+        text("/occurred_at"),
+    ]
+}
+
+fn details(activity: &Activity) -> &str {
+    match &activity.details {
+        Details::Here(text) => text,
+        Details::None | Details::Apart(_) => "",
+    }
+}
+
+fn assert_rows(rows: &[Vec<String>], activities: &[Activity], locale: Locale) {
+    assert_eq!(rows.len(), activities.len());
+    for (row, activity) in rows.iter().zip(activities) {
+        let expected = expected(&serde_json::to_value(activity).unwrap(), details(activity), locale);
+        assert_eq!(row.len(), expected.len());
+        for (cell, whole) in row.iter().zip(&expected) {
+            assert!(fits(whole, cell), "{}: {whole:?} became {cell:?}", activity.id);
+        }
+    }
+}
+
+fn csv_of(activities: &[Activity], output: Output) -> Vec<u8> {
+    let encoder = Encoder::new(output, zone());
+    let mut out = Vec::new();
+    encoder.start(&mut out);
+    for activity in activities {
+        let lines = Lines::of(activity, output);
+        for number in 0..lines.rows() {
+            encoder.row(&mut out, activity, &lines, number).unwrap();
+        }
+    }
+    out
+}
+
+fn xlsx_of(activities: &[Activity], output: Output) -> Vec<u8> {
+    let subscriptions = SubscriptionsUrl::new("https://portal.example/{customer}/subscriptions".to_owned());
+    let mut book = Workbook::new(output, zone(), at(CREATED_AT), &subscriptions, WorkbookLimits::default()).unwrap();
+    for activity in activities {
+        let lines = Lines::of(activity, output);
+        for number in 0..lines.rows() {
+            book.row(activity, &lines, number).unwrap();
+        }
+    }
+    let mut out = Vec::new();
+    book.save(&mut out).unwrap();
+    out
+}
+
+/// The rows of a CSV file without its header, with the guard undone.
+fn read_csv(content: &[u8], locale: Locale) -> Vec<Vec<String>> {
+    let separator = if locale == Locale::En { b',' } else { b';' };
+    let mut reader =
+        csv::ReaderBuilder::new().delimiter(separator).from_reader(content.strip_prefix(b"\xef\xbb\xbf").unwrap());
+    let rows = reader
+        .records()
+        .map(|row| row.unwrap().iter().map(|cell| cell.strip_prefix('\'').unwrap_or(cell).to_owned()).collect());
+    rows.collect()
+}
+
+/// The rows of a workbook without their headers, dates as CSV writes them.
+fn read_xlsx(content: &[u8]) -> Vec<Vec<String>> {
+    let mut book = Xlsx::new(Cursor::new(content)).unwrap();
+    let mut rows = Vec::new();
+    for (_, sheet) in book.worksheets() {
+        for row in sheet.rows().skip(1) {
+            rows.push(row.iter().map(cell_text).collect());
+        }
+    }
+    rows
+}
+
+fn cell_text(cell: &Data) -> String {
+    match cell {
+        Data::Empty => String::new(),
+        Data::String(text) => text.clone(),
+        Data::DateTime(moment) => {
+            let seconds = (moment.as_f64() * 86_400.0).round() as i64;
+            let epoch: DateTime<Utc> = "1899-12-30T00:00:00Z".parse().unwrap();
+            (epoch + TimeDelta::seconds(seconds)).format("%Y-%m-%d %H:%M:%S").to_string()
+        }
+        Data::Float(number) => number.to_string(),
+        other => panic!("neither text nor date nor number: {other:?}"),
+    }
+}
+
+/// The made-up records, and the real ones where they are there.
+fn sets() -> Vec<Vec<Activity>> {
+    let mut sets = vec![generated(20_000, SEED)];
+    match real() {
+        Some(records) => {
+            assert_eq!(records.len(), 1_445);
+            sets.push(records);
+        }
+        None => eprintln!("skipped: the records of ../shared/data/cloudtrail.jsonl are not here"),
+    }
+    sets
+}
+
+#[test]
+fn every_record_comes_back_from_csv_as_it_was() {
+    for activities in sets() {
+        for locale in [Locale::En, Locale::Fr] {
+            let content = csv_of(&activities, Output { locale, ..Output::default() });
+            assert_rows(&read_csv(&content, locale), &activities, locale);
+        }
+    }
+}
+
+#[test]
+fn every_record_comes_back_from_a_workbook_as_it_was_and_no_cell_is_a_formula() {
+    for activities in sets() {
+        for locale in [Locale::En, Locale::Fr] {
+            let output = Output { format: Format::Xlsx, locale, ..Output::default() };
+            let content = xlsx_of(&activities, output);
+            assert_rows(&read_xlsx(&content), &activities, locale);
+            let mut book = Xlsx::new(Cursor::new(&content[..])).unwrap();
+            let [sheet] = &book.sheet_names()[..] else { panic!("one sheet") };
+            assert!(book.worksheet_formula(sheet).unwrap().is_empty());
+            assert!(xlsx_of(&activities, output) == content, "the same rows give the same bytes");
+        }
+    }
+}
+
+#[test]
+fn every_record_is_whole_in_json_lines() {
+    for activities in sets() {
+        let text =
+            String::from_utf8(csv_of(&activities, Output { format: Format::Jsonl, ..Output::default() })).unwrap();
+        for (line, activity) in text.lines().zip(&activities) {
+            assert_eq!(line, serde_json::to_string(activity).unwrap());
+        }
+    }
+}
+
+#[test]
+fn lines_of_orders_are_the_same_in_csv_workbook_and_json() {
+    let activities = generated(2_000, SEED);
+    let output = |format| Output { format, rows: Rows::Lines, ..Output::default() };
+    let csv = read_csv(&csv_of(&activities, output(Format::Csv)), Locale::En);
+    let xlsx = read_xlsx(&xlsx_of(&activities, output(Format::Xlsx)));
+    let json = csv_of(&activities, output(Format::Jsonl));
+    let json: Vec<Value> =
+        json.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect();
+    assert!(json.len() > activities.len());
+    assert_eq!((csv.len(), xlsx.len()), (json.len(), json.len()));
+    let same_number = |a: &str, b: &str| a == b || a.parse::<f64>().is_ok_and(|a| b.parse::<f64>() == Ok(a));
+    for ((csv, xlsx), json) in csv.iter().zip(&xlsx).zip(&json) {
+        assert_eq!(csv[..12], xlsx[..12]);
+        assert!(csv[12..].iter().zip(&xlsx[12..]).all(|(a, b)| same_number(a, b)), "{csv:?} {xlsx:?}");
+        assert_eq!(
+            (&csv[10], &csv[7]),
+            (&json["id"].as_str().unwrap().to_owned(), &json["customer"]["id"].as_str().unwrap_or_default().to_owned())
+        );
+        let line = &json["line"];
+        assert_eq!(csv[13], line["product"].as_str().unwrap_or_default());
+        assert_eq!(csv[15], line["unit_price"].as_str().unwrap_or_default());
+        assert_eq!(csv[17], line["subscription_id"].as_str().unwrap_or_default());
+        if let (Some(quantity), Some(price)) = (line["quantity"].as_f64(), line["unit_price"].as_str()) {
+            assert!((csv[18].parse::<f64>().unwrap() - quantity * price.parse::<f64>().unwrap()).abs() < 1e-6);
+        }
+    }
+}
+
+#[test]
+fn a_workbook_is_typed_linked_and_ready_to_filter() {
+    let mut activities = generated(3, SEED);
+    activities[0].entry.customer =
+        Some(daybook::activity::Customer { id: "0042/é x".to_owned(), name: Some("=Fabrikam".to_owned()) });
+    let content = xlsx_of(&activities, Output { format: Format::Xlsx, ..Output::default() });
+    let mut book = Xlsx::new(Cursor::new(&content[..])).unwrap();
+    let sheet = book.worksheet_range("Activity log").unwrap();
+    assert_eq!(sheet.get((0, 0)).unwrap().to_string(), "Date and time (Asia/Kolkata)");
+    assert!(matches!(sheet.get((1, 0)), Some(Data::DateTime(_))));
+    assert_eq!(sheet.get((1, 1)), Some(&Data::String("=Fabrikam".to_owned())));
+    assert_eq!(sheet.get((1, 7)), Some(&Data::String("0042/é x".to_owned())));
+    let links = book.hyperlinks_by_sheet_name("Activity log").unwrap();
+    assert_eq!(links[0].target.as_deref(), Some("https://portal.example/0042%2F%C3%A9%20x/subscriptions"));
+    assert!(links[0].contains(1, 1));
+}
+
+#[tokio::test]
+async fn everything_that_an_export_holds_is_what_the_list_shows_and_the_other_way_round() {
+    let stores = Stores::start().await;
+    let (ledger, recorder) = (stores.ledger(None), stores.recorder(None));
+    for activity in generated(400, SEED).iter().step_by(2) {
+        let shown = serde_json::to_value(activity).unwrap();
+        let mut request = json!({});
+        for field in ["actor", "customer", "action", "status", "target", "details"] {
+            if let Some(value) = shown.get(field) {
+                request[field] = value.clone();
+            }
+        }
+        let new = parsed(&sent(activity.id.as_str(), &activity.occurred_at.to_string(), &request), at(CREATED_AT));
+        recorder.record(&contoso(), new, at(CREATED_AT), Duration::MAX).await.unwrap();
+    }
+    let everything = Filter::default();
+    let failed = Filter { status: vec![daybook::activity::Status::Failed], ..Filter::default() };
+    let orders = Filter { action: vec![ActionPattern::parse("order.*").unwrap()], ..Filter::default() };
+    let (from, to) = (at("2026-09-20T03:00:00Z"), at("2026-09-20T15:00:00Z"));
+    let mut sizes = Vec::new();
+    for (number, filter) in [everything, failed, orders].into_iter().enumerate() {
+        let selection = Selection {
+            period: Period::new(from, to).unwrap(),
+            filter: filter.clone(),
+            order: Order::Descending,
+            recorded_before: None,
+        };
+        let mut listed = Vec::new();
+        let mut after = None;
+        loop {
+            let page = ledger.page(&contoso(), &selection, 7, after, None).await.unwrap();
+            listed.extend(page.activities);
+            match page.next {
+                Some(next) => after = Some(next),
+                None => break,
+            }
+        }
+        let mut whole = Vec::new();
+        for one in &listed {
+            whole.push(ledger.get(&contoso(), one.occurred_at, &one.id).await.unwrap().unwrap());
+        }
+        sizes.push(listed.len());
+        for format in [Format::Csv, Format::Xlsx, Format::Jsonl] {
+            let output = Output { format, locale: Locale::Fr, ..Output::default() };
+            let request = Request { from, to, time_zone: zone(), filter: filter.clone(), output };
+            let id = format!("{number}{format:?}");
+            let job = Job::on_demand(id.clone(), request, "Ana".to_owned(), at(CREATED_AT), 86_400);
+            let control = stores.control(None);
+            control.create_job(&contoso(), &job).await.unwrap();
+            let clock = || at(CREATED_AT);
+            let run = Run { name: "w", stop_at: Instant::MAX, clock: &clock };
+            let done = stores.worker(None, Limits::default()).work(&contoso(), &id, &run).await.unwrap();
+            assert_eq!(done, Outcome::Done);
+            let files = control.job(&contoso(), &id).await.unwrap().unwrap().1.files;
+            assert_eq!(files[0].rows, listed.len() as u64);
+            let content = stores.object(&job.object_key(&contoso(), &files[0].name)).await.unwrap();
+            match format {
+                Format::Csv => assert_rows(&read_csv(&content, Locale::Fr), &whole, Locale::Fr),
+                Format::Xlsx => assert_rows(&read_xlsx(&content), &whole, Locale::Fr),
+                Format::Jsonl => {
+                    let lines: Vec<Value> = String::from_utf8(content)
+                        .unwrap()
+                        .lines()
+                        .map(|line| serde_json::from_str(line).unwrap())
+                        .collect();
+                    assert_eq!(lines.len(), listed.len());
+                    for (mut line, listed) in lines.into_iter().zip(&listed) {
+                        let details = line.as_object_mut().unwrap().remove("details");
+                        assert_eq!(line, serde_json::to_value(listed).unwrap());
+                        assert_eq!(details.is_some(), listed.details != Details::None);
+                    }
+                }
+            }
+        }
+    }
+    assert!(sizes[0] > sizes[1] && sizes[0] > sizes[2] && sizes[1] > 0 && sizes[2] > 0, "{sizes:?}");
+}

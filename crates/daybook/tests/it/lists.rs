@@ -1,0 +1,327 @@
+//! Lists against a naive reference in memory: whatever was recorded, by whichever process, over however many shards.
+
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
+
+use daybook::{
+    activity::{Activity, Details, NewActivity, PartnerId},
+    filter::Filter,
+    ledger::{Ledger, Order, Position, Recorded, Recorder, Selection},
+    period::{Instant, Month, Period},
+    settings::{Settings, ShardsFrom},
+};
+use proptest::{prelude::*, test_runner::TestRunner};
+use serde_json::json;
+
+use crate::stores::{Faults, Stores, at, sent};
+
+const NOW: &str = "2026-11-02T12:00:00Z";
+const SIZES: [usize; 6] = [1, 2, 3, 7, 100, 1_000];
+
+fn partner(name: &str) -> PartnerId {
+    PartnerId::parse(name).unwrap()
+}
+
+fn selection(from: &str, to: &str, order: Order, filter: Filter) -> Selection {
+    Selection { period: Period::new(at(from), at(to)).unwrap(), filter, order, recorded_before: None }
+}
+
+async fn record(recorder: &Recorder, partner: &PartnerId, json: &str) -> Recorded {
+    let new = NewActivity::parse(json, at(NOW)).unwrap();
+    recorder.record(partner, new, at(NOW), Duration::MAX).await.unwrap()
+}
+
+/// All of a list, by pages of some size.
+async fn listed(ledger: &Ledger, partner: &PartnerId, selection: &Selection, limit: usize) -> Vec<Activity> {
+    let (mut all, mut after) = (Vec::new(), None);
+    loop {
+        let page = ledger.page(partner, selection, limit, after, None).await.unwrap();
+        assert!(page.activities.len() <= limit);
+        all.extend(page.activities);
+        // What a cursor holds is a text.
+        match page.next {
+            Some(next) => after = Position::parse(&next.to_text()),
+            None => return all,
+        }
+    }
+}
+
+/// A step in the life of a partner's log.
+#[derive(Clone, Debug)]
+enum Step {
+    /// Some process records.
+    Record { process: usize, time: u32, id: u16, customer: u8, action: u8, status: u8 },
+    /// The operator plans another number of shards.
+    Plan { month: u32, shards: u8 },
+    /// A process ends, and another begins that remembers nothing.
+    Restart { process: usize },
+}
+
+const PROCESSES: usize = 3;
+const MONTHS: [&str; 4] = ["2026-06", "2026-07", "2026-09", "2026-10"];
+const ACTIONS: [&str; 4] = ["order.created", "order.line.removed", "user.created", "invoice.ready"];
+const STATUSES: [&str; 4] = ["succeeded", "failed", "in_progress", "declined"];
+
+fn step() -> impl Strategy<Value = Step> {
+    let record = (0..PROCESSES, 0..160u32, 0..400u16, 0..12u8, 0..4u8, 0..4u8).prop_map(
+        |(process, time, id, customer, action, status)| Step::Record { process, time, id, customer, action, status },
+    );
+    prop_oneof![
+        30 => record,
+        1 => (0..4u32, prop_oneof![Just(1u8), Just(2), Just(8), Just(5)]).prop_map(|(month, shards)| Step::Plan { month, shards }),
+        1 => (0..PROCESSES).prop_map(|process| Step::Restart { process }),
+    ]
+}
+
+/// Few instants, so that many activities share one.
+fn time(number: u32) -> String {
+    let (month, rest) = (MONTHS[(number % 4) as usize], number / 4);
+    format!("{month}-{:02}T{:02}:00:00.00000{}Z", 1 + rest % 5, (rest / 5) % 4, rest % 2)
+}
+
+fn filters() -> impl Strategy<Value = Filter> {
+    let filter = |value| serde_json::from_value::<Filter>(value).unwrap();
+    prop_oneof![
+        Just(filter(json!({}))),
+        (0..13u8).prop_map(move |c| filter(json!({"customer": [format!("c-{c}")]}))),
+        (0..12u8, 0..12u8, 0..4u8).prop_map(move |(a, b, status)| {
+            filter(json!({"customer": [format!("c-{a}"), format!("c-{b}")], "status": [STATUSES[usize::from(status)]]}))
+        }),
+        Just(filter(json!({"customer": (0..10).map(|c| format!("c-{c}")).collect::<Vec<_>>()}))),
+        (0..4u8).prop_map(move |action| filter(json!({"action": [ACTIONS[usize::from(action)]]}))),
+        Just(filter(json!({"action": ["order.*"], "status": ["failed", "declined"]}))),
+        Just(filter(json!({"target_type": ["order"], "target": ["o-1", "o-2"]}))),
+        Just(filter(json!({"q": "KUNDE 1"}))),
+        Just(filter(json!({"actor": ["nobody"]}))),
+    ]
+}
+
+#[test]
+fn every_list_is_what_a_look_at_everything_would_show_however_the_shards_moved() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let stores = runtime.block_on(Stores::start());
+    let cases = AtomicUsize::new(0);
+    let mut runner = TestRunner::new(ProptestConfig { cases: 16, max_shrink_iters: 64, ..ProptestConfig::default() });
+    let strategy = (prop::collection::vec(step(), 1..220), prop::collection::vec(filters(), 2));
+    runner
+        .run(&strategy, |(steps, filters)| {
+            let partner = partner(&format!("p-{}", cases.fetch_add(1, Ordering::SeqCst)));
+            runtime.block_on(live_through(&stores, &partner, &steps, &filters));
+            Ok(())
+        })
+        .unwrap();
+}
+
+async fn live_through(stores: &Stores, partner: &PartnerId, steps: &[Step], filters: &[Filter]) {
+    let mut processes: Vec<Recorder> = (0..PROCESSES).map(|_| stores.recorder(None)).collect();
+    let mut reference: BTreeMap<(Instant, String), String> = BTreeMap::new();
+    for step in steps {
+        match step {
+            Step::Plan { month, shards } => {
+                let partners = stores.partners();
+                let read = partners.settings(partner).await.unwrap();
+                let from = Month::parse(MONTHS[*month as usize]).unwrap();
+                let planned: Settings = read.clone().with_shards(ShardsFrom { from, shards: *shards });
+                assert!(partners.save(partner, &read, &planned).await.unwrap());
+            }
+            Step::Restart { process } => processes[*process] = stores.recorder(None),
+            Step::Record { process, time: number, id, customer, action, status } => {
+                let (id, time) = (format!("e-{id}"), time(*number));
+                let extra = json!({
+                    "customer": {"id": format!("c-{customer}"), "name": format!("Kunde {customer}")},
+                    "target": {"type": if action % 2 == 0 { "order" } else { "user" }, "id": format!("o-{}", customer % 3)},
+                    "action": ACTIONS[usize::from(*action)], "status": STATUSES[usize::from(*status)],
+                });
+                let json = sent(&id, &time, &extra);
+                let new = NewActivity::parse(&json, at(NOW)).unwrap();
+                let key = (new.occurred_at, id);
+                let outcome = processes[*process].record(partner, new, at(NOW), Duration::MAX).await;
+                match reference.get(&key) {
+                    None => {
+                        assert!(matches!(outcome, Ok(Recorded::New(_))));
+                        reference.insert(key, json);
+                    }
+                    Some(first) if *first == json => assert!(matches!(outcome, Ok(Recorded::Duplicate(_)))),
+                    Some(_) => assert!(outcome.is_err(), "another content"),
+                }
+            }
+        }
+    }
+    let everything: Vec<(Instant, String, NewActivity)> = reference
+        .into_iter()
+        .map(|((time, id), json)| (time, id, NewActivity::parse(&json, at(NOW)).unwrap()))
+        .collect();
+    let ledger = stores.ledger(None);
+    for (number, filter) in filters.iter().enumerate() {
+        for order in [Order::Descending, Order::Ascending] {
+            let (from, to) =
+                [("2026-06-02T00:00:00Z", "2026-10-03T01:00:00Z"), ("2026-01-01T00:00:00Z", "2026-12-31T00:00:00Z")]
+                    [number % 2];
+            let selection = selection(from, to, order, filter.clone());
+            let mut expected: Vec<(Instant, &str)> = everything
+                .iter()
+                .filter(|(time, _, new)| selection.period.contains(*time) && filter.matches(&new.entry))
+                .map(|(time, id, _)| (*time, id.as_str()))
+                .collect();
+            if order == Order::Descending {
+                expected.reverse();
+            }
+            for limit in SIZES {
+                let found = listed(&ledger, partner, &selection, limit).await;
+                let found: Vec<(Instant, &str)> = found.iter().map(|one| (one.occurred_at, one.id.as_str())).collect();
+                assert_eq!(found, expected, "{filter:?} {order:?} by {limit}");
+            }
+        }
+    }
+    for (time, id, new) in everything.iter().step_by(17) {
+        let id = daybook::activity::ActivityId::parse(id).unwrap();
+        let found = ledger.get(partner, *time, &id).await.unwrap().unwrap();
+        assert_eq!(found.entry, new.entry);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_thousand_activities_of_one_millisecond_are_listed_once_each_and_in_order() {
+    let stores = Stores::start().await;
+    let (recorder, ledger, partner) = (stores.recorder(None), stores.ledger(None), partner("busy"));
+    let settings = Settings::default().with_shards(ShardsFrom { from: Month::parse("2026-02").unwrap(), shards: 4 });
+    assert!(stores.partners().save(&partner, &Settings::default(), &settings).await.unwrap());
+    // Once in a month of one shard, and once in a month of four.
+    for month in ["2026-01", "2026-03"] {
+        let times: Vec<(String, String)> = (0..10_000)
+            .map(|number| {
+                (
+                    format!("{month}-05T00:00:00.000{:03}Z", number % 1_000),
+                    format!("e-{:05}", (number * 7_919) % 10_000),
+                )
+            })
+            .collect();
+        let mut expected: Vec<(Instant, String)> = times.iter().map(|(time, id)| (at(time), id.clone())).collect();
+        expected.sort();
+        for batch in times.chunks(500) {
+            let batch =
+                batch.iter().map(|(time, id)| NewActivity::parse(&sent(id, time, &json!({})), at(NOW)).unwrap());
+            let outcomes = recorder.record_all(&partner, batch.collect(), at(NOW), Duration::MAX).await;
+            assert!(outcomes.iter().all(|outcome| matches!(outcome, Ok(Recorded::New(_)))));
+        }
+        let whole = (format!("{month}-05T00:00:00Z"), format!("{month}-05T00:00:00.001Z"));
+        let few = (format!("{month}-05T00:00:00.000100Z"), format!("{month}-05T00:00:00.000120Z"));
+        for ((from, to), sizes) in [(&whole, &SIZES[4..]), (&few, &SIZES[..])] {
+            let expected: Vec<&(Instant, String)> =
+                expected.iter().filter(|(time, _)| at(from) <= *time && *time < at(to)).collect();
+            assert!(expected.len() >= 200);
+            for order in [Order::Ascending, Order::Descending] {
+                for limit in sizes {
+                    let mut found: Vec<(Instant, String)> =
+                        listed(&ledger, &partner, &selection(from, to, order, Filter::default()), *limit)
+                            .await
+                            .into_iter()
+                            .map(|one| (one.occurred_at, one.id.to_string()))
+                            .collect();
+                    if order == Order::Descending {
+                        found.reverse();
+                    }
+                    assert!(found.iter().eq(expected.iter().copied()), "{month} {order:?} by {limit}");
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn writers_at_work_neither_hide_nor_double_what_was_there_before() {
+    let stores = Stores::start().await;
+    let ledger = stores.ledger(None);
+    for (name, shards) in [("one", 1), ("eight", 8)] {
+        let partner = partner(name);
+        let settings = Settings::default().with_shards(ShardsFrom { from: Month::parse("2026-01").unwrap(), shards });
+        stores.partners().save(&partner, &Settings::default(), &settings).await.unwrap();
+        let recorder = stores.recorder(None);
+        let time = |number: u32| format!("2026-11-01T00:00:{:02}.000000Z", number % 60);
+        let mut before = Vec::new();
+        for number in 0..600 {
+            let (id, time) = (format!("m-{number:04}"), time(number));
+            record(&recorder, &partner, &sent(&id, &time, &json!({}))).await;
+            before.push((at(&time), id));
+        }
+        before.sort();
+        let writing = {
+            let (recorder, partner) = (recorder.clone(), partner.clone());
+            tokio::spawn(async move {
+                for number in 0.. {
+                    // Before, between and behind those that were there.
+                    let id = format!("{}-{number:06}", ["a", "m-0300x", "z"][number as usize % 3]);
+                    record(&recorder, &partner, &sent(&id, &time(number * 7), &json!({}))).await;
+                }
+            })
+        };
+        for order in [Order::Ascending, Order::Descending] {
+            for limit in [7, 100, 1_000] {
+                let selection = selection("2026-11-01T00:00:00Z", "2026-11-02T00:00:00Z", order, Filter::default());
+                let mut found: Vec<(Instant, String)> = listed(&ledger, &partner, &selection, limit)
+                    .await
+                    .into_iter()
+                    .map(|one| (one.occurred_at, one.id.to_string()))
+                    .collect();
+                if order == Order::Descending {
+                    found.reverse();
+                }
+                assert!(found.is_sorted_by(|a, b| a < b), "in order, without repeats");
+                let of_before: Vec<_> = found.into_iter().filter(|entry| before.binary_search(entry).is_ok()).collect();
+                assert!(of_before == before, "{name} {order:?} by {limit}: something of before is missing");
+            }
+        }
+        writing.abort();
+    }
+}
+
+#[tokio::test]
+async fn a_filter_that_matches_nothing_stops_by_its_budget_and_goes_on() {
+    let stores = Stores::start().await;
+    let (recorder, partner) = (stores.recorder(None), partner("large"));
+    for batch in 0..36 {
+        let batch = (0..500).map(|number| {
+            let id = format!("e-{batch}-{number}");
+            NewActivity::parse(&sent(&id, "2026-11-01T00:00:00Z", &json!({})), at(NOW)).unwrap()
+        });
+        recorder.record_all(&partner, batch.collect(), at(NOW), Duration::MAX).await;
+    }
+    let filter: Filter = serde_json::from_value(json!({"actor": ["nobody"]})).unwrap();
+    let selection = selection("2026-11-01T00:00:00Z", "2026-11-02T00:00:00Z", Order::Descending, filter);
+    let faults = Faults::none();
+    let ledger = stores.ledger(Some(&faults));
+    let page = ledger.page(&partner, &selection, 10, None, None).await.unwrap();
+    assert!(page.activities.is_empty() && page.next.is_some(), "short, and there is more");
+    assert_eq!(faults.calls(), 1 + daybook::ledger::MAX_QUERIES_PER_PAGE, "the directory and the budget");
+    let rest = ledger.page(&partner, &selection, 10, page.next, None).await.unwrap();
+    assert!(rest.activities.is_empty() && rest.next.is_none());
+}
+
+#[tokio::test]
+async fn a_customers_details_are_read_from_its_index_too() {
+    let stores = Stores::start().await;
+    let (recorder, ledger, partner) = (stores.recorder(None), stores.ledger(None), partner("details"));
+    let large = "x".repeat(3_000);
+    for (id, text) in [("small", "y"), ("large", large.as_str())] {
+        let extra = json!({"customer": {"id": "c-1"}, "details": {"text": text}});
+        record(&recorder, &partner, &sent(id, "2026-11-01T00:00:00Z", &extra)).await;
+        record(
+            &recorder,
+            &partner,
+            &sent(&format!("{id}-2"), "2026-11-01T00:00:00Z", &json!({"details": {"text": text}})),
+        )
+        .await;
+    }
+    let filter: Filter = serde_json::from_value(json!({"customer": ["c-1"]})).unwrap();
+    let selection = selection("2026-11-01T00:00:00Z", "2026-11-02T00:00:00Z", Order::Ascending, filter);
+    let mut reader = ledger.read(&partner, &selection, true, None).await.unwrap();
+    let mut details = Vec::new();
+    while let Some(chunk) = reader.next().await.unwrap() {
+        details.extend(chunk.into_iter().map(|activity| activity.details));
+    }
+    let expected = [large.as_str(), "y"].map(|text| Details::Here(json!({"text": text}).to_string()));
+    assert_eq!(details, expected);
+}

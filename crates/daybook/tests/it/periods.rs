@@ -1,0 +1,31 @@
+//! Calendar months against another implementation of the calendar, with its own copy of the zones' rules.
+
+use daybook::period::{Instant, Month, parse_zone};
+use jiff::{civil, tz::TimeZone};
+
+fn first_instant(year: i16, month: i8, zone: &TimeZone) -> Instant {
+    let start = civil::date(year, month, 1).to_zoned_datetime(zone.clone()).unwrap().start_of_day().unwrap();
+    Instant::from_micros(start.timestamp().as_microsecond()).unwrap()
+}
+
+#[test]
+fn every_month_from_1990_to_2060_begins_and_ends_where_another_calendar_says() {
+    for name in
+        ["UTC", "Europe/Paris", "America/New_York", "Australia/Lord_Howe", "Pacific/Kiritimati", "Pacific/Pago_Pago"]
+    {
+        let (zone, other) = (parse_zone(name).unwrap(), TimeZone::get(name).unwrap());
+        let mut month = Month::parse("1990-01").unwrap();
+        for number in 0..71 * 12 {
+            let (year, of_year) = (1990 + number / 12, 1 + (number % 12) as i8);
+            let next = number + 1;
+            let expected = first_instant(year, of_year, &other);
+            let end = first_instant(1990 + next / 12, 1 + (next % 12) as i8, &other);
+            let period = month.period(zone);
+            assert_eq!((period.from(), period.to()), (expected, end), "{name} {month}");
+            assert_eq!(Month::of(expected, zone), month, "{name}");
+            assert_eq!(Month::of(Instant::from_micros(end.micros() - 1).unwrap(), zone), month, "{name}");
+            month = month.next();
+        }
+        assert_eq!(month.to_string(), "2061-01");
+    }
+}

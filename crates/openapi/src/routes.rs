@@ -1,0 +1,372 @@
+//! The routes of the API, each as an empty function that carries its description. Tests hold them against the template's
+//! routes and against the answers of the running service.
+#![expect(dead_code, reason = "nothing here is called: it describes")]
+
+use daybook::{
+    activity::{ActivityId, PartnerId, Status},
+    catalogue::Listed,
+    export::job::Kind,
+    filter::ActionPattern,
+    http::ProblemDocument,
+    period::{Instant, Month},
+    schema,
+};
+use utoipa::{
+    IntoParams, IntoResponses, Modify, OpenApi,
+    openapi::{
+        Content, Header, OpenApi as Document, Ref, RefOr, Response, ResponseBuilder, Server,
+        security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+    },
+};
+
+/// The whole document.
+pub(crate) fn document() -> Document {
+    Api::openapi()
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Daybook",
+        description = "The activity log of partner portals: who did what to which customer's account, when.\n\nTimes are RFC 3339; clients ignore fields of answers that they do not know, requests with unknown fields are refused. Every answer that is not a success is a problem document (RFC 9457).",
+        license(name = "Apache-2.0", identifier = "Apache-2.0"),
+    ),
+    tags(
+        (name = "activities", description = "Record and read what was done."),
+        (name = "exports", description = "Files of activities, on demand and every month."),
+        (name = "operator", description = "For who runs the installation."),
+        (name = "partner center", description = "The log as clients of Partner Center's REST interface read it."),
+        (name = "portal", description = "What a browser loads, without a token."),
+    ),
+    paths(
+        record, list, list_of_customer, show, actions, audit_records,
+        create_export, list_exports, show_export, cancel_export, download, show_schedule, save_schedule, remove_schedule,
+        show_settings, save_settings, show_client, save_client, remove_client, run_month,
+        page, asset, config, openapi, docs, health,
+    ),
+    modifiers(&Common),
+)]
+struct Api;
+
+/// What all routes have in common: where they are, the token, and the problems that any of them may answer with.
+struct Common;
+
+impl Modify for Common {
+    fn modify(&self, document: &mut Document) {
+        document.servers = Some(vec![Server::new(".")]);
+        let components = document.components.get_or_insert_default();
+        let bearer = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .bearer_format("JWT")
+            .description(Some("A token of a person, or of a machine client, from the installation's issuer"))
+            .build();
+        components.add_security_scheme("token", SecurityScheme::Http(bearer));
+        for (path, item) in &mut document.paths.paths {
+            let operations =
+                [&mut item.get, &mut item.post, &mut item.put, &mut item.delete].into_iter().filter_map(Option::as_mut);
+            for operation in operations {
+                let mut problems =
+                    vec![(404, NOT_FOUND), (500, "Something went wrong on our side; it is logged under `trace_id`.")];
+                if path.starts_with("/v1") {
+                    problems.extend([
+                        (401, "No token, or none that is good."),
+                        (403, "The token's roles do not include this."),
+                        (429, "Too many requests: try again after the time in `Retry-After`."),
+                        (503, "The storage does not answer: try again after the time in `Retry-After`."),
+                    ]);
+                }
+                for (status, description) in problems {
+                    let responses = &mut operation.responses.responses;
+                    responses.entry(status.to_string()).or_insert_with(|| RefOr::T(problem(status, description)));
+                }
+            }
+        }
+    }
+}
+
+const NOT_FOUND: &str = "There is nothing here, or nothing that this token can see.";
+
+fn problem(status: u16, description: &str) -> Response {
+    let schema = RefOr::<utoipa::openapi::Schema>::Ref(Ref::from_schema_name("Problem"));
+    let response =
+        ResponseBuilder::new().description(description).content("application/problem+json", Content::new(Some(schema)));
+    let response = match status {
+        429 | 503 => response.header("Retry-After", Header::default()),
+        _ => response,
+    };
+    response.build()
+}
+
+/// Problems of a request that is not as it should be.
+#[derive(IntoResponses)]
+enum Refused {
+    /// The request is not valid; `errors` name the fields.
+    #[response(status = 400, content_type = "application/problem+json")]
+    Invalid(ProblemDocument),
+    /// A part of the request is larger than the limits.
+    #[response(status = 413, content_type = "application/problem+json")]
+    TooLarge(ProblemDocument),
+    /// The request is well-formed, but not acceptable.
+    #[response(status = 422, content_type = "application/problem+json")]
+    Unprocessable(ProblemDocument),
+}
+
+/// Which activities.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Question {
+    /// The first instant (RFC 3339) or day (`YYYY-MM-DD` in `time_zone`). Default: one calendar month before `to`.
+    #[param(example = "2026-10-01")]
+    from: Option<String>,
+    /// The instant after the last, or the last day, which is included. Default: now.
+    #[param(example = "2026-10-31")]
+    to: Option<String>,
+    /// An IANA name; it decides how dates are read. Default: UTC.
+    #[param(example = "Europe/Paris")]
+    time_zone: Option<String>,
+    /// Actors' ids: any of them.
+    #[param(max_items = 50)]
+    actor: Option<Vec<String>>,
+    /// Actions, or their first words followed by `.*`: any of them.
+    #[param(max_items = 50)]
+    action: Option<Vec<ActionPattern>>,
+    /// Statuses: any of them.
+    #[param(max_items = 50)]
+    status: Option<Vec<Status>>,
+    /// Targets' types: any of them.
+    #[param(max_items = 50)]
+    target_type: Option<Vec<String>>,
+    /// Targets' ids: any of them.
+    #[param(max_items = 50)]
+    target: Option<Vec<String>>,
+    /// Text contained, without regard to case, in the customer's name or id, the actor's, the target's, or the action.
+    #[param(max_length = 256)]
+    q: Option<String>,
+    /// `desc`, newest first, or `asc`. Default: `desc`.
+    #[param(pattern = "^(asc|desc)?$")]
+    order: Option<String>,
+    /// The most activities of a page. Default: 100.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<u32>,
+    /// Where to go on: `next_cursor` of the page before, with the same other parameters.
+    cursor: Option<String>,
+}
+
+/// Record activities
+///
+/// One activity, or a batch of up to 500 as `{"activities": […]}`, or CloudEvents. Recording is idempotent for the life of
+/// the record: the same `id` and `occurred_at` with the same content again records nothing. What is acknowledged is durable
+/// and readable at once.
+#[utoipa::path(post, path = "/v1/partners/{partner}/activities", tag = "activities", security(("token" = [])),
+    params(("partner" = inline(PartnerId), Path, description = "The partner")),
+    request_body(content(
+        (schema::Record = "application/json"),
+        (schema::CloudEvent = "application/cloudevents+json"),
+        (Vec<schema::CloudEvent> = "application/cloudevents-batch+json"),
+    )),
+    responses(
+        (status = 200, description = "A batch, answered item by item; or one activity that was recorded before", body = inline(Recorded)),
+        (status = 201, description = "The activity is recorded", body = schema::Activity, headers(("Location" = String, description = "Its address, relative to this one"))),
+        (status = 409, description = "Another activity has this id and time", body = ProblemDocument, content_type = "application/problem+json"),
+        Refused,
+    ))]
+fn record() {}
+
+/// What recording answers with.
+#[derive(serde::Serialize, utoipa::ToSchema)]
+#[serde(untagged)]
+enum Recorded {
+    /// One activity.
+    One(Box<schema::Activity>),
+    /// A batch.
+    Many(record::BatchAnswer),
+}
+
+/// List activities
+///
+/// Everything but the details. A page may be short, or empty, and have a next one: only a null `next_cursor` means the end.
+#[utoipa::path(get, path = "/v1/partners/{partner}/activities", tag = "activities", security(("token" = [])),
+    params(("partner" = inline(PartnerId), Path, description = "The partner"), Question,
+        ("customer" = Option<Vec<String>>, Query, description = "Customers' ids: any of them", max_items = 50)),
+    responses((status = 200, description = "A page", body = query::ListAnswer, headers(("Link" = String, description = "The next page, `rel=\"next\"`"))), Refused))]
+fn list() {}
+
+/// List a customer's activities
+///
+/// The same list for one customer, from an index: its cost does not grow with the partner's other activity.
+#[utoipa::path(get, path = "/v1/partners/{partner}/customers/{customer}/activities", tag = "activities", security(("token" = [])),
+    params(("partner" = inline(PartnerId), Path, description = "The partner"), ("customer" = String, Path, description = "The customer's id"), Question),
+    responses((status = 200, description = "A page", body = query::ListAnswer, headers(("Link" = String, description = "The next page, `rel=\"next\"`"))), Refused))]
+fn list_of_customer() {}
+
+/// Show an activity
+///
+/// The whole activity with its details. It never changes: `If-None-Match` with its `ETag` answers 304.
+#[utoipa::path(get, path = "/v1/partners/{partner}/activities/{id}", tag = "activities", security(("token" = [])),
+    params(("partner" = inline(PartnerId), Path, description = "The partner"), ("id" = inline(ActivityId), Path, description = "The activity's id"),
+        ("occurred_at" = inline(Instant), Query, description = "When it occurred: a part of its address"),
+        ("If-None-Match" = Option<String>, Header, description = "An `ETag` that the caller has")),
+    responses((status = 200, description = "The activity", body = schema::Activity, headers(("ETag" = String, description = "Stands for its content"))),
+        (status = 304, description = "The caller has it already"), Refused))]
+fn show() {}
+
+/// The catalogue of actions
+///
+/// The names of known actions. The vocabulary is open: an unknown action is shown by its own text.
+#[utoipa::path(get, path = "/v1/actions", tag = "activities", security(("token" = [])),
+    params(("locale" = Option<String>, Query, description = "The language, `en` or `fr`; that of `Accept-Language` where it is absent", pattern = "^((en|fr)([-_].*)?)?$")),
+    responses((status = 200, description = "The known actions", body = Vec<Listed>), Refused))]
+fn actions() {}
+
+/// Partner Center's audit records
+///
+/// The log of the token's own partner, for clients of Partner Center's REST interface. Any period may be asked for.
+#[utoipa::path(get, path = "/v1/auditrecords", tag = "partner center", security(("token" = [])),
+    params(
+        ("startDate" = Option<String>, Query, description = "First day, `yyyy-mm-dd` or `M/d/yyyy h:mm:ss tt`, in UTC. Default: 30 days ago", example = "2026-10-01"),
+        ("endDate" = Option<String>, Query, description = "Last day, included. Default: now", example = "2026-10-31"),
+        ("filter" = Option<String>, Query, description = "JSON with `Field`, `Value` and `Operator`: CompanyName with substring, CustomerId or ResourceType with equals",
+            example = r#"{"Field":"CompanyName","Value":"fabrikam","Operator":"substring"}"#),
+        ("size" = Option<u32>, Query, description = "The most records of a page. Default: 500", minimum = 1, maximum = 1000),
+        ("seekOperation" = Option<String>, Query, description = "Sent by some clients; not needed"),
+        ("MS-ContinuationToken" = Option<String>, Header, description = "`continuationToken` of the page before"),
+        ("MS-RequestId" = Option<String>, Header, description = "Comes back"),
+        ("MS-CorrelationId" = Option<String>, Header, description = "Comes back"),
+    ),
+    responses((status = 200, description = "A page", body = query::AuditRecords), Refused))]
+fn audit_records() {}
+
+/// Make an export
+///
+/// It is made by workers; ask for it until its `status` is `ready`, then download its files.
+#[utoipa::path(post, path = "/v1/partners/{partner}/exports", tag = "exports", security(("token" = [])),
+    params(("partner" = inline(PartnerId), Path, description = "The partner"),
+        ("Idempotency-Key" = Option<String>, Header, description = "A repeat with the same key answers the first export", min_length = 1, max_length = 255)),
+    request_body(content = Option<exports::CreateExport>, content_type = "application/json"),
+    responses((status = 202, description = "The export", body = exports::ExportAnswer, headers(("Location" = String, description = "Its address, relative to this one"))), Refused))]
+fn create_export() {}
+
+/// List exports
+#[utoipa::path(get, path = "/v1/partners/{partner}/exports", tag = "exports", security(("token" = [])),
+    params(("partner" = inline(PartnerId), Path, description = "The partner"),
+        ("kind" = Option<Kind>, Query, description = "Those of one kind"),
+        ("limit" = Option<u32>, Query, description = "The most exports of a page. Default: 50", minimum = 1, maximum = 100),
+        ("cursor" = Option<String>, Query, description = "Where to go on: `next_cursor` of the page before")),
+    responses((status = 200, description = "A page, newest first", body = exports::ExportListAnswer), Refused))]
+fn list_exports() {}
+
+/// Show an export
+#[utoipa::path(get, path = "/v1/partners/{partner}/exports/{id}", tag = "exports", security(("token" = [])),
+    params(("partner" = inline(PartnerId), Path, description = "The partner"), ("id" = String, Path, description = "The export's id")),
+    responses((status = 200, description = "The export", body = exports::ExportAnswer)))]
+fn show_export() {}
+
+/// Cancel an export
+///
+/// A pending or running one is not made, a ready one loses its files. It may be repeated.
+#[utoipa::path(delete, path = "/v1/partners/{partner}/exports/{id}", tag = "exports", security(("token" = [])),
+    params(("partner" = inline(PartnerId), Path, description = "The partner"), ("id" = String, Path, description = "The export's id")),
+    responses((status = 204, description = "It is cancelled")))]
+fn cancel_export() {}
+
+/// Download a file
+///
+/// A link made at this moment and good for five minutes.
+#[utoipa::path(get, path = "/v1/partners/{partner}/exports/{id}/files/{name}", tag = "exports", security(("token" = [])),
+    params(("partner" = inline(PartnerId), Path, description = "The partner"), ("id" = String, Path, description = "The export's id"),
+        ("name" = String, Path, description = "The file's name"),
+        ("redirect" = Option<bool>, Query, description = "With `false`, the link is answered instead of a redirection")),
+    responses((status = 200, description = "The link, with `redirect=false`", body = exports::LinkAnswer),
+        (status = 303, description = "To the file", headers(("Location" = String, description = "The link"))),
+        (status = 409, description = "The export is not ready", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 410, description = "Its files are gone", body = ProblemDocument, content_type = "application/problem+json"), Refused))]
+fn download() {}
+
+/// Show the schedule of monthly exports
+#[utoipa::path(get, path = "/v1/partners/{partner}/export-schedule", tag = "exports", security(("token" = [])),
+    params(("partner" = inline(PartnerId), Path, description = "The partner")),
+    responses((status = 200, description = "The schedule", body = exports::ScheduleAnswer)))]
+fn show_schedule() {}
+
+/// Save the schedule of monthly exports
+#[utoipa::path(put, path = "/v1/partners/{partner}/export-schedule", tag = "exports", security(("token" = [])),
+    params(("partner" = inline(PartnerId), Path, description = "The partner")),
+    request_body = exports::SaveSchedule,
+    responses((status = 200, description = "The schedule", body = exports::ScheduleAnswer), Refused))]
+fn save_schedule() {}
+
+/// Remove the schedule of monthly exports
+#[utoipa::path(delete, path = "/v1/partners/{partner}/export-schedule", tag = "exports", security(("token" = [])),
+    params(("partner" = inline(PartnerId), Path, description = "The partner")),
+    responses((status = 204, description = "There is none")))]
+fn remove_schedule() {}
+
+/// Show a partner's settings
+#[utoipa::path(get, path = "/v1/partners/{partner}/settings", tag = "operator", security(("token" = [])),
+    params(("partner" = inline(PartnerId), Path, description = "The partner")),
+    responses((status = 200, description = "The settings", body = exports::SettingsAnswer)))]
+fn show_settings() {}
+
+/// Change a partner's settings
+///
+/// Spread a busy partner's months over more partitions, from a month to come on.
+#[utoipa::path(put, path = "/v1/partners/{partner}/settings", tag = "operator", security(("token" = [])),
+    params(("partner" = inline(PartnerId), Path, description = "The partner")),
+    request_body = exports::SaveSettings,
+    responses((status = 200, description = "The settings", body = exports::SettingsAnswer),
+        (status = 409, description = "Someone else has just changed them", body = ProblemDocument, content_type = "application/problem+json"), Refused))]
+fn save_settings() {}
+
+/// Show a machine client's registration
+#[utoipa::path(get, path = "/v1/clients/{client_id}", tag = "operator", security(("token" = [])),
+    params(("client_id" = String, Path, description = "The client's id at the issuer", min_length = 1, max_length = 128)),
+    responses((status = 200, description = "The registration", body = exports::ClientAnswer), Refused))]
+fn show_client() {}
+
+/// Register a machine client
+#[utoipa::path(put, path = "/v1/clients/{client_id}", tag = "operator", security(("token" = [])),
+    params(("client_id" = String, Path, description = "The client's id at the issuer", min_length = 1, max_length = 128)),
+    request_body = exports::SaveClient,
+    responses((status = 200, description = "The registration", body = exports::ClientAnswer), Refused))]
+fn save_client() {}
+
+/// Remove a machine client's registration
+#[utoipa::path(delete, path = "/v1/clients/{client_id}", tag = "operator", security(("token" = [])),
+    params(("client_id" = String, Path, description = "The client's id at the issuer", min_length = 1, max_length = 128)),
+    responses((status = 204, description = "There is none"), Refused))]
+fn remove_client() {}
+
+/// Make a month at once
+///
+/// What is due of that month and not made yet, for every partner with a schedule, or for one.
+#[utoipa::path(post, path = "/v1/months/{month}/run", tag = "operator", security(("token" = [])),
+    params(("month" = inline(Month), Path, description = "The month")),
+    request_body(content = Option<exports::RunMonth>, content_type = "application/json"),
+    responses((status = 202, description = "What it began", body = exports::RunAnswer), Refused))]
+fn run_month() {}
+
+/// The activity log page
+#[utoipa::path(get, path = "/", tag = "portal", responses((status = 200, description = "The page", body = String, content_type = "text/html"),
+    (status = 308, description = "To the same address with a slash at its end")))]
+fn page() {}
+
+/// A file of the page or of its web component
+#[utoipa::path(get, path = "/{asset}", tag = "portal", params(("asset" = String, Path, description = "The file's name", example = "activity-log.js")),
+    responses((status = 200, description = "The file", content((String = "text/javascript"), (String = "text/css"), (String = "text/html"), (String = "image/svg+xml"), (String = "application/json")))))]
+fn asset() {}
+
+/// The page's settings
+#[utoipa::path(get, path = "/config.json", tag = "portal", responses((status = 200, description = "Issuer, client id, and where the API is", body = Object, content_type = "application/json")))]
+fn config() {}
+
+/// This document
+#[utoipa::path(get, path = "/openapi.json", tag = "portal", responses((status = 200, description = "The document", body = Object, content_type = "application/json")))]
+fn openapi() {}
+
+/// This document, to read
+#[utoipa::path(get, path = "/docs", tag = "portal", responses((status = 200, description = "The page", body = String, content_type = "text/html")))]
+fn docs() {}
+
+/// Whether the service is well
+#[utoipa::path(get, path = "/health", tag = "portal", responses((status = 200, description = "It is", body = Object, content_type = "application/json")))]
+fn health() {}

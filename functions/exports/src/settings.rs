@@ -1,0 +1,97 @@
+//! Settings of partners: over how many partitions their months are spread. The operator's alone.
+
+use daybook::{
+    activity::{Object, PartnerId, from_json},
+    http::{self, Answer, Problem, ProblemKind},
+    period::{Instant, Month},
+    settings::{MAX_SHARDS, Settings, ShardsFrom},
+};
+use lambda_http::{Request, http::StatusCode};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::App;
+
+/// How far ahead of now a change of shards must begin, in seconds: activities may be a day ahead, and a month that has one
+/// keeps its shards.
+const AHEAD_SECONDS: i64 = 2 * 86_400;
+
+/// Settings to save.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = SavePartnerSettings)]
+pub struct Wire {
+    /// Over how many partitions a month is spread: one takes about 1,000 activities a second.
+    #[schema(required, nullable = false, minimum = 1, maximum = 64)]
+    shards: Option<u8>,
+    /// The first month for which that holds; absent, the first possible one. Months that have begun keep what they have.
+    #[schema(value_type = Option<Month>)]
+    shards_from: Option<String>,
+}
+
+/// A partner's settings.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PartnerSettings)]
+pub struct SettingsAnswer {
+    /// The partner.
+    pub partner_id: PartnerId,
+    /// How many partitions a month is spread over, from which month on; one before the first.
+    pub shards: Vec<ShardsFrom>,
+    /// When they were saved; null where they never were.
+    #[schema(format = DateTime)]
+    pub updated_at: Option<String>,
+    /// By whom.
+    pub updated_by: Option<String>,
+}
+
+pub(crate) async fn show(app: &App, request: &Request) -> Answer {
+    let partner = partner(request)?;
+    let settings = app.partners.settings(&partner).await?;
+    http::ok(StatusCode::OK, &shown(partner, settings))
+}
+
+pub(crate) async fn save(app: &App, request: &Request, now: Instant) -> Answer {
+    let partner = partner(request)?;
+    let Object(wire): Object<Wire> = from_json(http::body(request)?)?;
+    let shards = wire
+        .shards
+        .filter(|shards| (1..=MAX_SHARDS).contains(shards))
+        .ok_or_else(|| Problem::field("shards", format!("is required: a whole number from 1 to {MAX_SHARDS}")))?;
+    let earliest = Month::of(now.plus_seconds(AHEAD_SECONDS), chrono_tz::Tz::UTC).next();
+    let from = match wire.shards_from.as_deref().map(Month::parse) {
+        None => earliest,
+        Some(Err(detail)) => return Err(Problem::field("shards_from", detail)),
+        Some(Ok(from)) if from < earliest => {
+            let detail = format!("shards_from: {from} has begun, or is about to; the earliest is {earliest}");
+            return Err(Problem::new(ProblemKind::Unprocessable, detail));
+        }
+        Some(Ok(from)) => from,
+    };
+    let read = app.partners.settings(&partner).await?;
+    let settings = Settings {
+        updated_at: Some(now),
+        updated_by: Some(http::caller(request)?.name().to_owned()),
+        ..read.clone().with_shards(ShardsFrom { from, shards })
+    };
+    if !app.partners.save(&partner, &read, &settings).await? {
+        return Err(Problem::new(
+            ProblemKind::Conflict,
+            "Someone else has just changed these settings. Read them again.",
+        ));
+    }
+    http::ok(StatusCode::OK, &shown(partner, settings))
+}
+
+fn partner(request: &Request) -> Result<PartnerId, Problem> {
+    http::caller(request)?.may_operate()?;
+    PartnerId::parse(&http::path(request, "partner")?).map_err(|_| Problem::not_found())
+}
+
+fn shown(partner_id: PartnerId, settings: Settings) -> SettingsAnswer {
+    SettingsAnswer {
+        partner_id,
+        shards: settings.shards,
+        updated_at: settings.updated_at.map(Instant::to_millis_text),
+        updated_by: settings.updated_by,
+    }
+}

@@ -1,0 +1,162 @@
+//! Records activities that back ends send through the queue `ActivityIntake` instead of over HTTP.
+//!
+//! A message is `{"partner": "…", "activity": {…}}`, `{"partner": "…", "activities": […]}`, or a CloudEvent with the
+//! extension attribute `partner`. Who may send to the queue may record for every partner. The queue may deliver a message
+//! more than once, and dead letters are sent again as new messages, so each activity must have an id of its own.
+//!
+//! A message that is not wholly recorded is delivered again, by itself, and ends among the dead letters; what of it was
+//! recorded before is found there, and not recorded twice.
+
+use std::{borrow::Cow, time::Duration};
+
+use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
+use daybook::{
+    activity::{Fault, MAX_BATCH, Object, PartnerId, Rejection, Sent, from_json},
+    ledger::{RecordError, Recorded, Recorder},
+    period::Instant,
+    storage::causes,
+};
+use futures_util::{StreamExt as _, stream};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// How many messages are worked on at a time.
+const MESSAGES: usize = 16;
+/// What is left of the function's time for the answer.
+pub const TIME_TO_ANSWER: Duration = Duration::from_secs(5);
+
+/// Records what is in each message; the queue delivers those again that are named in the answer.
+pub async fn handle(recorder: &Recorder, event: SqsEvent, now: Instant, time: Duration) -> SqsBatchResponse {
+    let failed: Vec<Option<String>> = stream::iter(event.records)
+        .map(|message| async move {
+            let id = message.message_id.clone().unwrap_or_default();
+            (!record(recorder, &message, now, time).await).then_some(id)
+        })
+        .buffer_unordered(MESSAGES)
+        .collect()
+        .await;
+    let mut answer = SqsBatchResponse::default();
+    for id in failed.into_iter().flatten() {
+        let mut failure = BatchItemFailure::default();
+        failure.item_identifier = id;
+        answer.batch_item_failures.push(failure);
+    }
+    answer
+}
+
+/// Records what is in one message; whether the queue can forget it.
+async fn record(recorder: &Recorder, message: &SqsMessage, now: Instant, time: Duration) -> bool {
+    let message_id = message.message_id.as_deref().unwrap_or_default();
+    let (partner, sent) = match read(message.body.as_deref().unwrap_or_default()) {
+        Ok(read) => read,
+        Err(rejection) => {
+            tracing::error!(message_id, faults = faults(&rejection), "a message holds no activities");
+            return false;
+        }
+    };
+    let mut rejected = 0;
+    let mut accepted = Vec::with_capacity(sent.len());
+    for (index, sent) in sent.iter().enumerate() {
+        match sent.parse(now) {
+            Ok(new) if new.id.is_some() => accepted.push(new),
+            Ok(_) => {
+                rejected += 1;
+                tracing::error!(message_id, %partner, index, "an activity has no id; without one it could be recorded twice");
+            }
+            Err(rejection) => {
+                rejected += 1;
+                tracing::error!(message_id, %partner, index, faults = faults(&rejection), "an activity is not valid");
+            }
+        }
+    }
+    let (mut recorded, mut duplicates) = (0, 0);
+    for outcome in recorder.record_all(&partner, accepted, now, time).await {
+        match outcome {
+            Ok(Recorded::New(_)) => recorded += 1,
+            Ok(Recorded::Duplicate(_)) => duplicates += 1,
+            Err(RecordError::Conflict) => {
+                rejected += 1;
+                tracing::error!(message_id, %partner, "an activity of this id and time is recorded with other content");
+            }
+            Err(RecordError::Storage(error)) => {
+                rejected += 1;
+                tracing::error!(message_id, %partner, error = causes(&error), "storage");
+            }
+        }
+    }
+    tracing::info!(message_id, %partner, recorded, duplicates, rejected, "message");
+    rejected == 0
+}
+
+/// The partner and the activities of a message.
+fn read(body: &str) -> Result<(PartnerId, Vec<Sent<'_>>), Rejection> {
+    #[derive(Deserialize)]
+    struct Probe<'a> {
+        #[serde(borrow)]
+        specversion: Option<&'a RawValue>,
+        #[serde(borrow)]
+        partner: Option<Cow<'a, str>>,
+    }
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Message<'a> {
+        #[serde(rename = "partner")]
+        _partner: serde::de::IgnoredAny,
+        #[serde(borrow)]
+        activity: Option<&'a RawValue>,
+        #[serde(borrow)]
+        activities: Option<Vec<&'a RawValue>>,
+    }
+    let fault = |pointer: &str, detail: String| Rejection::Invalid(vec![Fault { pointer: pointer.to_owned(), detail }]);
+    let Object(probe): Object<Probe<'_>> = from_json(body)?;
+    let partner = probe.partner.ok_or_else(|| fault("/partner", "is required".to_owned()))?;
+    let partner = PartnerId::parse(&partner).map_err(|detail| fault("/partner", detail))?;
+    if probe.specversion.is_some() {
+        return Ok((partner, vec![Sent::CloudEvent(body)]));
+    }
+    let Object(message): Object<Message<'_>> = from_json(body)?;
+    let sent: Vec<Sent<'_>> = match (message.activity, message.activities) {
+        (Some(activity), None) => vec![Sent::Plain(activity.get())],
+        (None, Some(activities)) if activities.len() <= MAX_BATCH => {
+            activities.into_iter().map(|activity| Sent::Plain(activity.get())).collect()
+        }
+        (None, Some(activities)) => {
+            let detail = format!("holds {} activities; send at most {MAX_BATCH} at once", activities.len());
+            return Err(fault("/activities", detail));
+        }
+        _ => return Err(fault("", "holds either an activity or activities".to_owned())),
+    };
+    Ok((partner, sent))
+}
+
+fn faults(rejection: &Rejection) -> String {
+    // Where, not what: a value in a message is not for the log.
+    rejection.faults().iter().map(|fault| fault.pointer.as_str()).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_names_its_partner_and_holds_one_activity_many_or_a_cloud_event() {
+        let count = |body: &str| read(body).map(|(partner, sent)| (partner.to_string(), sent.len()));
+        assert_eq!(count(r#"{"partner": "contoso", "activity": {}}"#), Ok(("contoso".to_owned(), 1)));
+        assert_eq!(count(r#"{"activities": [{}, {}], "partner": "contoso"}"#), Ok(("contoso".to_owned(), 2)));
+        let event = r#"{"specversion": "1.0", "partner": "contoso", "data": {}}"#;
+        assert!(matches!(&read(event).unwrap().1[..], [Sent::CloudEvent(_)]));
+        for (body, pointer) in [
+            ("", ""),
+            ("[]", ""),
+            ("{}", "/partner"),
+            (r#"{"partner": "a b", "activity": {}}"#, "/partner"),
+            (r#"{"partner": "a"}"#, ""),
+            (r#"{"partner": "a", "activity": {}, "activities": []}"#, ""),
+            (r#"{"partner": "a", "activity": {}, "colour": 1}"#, "/colour"),
+        ] {
+            assert_eq!(read(body).unwrap_err().faults()[0].pointer, pointer, "{body}");
+        }
+        let many = format!(r#"{{"partner": "a", "activities": [{}0]}}"#, "0,".repeat(500));
+        assert_eq!(read(&many).unwrap_err().faults()[0].pointer, "/activities");
+    }
+}

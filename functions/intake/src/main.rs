@@ -1,0 +1,29 @@
+//! The Lambda function `intake`.
+
+use aws_lambda_events::sqs::SqsEvent;
+use daybook::{
+    host::{self, LambdaEvent, service_fn},
+    ledger::{Ledger, Recorder},
+    settings::Partners,
+};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), host::Error> {
+    host::start_log();
+    let aws = host::aws(host::INTERACTIVE).await;
+    let dynamodb = aws_sdk_dynamodb::Client::new(&aws);
+    let ledger = Ledger::new(
+        dynamodb.clone(),
+        aws_sdk_s3::Client::new(&aws),
+        host::variable("ACTIVITIES_TABLE")?,
+        host::variable("DATA_BUCKET")?,
+    );
+    let partners = Partners::new(dynamodb, host::variable("PARTNERS_TABLE")?);
+    let recorder = &Recorder::new(ledger, partners, host::number("GRACE_HOURS")? * 3_600);
+    lambda_runtime::run(service_fn(async |event: LambdaEvent<SqsEvent>| {
+        let now = host::now();
+        let time = host::time_left(&event.context, now).saturating_sub(intake::TIME_TO_ANSWER);
+        Ok::<_, host::Error>(intake::handle(recorder, event.payload, now, time).await)
+    }))
+    .await
+}

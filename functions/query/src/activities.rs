@@ -1,0 +1,170 @@
+//! Lists of activities by cursor, and one activity with its details.
+
+use daybook::{
+    access::Operation,
+    activity::{Activity, ActivityId, hex},
+    http::{self, Answer, Parameters, Problem},
+    ledger::{Ledger, MAX_PAGE_ROWS, Order, Position, SETTLE_SECONDS, Selection},
+    period::{Instant, Period, quoted},
+    question::Question,
+    schema,
+};
+use lambda_http::{
+    Request,
+    http::{StatusCode, header},
+};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+const DEFAULT_LIMIT: usize = 100;
+const PARAMETERS: [&str; 13] = [
+    "from",
+    "to",
+    "time_zone",
+    "customer",
+    "actor",
+    "action",
+    "status",
+    "target_type",
+    "target",
+    "q",
+    "order",
+    "limit",
+    "cursor",
+];
+
+/// A page of a list.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ActivityList)]
+pub struct ListAnswer {
+    /// The activities, without details.
+    #[schema(value_type = Vec<schema::Activity>)]
+    pub activities: Vec<Activity>,
+    /// The period that was read.
+    pub range: Range,
+    /// What was acknowledged before this instant is in the list, if it belongs there.
+    #[schema(format = DateTime)]
+    pub complete_through: String,
+    /// Where the next page begins; null at the end. A page may be short, or empty, and have a next one.
+    pub next_cursor: Option<String>,
+}
+
+/// A period and the zone that its dates were read in.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Range {
+    /// The first instant.
+    pub from: Instant,
+    /// The first instant after.
+    pub to: Instant,
+    /// An IANA name.
+    pub time_zone: &'static str,
+}
+
+/// What a cursor holds: positions, the period as it was first read, and when that was; never a partner or a key. It is of
+/// use only with the query that it came from, whose fingerprint it carries.
+#[derive(Serialize, Deserialize)]
+struct Cursor {
+    after: String,
+    from: Instant,
+    to: Instant,
+    begun_at: Instant,
+    query: String,
+}
+
+pub(crate) async fn list(ledger: &Ledger, request: &Request, customer: Option<String>, now: Instant) -> Answer {
+    let (_, partner) = http::partner_for(request, Operation::Read)?;
+    let parameters = Parameters::read(request, &PARAMETERS)?;
+    let order = match parameters.one("order")?.as_deref() {
+        None | Some("desc") => Order::Descending,
+        Some("asc") => Order::Ascending,
+        Some(other) => return Err(Problem::field("order", format!("{} is neither asc nor desc", quoted(other)))),
+    };
+    let limit = parameters.number("limit", DEFAULT_LIMIT, MAX_PAGE_ROWS)?;
+    let mut question = Question {
+        from: parameters.one("from")?,
+        to: parameters.one("to")?,
+        time_zone: parameters.one("time_zone")?,
+        customer: parameters.all("customer"),
+        actor: parameters.all("actor"),
+        action: parameters.all("action"),
+        status: parameters.all("status"),
+        target_type: parameters.all("target_type"),
+        target: parameters.all("target"),
+        q: parameters.one("q")?,
+    };
+    if let Some(customer) = customer {
+        if !question.customer.is_empty() {
+            return Err(Problem::field("customer", "is given by the path already"));
+        }
+        question.customer = vec![customer];
+    }
+    let fingerprint = http::fingerprint(&format!("{partner} {question:?} {order:?} {limit}"));
+    let (mut period, zone, filter) = question.read(now)?;
+    let (mut after, mut begun_at) = (None, now);
+    if let Some(cursor) = parameters.one("cursor")? {
+        let cursor: Cursor = http::unseal("cursor", &cursor)?;
+        if cursor.query != fingerprint {
+            let detail = "belongs to another query: send it with the same parameters as the page before, or start again without it";
+            return Err(Problem::field("cursor", detail));
+        }
+        (period, after) = resume(&cursor).ok_or_else(|| Problem::field("cursor", "is not a cursor of this list"))?;
+        // What was recorded since then, in the part that was read before, is in no page.
+        begun_at = cursor.begun_at.min(now);
+    }
+    let selection = Selection { period, filter, order, recorded_before: None };
+    let page = ledger.page(&partner, &selection, limit, after, None).await?;
+    let (from, to) = (period.from(), period.to());
+    let next = page
+        .next
+        .map(|position| http::seal(&Cursor { after: position.to_text(), from, to, begun_at, query: fingerprint }));
+    let answer = ListAnswer {
+        activities: page.activities,
+        range: Range { from, to, time_zone: zone.name() },
+        complete_through: begun_at.plus_seconds(-SETTLE_SECONDS).to_millis_text(),
+        next_cursor: next.transpose()?,
+    };
+    let mut response = http::ok(StatusCode::OK, &answer)?;
+    if let Some(next) = answer.next_cursor {
+        http::add_header(&mut response, header::LINK, &format!("<{}>; rel=\"next\"", next_query(&parameters, &next)));
+    }
+    Ok(response)
+}
+
+fn resume(cursor: &Cursor) -> Option<(Period, Option<Position>)> {
+    let period = Period::new(cursor.from, cursor.to).ok()?;
+    let position = Position::parse(&cursor.after)?;
+    period.contains(position.occurred_at()).then_some((period, Some(position)))
+}
+
+/// The query of the next page, as a reference relative to this one's address.
+fn next_query(parameters: &Parameters, cursor: &str) -> String {
+    let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+    let mut query = format!("?cursor={cursor}");
+    for name in PARAMETERS.into_iter().filter(|name| *name != "cursor") {
+        for value in parameters.all(name) {
+            query.push_str(&format!("&{name}={}", encode(&value)));
+        }
+    }
+    query
+}
+
+pub(crate) async fn one(ledger: &Ledger, request: &Request) -> Answer {
+    let (_, partner) = http::partner_for(request, Operation::Read)?;
+    let parameters = Parameters::read(request, &["occurred_at"])?;
+    let id = ActivityId::parse(&http::path(request, "id")?).map_err(|_| Problem::not_found())?;
+    let occurred_at = parameters.one("occurred_at")?;
+    let occurred_at =
+        occurred_at.ok_or_else(|| Problem::field("occurred_at", "is required: it is part of an activity's address"))?;
+    let occurred_at = Instant::parse(&occurred_at).map_err(|detail| Problem::field("occurred_at", detail))?;
+    let found = ledger.find(&partner, occurred_at, &id).await?.ok_or_else(Problem::not_found)?;
+    // An activity never changes: the digest of its content tells whether the caller has it already.
+    let tag = format!("\"{}\"", hex(found.digest()));
+    let mut response = if http::knows(request, &tag) {
+        http::empty(StatusCode::NOT_MODIFIED)
+    } else {
+        http::ok(StatusCode::OK, &ledger.complete(found).await?)?
+    };
+    http::add_header(&mut response, header::ETAG, &tag);
+    Ok(response)
+}

@@ -1,0 +1,470 @@
+//! The log as Partner Center's REST interface gives it, so that its clients work here as they are.
+//!
+//! `GET /v1/auditrecords?startDate&endDate&filter&size`, paged by `MS-ContinuationToken`. The partner is the token's own.
+//! Unlike there, any period may be asked for. Source of parameters, fields and formats: "Get a record of Partner Center
+//! activity", learn.microsoft.com/partner-center/developer, and what its SDKs send.
+
+use chrono::NaiveDateTime;
+use daybook::{
+    access::Operation,
+    activity::{Activity, ActorType},
+    filter::Filter,
+    http::{self, Answer, Parameters, Problem},
+    ledger::{Ledger, MAX_PAGE_ROWS, Order, Position, Selection},
+    partner_center::{operation_status, operation_type, resource_type},
+    period::{Instant, Period, quoted},
+    storage::Error,
+};
+use lambda_http::{
+    Request,
+    http::{HeaderName, StatusCode},
+};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+
+const DEFAULT_SIZE: usize = 500;
+const DEFAULT_SECONDS: i64 = 30 * 86_400;
+const DAY_SECONDS: i64 = 86_400;
+const CONTINUATION_TOKEN: HeaderName = HeaderName::from_static("ms-continuationtoken");
+/// Headers by which a caller finds its request again: they come back as they were sent.
+const ECHOED: [HeaderName; 2] = [HeaderName::from_static("ms-requestid"), HeaderName::from_static("ms-correlationid")];
+
+/// A page of records.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AuditRecords {
+    /// How many records are in this page.
+    pub total_count: usize,
+    /// The records, newest first.
+    pub items: Vec<AuditRecord>,
+    /// Where this page and the next one are.
+    pub links: Links,
+    /// Asks for the next page as the header `MS-ContinuationToken`; absent at the end. A page may be short, or empty, and
+    /// have a next one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub continuation_token: Option<String>,
+    /// What kind of answer this is.
+    pub attributes: Attributes,
+}
+
+/// One activity as a record.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AuditRecord {
+    /// The activity's id.
+    pub id: String,
+    /// The partner.
+    pub partner_id: String,
+    /// The customer, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub customer_id: Option<String>,
+    /// Its name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub customer_name: Option<String>,
+    /// The actor's id.
+    pub user_principal_name: String,
+    /// The application that acted, or that recorded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub application_id: Option<String>,
+    /// What was acted on, in Partner Center's word.
+    pub resource_type: String,
+    /// The values before, a JSON object of the changed fields.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub resource_old_value: Option<String>,
+    /// The values after, a JSON object of the changed fields.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub resource_new_value: Option<String>,
+    /// What was done, in Partner Center's word, or the action's own text.
+    pub operation_type: String,
+    /// When, in UTC, with seven fractional digits.
+    pub operation_date: String,
+    /// `succeeded`, `failed`, `progress` or `decline`.
+    pub operation_status: &'static str,
+    /// The correlation id that it was recorded with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub original_correlation_id: Option<String>,
+    /// What has no field of its own.
+    pub customized_data: Vec<Header>,
+    /// What kind of object this is.
+    pub attributes: Attributes,
+}
+
+/// The kind of an object.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Attributes {
+    /// `Collection` or `AuditRecord`.
+    pub object_type: &'static str,
+}
+
+/// Where pages are.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Links {
+    /// This page.
+    #[serde(rename = "self")]
+    pub this: Link,
+    /// The next page; absent at the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub next: Option<Link>,
+}
+
+/// A request.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Link {
+    /// Its address below the version.
+    pub uri: String,
+    /// Its method.
+    pub method: &'static str,
+    /// Its headers.
+    pub headers: Vec<Header>,
+}
+
+/// A name and a value.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Header {
+    /// The name.
+    pub key: &'static str,
+    /// The value.
+    pub value: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Token {
+    after: String,
+    from: Instant,
+    to: Instant,
+    query: String,
+}
+
+/// Which records are asked for.
+enum Wanted {
+    All,
+    /// Those of customers whose names contain this, in lower case.
+    Company(String),
+    /// Those of this customer, in the spellings in which its id may have been recorded.
+    Customer(Vec<String>),
+    /// Those about this kind of resource.
+    Resource(String),
+}
+
+pub(crate) async fn list(ledger: &Ledger, request: &Request, now: Instant) -> Answer {
+    let caller = http::caller(request)?;
+    let partner = caller.may_at_home(Operation::Read)?;
+    let parameters = Parameters::read_any_case(request, &["startDate", "endDate", "filter", "size", "seekOperation"])?;
+    let size = parameters.number("size", DEFAULT_SIZE, MAX_PAGE_ROWS)?;
+    let (start, end, filter) = (parameters.one("startDate")?, parameters.one("endDate")?, parameters.one("filter")?);
+    let fingerprint = http::fingerprint(&format!("{partner} {start:?} {end:?} {filter:?} {size}"));
+    let wanted = filter.as_deref().map_or(Ok(Wanted::All), wanted)?;
+    let mut period = period(start.as_deref(), end.as_deref(), now)?;
+    let mut after = None;
+    if let Some(token) = http::header_text(request, &CONTINUATION_TOKEN) {
+        let token: Token = http::unseal("MS-ContinuationToken", token)?;
+        let foreign = || {
+            let detail = "belongs to another request: send it with the same parameters as the page before";
+            Problem::field("MS-ContinuationToken", detail)
+        };
+        if token.query != fingerprint {
+            return Err(foreign());
+        }
+        period = Period::new(token.from, token.to).map_err(|_| foreign())?;
+        let position = Position::parse(&token.after).ok_or_else(foreign)?;
+        after = Some(position).filter(|position| period.contains(position.occurred_at()));
+        if after.is_none() {
+            return Err(foreign());
+        }
+    }
+    let customer = match &wanted {
+        Wanted::Customer(spellings) => spellings.clone(),
+        _ => Vec::new(),
+    };
+    let filter = Filter { customer, ..Filter::default() };
+    let selection = Selection { period, filter, order: Order::Descending, recorded_before: None };
+    let holds = |activity: &Activity| match &wanted {
+        Wanted::All | Wanted::Customer(_) => true,
+        Wanted::Company(part) => {
+            let name = activity.entry.customer.as_ref().and_then(|customer| customer.name.as_deref());
+            name.is_some_and(|name| name.to_lowercase().contains(part))
+        }
+        Wanted::Resource(resource) => resource_type(&activity.entry.action) == resource,
+    };
+    let also: Option<&(dyn Fn(&Activity) -> bool + Send + Sync)> = match wanted {
+        Wanted::All | Wanted::Customer(_) => None,
+        Wanted::Company(_) | Wanted::Resource(_) => Some(&holds),
+    };
+    let page = ledger.page(partner, &selection, size, after, also).await?;
+    let (from, to) = (period.from(), period.to());
+    let token = page.next.map(|next| http::seal(&Token { after: next.to_text(), from, to, query: fingerprint }));
+    let token = token.transpose()?;
+    let uri = uri(&parameters);
+    let link = |headers| Link { uri: uri.clone(), method: "GET", headers };
+    let next = token.clone().map(|value| link(vec![Header { key: "MS-ContinuationToken", value }]));
+    let items = page.activities.into_iter().map(record).collect::<Result<Vec<_>, _>>()?;
+    let answer = AuditRecords {
+        total_count: items.len(),
+        items,
+        links: Links { this: link(Vec::new()), next },
+        continuation_token: token,
+        attributes: Attributes { object_type: "Collection" },
+    };
+    let mut response = http::ok(StatusCode::OK, &answer)?;
+    for name in ECHOED {
+        if let Some(value) = http::header_text(request, &name) {
+            http::add_header(&mut response, name, value);
+        }
+    }
+    Ok(response)
+}
+
+/// The period of two dates in UTC: from the start of the first day to the end of the last. A time of day other than
+/// midnight is an instant.
+fn period(start: Option<&str>, end: Option<&str>, now: Instant) -> Result<Period, Problem> {
+    let fault = |name: &str, text: &str| {
+        let detail =
+            format!("{} is neither a date such as 2026-11-02 nor a time such as 11/2/2026 9:30:00 AM", quoted(text));
+        Problem::field(name, detail)
+    };
+    let from = match start {
+        None => now.plus_seconds(-DEFAULT_SECONDS),
+        Some(text) => instant(text).ok_or_else(|| fault("startDate", text))?,
+    };
+    let to = match end {
+        None => now,
+        Some(text) => {
+            let at = instant(text).ok_or_else(|| fault("endDate", text))?;
+            if at.micros().rem_euclid(DAY_SECONDS * 1_000_000) == 0 { at.plus_seconds(DAY_SECONDS) } else { at }
+        }
+    };
+    Period::new(from, to).map_err(|_| Problem::field("startDate", format!("{from} must be before the end, {to}")))
+}
+
+fn instant(text: &str) -> Option<Instant> {
+    let text = text.trim();
+    if let Ok(instant) = Instant::parse(text) {
+        return Some(instant);
+    }
+    let formats = ["%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S%.f", "%m/%d/%Y %I:%M:%S %p", "%m/%d/%Y %H:%M:%S"];
+    // A date alone is its midnight.
+    let midnight = format!("{text} 00:00:00");
+    let parsed = [text, &midnight]
+        .into_iter()
+        .find_map(|text| formats.iter().find_map(|format| NaiveDateTime::parse_from_str(text, format).ok()))?;
+    Instant::from_micros(parsed.and_utc().timestamp_micros())
+}
+
+/// Reads `{"Field": …, "Value": …, "Operator": …}`. Of the many combinations that could be written, Partner Center
+/// documents three.
+fn wanted(text: &str) -> Result<Wanted, Problem> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Wire {
+        #[serde(alias = "field")]
+        field: String,
+        #[serde(alias = "value")]
+        value: String,
+        #[serde(alias = "operator")]
+        operator: String,
+    }
+    let unreadable = || {
+        let detail = r#"must be JSON such as {"Field":"CompanyName","Value":"fabrikam","Operator":"substring"}"#;
+        Problem::field("filter", detail)
+    };
+    let wire: Wire = serde_json::from_str(text).map_err(|_| unreadable())?;
+    match (wire.field.to_lowercase().as_str(), wire.operator.to_lowercase().as_str()) {
+        ("companyname", "substring") => Ok(Wanted::Company(wire.value.to_lowercase())),
+        ("customerid", "equals") => {
+            let mut spellings = vec![wire.value.clone(), wire.value.to_lowercase(), wire.value.to_uppercase()];
+            spellings.dedup();
+            Ok(Wanted::Customer(spellings))
+        }
+        ("resourcetype", "equals") => Ok(Wanted::Resource(snake_case(&wire.value))),
+        _ => {
+            let detail = "has a field or operator that is not known; known are CompanyName with substring, CustomerId with equals, ResourceType with equals";
+            Err(Problem::field("filter", detail))
+        }
+    }
+}
+
+/// `CustomerUser` and `customer_user` alike.
+fn snake_case(text: &str) -> String {
+    let mut snake = String::with_capacity(text.len() + 4);
+    let mut after_lower = false;
+    for char in text.chars() {
+        if char.is_ascii_uppercase() && after_lower {
+            snake.push('_');
+        }
+        after_lower = char.is_ascii_lowercase() || char.is_ascii_digit();
+        snake.extend(char.to_lowercase());
+    }
+    snake
+}
+
+fn uri(parameters: &Parameters) -> String {
+    let mut uri = "/auditrecords".to_owned();
+    for (number, (name, value)) in parameters.iter().enumerate() {
+        uri.push(if number == 0 { '?' } else { '&' });
+        uri.push_str(name);
+        uri.push('=');
+        uri.extend(utf8_percent_encode(value, NON_ALPHANUMERIC));
+    }
+    uri
+}
+
+fn record(activity: Activity) -> Result<AuditRecord, Problem> {
+    let url = activity.url();
+    let entry = activity.entry;
+    let (resource_old_value, resource_new_value) = match &entry.changes {
+        Some(changes) => values(changes)?,
+        None => (None, None),
+    };
+    let (customer_id, customer_name) =
+        entry.customer.map_or((None, None), |customer| (Some(customer.id), customer.name));
+    let target = entry.target.unwrap_or_default();
+    let customized_data = [
+        ("UserName", entry.actor.name),
+        ("Role", entry.actor.role),
+        ("IpAddress", entry.actor.ip),
+        ("TargetType", target.kind),
+        ("TargetId", target.id),
+        ("TargetName", target.name),
+        ("DetailsUrl", (activity.details.size() > 0).then_some(url)),
+    ];
+    let application_id = match entry.actor.kind {
+        ActorType::Application => Some(entry.actor.id.clone()),
+        _ => entry.source,
+    };
+    // Ours are microseconds: six digits.
+    let date = activity.occurred_at.to_string();
+    Ok(AuditRecord {
+        id: activity.id.to_string(),
+        partner_id: activity.partner.to_string(),
+        customer_id,
+        customer_name,
+        user_principal_name: entry.actor.id,
+        application_id,
+        resource_type: resource_type(&entry.action).to_owned(),
+        resource_old_value,
+        resource_new_value,
+        operation_type: operation_type(&entry.action).to_owned(),
+        operation_date: format!("{}0Z", date.trim_end_matches('Z')),
+        operation_status: operation_status(entry.status),
+        original_correlation_id: entry.correlation_id,
+        customized_data: customized_data
+            .into_iter()
+            .filter_map(|(key, value)| value.map(|value| Header { key, value }))
+            .collect(),
+        attributes: Attributes { object_type: "AuditRecord" },
+    })
+}
+
+/// The values of the changed fields before and after, each as the text of a JSON object.
+fn values(changes: &str) -> Result<(Option<String>, Option<String>), Problem> {
+    #[derive(Deserialize)]
+    struct Change<'a> {
+        field: String,
+        #[serde(borrow)]
+        old: Option<&'a RawValue>,
+        #[serde(borrow)]
+        new: Option<&'a RawValue>,
+    }
+    let unreadable = |error| Error::broken("reading the changes of an activity", error);
+    let changes: Vec<Change<'_>> = serde_json::from_str(changes).map_err(unreadable)?;
+    let object = |value: fn(&Change<'_>) -> Option<String>| -> Result<Option<String>, Problem> {
+        let mut text = String::new();
+        for change in &changes {
+            if let Some(value) = value(change) {
+                text.push(if text.is_empty() { '{' } else { ',' });
+                text.push_str(&serde_json::to_string(&change.field).map_err(unreadable)?);
+                text.push(':');
+                text.push_str(&value);
+            }
+        }
+        Ok((!text.is_empty()).then(|| text + "}"))
+    };
+    Ok((
+        object(|change| change.old.map(|old| old.get().to_owned()))?,
+        object(|change| change.new.map(|new| new.get().to_owned()))?,
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_read_as_clients_send_them() {
+        for (text, expected) in [
+            ("2026-11-02", "2026-11-02T00:00:00.000000Z"),
+            ("11/2/2026 12:00:00 AM", "2026-11-02T00:00:00.000000Z"),
+            ("6/1/2017 1:02:03 PM", "2017-06-01T13:02:03.000000Z"),
+            ("06/01/2017", "2017-06-01T00:00:00.000000Z"),
+            ("2026-11-02T09:30:00", "2026-11-02T09:30:00.000000Z"),
+            ("2026-11-02T09:30:00+01:00", "2026-11-02T08:30:00.000000Z"),
+        ] {
+            assert_eq!(instant(text).map(|instant| instant.to_string()).as_deref(), Some(expected), "{text}");
+        }
+        for text in ["", "yesterday", "13/1/2026 1:00:00 AM", "2026-13-01", "44"] {
+            assert_eq!(instant(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_last_day_is_included_and_thirty_days_are_the_default() {
+        let now = Instant::parse("2026-11-02T12:00:00Z").unwrap();
+        let bounds = |start, end| {
+            let period = period(start, end, now).unwrap();
+            (period.from().to_millis_text(), period.to().to_millis_text())
+        };
+        let pair = |from: &str, to: &str| (from.to_owned(), to.to_owned());
+        assert_eq!(bounds(None, None), pair("2026-10-03T12:00:00.000Z", "2026-11-02T12:00:00.000Z"));
+        assert_eq!(
+            bounds(Some("2020-01-01"), Some("2020-01-31")),
+            pair("2020-01-01T00:00:00.000Z", "2020-02-01T00:00:00.000Z")
+        );
+        assert_eq!(
+            bounds(Some("1/1/2020 12:00:00 AM"), Some("1/31/2020 1:00:00 AM")),
+            pair("2020-01-01T00:00:00.000Z", "2020-01-31T01:00:00.000Z")
+        );
+        assert!(period(Some("2026-02-01"), Some("2026-01-01"), now).is_err());
+    }
+
+    #[test]
+    fn the_three_documented_filters_are_known_in_any_case_and_no_others() {
+        assert!(matches!(
+            wanted(r#"{"Field":"CompanyName","Value":"FABRI","Operator":"substring"}"#),
+            Ok(Wanted::Company(part)) if part == "fabri"
+        ));
+        assert!(matches!(
+            wanted(r#"{"field":"customerid","value":"aB","operator":"EQUALS"}"#),
+            Ok(Wanted::Customer(spellings)) if spellings == ["aB", "ab", "AB"]
+        ));
+        for value in ["CustomerUser", "customer_user", "CUSTOMER_USER"] {
+            let filter = format!(r#"{{"Field":"ResourceType","Value":"{value}","Operator":"equals"}}"#);
+            assert!(
+                matches!(wanted(&filter), Ok(Wanted::Resource(resource)) if resource == "customer_user"),
+                "{value}"
+            );
+        }
+        for filter in ["", "{}", "[]", r#"{"Field":"ResourceType","Value":"order","Operator":"substring"}"#] {
+            assert!(wanted(filter).is_err(), "{filter}");
+        }
+    }
+
+    #[test]
+    fn changes_become_two_objects_that_keep_their_digits() {
+        let (old, new) =
+            values(r#"[{"field":"quantity","old":5.00,"new":12},{"field":"note","new":"é \"x\""}]"#).unwrap();
+        assert_eq!(old.as_deref(), Some(r#"{"quantity":5.00}"#));
+        assert_eq!(new.as_deref(), Some(r#"{"quantity":12,"note":"é \"x\""}"#));
+        assert_eq!(values("[]").unwrap(), (None, None));
+    }
+}

@@ -1,0 +1,250 @@
+"""Files of exports, read by other programs: Python's csv, openpyxl and LibreOffice see what was recorded."""
+
+import csv
+import functools
+import json
+import re
+import shutil
+import subprocess
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import openpyxl
+import pytest
+from openpyxl.utils.escape import unescape
+
+ROOT = Path(__file__).resolve().parents[2]
+RECORDS = ROOT / ".." / "shared" / "data" / "cloudtrail.jsonl"
+SOFFICE = shutil.which("soffice")
+# The example writes local times of this zone, half an hour off the others.
+OFFSET = timedelta(hours=5, minutes=30)
+STATUSES = {
+    "en": {"succeeded": "Succeeded", "failed": "Failed", "in_progress": "In progress", "declined": "Declined"},
+    "fr": {"succeeded": "Réussie", "failed": "Échouée", "in_progress": "En cours", "declined": "Refusée"},
+}
+LABELS = {
+    "en": {"order.created": "Order created", "subscription.updated": "Subscription updated"},
+    "fr": {"order.created": "Commande créée", "subscription.updated": "Abonnement modifié"},
+}
+SEPARATORS = {"en": ",", "fr": ";"}
+TITLES = {
+    "en": ["Date and time (Asia/Kolkata)", "Customer", "Action", "Partner user", "Status", "Target", "Details", "Customer ID", "Actor ID",
+           "Action ID", "Activity ID", "Occurred at (UTC)"],
+    "fr": ["Date et heure (Asia/Kolkata)", "Client", "Action", "Utilisateur partenaire", "Statut", "Cible", "Détails", "ID du client",
+           "ID de l'acteur", "ID de l'action", "ID de l'activité", "Survenue le (UTC)"],
+}
+MOST_IN_A_CELL = 32_767
+
+needs_records = pytest.param("real", marks=pytest.mark.skipif(not RECORDS.exists(), reason=f"the records of {RECORDS.name} are not in ../shared/data"))
+needs_libreoffice = pytest.mark.skipif(SOFFICE is None, reason="LibreOffice is not installed (Debian: libreoffice-calc-nogui)")
+sets = pytest.mark.parametrize("records", ["generated", needs_records])
+locales = pytest.mark.parametrize("locale", ["en", "fr"])
+
+
+@pytest.fixture(scope="session")
+def files(tmp_path_factory):
+    """A folder of files, written by the code that writes exports."""
+    folder = tmp_path_factory.mktemp("files")
+    subprocess.run(["cargo", "run", "--quiet", "-p", "daybook", "--example", "files", "--", str(folder)], cwd=ROOT, check=True)
+    return folder
+
+
+@functools.cache
+def expected(path, locale):
+    """The columns of each activity, from the API's own form of it."""
+    rows = []
+    for line in path.read_text("utf-8").removesuffix("\n").split("\n"):
+        one = json.loads(line)
+        customer, actor, target = one.get("customer", {}), one["actor"], one.get("target", {})
+        # Details keep their text: in the line it stands between its name and the members behind it.
+        details = re.search(r',"details":(\{.*\}),"has_details":true,"details_size":\d+,"url":"[^"]*"\}$', line, re.DOTALL)
+        rows.append([
+            (datetime.fromisoformat(one["occurred_at"].removesuffix("Z")) + OFFSET).replace(microsecond=0),
+            customer.get("name") or customer.get("id", ""),
+            LABELS[locale].get(one["action"], one["action"]),
+            actor.get("name") or actor["id"],
+            STATUSES[locale][one["status"]],
+            " ".join(part for part in (target.get("type"), target.get("name") or target.get("id")) if part),
+            details[1] if details else "",
+            customer.get("id", ""),
+            actor["id"],
+            one["action"],
+            one["id"],
+            one["occurred_at"],
+        ])
+    return rows
+
+
+def lines_of(text):
+    """The text with one kind of line end. A tab in a cell of several lines is a control character to LibreOffice."""
+    return text.replace("\r\n", "\n").replace("\r", "\n").replace("\x01", "\t")
+
+
+def is_shown(whole, cell):
+    """Whether a cell shows a text: the whole, or as much as a cell holds and a mark."""
+    if len(whole.encode("utf-16-le")) // 2 <= MOST_IN_A_CELL:
+        return cell == whole
+    cut = re.fullmatch(r"(.*)… \[(?:cut|coupé) ?: (\d+) .*\]", cell, re.DOTALL)
+    if cut is None:
+        return False
+    kept, missing = cut.groups()
+    return len(cell.encode("utf-16-le")) // 2 <= MOST_IN_A_CELL and whole.startswith(kept) and int(missing) == len(whole) - len(kept)
+
+
+def check(rows, wanted):
+    assert len(rows) == len(wanted)
+    for row, want in zip(rows, wanted):
+        assert len(row) == len(want)
+        for cell, whole in zip(row, want):
+            assert cell == whole if isinstance(whole, datetime) else is_shown(whole, cell), (want[10], whole[:80], cell[:80])
+
+
+def moment(text):
+    return datetime.strptime(text, "%Y-%m-%d %H:%M:%S")
+
+
+def cells(path):
+    """The header and the rows of every sheet, each cell as openpyxl gives it; there must be no formula."""
+    book = openpyxl.load_workbook(path, read_only=True)
+    for sheet in book.worksheets:
+        header, *rows = ([None if cell.value is None else cell for cell in row] for row in sheet.iter_rows())
+        assert not [cell.coordinate for row in rows for cell in row if cell is not None and cell.data_type == "f"]
+        yield [cell.value for cell in header if cell is not None], [[None if cell is None else cell.value for cell in row] for row in rows]
+    book.close()
+
+
+@sets
+@locales
+def test_python_reads_from_csv_what_was_recorded(files, records, locale):
+    content = (files / f"{records}_{locale}.csv").read_bytes()
+    assert content.startswith(b"\xef\xbb\xbf")
+    with open(files / f"{records}_{locale}.csv", encoding="utf-8-sig", newline="") as file:
+        header, *rows = csv.reader(file, delimiter=SEPARATORS[locale], strict=True)
+    assert header == TITLES[locale]
+    assert not [cell for row in rows for cell in row if cell.startswith(("=", "@", "\t", "\r", "\n", "＝"))]
+    rows = [[cell.removeprefix("'") for cell in row] for row in rows]
+    check([[moment(row[0]), *row[1:]] for row in rows], expected(files / f"{records}.jsonl", locale))
+
+
+@sets
+@locales
+def test_openpyxl_reads_from_a_workbook_what_was_recorded(files, records, locale):
+    ((header, rows),) = cells(files / f"{records}_{locale}.xlsx")
+    assert header == TITLES[locale]
+    check([[row[0], *(unescape(cell or "") for cell in row[1:])] for row in rows], expected(files / f"{records}.jsonl", locale))
+
+
+def test_a_workbook_is_frozen_filtered_sized_linked_and_typed(files):
+    sheet = openpyxl.load_workbook(files / "lines_en.xlsx").active
+    assert sheet.title == "Activity log"
+    assert sheet.freeze_panes == "A2"
+    assert sheet.auto_filter.ref == f"A1:S{sheet.max_row}"
+    assert sheet.column_dimensions["G"].width > sheet.column_dimensions["A"].width > 15
+    linked = 0
+    for row in sheet.iter_rows(min_row=2):
+        assert (row[0].data_type, row[0].number_format) == ("d", "yyyy-mm-dd hh:mm:ss")
+        assert all(cell.data_type == "s" for cell in row[7:12] if cell.value is not None)
+        if row[7].value:
+            assert row[1].hyperlink.target.startswith("https://portal.example/") and "{" not in row[1].hyperlink.target
+            linked += 1
+        if row[15].value is not None:
+            assert (row[15].data_type, row[15].number_format) == ("n", "0.00")
+    assert linked > 1_000
+
+
+def test_lines_of_orders_are_the_same_in_json_csv_and_workbook(files):
+    wanted = [json.loads(line) for line in (files / "lines_en.jsonl").read_text("utf-8").removesuffix("\n").split("\n")]
+    with open(files / "lines_en.csv", encoding="utf-8-sig", newline="") as file:
+        header, *csv_rows = csv.reader(file, strict=True)
+    assert header[12:] == ["Line", "Product", "Quantity", "Unit price", "Currency", "Subscription ID", "Line total"]
+    ((_, xlsx_rows),) = cells(files / "lines_en.xlsx")
+    assert len(csv_rows) == len(xlsx_rows) == len(wanted) > 2_000
+    for want, one, other in zip(wanted, csv_rows, xlsx_rows):
+        one = [cell.removeprefix("'") for cell in one]
+        assert one[10] == other[10] == want["id"]
+        line = want["line"] or {}
+        assert one[13] == unescape(other[13] or "") == line.get("product", "")
+        assert one[14] == str(line.get("quantity", "")) and other[14] == line.get("quantity")
+        assert one[15] == line.get("unit_price", "") and (other[15] is None or other[15] == float(line["unit_price"]))
+        assert one[17] == unescape(other[17] or "") == line.get("subscription_id", "")
+        if line:
+            assert float(one[18]) == other[18] == pytest.approx(line["quantity"] * float(line["unit_price"]))
+
+
+# LibreOffice
+
+
+@pytest.fixture(scope="session")
+def opened(files, tmp_path_factory):
+    """Opens files with LibreOffice in a language, and saves what it sees; each once."""
+    folder, seen = tmp_path_factory.mktemp("libreoffice"), {}
+
+    def open_all(language, names, *options):
+        missing = [name for name in names if name not in seen]
+        if missing:
+            profile = folder / language
+            (profile / "user").mkdir(parents=True, exist_ok=True)
+            (profile / "user" / "registrymodifications.xcu").write_text(
+                '<?xml version="1.0" encoding="UTF-8"?><oor:items xmlns:oor="http://openoffice.org/2001/registry">'
+                '<item oor:path="/org.openoffice.Setup/L10N"><prop oor:name="ooSetupSystemLocale" oor:op="fuse">'
+                f"<value>{language}</value></prop></item></oor:items>"
+            )
+            out = folder / f"seen-{language}-{len(seen)}"
+            command = [SOFFICE, f"-env:UserInstallation=file://{profile}", "--headless", *options, "--convert-to", "xlsx", "--outdir", str(out)]
+            subprocess.run([*command, *(str(files / name) for name in missing)], check=True, timeout=300, capture_output=True)
+            seen.update({name: out / Path(name).with_suffix(".xlsx").name for name in missing})
+        return [seen[name] for name in names]
+
+    return open_all
+
+
+def is_number(text, value):
+    try:
+        return float(text.replace(",", ".")) == value
+    except ValueError:
+        return False
+
+
+def is_seen(whole, value, guarded):
+    """Whether LibreOffice sees a text in a cell. What it reads as a number or a truth is the text where it says the same."""
+    if isinstance(value, bool):
+        return whole == str(value).upper()
+    if isinstance(value, (int, float)):
+        return is_number(whole, value)
+    if not isinstance(value or "", str):
+        return False
+    # It saves `_x0041_` as it stands, and a control character in the same form: either is what it saw.
+    seen = {lines_of(text).removeprefix("'") if guarded else lines_of(text) for text in (value or "", unescape(value or ""))}
+    return any(is_shown(lines_of(whole), text) for text in seen)
+
+
+def check_seen(path, wanted, guarded):
+    ((_, rows),) = cells(path)
+    assert len(rows) == len(wanted)
+    for row, want in zip(rows, wanted):
+        assert row[0] == want[0]
+        for cell, whole in zip(row[1:], want[1:]):
+            assert is_seen(whole, cell, guarded), (want[10], whole[:80], str(cell)[:80])
+
+
+@needs_libreoffice
+@sets
+def test_libreoffice_reads_from_a_workbook_what_was_recorded(files, opened, records):
+    names = [f"{name}_en.xlsx" for name in ("generated", "real") if (files / f"{name}_en.xlsx").exists()]
+    opened("en-US", names)
+    (path,) = opened("en-US", [f"{records}_en.xlsx"])
+    check_seen(path, expected(files / f"{records}.jsonl", "en"), guarded=False)
+
+
+@needs_libreoffice
+@sets
+@pytest.mark.parametrize("locale, language", [("en", "en-US"), ("fr", "fr-FR")])
+def test_libreoffice_of_a_language_opens_its_csv_in_columns_and_runs_nothing(files, opened, records, locale, language):
+    # UTF-8, the language's list separator, its numbers and dates found: what a person who opens the file gets.
+    options = f"--infilter=Text - txt - csv (StarCalc):{ord(SEPARATORS[locale])},34,76,1,,0,false,true"
+    names = [f"{name}_{locale}.csv" for name in ("generated", "real") if (files / f"{name}_{locale}.csv").exists()]
+    opened(language, names, options)
+    (path,) = opened(language, [f"{records}_{locale}.csv"])
+    ((header, _),) = cells(path)
+    assert header == TITLES[locale]
+    check_seen(path, expected(files / f"{records}.jsonl", locale), guarded=True)
