@@ -421,7 +421,11 @@ pub fn respond(request_id: &str, allowed_origin: Option<&str>, answer: Answer) -
     }
     if let Some(origin) = allowed_origin.filter(|origin| !origin.is_empty()) {
         add_header(&mut response, header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-        add_header(&mut response, header::ACCESS_CONTROL_EXPOSE_HEADERS, "Link, Location, Retry-After, ETag, MS-RequestId, MS-CorrelationId");
+        add_header(
+            &mut response,
+            header::ACCESS_CONTROL_EXPOSE_HEADERS,
+            "Link, Location, Retry-After, ETag, MS-RequestId, MS-CorrelationId",
+        );
     }
     response
 }
