@@ -50,6 +50,7 @@ fn main() {
 fn write(folder: &std::path::Path, name: &str, activities: &[Activity], output: Output) {
     let path = folder.join(format!("{name}.{}", output.extension()));
     let zone = parse_zone("Asia/Kolkata").unwrap();
+    let activities: Vec<Activity<&str>> = activities.iter().map(Activity::borrowed).collect();
     let rows = activities.iter().flat_map(|activity| {
         let lines = Lines::of(activity, output);
         (0..lines.rows()).map(move |number| (activity, number))

@@ -47,21 +47,31 @@ pub const MAX_AHEAD_SECONDS: i64 = 24 * 3_600;
 macro_rules! text_type {
     ($(#[$doc:meta])* $name:ident, $max:literal, $pattern:literal, $example:literal) => {
         $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-        pub struct $name(String);
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+        pub struct $name<T = String>(T);
 
         text_schema!($name, $pattern, $example, $max);
 
-        impl $name {
+        impl<T: AsRef<str>> $name<T> {
             /// The text.
             pub fn as_str(&self) -> &str {
-                &self.0
+                self.0.as_ref()
+            }
+
+            /// The same, borrowed.
+            pub fn borrowed(&self) -> $name<&str> {
+                $name(self.0.as_ref())
+            }
+
+            /// The same, owned.
+            pub fn owned(&self) -> $name {
+                $name(self.0.as_ref().to_owned())
             }
         }
 
-        impl fmt::Display for $name {
+        impl<T: AsRef<str>> fmt::Display for $name<T> {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
+                f.write_str(self.0.as_ref())
             }
         }
     };
@@ -97,14 +107,25 @@ impl PartnerId {
     }
 }
 
+impl<'a> ActivityId<&'a str> {
+    /// Takes a text that was found to be allowed before.
+    pub(crate) fn known(text: &'a str) -> Self {
+        Self(text)
+    }
+}
+
 impl ActivityId {
+    pub(crate) fn allows(text: &str) -> bool {
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b':' | b'-');
+        (1..=MAX_ID_CHARS).contains(&text.len()) && text.bytes().all(allowed)
+    }
+
     /// Reads an activity's id.
     ///
     /// # Errors
     /// A text that says what is allowed.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b':' | b'-');
-        if (1..=MAX_ID_CHARS).contains(&text.len()) && text.bytes().all(allowed) {
+        if Self::allows(text) {
             Ok(Self(text.to_owned()))
         } else {
             Err(format!("{} is not an activity id: 1 to {MAX_ID_CHARS} of A-Z a-z 0-9 . _ : -", quoted(text)))
@@ -112,16 +133,27 @@ impl ActivityId {
     }
 }
 
+impl<'a> Action<&'a str> {
+    /// Takes a text that was found to be allowed before.
+    pub(crate) fn known(text: &'a str) -> Self {
+        Self(text)
+    }
+}
+
 impl Action {
+    pub(crate) fn allows(text: &str) -> bool {
+        let word = |word: &str| {
+            !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+        };
+        text.len() <= MAX_ACTION_CHARS && text.contains('.') && text.split('.').all(word)
+    }
+
     /// Reads an action.
     ///
     /// # Errors
     /// A text that says what is allowed.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let word = |word: &str| {
-            !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
-        };
-        if text.len() <= MAX_ACTION_CHARS && text.contains('.') && text.split('.').all(word) {
+        if Self::allows(text) {
             Ok(Self(text.to_owned()))
         } else {
             Err(format!(
@@ -186,63 +218,60 @@ word_type! {
 
 /// Who acted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Actor {
+pub struct Actor<T = String> {
     /// The kind of actor.
     pub kind: ActorType,
     /// The id: a user principal name, a client's id.
-    pub id: String,
+    pub id: T,
     /// The name to show.
-    pub name: Option<String>,
+    pub name: Option<T>,
     /// The role in which it acted.
-    pub role: Option<String>,
+    pub role: Option<T>,
     /// The address that it came from.
-    pub ip: Option<String>,
+    pub ip: Option<T>,
     /// The user agent that it used.
-    pub user_agent: Option<String>,
+    pub user_agent: Option<T>,
 }
 
 /// Whose account was acted on.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Customer {
+pub struct Customer<T = String> {
     /// The id.
-    pub id: String,
+    pub id: T,
     /// The name to show.
-    pub name: Option<String>,
+    pub name: Option<T>,
 }
 
 /// What was acted on.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Target {
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Target<T = String> {
     /// The type of thing, such as `order`.
-    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
-    pub kind: Option<String>,
+    pub kind: Option<T>,
     /// The id.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub id: Option<String>,
+    pub id: Option<T>,
     /// The name to show.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
+    pub name: Option<T>,
 }
 
 /// What an activity says, apart from its address and its details.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct Entry<T = String> {
     /// Whose account was acted on; a failed creation of a customer has none.
-    pub customer: Option<Customer>,
+    pub customer: Option<Customer<T>>,
     /// What was done.
-    pub action: Action,
+    pub action: Action<T>,
     /// How it ended.
     pub status: Status,
     /// Who did it.
-    pub actor: Actor,
+    pub actor: Actor<T>,
     /// What it was done to.
-    pub target: Option<Target>,
+    pub target: Option<Target<T>>,
     /// What changed: compact JSON, an array of `{"field", "old", "new"}`.
-    pub changes: Option<String>,
+    pub changes: Option<T>,
     /// What it belongs to in the caller's own traces.
-    pub correlation_id: Option<String>,
+    pub correlation_id: Option<T>,
     /// The system that recorded it.
-    pub source: Option<String>,
+    pub source: Option<T>,
 }
 
 /// An activity as a caller sent it, checked.
@@ -791,44 +820,136 @@ impl Entry {
 
 /// What is known of an activity's details.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Details {
+pub enum Details<T = String> {
     /// There are none.
     None,
     /// They exist and were not asked for; their size in bytes of JSON.
     Apart(u64),
     /// Their text, a compact JSON object.
-    Here(String),
+    Here(T),
 }
 
-impl Details {
+impl<T: AsRef<str>> Details<T> {
     /// Their size in bytes of JSON.
     pub fn size(&self) -> u64 {
         match self {
             Self::None => 0,
             Self::Apart(size) => *size,
-            Self::Here(text) => text.len() as u64,
+            Self::Here(text) => text.as_ref().len() as u64,
         }
     }
 }
 
 /// A recorded activity. It is never changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Activity {
+pub struct Activity<T = String> {
     /// The partner that it belongs to.
-    pub partner: PartnerId,
+    pub partner: PartnerId<T>,
     /// The caller's own id of it, or the service's.
-    pub id: ActivityId,
+    pub id: ActivityId<T>,
     /// When it occurred, by the caller's clock.
     pub occurred_at: Instant,
     /// When it was recorded, by the service's clock, in whole milliseconds.
     pub recorded_at: Instant,
     /// What it says.
-    pub entry: Entry,
+    pub entry: Entry<T>,
     /// Its details.
-    pub details: Details,
+    pub details: Details<T>,
 }
 
 impl Activity {
+    /// The same, borrowed.
+    pub fn borrowed(&self) -> Activity<&str> {
+        let Self { partner, id, occurred_at, recorded_at, entry, details } = self;
+        Activity {
+            partner: partner.borrowed(),
+            id: id.borrowed(),
+            occurred_at: *occurred_at,
+            recorded_at: *recorded_at,
+            entry: entry.borrowed(),
+            details: match details {
+                Details::None => Details::None,
+                Details::Apart(size) => Details::Apart(*size),
+                Details::Here(text) => Details::Here(text),
+            },
+        }
+    }
+}
+
+impl Entry {
+    /// The same, borrowed.
+    pub fn borrowed(&self) -> Entry<&str> {
+        let Self { customer, action, status, actor, target, changes, correlation_id, source } = self;
+        let Actor { kind, id, name, role, ip, user_agent } = actor;
+        Entry {
+            customer: customer.as_ref().map(|Customer { id, name }| Customer { id: &**id, name: name.as_deref() }),
+            action: action.borrowed(),
+            status: *status,
+            actor: Actor {
+                kind: *kind,
+                id,
+                name: name.as_deref(),
+                role: role.as_deref(),
+                ip: ip.as_deref(),
+                user_agent: user_agent.as_deref(),
+            },
+            target: target.as_ref().map(|Target { kind, id, name }| Target {
+                kind: kind.as_deref(),
+                id: id.as_deref(),
+                name: name.as_deref(),
+            }),
+            changes: changes.as_deref(),
+            correlation_id: correlation_id.as_deref(),
+            source: source.as_deref(),
+        }
+    }
+}
+
+impl Activity<&str> {
+    /// The same, owned.
+    pub fn owned(&self) -> Activity {
+        let own = |text: Option<&str>| text.map(str::to_owned);
+        let Entry { customer, action, status, actor, target, changes, correlation_id, source } = &self.entry;
+        let Actor { kind, id, name, role, ip, user_agent } = actor;
+        let entry = Entry {
+            customer: customer
+                .as_ref()
+                .map(|Customer { id, name }| Customer { id: (*id).to_owned(), name: own(*name) }),
+            action: action.owned(),
+            status: *status,
+            actor: Actor {
+                kind: *kind,
+                id: (*id).to_owned(),
+                name: own(*name),
+                role: own(*role),
+                ip: own(*ip),
+                user_agent: own(*user_agent),
+            },
+            target: target.as_ref().map(|Target { kind, id, name }| Target {
+                kind: own(*kind),
+                id: own(*id),
+                name: own(*name),
+            }),
+            changes: own(*changes),
+            correlation_id: own(*correlation_id),
+            source: own(*source),
+        };
+        Activity {
+            partner: self.partner.owned(),
+            id: self.id.owned(),
+            occurred_at: self.occurred_at,
+            recorded_at: self.recorded_at,
+            entry,
+            details: match self.details {
+                Details::None => Details::None,
+                Details::Apart(size) => Details::Apart(size),
+                Details::Here(text) => Details::Here(text.to_owned()),
+            },
+        }
+    }
+}
+
+impl<T: AsRef<str>> Activity<T> {
     /// The activity's address, relative to the API's root.
     pub fn url(&self) -> String {
         // Of what an id and an instant can hold, nothing needs escaping in a path or a query.
@@ -837,58 +958,62 @@ impl Activity {
 }
 
 /// The wire form. Details that are here are shown; of those apart it says that they are, and how large.
-impl Serialize for Activity {
+impl<T: AsRef<str>> Serialize for Activity<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let raw = |text: &str| RawValue::from_string(text.to_owned()).map_err(serde::ser::Error::custom);
+        let raw = |text: &T| RawValue::from_string(text.as_ref().to_owned()).map_err(serde::ser::Error::custom);
         let entry = &self.entry;
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("id", &self.id)?;
+        map.serialize_entry("id", self.id.as_str())?;
         map.serialize_entry("occurred_at", &self.occurred_at)?;
         map.serialize_entry("recorded_at", &self.recorded_at.to_millis_text())?;
-        map.serialize_entry("partner_id", &self.partner)?;
-        if let Some(customer) = &entry.customer {
-            map.serialize_entry("customer", &Shown(&[("id", Some(&customer.id)), ("name", customer.name.as_ref())]))?;
+        map.serialize_entry("partner_id", self.partner.as_str())?;
+        if let Some(Customer { id, name }) = &entry.customer {
+            map.serialize_entry("customer", &Shown([("id", Some(id.as_ref())), ("name", text(name))]))?;
         }
-        map.serialize_entry("action", &entry.action)?;
+        map.serialize_entry("action", entry.action.as_str())?;
         map.serialize_entry("status", &entry.status)?;
-        let kind = entry.actor.kind.as_str().to_owned();
+        let Actor { kind, id, name, role, ip, user_agent } = &entry.actor;
         map.serialize_entry(
             "actor",
-            &Shown(&[
-                ("type", Some(&kind)),
-                ("id", Some(&entry.actor.id)),
-                ("name", entry.actor.name.as_ref()),
-                ("role", entry.actor.role.as_ref()),
-                ("ip", entry.actor.ip.as_ref()),
-                ("user_agent", entry.actor.user_agent.as_ref()),
+            &Shown([
+                ("type", Some(kind.as_str())),
+                ("id", Some(id.as_ref())),
+                ("name", text(name)),
+                ("role", text(role)),
+                ("ip", text(ip)),
+                ("user_agent", text(user_agent)),
             ]),
         )?;
-        if let Some(target) = &entry.target {
-            map.serialize_entry("target", target)?;
+        if let Some(Target { kind, id, name }) = &entry.target {
+            map.serialize_entry("target", &Shown([("type", text(kind)), ("id", text(id)), ("name", text(name))]))?;
         }
         if let Some(changes) = &entry.changes {
             map.serialize_entry("changes", &raw(changes)?)?;
         }
-        if let Some(correlation_id) = &entry.correlation_id {
+        if let Some(correlation_id) = text(&entry.correlation_id) {
             map.serialize_entry("correlation_id", correlation_id)?;
         }
-        if let Some(source) = &entry.source {
+        if let Some(source) = text(&entry.source) {
             map.serialize_entry("source", source)?;
         }
         if let Details::Here(text) = &self.details {
             map.serialize_entry("details", &raw(text)?)?;
         }
-        map.serialize_entry("has_details", &(self.details != Details::None))?;
+        map.serialize_entry("has_details", &!matches!(self.details, Details::None))?;
         map.serialize_entry("details_size", &self.details.size())?;
         map.serialize_entry("url", &self.url())?;
         map.end()
     }
 }
 
-/// An object of the texts that are present.
-struct Shown<'a>(&'a [(&'a str, Option<&'a String>)]);
+fn text<T: AsRef<str>>(text: &Option<T>) -> Option<&str> {
+    text.as_ref().map(AsRef::as_ref)
+}
 
-impl Serialize for Shown<'_> {
+/// An object of the texts that are present.
+struct Shown<'a, const N: usize>([(&'static str, Option<&'a str>); N]);
+
+impl<const N: usize> Serialize for Shown<'_, N> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.0.iter().filter_map(|(key, value)| value.map(|value| (key, value))))
     }

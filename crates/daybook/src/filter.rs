@@ -67,7 +67,7 @@ impl ActionPattern {
         })
     }
 
-    fn matches(&self, action: &Action) -> bool {
+    fn matches(&self, action: &Action<&str>) -> bool {
         if self.is_prefix { action.as_str().starts_with(&self.words) } else { action.as_str() == self.words }
     }
 }
@@ -101,33 +101,33 @@ impl Filter {
     }
 
     /// Whether an activity with this entry passes.
-    pub fn matches(&self, entry: &Entry) -> bool {
+    pub fn matches(&self, entry: &Entry<&str>) -> bool {
         fn any_of(wanted: &[String], id: Option<&str>) -> bool {
             wanted.is_empty() || id.is_some_and(|id| wanted.iter().any(|wanted| wanted == id))
         }
         let target = entry.target.as_ref();
-        any_of(&self.customer, entry.customer.as_ref().map(|customer| customer.id.as_str()))
-            && any_of(&self.actor, Some(&entry.actor.id))
+        any_of(&self.customer, entry.customer.as_ref().map(|customer| customer.id))
+            && any_of(&self.actor, Some(entry.actor.id))
             && (self.action.is_empty() || self.action.iter().any(|pattern| pattern.matches(&entry.action)))
             && (self.status.is_empty() || self.status.contains(&entry.status))
-            && any_of(&self.target_type, target.and_then(|target| target.kind.as_deref()))
-            && any_of(&self.target, target.and_then(|target| target.id.as_deref()))
+            && any_of(&self.target_type, target.and_then(|target| target.kind))
+            && any_of(&self.target, target.and_then(|target| target.id))
             && self.q.as_deref().is_none_or(|q| contains(entry, q))
     }
 }
 
-fn contains(entry: &Entry, q: &str) -> bool {
+fn contains(entry: &Entry<&str>, q: &str) -> bool {
     let q = q.to_lowercase();
     let customer = entry.customer.as_ref();
     let target = entry.target.as_ref();
     [
-        customer.map(|customer| customer.id.as_str()),
-        customer.and_then(|customer| customer.name.as_deref()),
-        Some(entry.actor.id.as_str()),
-        entry.actor.name.as_deref(),
+        customer.map(|customer| customer.id),
+        customer.and_then(|customer| customer.name),
+        Some(entry.actor.id),
+        entry.actor.name,
         Some(entry.action.as_str()),
-        target.and_then(|target| target.id.as_deref()),
-        target.and_then(|target| target.name.as_deref()),
+        target.and_then(|target| target.id),
+        target.and_then(|target| target.name),
     ]
     .into_iter()
     .flatten()
@@ -167,7 +167,7 @@ mod tests {
             (r#"{"q":"sarl"}"#, true),
             (r#"{"q":"nowhere"}"#, false),
         ] {
-            assert_eq!(filter(json).matches(&entry()), passes, "{json}");
+            assert_eq!(filter(json).matches(&entry().borrowed()), passes, "{json}");
         }
     }
 

@@ -112,7 +112,22 @@ impl Instant {
 
     /// The wall clock in `zone` as a spreadsheet reads it, `YYYY-MM-DD HH:MM:SS`.
     pub fn to_local_text(self, zone: Tz) -> String {
-        self.utc().with_timezone(&zone).format("%Y-%m-%d %H:%M:%S").to_string()
+        let local = self.utc().with_timezone(&zone).naive_local();
+        // A zone can lead out of the years of four digits by a day.
+        if !(0..=9_999).contains(&local.year()) {
+            return local.format("%Y-%m-%d %H:%M:%S").to_string();
+        }
+        let mut text = *b"0000-00-00 00:00:00";
+        put_fields(&mut text, local);
+        String::from_utf8_lossy(&text).into_owned()
+    }
+
+    /// The text in ASCII.
+    pub fn to_bytes(self) -> [u8; 27] {
+        let (utc, mut text) = (self.utc().naive_utc(), *b"0000-00-00T00:00:00.000000Z");
+        put_fields(&mut text, utc);
+        put_digits(&mut text[20..26], utc.and_utc().timestamp_subsec_micros());
+        text
     }
 
     /// The wall clock in `zone`, in whole seconds since 1970-01-01T00:00:00 of that clock.
@@ -136,24 +151,25 @@ impl Instant {
 
 impl fmt::Display for Instant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // By hand: it is written several times for every activity that is shown.
-        let (utc, mut text) = (self.utc(), *b"0000-00-00T00:00:00.000000Z");
-        let fields = [
-            (0, 4, utc.year().unsigned_abs()),
-            (5, 2, utc.month()),
-            (8, 2, utc.day()),
-            (11, 2, utc.hour()),
-            (14, 2, utc.minute()),
-            (17, 2, utc.second()),
-            (20, 6, utc.timestamp_subsec_micros()),
-        ];
-        for (at, width, mut number) in fields {
-            for digit in text[at..at + width].iter_mut().rev() {
-                *digit += u8::try_from(number % 10).unwrap_or_default();
-                number /= 10;
-            }
-        }
-        f.write_str(std::str::from_utf8(&text).unwrap_or_default())
+        f.write_str(std::str::from_utf8(&self.to_bytes()).unwrap_or_default())
+    }
+}
+
+/// Writes date and time of day into a text of the form `0000-00-00 00:00:00`. By hand, and so are the other texts of an
+/// instant: they are written several times for every activity that is shown.
+fn put_fields(text: &mut [u8], time: NaiveDateTime) {
+    put_digits(&mut text[0..4], time.year().unsigned_abs());
+    for (at, number) in
+        [(5, time.month()), (8, time.day()), (11, time.hour()), (14, time.minute()), (17, time.second())]
+    {
+        put_digits(&mut text[at..at + 2], number);
+    }
+}
+
+fn put_digits(digits: &mut [u8], mut number: u32) {
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + u8::try_from(number % 10).unwrap_or_default();
+        number /= 10;
     }
 }
 

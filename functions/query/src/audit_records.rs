@@ -197,7 +197,7 @@ pub(crate) async fn list(ledger: &Ledger, request: &Request, now: Instant) -> An
         }
         Wanted::Resource(resource) => resource_type(&activity.entry.action) == resource,
     };
-    let also: Option<&(dyn Fn(&Activity) -> bool + Send + Sync)> = match wanted {
+    let also: Option<&(dyn Fn(&Activity<&str>) -> bool + Send + Sync)> = match wanted {
         Wanted::All | Wanted::Customer(_) => None,
         Wanted::Company(_) | Wanted::Resource(_) => Some(&holds),
     };

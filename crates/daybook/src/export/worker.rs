@@ -1,7 +1,7 @@
 //! The making of an export: read, encode, upload, note how far it is.
 //!
-//! Rows are read ahead while they are encoded, a part is uploaded while the next is filled; memory holds two parts and
-//! two chunks of rows, whatever the size of the export. A part ends at the end of a row. When a part is stored, the job's
+//! Rows are read ahead while they are encoded, two parts are uploaded while the next is filled; memory holds three parts
+//! and a window of pages, whatever the size of the export. A part ends at the end of a row. When a part is stored, the job's
 //! checkpoint moves behind its last row: whoever takes the job up again reads on from there, repeats at most the rows of
 //! the parts not yet noted, and writes the same bytes, since the selection and the encoding are functions of the job.
 //!
@@ -16,7 +16,10 @@ use sha2::{
     Digest as _, Sha256,
     digest::common::hazmat::{SerializableState as _, SerializedState},
 };
-use std::io::{Read as _, Seek as _};
+use std::{
+    collections::VecDeque,
+    io::{Read as _, Seek as _},
+};
 
 use tokio::{sync::mpsc, task::JoinHandle};
 
@@ -29,7 +32,7 @@ use super::{
 use crate::{
     activity::{Activity, PartnerId, hex},
     control::{Control, Lease},
-    ledger::{Ledger, Position},
+    ledger::{Chunk, Ledger, Position},
     period::{Instant, seconds_between},
     storage::Error,
 };
@@ -40,6 +43,8 @@ pub const LEASE_SECONDS: i64 = 300;
 const PROLONG_SECONDS: i64 = LEASE_SECONDS / 5;
 /// How large a part is at least; S3 wants 5 MiB, and at most 10,000 of them.
 const PART_BYTES: usize = 8 * 1_024 * 1_024;
+/// How many parts are on their way while the next is filled.
+const UPLOADS: usize = 2;
 
 /// The most parts of a file: 8 GiB. All of them stand in each checkpoint, and S3 takes no more than 10,000.
 const MAX_PARTS: usize = 1_024;
@@ -198,7 +203,7 @@ impl Worker {
             buffer: Vec::with_capacity(self.limits.part_bytes + self.limits.part_bytes / 4),
             rows: checkpoint.file.rows,
             place: Place { position: checkpoint.position.clone(), lines: checkpoint.lines },
-            upload: None,
+            uploads: VecDeque::new(),
             kept_at: (run.clock)(),
             file_begun_at: (run.clock)(),
             files_before: checkpoint.files.len(),
@@ -212,7 +217,7 @@ impl Worker {
         }
         let after = making.checkpoint.after();
         let mut reader = self.ledger.read(partner, &selection, job.request.output.needs_details(), after).await?;
-        let (sender, mut rows) = mpsc::channel::<Result<Vec<Activity>, Error>>(1);
+        let (sender, mut rows) = mpsc::channel::<Result<Chunk, Error>>(1);
         let reading = tokio::spawn(async move {
             loop {
                 let next = reader.next().await.transpose();
@@ -226,7 +231,7 @@ impl Worker {
         });
         let written = making.write(&mut rows).await;
         reading.abort();
-        if let Some(upload) = making.upload.take() {
+        for upload in making.uploads.drain(..) {
             // Nothing of this run is left under way when another takes over; how it ends changes nothing.
             upload.sending.await.ok();
         }
@@ -315,7 +320,8 @@ struct Making<'a> {
     rows: u64,
     /// Behind the last row encoded.
     place: Place,
-    upload: Option<Upload>,
+    /// Parts on their way, in their order.
+    uploads: VecDeque<Upload>,
     /// When the lease was prolonged.
     kept_at: Instant,
     /// When the current file was begun in this run.
@@ -325,11 +331,11 @@ struct Making<'a> {
 }
 
 impl Making<'_> {
-    async fn write(&mut self, rows: &mut mpsc::Receiver<Result<Vec<Activity>, Error>>) -> Result<(), Stop> {
+    async fn write(&mut self, rows: &mut mpsc::Receiver<Result<Chunk, Error>>) -> Result<(), Stop> {
         self.start_file()?;
         let output = self.job.request.output;
         while let Some(chunk) = rows.recv().await {
-            for activity in chunk? {
+            for activity in chunk?.activities() {
                 let lines = Lines::of(&activity, output);
                 for number in self.place.lines..lines.rows() {
                     if self.is_full() {
@@ -346,7 +352,7 @@ impl Making<'_> {
             }
             let now = (self.run.clock)();
             if now >= self.run.stop_at {
-                self.note_part().await?;
+                self.note_parts().await?;
                 if self.book.is_some() && self.checkpoint.files.len() == self.files_before {
                     // Going on would go on for ever: the next run has no more time than this one.
                     return Err(Error::broken("making a workbook", "it takes longer than a run").into());
@@ -368,7 +374,7 @@ impl Making<'_> {
         if fits { Ok(()) } else { Err(Stop::Time) }
     }
 
-    fn row(&mut self, activity: &Activity, lines: &Lines<'_>, number: usize) -> Result<(), Error> {
+    fn row<'a>(&mut self, activity: &'a Activity<&'a str>, lines: &Lines<'a>, number: usize) -> Result<(), Error> {
         let broken = |error| Error::broken("encoding an activity", error);
         match &mut self.book {
             Some(book) => {
@@ -397,7 +403,7 @@ impl Making<'_> {
 
     fn is_full(&self) -> bool {
         let limits = &self.worker.limits;
-        let parts = self.checkpoint.file.parts.len() + usize::from(self.upload.is_some());
+        let parts = self.checkpoint.file.parts.len() + self.uploads.len();
         self.book.as_ref().map_or(self.rows == limits.rows || parts >= limits.parts, Workbook::is_full)
     }
 
@@ -455,9 +461,11 @@ impl Making<'_> {
         self.job.request.output.media_type()
     }
 
-    /// Sends what is in the buffer as the next part, once the one before has arrived.
+    /// Sends what is in the buffer as the next part, once few are on their way.
     async fn send_part(&mut self) -> Result<(), Stop> {
-        self.note_part().await?;
+        while self.uploads.len() >= UPLOADS {
+            self.note_part().await?;
+        }
         let key = self.key();
         let upload = match &self.checkpoint.file.upload {
             Some(upload) => upload.clone(),
@@ -474,10 +482,10 @@ impl Making<'_> {
             Vec::with_capacity(self.worker.limits.part_bytes + self.worker.limits.part_bytes / 4),
         );
         self.hash.update(&body);
-        let number = self.checkpoint.file.parts.len() + 1;
+        let number = self.checkpoint.file.parts.len() + self.uploads.len() + 1;
         let bytes = body.len() as u64;
         let files = self.worker.files.clone();
-        self.upload = Some(Upload {
+        self.uploads.push_back(Upload {
             sending: tokio::spawn(async move { files.part(&key, &upload, number, body).await }),
             bytes,
             rows: self.rows,
@@ -488,16 +496,24 @@ impl Making<'_> {
         Ok(())
     }
 
-    /// Waits for the part on its way and moves the checkpoint behind it.
+    /// Waits for all parts on their way and moves the checkpoint behind them.
+    async fn note_parts(&mut self) -> Result<(), Stop> {
+        while !self.uploads.is_empty() {
+            self.note_part().await?;
+        }
+        Ok(())
+    }
+
+    /// Waits for the first part on its way and moves the checkpoint behind it.
     async fn note_part(&mut self) -> Result<(), Stop> {
         // Of a workbook, parts are nothing to go on from: they are noted with the last one.
         let noted = self.take_in_part().await? && self.job.request.output.format != Format::Xlsx;
         if noted { self.keep().await } else { Ok(()) }
     }
 
-    /// Waits for the part on its way, if there is one, and says so; what is noted does not change.
+    /// Waits for the first part on its way, if there is one, and says so; what is noted does not change.
     async fn take_in_part(&mut self) -> Result<bool, Stop> {
-        let Some(upload) = self.upload.take() else { return Ok(false) };
+        let Some(upload) = self.uploads.pop_front() else { return Ok(false) };
         let tag = upload.sending.await.map_err(|error| Error::broken("UploadPart of an export", error))??;
         let file = &mut self.checkpoint.file;
         file.parts.push(tag);
@@ -516,7 +532,7 @@ impl Making<'_> {
 
     /// Ends the current file: whole where it has no parts yet, else with its last part. `more` files follow it.
     async fn end_file(&mut self, more: bool) -> Result<(), Stop> {
-        self.note_part().await?;
+        self.note_parts().await?;
         if let Some(book) = self.book.take() {
             self.pour(book).await?;
         }
@@ -545,7 +561,7 @@ impl Making<'_> {
                 self.send_part().await?;
             }
             // The last part is noted as such: behind it, whoever takes over would end the file once more.
-            self.take_in_part().await?;
+            while self.take_in_part().await? {}
             self.checkpoint.file.complete = true;
             if !more {
                 self.stand_at(Place::default());

@@ -15,7 +15,7 @@ use super::{
     item::{self, Place, Row},
 };
 use crate::{
-    activity::{Activity, Details, hex},
+    activity::{Activity, hex},
     storage::Error,
 };
 
@@ -39,15 +39,15 @@ impl Ledger {
         let packed = zstd::bulk::compress(text.as_bytes(), LEVEL)
             .map_err(|error| Error::broken("compressing details", error))?;
         if packed.len() > TWIN_BYTES {
-            self.put_object(&object_key(activity, &digest), packed).await?;
+            self.put_object(&object_key(&activity.borrowed(), &digest), packed).await?;
             return Ok(Place::Object(digest));
         }
-        let (partition, sort_key) = twin_key(activity, partition, &digest);
+        let sort_key = twin_key(&item::sort_key(activity.occurred_at, &activity.id), &digest);
         let put = self
             .dynamodb
             .put_item()
             .table_name(&*self.table)
-            .item("pk", AttributeValue::S(partition))
+            .item("pk", AttributeValue::S(item::details_partition(partition)))
             .item("sk", AttributeValue::S(sort_key))
             .item("z", AttributeValue::B(Blob::new(packed)))
             .condition_expression("attribute_not_exists(pk)")
@@ -86,16 +86,12 @@ impl Ledger {
     }
 
     /// The details of one activity, at their place.
-    pub(super) async fn get_details(
-        &self,
-        activity: &Activity,
-        partition: &str,
-        place: &Place,
-    ) -> Result<String, Error> {
+    pub(super) async fn get_details(&self, row: &Row, place: Place<&str>) -> Result<String, Error> {
         match place {
-            Place::Object(digest) => self.get_object(activity, digest).await,
+            Place::Object(digest) => self.get_object(row, digest).await,
             Place::Twin(digest) => {
-                let (partition, sort_key) = twin_key(activity, partition, digest);
+                let (partition, sort_key) =
+                    (item::details_partition(row.partition()), twin_key(row.sort_key(), digest));
                 let found = self
                     .dynamodb
                     .get_item()
@@ -107,17 +103,17 @@ impl Ledger {
                     .await
                     .map_err(|error| Error::sdk("GetItem of details", error))?;
                 let packed = found.item.and_then(|mut item| item.remove("z"));
-                unpack(activity, digest, packed.as_ref().and_then(|value| value.as_b().ok()).map(AsRef::as_ref))
+                unpack(row, digest, packed.as_ref().and_then(|value| value.as_b().ok()).map(AsRef::as_ref))
             }
         }
     }
 
-    async fn get_object(&self, activity: &Activity, digest: &str) -> Result<String, Error> {
+    async fn get_object(&self, row: &Row, digest: &str) -> Result<String, Error> {
         let got = self
             .s3
             .get_object()
             .bucket(&*self.bucket)
-            .key(object_key(activity, digest))
+            .key(object_key(&row.activity(), digest))
             .send()
             .await
             .map_err(|error| Error::sdk("GetObject of details", error))?;
@@ -126,28 +122,25 @@ impl Ledger {
             .collect()
             .await
             .map_err(|error| Error::Unavailable { operation: "GetObject of details", source: Box::new(error) })?;
-        unpack(activity, digest, Some(&packed.into_bytes()))
+        unpack(row, digest, Some(&packed.into_bytes()))
     }
 
-    /// Fills in the details of activities that follow one another in a list: twins by one range read a partition where
-    /// every activity is wanted, one by one where a filter left out others between them.
-    pub(super) async fn fill_details(&self, rows: Vec<Row>, dense: bool) -> Result<Vec<Activity>, Error> {
-        let mut twins = if dense { self.twins(&rows).await? } else { HashMap::new() };
-        stream::iter(rows)
-            .map(|Row { mut activity, partition, place, .. }| {
-                let twin = match &place {
-                    Some(Place::Twin(digest)) => twins.remove(&twin_key(&activity, &partition, digest).1),
+    /// The details that are apart of activities that follow one another in a list: twins by one range read a partition
+    /// where every activity is wanted, one by one where a filter left out others between them.
+    pub(super) async fn details_of(&self, rows: &[Row], dense: bool) -> Result<Vec<Option<String>>, Error> {
+        let mut twins = if dense { self.twins(rows).await? } else { HashMap::new() };
+        stream::iter(rows.to_vec())
+            .map(|row| {
+                let twin = match row.place() {
+                    Some(Place::Twin(digest)) => twins.remove(&twin_key(row.sort_key(), digest)),
                     _ => None,
                 };
                 async move {
-                    if let Some(place) = place {
-                        let text = match (place, twin) {
-                            (Place::Twin(digest), Some(packed)) => unpack(&activity, &digest, Some(&packed))?,
-                            (place, _) => self.get_details(&activity, &partition, &place).await?,
-                        };
-                        activity.details = Details::Here(text);
+                    match (row.place(), twin) {
+                        (None, _) => Ok(None),
+                        (Some(Place::Twin(digest)), Some(packed)) => unpack(&row, digest, Some(&packed)).map(Some),
+                        (Some(place), _) => self.get_details(&row, place).await.map(Some),
                     }
-                    Ok(activity)
                 }
             })
             .buffered(FETCHES)
@@ -158,10 +151,10 @@ impl Ledger {
     /// The twin items between the first and the last activity that has one, by sort key, partition by partition.
     async fn twins(&self, rows: &[Row]) -> Result<HashMap<String, Vec<u8>>, Error> {
         let mut ranges: BTreeMap<String, (String, String)> = BTreeMap::new();
-        for Row { activity, partition, place, .. } in rows {
-            if let Some(Place::Twin(digest)) = place {
-                let (partition, sort_key) = twin_key(activity, partition, digest);
-                match ranges.entry(partition) {
+        for row in rows {
+            if let Some(Place::Twin(digest)) = row.place() {
+                let sort_key = twin_key(row.sort_key(), digest);
+                match ranges.entry(item::details_partition(row.partition())) {
                     Entry::Vacant(range) => {
                         range.insert((sort_key.clone(), sort_key));
                     }
@@ -202,16 +195,17 @@ impl Ledger {
     }
 }
 
-/// The address of a twin item. The digest behind the activity's key keeps the order of activities.
-fn twin_key(activity: &Activity, partition: &str, digest: &str) -> (String, String) {
-    (item::details_partition(partition), format!("{}#{digest}", item::sort_key(activity.occurred_at, &activity.id)))
+/// The sort key of a twin item. The digest behind the activity's key keeps the order of activities.
+fn twin_key(sort_key: &str, digest: &str) -> String {
+    format!("{sort_key}#{digest}")
 }
 
-fn object_key(activity: &Activity, digest: &str) -> String {
+fn object_key(activity: &Activity<&str>, digest: &str) -> String {
     format!("details/{}/{}/{digest}.json.zst", activity.partner, activity.occurred_at.utc_month())
 }
 
-fn unpack(activity: &Activity, digest: &str, packed: Option<&[u8]>) -> Result<String, Error> {
+fn unpack(row: &Row, digest: &str, packed: Option<&[u8]>) -> Result<String, Error> {
+    let activity = row.activity();
     let broken = |what: &str| {
         Error::broken(
             "reading details",

@@ -22,11 +22,10 @@
 //! `{partner}#months`, `sk` = `YYYY-MM`) has `n`, the number of the month's shards. Names are short because they are
 //! stored, and billed, with every item.
 
-use std::{borrow::Cow, collections::HashMap};
+use std::{collections::HashMap, sync::Arc};
 
 use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use serde::{Deserialize, Deserializer};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
@@ -80,26 +79,13 @@ pub(super) fn sort_key(occurred_at: Instant, id: &ActivityId) -> String {
     format!("{occurred_at}#{id}")
 }
 
-/// An item as it was read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Row {
-    pub(super) activity: Activity,
-    /// The partition that it was read from.
-    pub(super) partition: String,
-    pub(super) digest: Digest,
-    /// About what it takes in the table, in bytes.
-    pub(super) size: usize,
-    /// Where its details are, if they are apart.
-    pub(super) place: Option<Place>,
-}
-
 /// Where details too large for the item are.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place<T = String> {
     /// A twin item; the digest of the text, hex.
-    Twin(String),
+    Twin(T),
     /// An object in S3; the digest of the text, hex.
-    Object(String),
+    Object(T),
 }
 
 /// Writes an activity's item; `place` says where the details are, if they are not to be in it.
@@ -173,156 +159,99 @@ pub(super) fn size(item: &Item) -> usize {
         .sum()
 }
 
-/// A text of an item, in the JSON of DynamoDB.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Text<'a> {
-    #[serde(rename = "S", borrow)]
-    text: Cow<'a, str>,
+/// Items as they were read: their texts in one buffer, and for each item where in it they are. What an item costs is a few
+/// copies and no allocation, whoever reads it.
+#[derive(Debug)]
+pub(super) struct Items {
+    partner: PartnerId,
+    texts: String,
+    stored: Vec<Stored>,
 }
 
-impl Text<'_> {
-    pub(super) fn into_string(self) -> String {
-        self.text.into_owned()
-    }
+/// The texts of an item, in the order of [`Stored::texts`].
+const TEXTS: [&str; 22] = [
+    "pk", "sk", "r", "a", "s", "u", "ut", "un", "ur", "ui", "ua", "c", "cn", "t", "tt", "tn", "ch", "co", "so", "d",
+    "dh", "ds",
+];
+const PK: usize = 0;
+const SK: usize = 1;
+const R: usize = 2;
+const A: usize = 3;
+const S: usize = 4;
+const U: usize = 5;
+const UT: usize = 6;
+const UN: usize = 7;
+const UR: usize = 8;
+const UI: usize = 9;
+const UA: usize = 10;
+const C: usize = 11;
+const CN: usize = 12;
+const T: usize = 13;
+const TT: usize = 14;
+const TN: usize = 15;
+const CH: usize = 16;
+const CO: usize = 17;
+const SO: usize = 18;
+const D: usize = 19;
+const DH: usize = 20;
+const DS: usize = 21;
+
+/// An item, its texts in the buffer of [`Items`].
+#[derive(Clone, Copy, Debug)]
+struct Stored {
+    texts: [Option<Span>; TEXTS.len()],
+    occurred_at: Instant,
+    recorded_at: Instant,
+    status: Status,
+    kind: ActorType,
+    digest: Digest,
+    details_size: Option<u64>,
 }
 
-/// What [`read`] reads of an item: exactly the attributes that [`write`] writes.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Fields<'a> {
-    #[serde(borrow, default, deserialize_with = "present")]
-    pk: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    sk: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    r: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    a: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    s: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    u: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    ut: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    un: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    ur: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    ui: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    ua: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    c: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    cn: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    t: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    tt: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    tn: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    ch: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    co: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    so: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    d: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    dh: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    ds: Option<Text<'a>>,
-    #[serde(default, deserialize_with = "digest_of_bytes")]
-    h: Option<Digest>,
-    #[serde(default, deserialize_with = "size_of_number")]
-    dz: Option<u64>,
-    /// Keys of indexes are made of what is there already.
-    #[serde(rename = "ck", borrow, default, deserialize_with = "present")]
-    _ck: Option<Text<'a>>,
-    #[serde(rename = "lk", borrow, default, deserialize_with = "present")]
-    _lk: Option<Text<'a>>,
+/// From where to where a text goes. A page of Query is 1 MB: 32 bits are plenty.
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    start: u32,
+    end: u32,
 }
 
-/// An attribute may be absent, but is never null.
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Text<'de>>, D::Error> {
-    Text::deserialize(deserializer).map(Some)
+/// An item whose attributes are being read.
+#[derive(Debug, Default)]
+pub(super) struct Draft {
+    texts: [Option<Span>; TEXTS.len()],
+    digest: Option<Digest>,
+    details_size: Option<u64>,
+    /// Where the buffer ended before it.
+    begun_at: usize,
 }
 
-fn digest_of_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Digest>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Bytes<'a> {
-        #[serde(rename = "B", borrow)]
-        base64: Cow<'a, str>,
-    }
-    let Bytes { base64 } = Bytes::deserialize(deserializer)?;
-    let mut digest = Digest::default();
-    // The decoder wants room for whole groups.
-    let mut decoded = [0; 18];
-    match STANDARD.decode_slice(&*base64, &mut decoded) {
-        Ok(length) if length == digest.len() => digest.copy_from_slice(&decoded[..length]),
-        _ => return Err(serde::de::Error::custom("not a digest")),
-    }
-    Ok(Some(digest))
-}
-
-fn size_of_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Number<'a> {
-        #[serde(rename = "N", borrow)]
-        digits: Cow<'a, str>,
-    }
-    let Number { digits } = Number::deserialize(deserializer)?;
-    digits.parse().map(Some).map_err(serde::de::Error::custom)
-}
-
-impl<'a> Fields<'a> {
-    /// The same, of an item that the SDK has read.
-    pub(super) fn of(item: &'a Item) -> Self {
-        let text = |name: &str| match item.get(name) {
-            Some(AttributeValue::S(text)) => Some(Text { text: Cow::Borrowed(text) }),
-            _ => None,
-        };
-        Self {
-            pk: text("pk"),
-            sk: text("sk"),
-            r: text("r"),
-            a: text("a"),
-            s: text("s"),
-            u: text("u"),
-            ut: text("ut"),
-            un: text("un"),
-            ur: text("ur"),
-            ui: text("ui"),
-            ua: text("ua"),
-            c: text("c"),
-            cn: text("cn"),
-            t: text("t"),
-            tt: text("tt"),
-            tn: text("tn"),
-            ch: text("ch"),
-            co: text("co"),
-            so: text("so"),
-            d: text("d"),
-            dh: text("dh"),
-            ds: text("ds"),
-            h: item.get("h").and_then(|value| value.as_b().ok()).and_then(|bytes| bytes.as_ref().try_into().ok()),
-            dz: item.get("dz").and_then(|value| value.as_n().ok()).and_then(|digits| digits.parse().ok()),
-            _ck: None,
-            _lk: None,
-        }
-    }
-
-    /// About what DynamoDB bills.
-    fn size(&self) -> usize {
-        let Self { pk, sk, r, a, s, u, ut, un, ur, ui, ua, c, cn, t, tt, tn, ch, co, so, d, dh, ds, .. } = self;
-        let texts = [pk, sk, r, a, s, u, ut, un, ur, ui, ua, c, cn, t, tt, tn, ch, co, so, d, dh, ds];
-        texts.into_iter().flatten().map(|text| text.text.len() + 2).sum()
-    }
+/// The index of an attribute among [`TEXTS`].
+fn index_of(name: &str) -> Option<usize> {
+    Some(match name {
+        "pk" => PK,
+        "sk" => SK,
+        "r" => R,
+        "a" => A,
+        "s" => S,
+        "u" => U,
+        "ut" => UT,
+        "un" => UN,
+        "ur" => UR,
+        "ui" => UI,
+        "ua" => UA,
+        "c" => C,
+        "cn" => CN,
+        "t" => T,
+        "tt" => TT,
+        "tn" => TN,
+        "ch" => CH,
+        "co" => CO,
+        "so" => SO,
+        "d" => D,
+        "dh" => DH,
+        "ds" => DS,
+        _ => return None,
+    })
 }
 
 /// An item that is not what [`write`] makes: it was altered, or is of a version to come.
@@ -333,52 +262,235 @@ pub(super) struct Unreadable {
     attribute: &'static str,
 }
 
-/// Reads an item back.
-pub(super) fn read(partner: &PartnerId, fields: Fields<'_>) -> Result<Row, Unreadable> {
-    let size = fields.size();
-    let sort_key = fields.sk.as_ref().map_or("", |text| &*text.text);
-    let unreadable = |attribute| Unreadable { key: sort_key.to_owned(), attribute };
-    let (occurred_at, id) = sort_key.split_once('#').ok_or_else(|| unreadable("sk"))?;
-    let occurred_at = Instant::parse(occurred_at).map_err(|_| unreadable("sk"))?;
-    let id = ActivityId::parse(id).map_err(|_| unreadable("sk"))?;
-    let recorded_at = fields.r.as_ref().and_then(|text| Instant::parse(&text.text).ok());
-    let recorded_at = recorded_at.ok_or_else(|| unreadable("r"))?;
-    let action = fields.a.as_ref().and_then(|text| Action::parse(&text.text).ok()).ok_or_else(|| unreadable("a"))?;
-    let status = fields.s.as_ref().map_or(Ok(Status::default()), |text| Status::parse(&text.text));
-    let status = status.map_err(|_| unreadable("s"))?;
-    let kind = fields.ut.as_ref().map_or(Ok(ActorType::default()), |text| ActorType::parse(&text.text));
-    let kind = kind.map_err(|_| unreadable("ut"))?;
-    let digest = fields.h.ok_or_else(|| unreadable("h"))?;
-    let own = |text: Option<Text<'_>>| text.map(Text::into_string);
-    let partition = own(fields.pk).ok_or_else(|| unreadable("pk"))?;
-    let actor_id = own(fields.u).ok_or_else(|| unreadable("u"))?;
-    let place = own(fields.dh).map(Place::Twin).or_else(|| own(fields.ds).map(Place::Object));
-    let details = match (own(fields.d), fields.dz) {
-        (Some(text), _) => Details::Here(text),
-        (None, Some(size)) => Details::Apart(size),
-        (None, None) => Details::None,
-    };
-    let customer_name = own(fields.cn);
-    let target = Target { kind: own(fields.tt), id: own(fields.t), name: own(fields.tn) };
-    let entry = Entry {
-        customer: own(fields.c).map(|id| Customer { id, name: customer_name }),
-        action,
-        status,
-        actor: Actor {
-            kind,
-            id: actor_id,
-            name: own(fields.un),
-            role: own(fields.ur),
-            ip: own(fields.ui),
-            user_agent: own(fields.ua),
-        },
-        target: Some(target).filter(|target| *target != Target::default()),
-        changes: own(fields.ch),
-        correlation_id: own(fields.co),
-        source: own(fields.so),
-    };
-    let activity = Activity { partner: partner.clone(), id, occurred_at, recorded_at, entry, details };
-    Ok(Row { activity, partition, digest, place, size })
+impl Items {
+    /// No items yet; there will be about `bytes` of texts.
+    pub(super) fn new(partner: &PartnerId, bytes: usize) -> Self {
+        Self { partner: partner.clone(), texts: String::with_capacity(bytes), stored: Vec::new() }
+    }
+
+    /// One item that the SDK has read.
+    pub(super) fn one(partner: &PartnerId, item: &Item) -> Result<Row, Unreadable> {
+        let mut items = Self::new(partner, size(item));
+        items.add(item)?;
+        Ok(Row { items: Arc::new(items), index: 0 })
+    }
+
+    /// Adds an item that the SDK has read. What is no attribute of ours is left out.
+    pub(super) fn add(&mut self, item: &Item) -> Result<(), Unreadable> {
+        let mut draft = self.draft();
+        for (name, value) in item {
+            match (value, index_of(name)) {
+                (AttributeValue::S(text), Some(index)) => self.text(&mut draft, index, |texts| texts.push_str(text)),
+                (AttributeValue::B(bytes), _) if name == "h" => draft.digest = bytes.as_ref().try_into().ok(),
+                (AttributeValue::N(digits), _) if name == "dz" => draft.details_size = digits.parse().ok(),
+                _ => {}
+            }
+        }
+        self.finish(draft)
+    }
+
+    /// Begins an item.
+    pub(super) fn draft(&self) -> Draft {
+        Draft { begun_at: self.texts.len(), ..Draft::default() }
+    }
+
+    /// Takes a text attribute, which `push` appends to the buffer. Tells whether it is one that items have, and new to
+    /// this one; keys of indexes are made of what is there already and not kept.
+    pub(super) fn take_text(&mut self, draft: &mut Draft, name: &str, push: impl FnOnce(&mut String)) -> bool {
+        match index_of(name) {
+            Some(index) if draft.texts[index].is_none() => {
+                self.text(draft, index, push);
+                true
+            }
+            Some(_) => false,
+            None => matches!(name, "ck" | "lk"),
+        }
+    }
+
+    /// Takes the digest, in base64; tells whether it is one, and new to this item.
+    pub(super) fn take_bytes(draft: &mut Draft, name: &str, base64: &str) -> bool {
+        // The decoder wants room for whole groups.
+        let mut decoded = [0; 18];
+        let length = STANDARD.decode_slice(base64, &mut decoded);
+        let digest = length.ok().and_then(|length| decoded[..length].try_into().ok());
+        name == "h" && draft.digest.is_none() && {
+            draft.digest = digest;
+            digest.is_some()
+        }
+    }
+
+    /// Takes the size of details; tells whether it is one, and new to this item.
+    pub(super) fn take_number(draft: &mut Draft, name: &str, digits: &str) -> bool {
+        name == "dz" && draft.details_size.is_none() && {
+            draft.details_size = digits.parse().ok();
+            draft.details_size.is_some()
+        }
+    }
+
+    fn text(&mut self, draft: &mut Draft, index: usize, push: impl FnOnce(&mut String)) {
+        let start = self.texts.len();
+        push(&mut self.texts);
+        let bound = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+        draft.texts[index] = Some(Span { start: bound(start), end: bound(self.texts.len()) });
+    }
+
+    /// Drops an item whose attributes are not all ours.
+    pub(super) fn forget(&mut self, draft: &Draft) {
+        self.texts.truncate(draft.begun_at);
+    }
+
+    /// Checks an item and keeps it.
+    pub(super) fn finish(&mut self, draft: Draft) -> Result<(), Unreadable> {
+        let Draft { texts, digest, details_size, .. } = draft;
+        let text = |index: usize| texts[index].map(|span| slice(&self.texts, span));
+        let sort_key = text(SK).unwrap_or_default();
+        let unreadable = |index: usize| Unreadable { key: sort_key.to_owned(), attribute: TEXTS[index] };
+        let (occurred_at, id) = sort_key.split_once('#').ok_or_else(|| unreadable(SK))?;
+        let occurred_at = Instant::parse(occurred_at).map_err(|_| unreadable(SK))?;
+        if !ActivityId::allows(id) {
+            return Err(unreadable(SK));
+        }
+        let recorded_at = text(R).and_then(|text| Instant::parse(text).ok()).ok_or_else(|| unreadable(R))?;
+        if !text(A).is_some_and(Action::allows) {
+            return Err(unreadable(A));
+        }
+        let status = text(S).map_or(Ok(Status::default()), Status::parse).map_err(|_| unreadable(S))?;
+        let kind = text(UT).map_or(Ok(ActorType::default()), ActorType::parse).map_err(|_| unreadable(UT))?;
+        let digest = digest.ok_or_else(|| Unreadable { key: sort_key.to_owned(), attribute: "h" })?;
+        for index in [PK, U] {
+            text(index).ok_or_else(|| unreadable(index))?;
+        }
+        self.stored.push(Stored { texts, occurred_at, recorded_at, status, kind, digest, details_size });
+        Ok(())
+    }
+}
+
+fn slice(texts: &str, span: Span) -> &str {
+    texts.get(span.start as usize..span.end as usize).unwrap_or_default()
+}
+
+/// Items in order, from the first that is not yet taken.
+#[derive(Clone, Debug)]
+pub(super) struct Rows {
+    items: Arc<Items>,
+    index: u32,
+}
+
+impl Rows {
+    /// All of them.
+    pub(super) fn of(items: Items) -> Self {
+        Self { items: Arc::new(items), index: 0 }
+    }
+
+    /// The next one, which stays there.
+    pub(super) fn peek(&self) -> Option<Row> {
+        self.clone().next()
+    }
+
+    /// The key by which the next one is in order.
+    pub(super) fn key(&self) -> Option<(Instant, &str)> {
+        let stored = self.items.stored.get(self.index as usize)?;
+        Some((stored.occurred_at, id_of(slice(&self.items.texts, stored.texts[SK]?))))
+    }
+
+    /// Whether none is left.
+    pub(super) fn is_empty(&self) -> bool {
+        self.index as usize >= self.items.stored.len()
+    }
+}
+
+impl Iterator for Rows {
+    type Item = Row;
+
+    fn next(&mut self) -> Option<Row> {
+        let row = (!self.is_empty()).then(|| Row { items: Arc::clone(&self.items), index: self.index })?;
+        self.index += 1;
+        Some(row)
+    }
+}
+
+/// An item among others.
+#[derive(Clone, Debug)]
+pub(super) struct Row {
+    items: Arc<Items>,
+    index: u32,
+}
+
+/// The id in a sort key.
+fn id_of(sort_key: &str) -> &str {
+    sort_key.split_once('#').map_or("", |(_, id)| id)
+}
+
+impl Row {
+    fn stored(&self) -> &Stored {
+        &self.items.stored[self.index as usize]
+    }
+
+    fn text(&self, index: usize) -> Option<&str> {
+        self.stored().texts[index].map(|span| slice(&self.items.texts, span))
+    }
+
+    /// The sort key: the place of the activity in its partner's list.
+    pub(super) fn sort_key(&self) -> &str {
+        self.text(SK).unwrap_or_default()
+    }
+
+    /// The activity; details that are not in the item are apart.
+    pub(super) fn activity(&self) -> Activity<&str> {
+        let stored = self.stored();
+        let text = |index: usize| self.text(index);
+        let customer = text(C).map(|id| Customer { id, name: text(CN) });
+        let target = Target { kind: text(TT), id: text(T), name: text(TN) };
+        let entry = Entry {
+            customer,
+            action: Action::known(text(A).unwrap_or_default()),
+            status: stored.status,
+            actor: Actor {
+                kind: stored.kind,
+                id: text(U).unwrap_or_default(),
+                name: text(UN),
+                role: text(UR),
+                ip: text(UI),
+                user_agent: text(UA),
+            },
+            target: Some(target).filter(|target| *target != Target::default()),
+            changes: text(CH),
+            correlation_id: text(CO),
+            source: text(SO),
+        };
+        Activity {
+            partner: self.items.partner.borrowed(),
+            id: ActivityId::known(id_of(self.sort_key())),
+            occurred_at: stored.occurred_at,
+            recorded_at: stored.recorded_at,
+            entry,
+            details: match (text(D), stored.details_size) {
+                (Some(text), _) => Details::Here(text),
+                (None, Some(size)) => Details::Apart(size),
+                (None, None) => Details::None,
+            },
+        }
+    }
+
+    /// The partition that it was read from.
+    pub(super) fn partition(&self) -> &str {
+        self.text(PK).unwrap_or_default()
+    }
+
+    /// The digest of the activity's content.
+    pub(super) fn digest(&self) -> &Digest {
+        &self.stored().digest
+    }
+
+    /// Where its details are, if they are apart.
+    pub(super) fn place(&self) -> Option<Place<&str>> {
+        self.text(DH).map(Place::Twin).or_else(|| self.text(DS).map(Place::Object))
+    }
+
+    /// About what DynamoDB bills, in bytes.
+    pub(super) fn size(&self) -> usize {
+        self.stored().texts.iter().flatten().map(|span| (span.end - span.start) as usize + 2).sum()
+    }
 }
 
 #[cfg(test)]
@@ -407,10 +519,9 @@ mod tests {
             };
             let item = write(&activity, "contoso#2026-11#03", &new.digest, None, true);
             assert!(item.keys().all(|name| matches!(&**name, "pk" | "sk" | "ck" | "lk") || INDEXED.contains(&&**name)));
-            let partition = "contoso#2026-11#03".to_owned();
-            let row = read(&activity.partner, Fields::of(&item)).unwrap();
-            let size = row.size;
-            assert_eq!(row, Row { activity, partition, digest: new.digest, place: None, size });
+            let row = Items::one(&activity.partner, &item).unwrap();
+            assert_eq!(row.activity().owned(), activity);
+            assert_eq!((row.partition(), row.digest(), row.place()), ("contoso#2026-11#03", &new.digest, None));
         }
     }
 

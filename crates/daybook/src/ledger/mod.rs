@@ -32,7 +32,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 pub use self::{
     item::INDEXED,
-    read::{MAX_PAGE_BYTES, MAX_PAGE_ROWS, MAX_QUERIES_PER_PAGE, Page, Reader},
+    read::{Chunk, MAX_PAGE_BYTES, MAX_PAGE_ROWS, MAX_QUERIES_PER_PAGE, Page, Reader},
     record::{RecordError, Recorded, Recorder},
 };
 use crate::{
@@ -81,8 +81,8 @@ pub struct Position {
 
 impl Position {
     /// The place behind an activity.
-    pub fn behind(activity: &Activity) -> Self {
-        Self { occurred_at: activity.occurred_at, id: activity.id.clone() }
+    pub fn behind(activity: &Activity<&str>) -> Self {
+        Self { occurred_at: activity.occurred_at, id: activity.id.owned() }
     }
 
     /// The text that [`Self::parse`] reads.
@@ -109,7 +109,7 @@ pub struct Found(item::Row);
 impl Found {
     /// The digest of the activity's content, which never changes.
     pub fn digest(&self) -> &Digest {
-        &self.0.digest
+        self.0.digest()
     }
 }
 
@@ -154,8 +154,7 @@ impl Ledger {
             .await
             .map_err(|error| Error::sdk("GetItem of an activity", error))?;
         let Some(found) = found.item else { return Ok(None) };
-        let row = item::read(partner, item::Fields::of(&found))
-            .map_err(|error| Error::broken("reading an activity", error))?;
+        let row = item::Items::one(partner, &found).map_err(|error| Error::broken("reading an activity", error))?;
         Ok(Some(Found(row)))
     }
 
@@ -164,9 +163,10 @@ impl Ledger {
     /// # Errors
     /// When a store fails or holds something unreadable.
     pub async fn complete(&self, found: Found) -> Result<Activity, Error> {
-        let item::Row { mut activity, partition, place, .. } = found.0;
-        if let Some(place) = place {
-            activity.details = Details::Here(self.get_details(&activity, &partition, &place).await?);
+        let row = found.0;
+        let mut activity = row.activity().owned();
+        if let Some(place) = row.place() {
+            activity.details = Details::Here(self.get_details(&row, place).await?);
         }
         Ok(activity)
     }
@@ -279,11 +279,4 @@ fn read_month(entry: &item::Item) -> Result<(Month, u8), Error> {
     };
     let shards = shards.ok_or_else(|| Error::broken("reading a month", format!("{month} has no number of shards")))?;
     Ok((month, shards))
-}
-
-fn apart(details: Details) -> Details {
-    match details {
-        Details::Here(text) => Details::Apart(text.len() as u64),
-        other => other,
-    }
 }

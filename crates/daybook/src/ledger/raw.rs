@@ -6,10 +6,7 @@
 //! an item that ours does not read is read by the SDK's deserializer, and so is an answer that is no page at all, so that
 //! errors, and what is tried again after them, stay the SDK's.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_sdk_dynamodb::{
     operation::query::{Query, QueryOutput},
@@ -28,18 +25,16 @@ use aws_smithy_runtime_api::{
     },
 };
 use aws_smithy_types::{body::SdkBody, config_bag::ConfigBag};
-use serde::Deserialize;
-use serde_json::value::RawValue;
 
-use super::item::{self, Fields, Item, Row, Text, Unreadable};
+use super::item::{Item, Items, Unreadable};
 use crate::activity::PartnerId;
 
 type Answer = Result<Output, OrchestratorError<ErasedError>>;
 
-/// A page: its rows, and where Query is to go on.
+/// A page: its items, and where Query is to go on.
 #[derive(Debug)]
 pub(super) struct Page {
-    pub(super) rows: Vec<Row>,
+    pub(super) items: Items,
     pub(super) next: Option<Item>,
 }
 
@@ -97,36 +92,51 @@ impl DeserializeResponse for PageReader {
 impl PageReader {
     /// The page as ours; none when it is not one of ours.
     fn read(&self, body: &str, cfg: &ConfigBag) -> Option<Result<Page, Unreadable>> {
-        if let Ok(page) = serde_json::from_str::<WirePage<'_, Fields<'_>>>(body) {
-            let rows = page.items.into_iter().map(|fields| item::read(&self.partner, fields)).collect();
-            let next = page.next.map(key);
-            return Some(Result::map(rows, |rows| Page { rows, next }));
-        }
-        // Row by row: those that ours reads, and the others the SDK's way.
-        let page: WirePage<'_, &RawValue> = serde_json::from_str(body).ok()?;
-        let mut rows = Vec::with_capacity(page.items.len());
-        for raw in page.items {
-            rows.push(match serde_json::from_str::<Fields<'_>>(raw.get()) {
-                Ok(fields) => item::read(&self.partner, fields),
-                Err(_) => {
-                    let body = format!(r#"{{"Items":[{}],"Count":1,"ScannedCount":1}}"#, raw.get());
+        let mut scanner = Scanner { text: body, at: 0 };
+        let (mut items, mut next) = (None, None);
+        scanner.object(|scanner, name| {
+            match name {
+                "Items" if items.is_none() => items = Some(self.items(scanner, cfg)?),
+                "LastEvaluatedKey" if next.is_none() => next = Some(scanner.key()?),
+                _ => scanner.skip()?,
+            }
+            Some(())
+        })?;
+        scanner.end()?;
+        Some(items?.map(|items| Page { items, next }))
+    }
+
+    fn items(&self, scanner: &mut Scanner<'_>, cfg: &ConfigBag) -> Option<Result<Items, Unreadable>> {
+        let mut items = Items::new(&self.partner, scanner.text.len() / 2);
+        let mut unreadable = None;
+        scanner.array(|scanner| {
+            let begun_at = scanner.at;
+            let read = match scanner.item(&mut items) {
+                Some(read) => read,
+                // Not as ours are: read the SDK's way.
+                None => {
+                    scanner.at = begun_at;
+                    scanner.skip()?;
+                    let body =
+                        format!(r#"{{"Items":[{}],"Count":1,"ScannedCount":1}}"#, &scanner.text[begun_at..scanner.at]);
                     let alone = HttpResponse::new(200.try_into().ok()?, SdkBody::from(body));
                     let output = by_sdk(&alone, cfg).ok()?;
-                    let item = output.downcast::<QueryOutput>().ok()?.items?.pop()?;
-                    item::read(&self.partner, Fields::of(&item))
+                    items.add(&output.downcast::<QueryOutput>().ok()?.items?.pop()?)
                 }
-            });
-        }
-        let (rows, next) = (rows.into_iter().collect(), page.next.map(key));
-        Some(Result::map(rows, |rows| Page { rows, next }))
+            };
+            unreadable = unreadable.take().or(read.err());
+            Some(())
+        })?;
+        Some(unreadable.map_or(Ok(items), Err))
     }
 
     /// The page as the SDK read it.
     fn page_of(&self, output: Output) -> Result<Result<Page, Unreadable>, Output> {
         let output = output.downcast::<QueryOutput>()?;
-        let items = output.items.unwrap_or_default();
-        let rows = items.iter().map(|item| item::read(&self.partner, Fields::of(item))).collect();
-        Ok(Result::map(rows, |rows| Page { rows, next: output.last_evaluated_key }))
+        let read = output.items.unwrap_or_default();
+        let mut items = Items::new(&self.partner, 0);
+        let added = read.iter().try_for_each(|item| items.add(item));
+        Ok(added.map(|()| Page { items, next: output.last_evaluated_key }))
     }
 }
 
@@ -138,16 +148,199 @@ fn by_sdk(response: &HttpResponse, cfg: &ConfigBag) -> Answer {
     deserializer.deserialize_nonstreaming_with_config(response, cfg)
 }
 
-#[derive(Deserialize)]
-struct WirePage<'a, Row> {
-    #[serde(rename = "Items")]
-    items: Vec<Row>,
-    #[serde(rename = "LastEvaluatedKey", borrow)]
-    next: Option<HashMap<&'a str, Text<'a>>>,
+/// Reads JSON from its beginning to its end. Each step is none where the text is not what it is asked for.
+struct Scanner<'a> {
+    text: &'a str,
+    at: usize,
 }
 
-fn key(key: HashMap<&str, Text<'_>>) -> Item {
-    key.into_iter().map(|(name, value)| (name.to_owned(), AttributeValue::S(value.into_string()))).collect()
+/// A text in JSON, without its quotes.
+#[derive(Clone, Copy)]
+struct Quoted<'a> {
+    raw: &'a str,
+    has_escapes: bool,
+}
+
+impl<'a> Scanner<'a> {
+    fn peek(&mut self) -> Option<u8> {
+        let bytes = self.text.as_bytes();
+        while matches!(bytes.get(self.at)?, b' ' | b'\n' | b'\r' | b'\t') {
+            self.at += 1;
+        }
+        bytes.get(self.at).copied()
+    }
+
+    fn expect(&mut self, byte: u8) -> Option<()> {
+        (self.peek()? == byte).then(|| self.at += 1)
+    }
+
+    fn end(&mut self) -> Option<()> {
+        self.peek().is_none().then_some(())
+    }
+
+    fn quoted(&mut self) -> Option<Quoted<'a>> {
+        self.expect(b'"')?;
+        let start = self.at;
+        let mut has_escapes = false;
+        loop {
+            let rest = self.text.as_bytes().get(self.at..)?;
+            let found = memchr::memchr2(b'"', b'\\', rest)?;
+            self.at += found + 1;
+            if rest[found] == b'"' {
+                return Some(Quoted { raw: self.text.get(start..self.at - 1)?, has_escapes });
+            }
+            has_escapes = true;
+            // Whatever is escaped is no end.
+            self.at += 1;
+        }
+    }
+
+    /// A text that stands as it is.
+    fn plain(&mut self) -> Option<&'a str> {
+        let Quoted { raw, has_escapes } = self.quoted()?;
+        (!has_escapes).then_some(raw)
+    }
+
+    /// An object whose members `member` reads, each from behind its name.
+    fn object(&mut self, mut member: impl FnMut(&mut Self, &'a str) -> Option<()>) -> Option<()> {
+        self.expect(b'{')?;
+        if self.peek()? == b'}' {
+            self.at += 1;
+            return Some(());
+        }
+        loop {
+            let name = self.plain()?;
+            self.expect(b':')?;
+            member(self, name)?;
+            match self.peek()? {
+                b',' => self.at += 1,
+                b'}' => {
+                    self.at += 1;
+                    return Some(());
+                }
+                _ => return None,
+            }
+        }
+    }
+
+    /// An array whose elements `element` reads.
+    fn array(&mut self, mut element: impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
+        self.expect(b'[')?;
+        if self.peek()? == b']' {
+            self.at += 1;
+            return Some(());
+        }
+        loop {
+            self.peek()?;
+            element(self)?;
+            match self.peek()? {
+                b',' => self.at += 1,
+                b']' => {
+                    self.at += 1;
+                    return Some(());
+                }
+                _ => return None,
+            }
+        }
+    }
+
+    /// Any value, however deep, whose parts nobody wants.
+    fn skip(&mut self) -> Option<()> {
+        let rest = self.text.get(self.at..)?;
+        let mut values = serde_json::Deserializer::from_str(rest).into_iter::<serde::de::IgnoredAny>();
+        values.next()?.ok()?;
+        self.at += values.byte_offset();
+        Some(())
+    }
+
+    /// A value of DynamoDB: the letter of its type, and its text.
+    fn value(&mut self) -> Option<(u8, Quoted<'a>)> {
+        self.expect(b'{')?;
+        let &[kind] = self.plain()?.as_bytes() else { return None };
+        self.expect(b':')?;
+        let text = self.quoted()?;
+        self.expect(b'}')?;
+        Some((kind, text))
+    }
+
+    /// An item of ours, which is added to the others; none where it is not as ours are, and nothing is added.
+    fn item(&mut self, items: &mut Items) -> Option<Result<(), Unreadable>> {
+        let mut draft = items.draft();
+        let read = self.object(|scanner, name| {
+            let (kind, text) = scanner.value()?;
+            let ours = match kind {
+                b'S' if text.has_escapes => {
+                    let mut is_text = None;
+                    items.take_text(&mut draft, name, |texts| is_text = unescape(text.raw, texts))
+                        && (is_text.is_some() || matches!(name, "ck" | "lk"))
+                }
+                b'S' => items.take_text(&mut draft, name, |texts| texts.push_str(text.raw)),
+                b'B' if !text.has_escapes => Items::take_bytes(&mut draft, name, text.raw),
+                b'N' if !text.has_escapes => Items::take_number(&mut draft, name, text.raw),
+                _ => false,
+            };
+            ours.then_some(())
+        });
+        if read.is_none() {
+            items.forget(&draft);
+            return None;
+        }
+        Some(items.finish(draft))
+    }
+
+    /// A key: attributes with texts.
+    fn key(&mut self) -> Option<Item> {
+        let mut key = Item::new();
+        self.object(|scanner, name| {
+            let (b'S', text) = scanner.value()? else { return None };
+            let mut value = String::new();
+            unescape(text.raw, &mut value)?;
+            key.insert(name.to_owned(), AttributeValue::S(value));
+            Some(())
+        })?;
+        Some(key)
+    }
+}
+
+/// Appends what a text in JSON means (RFC 8259, section 7); none where it means nothing.
+fn unescape(raw: &str, out: &mut String) -> Option<()> {
+    let mut rest = raw;
+    while let Some(at) = memchr::memchr(b'\\', rest.as_bytes()) {
+        out.push_str(&rest[..at]);
+        let escape = *rest.as_bytes().get(at + 1)?;
+        rest = rest.get(at + 2..)?;
+        out.push(match escape {
+            b'"' | b'\\' | b'/' => char::from(escape),
+            b'b' => '\u{8}',
+            b'f' => '\u{c}',
+            b'n' => '\n',
+            b'r' => '\r',
+            b't' => '\t',
+            b'u' => {
+                let first = unit(&mut rest)?;
+                let units = match first {
+                    0xd800..0xdc00 => {
+                        rest = rest.strip_prefix("\\u")?;
+                        [first, unit(&mut rest)?]
+                    }
+                    _ => [first, 0],
+                };
+                let length = if units[1] == 0 { 1 } else { 2 };
+                char::decode_utf16(units.into_iter().take(length)).next()?.ok()?
+            }
+            _ => return None,
+        });
+    }
+    out.push_str(rest);
+    Some(())
+}
+
+/// Four hexadecimal digits, taken from the front.
+fn unit(rest: &mut &str) -> Option<u16> {
+    let (digits, behind) = rest.split_at_checked(4)?;
+    let all = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    *rest = behind;
+    all.then(|| u16::from_str_radix(digits, 16).ok())?
 }
 
 #[cfg(test)]
@@ -164,6 +357,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::ledger::item::Rows;
 
     /// A store that answers every call with the same body.
     #[derive(Clone, Debug)]
@@ -199,10 +393,9 @@ mod tests {
         let sdk = match sdk {
             Err(_) => "refused".to_owned(),
             Ok(output) => {
-                let items = output.items.unwrap_or_default();
-                let rows: Result<Vec<Row>, Unreadable> =
-                    items.iter().map(|item| item::read(&partner, Fields::of(item))).collect();
-                shown(rows.map(|rows| Page { rows, next: output.last_evaluated_key }))
+                let mut items = Items::new(&partner, 0);
+                let added = output.items.unwrap_or_default().iter().try_for_each(|item| items.add(item));
+                shown(added.map(|()| Page { items, next: output.last_evaluated_key }))
             }
         };
         let ours = match ours {
@@ -215,8 +408,13 @@ mod tests {
     fn shown(page: Result<Page, Unreadable>) -> String {
         match page {
             Err(unreadable) => unreadable.to_string(),
-            Ok(Page { rows, next }) => {
+            Ok(Page { items, next }) => {
                 let next: Option<std::collections::BTreeMap<_, _>> = next.map(|next| next.into_iter().collect());
+                let rows: Vec<_> = Rows::of(items).collect();
+                let rows: Vec<_> = rows
+                    .iter()
+                    .map(|row| (row.activity(), row.partition(), row.digest(), row.place(), row.size()))
+                    .collect();
                 format!("{rows:?} {next:?}")
             }
         }

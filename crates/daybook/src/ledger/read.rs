@@ -1,19 +1,20 @@
 //! Reading in order: pages for lists, chunks for exports.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, sync::Arc};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures_util::{TryStreamExt as _, stream::FuturesUnordered};
+use tokio::{sync::mpsc, task::JoinSet};
 
 use super::{
-    Ledger, Order, Position, Selection, apart,
-    item::{self, Item, Row},
+    Ledger, Order, Position, Selection,
+    item::{self, Item, Row, Rows},
     raw::{self, PageReader},
 };
 use crate::{
-    activity::{Activity, PartnerId},
+    activity::{Activity, Details, PartnerId},
     filter::Filter,
-    period::Month,
+    period::{Instant, Month},
     storage::Error,
 };
 
@@ -26,6 +27,10 @@ pub const MAX_PAGE_BYTES: usize = 3 * 1_024 * 1_024;
 pub const MAX_PAGE_ROWS: usize = 1_000;
 /// How many customers are read side by side from their index; more are looked for among all of the partner's activities.
 const MAX_INDEXED_CUSTOMERS: usize = 8;
+/// The most activities of a chunk of an export.
+const MAX_CHUNK_ROWS: usize = 4_096;
+/// How many partitions are read side by side, if the next month's are not more: each holds two pages of 1 MB.
+const MAX_AHEAD: usize = 8;
 /// How many details' bytes an export holds at a time.
 const DETAILS_WINDOW_BYTES: u64 = 8 * 1_024 * 1_024;
 
@@ -53,12 +58,14 @@ impl Ledger {
         selection: &Selection,
         limit: usize,
         after: Option<Position>,
-        also: Option<&(dyn Fn(&Activity) -> bool + Send + Sync)>,
+        also: Option<&(dyn Fn(&Activity<&str>) -> bool + Send + Sync)>,
     ) -> Result<Page, Error> {
         let limit = limit.clamp(1, MAX_PAGE_ROWS);
         let consistent = after.is_none();
-        let mut walk = Walk::new(self, partner, selection, after, consistent).await?;
-        let keys_select = also.is_none() && walk.keys_select();
+        let source = Source::new(self, partner, selection);
+        let keys_select = also.is_none() && source.keys_select();
+        let months = source.months(after.as_ref(), consistent).await?;
+        let mut walk = Walk { source, consistent, months, streams: Vec::new(), after };
         let mut activities = Vec::with_capacity(limit.min(256));
         let mut bytes = 0;
         for _ in 0..MAX_QUERIES_PER_PAGE {
@@ -66,22 +73,27 @@ impl Ledger {
             let wanted = limit - activities.len() + 1;
             let rows = walk.query(if keys_select { wanted } else { MAX_PAGE_ROWS }).await?;
             let Some(rows) = rows else { return Ok(Page { activities, next: None }) };
-            for Row { activity, size, .. } in rows {
-                if !walk.selects(&activity) || !also.is_none_or(|holds| holds(&activity)) {
+            for row in rows {
+                let (activity, size) = (apart(row.activity()), row.size());
+                if !walk.source.selects(&activity) || !also.is_none_or(|holds| holds(&activity)) {
                     continue;
                 }
                 if activities.len() == limit || (bytes + size > MAX_PAGE_BYTES && !activities.is_empty()) {
-                    let next = activities.last().map(Position::behind);
+                    let next = activities.last().map(|last: &Activity| Position::behind(&last.borrowed()));
                     return Ok(Page { activities, next });
                 }
                 bytes += size;
-                activities.push(Activity { details: apart(activity.details), ..activity });
+                activities.push(activity.owned());
             }
         }
         Ok(Page { activities, next: walk.after })
     }
 
     /// Reads a whole selection in order, chunk by chunk, in bounded memory; with details if asked.
+    ///
+    /// Partitions are read side by side and ahead of what is taken. Reads are eventually consistent, at half the price of
+    /// consistent ones, but for the first of each partition of the newest or oldest month: what was acknowledged within
+    /// the last [`super::SETTLE_SECONDS`] may be missing.
     ///
     /// # Errors
     /// When the directory cannot be read.
@@ -92,17 +104,165 @@ impl Ledger {
         with_details: bool,
         after: Option<Position>,
     ) -> Result<Reader, Error> {
-        let walk = Walk::new(self, partner, selection, after, true).await?;
-        Ok(Reader { walk, with_details, waiting: VecDeque::new() })
+        let source = Source::new(self, partner, selection);
+        let months = source.months(after.as_ref(), true).await?;
+        let begun = after.is_some();
+        let (source, open) = (Arc::new(source), VecDeque::new());
+        Ok(Reader { source, with_details, after, begun, months, open, waiting: VecDeque::new() })
     }
 }
 
-/// A walk over the rows of a selection, in order, round by round.
+/// The activity with its details apart, wherever they are.
+fn apart<T: AsRef<str>>(activity: Activity<T>) -> Activity<T> {
+    let details = match activity.details {
+        Details::Here(text) => Details::Apart(text.as_ref().len() as u64),
+        other => other,
+    };
+    Activity { details, ..activity }
+}
+
+/// A selection, and where it is read.
 #[derive(Debug)]
-struct Walk {
+struct Source {
     ledger: Ledger,
     partner: PartnerId,
     selection: Selection,
+}
+
+/// The key of a partition, of the table or of the index `by_customer`: the name of the attribute and its value.
+type Key = (&'static str, String);
+
+impl Source {
+    fn new(ledger: &Ledger, partner: &PartnerId, selection: &Selection) -> Self {
+        Self { ledger: ledger.clone(), partner: partner.clone(), selection: selection.clone() }
+    }
+
+    /// The months with data from a position on, in the order in which they are read, with their numbers of shards.
+    async fn months(&self, after: Option<&Position>, consistent: bool) -> Result<VecDeque<(Month, u8)>, Error> {
+        let (mut first, mut last) = self.selection.period.utc_months();
+        if let Some(position) = after {
+            match self.selection.order {
+                Order::Ascending => first = first.max(position.occurred_at.utc_month()),
+                Order::Descending => last = last.min(position.occurred_at.utc_month()),
+            }
+        }
+        if first > last {
+            return Ok(VecDeque::new());
+        }
+        let mut months = self.ledger.months(&self.partner, first, last, consistent).await?;
+        if self.selection.order == Order::Descending {
+            months.reverse();
+        }
+        Ok(months.into())
+    }
+
+    /// Customers whose activities are read from their index, if the filter names few.
+    fn indexed_customers(&self) -> Option<&[String]> {
+        let customers = &self.selection.filter.customer;
+        (1..=MAX_INDEXED_CUSTOMERS).contains(&customers.len()).then_some(customers)
+    }
+
+    /// Whether the filter leaves out nothing of what the keys select.
+    fn filter_is_met(&self) -> bool {
+        let filter = &self.selection.filter;
+        match self.indexed_customers() {
+            Some(_) => Filter { customer: Vec::new(), ..filter.clone() }.is_empty(),
+            None => filter.is_empty(),
+        }
+    }
+
+    /// Whether the keys alone select: every row read is wanted.
+    fn keys_select(&self) -> bool {
+        self.selection.recorded_before.is_none() && self.filter_is_met()
+    }
+
+    fn selects(&self, activity: &Activity<&str>) -> bool {
+        self.selection.recorded_before.is_none_or(|before| activity.recorded_at < before)
+            && self.selection.filter.matches(&activity.entry)
+    }
+
+    /// The partitions that hold a month.
+    fn keys(&self, month: Month, shards: u8) -> Vec<Key> {
+        match self.indexed_customers() {
+            Some(customers) => {
+                let mut keys: Vec<String> =
+                    customers.iter().map(|id| item::customer_partition(&self.partner, id, month)).collect();
+                keys.sort_unstable();
+                keys.dedup();
+                keys.into_iter().map(|key| ("ck", key)).collect()
+            }
+            None => (0..shards).map(|shard| ("pk", item::partition(&self.partner, month, shard, shards))).collect(),
+        }
+    }
+
+    /// Reads on in a partition, from `start` or else behind `after`: about `limit` rows, or as many as a page holds.
+    async fn fetch(
+        &self,
+        (name, value): &Key,
+        start: Option<Item>,
+        after: Option<&Position>,
+        limit: Option<usize>,
+        consistent: bool,
+    ) -> Result<(Rows, Option<Item>), Error> {
+        let period = &self.selection.period;
+        // A sort key is an instant and more: every key at an instant comes behind the instant's own text.
+        let (mut from, mut to) = (period.from().to_string(), period.to().to_string());
+        let after = after.map(Position::to_text);
+        // Behind the last row seen. Within a partition Query says where to go on; the others, and a new walk, start at the
+        // row itself, which is not theirs or comes once more.
+        let mut limit = limit;
+        if start.is_none()
+            && let Some(after) = &after
+        {
+            let bound = if self.selection.order == Order::Ascending { &mut from } else { &mut to };
+            let tighter = if self.selection.order == Order::Ascending { *after > *bound } else { *after < *bound };
+            if tighter {
+                bound.clone_from(after);
+                limit = limit.map(|limit| limit + 1);
+            }
+        }
+        let query = self.ledger.dynamodb.query().table_name(&*self.ledger.table);
+        let query = match *name {
+            "ck" => query.index_name("by_customer"),
+            _ => query.consistent_read(consistent),
+        };
+        let reader = PageReader::new(&self.partner);
+        query
+            .key_condition_expression(format!("{name} = :key AND sk BETWEEN :from AND :to"))
+            .expression_attribute_values(":key", AttributeValue::S(value.clone()))
+            .expression_attribute_values(":from", AttributeValue::S(from))
+            .expression_attribute_values(":to", AttributeValue::S(to))
+            .set_exclusive_start_key(start)
+            .scan_index_forward(self.selection.order == Order::Ascending)
+            .set_limit(limit.map(|limit| i32::try_from(limit).unwrap_or(i32::MAX)))
+            .customize()
+            .interceptor(reader.clone())
+            .send()
+            .await
+            .map_err(|error| Error::sdk("Query of activities", error))?;
+        let page = reader.take().ok_or_else(|| Error::broken("Query of activities", "its answer was not read"))?;
+        let raw::Page { items, next } = page.map_err(|error| Error::broken("reading an activity", error))?;
+        let mut rows = Rows::of(items);
+        if let Some(after) = &after
+            && rows.peek().is_some_and(|row| row.sort_key() == after)
+        {
+            rows.next();
+        }
+        Ok((rows, next))
+    }
+}
+
+/// Which of several heads comes first in an order, of those that there are.
+fn first<'a>(heads: impl Iterator<Item = Option<(Instant, &'a str)>>, order: Order) -> Option<usize> {
+    let heads = heads.enumerate().filter_map(|(index, head)| head.map(|(time, id)| (time, id, index)));
+    let first = if order == Order::Ascending { heads.min() } else { heads.max() };
+    first.map(|(.., index)| index)
+}
+
+/// A walk over the rows of a selection, in order, round by round: a round reads what a page of a list needs.
+#[derive(Debug)]
+struct Walk {
+    source: Source,
     consistent: bool,
     /// Months still to be read, with their numbers of shards.
     months: VecDeque<(Month, u8)>,
@@ -112,91 +272,39 @@ struct Walk {
     after: Option<Position>,
 }
 
-/// The rows of one month from one partition, of the table or of the index.
+/// The rows of one month from one partition.
 #[derive(Debug)]
 struct Stream {
-    /// The name of the key and its value.
-    key: (&'static str, String),
+    key: Key,
     /// Where Query is to go on.
     start: Option<Item>,
     ended: bool,
-    /// Rows read and not yet handed on, in order.
-    rows: VecDeque<Row>,
+    /// Rows read and not yet handed on; none before the first are read.
+    rows: Option<Rows>,
+}
+
+impl Stream {
+    fn is_dry(&self) -> bool {
+        self.rows.as_ref().is_none_or(Rows::is_empty)
+    }
 }
 
 impl Walk {
-    async fn new(
-        ledger: &Ledger,
-        partner: &PartnerId,
-        selection: &Selection,
-        after: Option<Position>,
-        consistent: bool,
-    ) -> Result<Self, Error> {
-        let (mut first, mut last) = selection.period.utc_months();
-        if let Some(position) = &after {
-            match selection.order {
-                Order::Ascending => first = first.max(position.occurred_at.utc_month()),
-                Order::Descending => last = last.min(position.occurred_at.utc_month()),
-            }
-        }
-        let mut months: VecDeque<(Month, u8)> =
-            if first > last { VecDeque::new() } else { ledger.months(partner, first, last, consistent).await?.into() };
-        if selection.order == Order::Descending {
-            months.make_contiguous().reverse();
-        }
-        let (ledger, partner, selection) = (ledger.clone(), partner.clone(), selection.clone());
-        Ok(Self { ledger, partner, selection, consistent, months, streams: Vec::new(), after })
-    }
-
-    /// Customers whose activities are read from their index, if the filter names few.
-    fn indexed_customers(&self) -> Option<&[String]> {
-        let customers = &self.selection.filter.customer;
-        (1..=MAX_INDEXED_CUSTOMERS).contains(&customers.len()).then_some(customers)
-    }
-
-    /// Whether the keys alone select: every row read is wanted.
-    fn keys_select(&self) -> bool {
-        let Selection { filter, recorded_before, .. } = &self.selection;
-        let rest = match self.indexed_customers() {
-            Some(_) => Filter { customer: Vec::new(), ..filter.clone() },
-            None => filter.clone(),
-        };
-        rest.is_empty() && recorded_before.is_none()
-    }
-
-    fn selects(&self, activity: &Activity) -> bool {
-        self.selection.recorded_before.is_none_or(|before| activity.recorded_at < before)
-            && self.selection.filter.matches(&activity.entry)
-    }
-
     /// The next rows, about `wanted` of them, of one month; none at the end.
     async fn query(&mut self, wanted: usize) -> Result<Option<Vec<Row>>, Error> {
         loop {
             if self.streams.is_empty() {
                 let Some((month, shards)) = self.months.pop_front() else { return Ok(None) };
-                self.streams = self.open(month, shards);
+                let keys = self.source.keys(month, shards).into_iter();
+                self.streams = keys.map(|key| Stream { key, start: None, ended: false, rows: None }).collect();
             }
             self.fill(wanted).await?;
             let rows = self.merge();
             if let Some(last) = rows.last() {
-                self.after = Some(Position::behind(&last.activity));
+                self.after = Some(Position::behind(&last.activity()));
                 return Ok(Some(rows));
             }
         }
-    }
-
-    fn open(&self, month: Month, shards: u8) -> Vec<Stream> {
-        let keys: Vec<(&str, String)> = match self.indexed_customers() {
-            Some(customers) => {
-                let mut keys: Vec<String> =
-                    customers.iter().map(|id| item::customer_partition(&self.partner, id, month)).collect();
-                keys.sort_unstable();
-                keys.dedup();
-                keys.into_iter().map(|key| ("ck", key)).collect()
-            }
-            None => (0..shards).map(|shard| ("pk", item::partition(&self.partner, month, shard, shards))).collect(),
-        };
-        keys.into_iter().map(|key| Stream { key, start: None, ended: false, rows: VecDeque::new() }).collect()
     }
 
     /// Reads on in every stream that has nothing to offer, side by side.
@@ -204,99 +312,133 @@ impl Walk {
         let count = self.streams.len();
         // Each gets its share and some more: what chance gives to one beyond it is not asked for again.
         let share = if count == 1 { wanted } else { (wanted + wanted / 2) / count + 4 };
-        let limit = share.min(MAX_PAGE_ROWS + 1);
+        let limit = Some(share.min(MAX_PAGE_ROWS + 1));
         let this = &*self;
         let asked: FuturesUnordered<_> = this
             .streams
             .iter()
             .enumerate()
-            .filter(|(_, stream)| stream.rows.is_empty() && !stream.ended)
-            .map(|(index, stream)| async move { this.fetch(stream, limit).await.map(|answer| (index, answer)) })
+            .filter(|(_, stream)| stream.is_dry() && !stream.ended)
+            .map(|(index, stream)| async move {
+                let (start, after) = (stream.start.clone(), this.after.as_ref());
+                this.source.fetch(&stream.key, start, after, limit, this.consistent).await.map(|answer| (index, answer))
+            })
             .collect();
         let answers: Vec<_> = asked.try_collect().await?;
         for (index, (rows, start)) in answers {
             let stream = &mut self.streams[index];
             stream.ended = start.is_none();
             stream.start = start;
-            stream.rows = rows.into();
+            stream.rows = Some(rows);
         }
         Ok(())
-    }
-
-    async fn fetch(&self, stream: &Stream, limit: usize) -> Result<(Vec<Row>, Option<Item>), Error> {
-        let period = &self.selection.period;
-        // A sort key is an instant and more: every key at an instant comes behind the instant's own text.
-        let (mut from, mut to) = (period.from().to_string(), period.to().to_string());
-        let after = self.after.as_ref().map(Position::to_text);
-        // Behind the last row seen. Within a stream Query says where to go on; the others, and a new walk, start at the
-        // row itself, which is not theirs or comes once more.
-        let mut limit = limit;
-        if stream.start.is_none()
-            && let Some(after) = &after
-        {
-            let bound = if self.selection.order == Order::Ascending { &mut from } else { &mut to };
-            let tighter = if self.selection.order == Order::Ascending { *after > *bound } else { *after < *bound };
-            if tighter {
-                bound.clone_from(after);
-                limit += 1;
-            }
-        }
-        let (name, value) = &stream.key;
-        let query = self.ledger.dynamodb.query().table_name(&*self.ledger.table);
-        let query = match *name {
-            "ck" => query.index_name("by_customer"),
-            _ => query.consistent_read(self.consistent),
-        };
-        let reader = PageReader::new(&self.partner);
-        query
-            .key_condition_expression(format!("{name} = :key AND sk BETWEEN :from AND :to"))
-            .expression_attribute_values(":key", AttributeValue::S(value.clone()))
-            .expression_attribute_values(":from", AttributeValue::S(from))
-            .expression_attribute_values(":to", AttributeValue::S(to))
-            .set_exclusive_start_key(stream.start.clone())
-            .scan_index_forward(self.selection.order == Order::Ascending)
-            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
-            .customize()
-            .interceptor(reader.clone())
-            .send()
-            .await
-            .map_err(|error| Error::sdk("Query of activities", error))?;
-        let page = reader.take().ok_or_else(|| Error::broken("Query of activities", "its answer was not read"))?;
-        let raw::Page { mut rows, next } = page.map_err(|error| Error::broken("reading an activity", error))?;
-        if let Some(after) = &self.after
-            && rows.first().is_some_and(|row| Position::behind(&row.activity) == *after)
-        {
-            rows.remove(0);
-        }
-        Ok((rows, next))
     }
 
     /// Takes rows in order until a stream that may have more has none to compare with.
     fn merge(&mut self) -> Vec<Row> {
         let mut merged = Vec::new();
         if let [stream] = self.streams.as_mut_slice() {
-            merged.extend(stream.rows.drain(..));
+            merged.extend(stream.rows.iter_mut().flatten());
         }
-        let ascending = self.selection.order == Order::Ascending;
-        while !self.streams.iter().any(|stream| stream.rows.is_empty() && !stream.ended) {
-            let heads = self.streams.iter().enumerate().filter_map(|(index, stream)| {
-                let activity = &stream.rows.front()?.activity;
-                Some((activity.occurred_at, &activity.id, index))
-            });
-            let Some((.., index)) = (if ascending { heads.min() } else { heads.max() }) else { break };
-            merged.extend(self.streams[index].rows.pop_front());
+        while !self.streams.iter().any(|stream| stream.is_dry() && !stream.ended) {
+            let heads = self.streams.iter().map(|stream| stream.rows.as_ref().and_then(Rows::key));
+            let Some(index) = first(heads, self.source.selection.order) else { break };
+            merged.extend(self.streams[index].rows.as_mut().and_then(Rows::next));
         }
-        self.streams.retain(|stream| !(stream.ended && stream.rows.is_empty()));
+        self.streams.retain(|stream| !(stream.ended && stream.is_dry()));
         merged
     }
 }
 
-/// Reads a selection in order, in chunks of bounded size.
+/// Reads a selection in order, in chunks of bounded size. Dropping it stops what is under way.
 #[derive(Debug)]
 pub struct Reader {
-    walk: Walk,
+    source: Arc<Source>,
     with_details: bool,
+    after: Option<Position>,
+    /// Whether a month was opened before.
+    begun: bool,
+    /// Months not yet opened, with their numbers of shards.
+    months: VecDeque<(Month, u8)>,
+    /// Months being read, the one at hand in front.
+    open: VecDeque<Vec<Ahead>>,
+    /// Rows whose details are not yet fetched.
     waiting: VecDeque<Row>,
+}
+
+/// Some activities that follow one another.
+#[derive(Debug)]
+pub struct Chunk {
+    rows: Vec<Row>,
+    /// Of each row, the details that are not in it; nothing where details are not wanted.
+    details: Option<Vec<Option<String>>>,
+}
+
+impl Chunk {
+    /// The activities, in order.
+    pub fn activities(&self) -> impl Iterator<Item = Activity<&str>> {
+        self.rows.iter().enumerate().map(|(index, row)| match &self.details {
+            None => apart(row.activity()),
+            Some(fetched) => match fetched[index].as_deref() {
+                None => row.activity(),
+                Some(text) => Activity { details: Details::Here(text), ..row.activity() },
+            },
+        })
+    }
+}
+
+/// One partition of a month, being read ahead.
+#[derive(Debug)]
+struct Ahead {
+    pages: mpsc::Receiver<Result<AheadPage, Error>>,
+    /// Ends with the value.
+    _reading: JoinSet<()>,
+    rows: Option<Rows>,
+    ended: bool,
+}
+
+#[derive(Debug)]
+struct AheadPage {
+    rows: Rows,
+    is_last: bool,
+}
+
+impl Ahead {
+    fn new(source: &Arc<Source>, key: Key, after: Option<Position>, consistent: bool) -> Self {
+        // One page waits, or is on its way, while another is taken.
+        let (sender, pages) = mpsc::channel(1);
+        let source = Arc::clone(source);
+        let mut reading = JoinSet::new();
+        reading.spawn(async move {
+            let (mut start, mut consistent) = (None, consistent);
+            // A closed channel means that nobody wants more.
+            while let Ok(room) = sender.reserve().await {
+                match source.fetch(&key, start.take(), after.as_ref(), None, consistent).await {
+                    Ok((rows, next)) => {
+                        room.send(Ok(AheadPage { rows, is_last: next.is_none() }));
+                        if next.is_none() {
+                            return;
+                        }
+                        start = next;
+                    }
+                    Err(error) => return room.send(Err(error)),
+                }
+                consistent = false;
+            }
+        });
+        Self { pages, _reading: reading, rows: None, ended: false }
+    }
+
+    /// Waits until there are rows, or none will come.
+    async fn fill(&mut self) -> Result<(), Error> {
+        while !self.ended && self.rows.as_ref().is_none_or(Rows::is_empty) {
+            let page = self.pages.recv().await;
+            let AheadPage { rows, is_last } =
+                page.unwrap_or_else(|| Err(Error::broken("reading ahead", "it ended before its last page")))?;
+            (self.rows, self.ended) = (Some(rows), is_last);
+        }
+        Ok(())
+    }
 }
 
 impl Reader {
@@ -304,30 +446,82 @@ impl Reader {
     ///
     /// # Errors
     /// When a store fails or holds something unreadable: no row is ever left out.
-    pub async fn next(&mut self) -> Result<Option<Vec<Activity>>, Error> {
+    pub async fn next(&mut self) -> Result<Option<Chunk>, Error> {
         while self.waiting.is_empty() {
-            let Some(rows) = self.walk.query(MAX_PAGE_ROWS).await? else { return Ok(None) };
-            self.waiting.extend(rows.into_iter().filter(|row| self.walk.selects(&row.activity)));
+            let Some(rows) = self.rows().await? else { return Ok(None) };
+            let source = &self.source;
+            self.waiting = if source.keys_select() {
+                rows.into()
+            } else {
+                rows.into_iter().filter(|row| source.selects(&row.activity())).collect()
+            };
         }
         if !self.with_details {
-            let whole = std::mem::take(&mut self.waiting);
-            return Ok(Some(
-                whole
-                    .into_iter()
-                    .map(|Row { activity, .. }| Activity { details: apart(activity.details), ..activity })
-                    .collect(),
-            ));
+            return Ok(Some(Chunk { rows: std::mem::take(&mut self.waiting).into(), details: None }));
         }
-        let mut chunk = Vec::new();
+        let mut rows = Vec::new();
         let mut bytes = 0;
         while let Some(row) = self.waiting.front() {
-            bytes += row.activity.details.size();
-            if bytes > DETAILS_WINDOW_BYTES && !chunk.is_empty() {
+            bytes += row.activity().details.size();
+            if bytes > DETAILS_WINDOW_BYTES && !rows.is_empty() {
                 break;
             }
-            chunk.extend(self.waiting.pop_front());
+            rows.extend(self.waiting.pop_front());
         }
-        let dense = self.walk.indexed_customers().is_none() && self.walk.keys_select();
-        self.walk.ledger.fill_details(chunk, dense).await.map(Some)
+        let dense = self.source.indexed_customers().is_none() && self.source.filter_is_met();
+        let details = self.source.ledger.details_of(&rows, dense).await?;
+        Ok(Some(Chunk { rows, details: Some(details) }))
+    }
+
+    /// The next rows of one month.
+    async fn rows(&mut self) -> Result<Option<Vec<Row>>, Error> {
+        loop {
+            self.open_months();
+            let Some(streams) = self.open.front_mut() else { return Ok(None) };
+            for stream in streams.iter_mut() {
+                stream.fill().await?;
+            }
+            // What has rows has a first one to compare with.
+            streams.retain(|stream| stream.rows.as_ref().is_some_and(|rows| !rows.is_empty()));
+            if streams.is_empty() {
+                self.open.pop_front();
+                continue;
+            }
+            let mut merged = Vec::new();
+            if let [stream] = streams.as_mut_slice() {
+                merged.extend(stream.rows.iter_mut().flatten().take(MAX_CHUNK_ROWS));
+            }
+            while merged.len() < MAX_CHUNK_ROWS {
+                let heads = streams.iter().map(|stream| stream.rows.as_ref().and_then(Rows::key));
+                let Some(index) = first(heads, self.source.selection.order) else { break };
+                let rows = streams[index].rows.as_mut();
+                merged.extend(rows.and_then(Rows::next));
+                if streams[index].rows.as_ref().is_none_or(Rows::is_empty) {
+                    break;
+                }
+            }
+            return Ok(Some(merged));
+        }
+    }
+
+    /// Begins to read months, in order, as long as few partitions are being read.
+    fn open_months(&mut self) {
+        while let Some((month, shards)) = self.months.front() {
+            let keys = self.source.keys(*month, *shards);
+            let reading: usize = self.open.iter().map(Vec::len).sum();
+            if !self.open.is_empty() && reading + keys.len() > MAX_AHEAD {
+                return;
+            }
+            // Whoever has just recorded finds it in the export. What was cut before has settled.
+            let consistent = !self.begun && self.selection_is_open();
+            let ahead = |key| Ahead::new(&self.source, key, self.after.clone(), consistent);
+            self.open.push_back(keys.into_iter().map(ahead).collect());
+            self.begun = true;
+            self.months.pop_front();
+        }
+    }
+
+    fn selection_is_open(&self) -> bool {
+        self.source.selection.recorded_before.is_none()
     }
 }

@@ -12,7 +12,7 @@ use tokio::time::{timeout, timeout_at};
 
 use super::{
     Ledger, SETTLE_SECONDS,
-    item::{self, Item},
+    item::{self, Item, Items},
     read_month,
 };
 use crate::{
@@ -118,13 +118,12 @@ impl Recorder {
             .send()
             .await;
         let Some(stored) = unless_there(put, "PutItem of an activity")? else { return Ok(Recorded::New(activity)) };
-        let row = item::read(partner, item::Fields::of(&stored));
-        let row = row.map_err(|error| Error::broken("reading an activity", error))?;
-        if row.digest != digest {
+        let row = Items::one(partner, &stored).map_err(|error| Error::broken("reading an activity", error))?;
+        if *row.digest() != digest {
             return Err(RecordError::Conflict);
         }
         // Apart or not, the same digest means the same details.
-        Ok(Recorded::Duplicate(Activity { details: activity.details, ..row.activity }))
+        Ok(Recorded::Duplicate(Activity { details: activity.details, ..row.activity().owned() }))
     }
 
     /// Records many activities side by side; one that fails does not stop the others. The answers stand in the order of

@@ -90,9 +90,10 @@ fn csv_of(activities: &[Activity], output: Output) -> Vec<u8> {
     let mut out = Vec::new();
     encoder.start(&mut out);
     for activity in activities {
-        let lines = Lines::of(activity, output);
+        let activity = activity.borrowed();
+        let lines = Lines::of(&activity, output);
         for number in 0..lines.rows() {
-            encoder.row(&mut out, activity, &lines, number).unwrap();
+            encoder.row(&mut out, &activity, &lines, number).unwrap();
         }
     }
     out
@@ -102,9 +103,10 @@ fn xlsx_of(activities: &[Activity], output: Output) -> Vec<u8> {
     let subscriptions = SubscriptionsUrl::new("https://portal.example/{customer}/subscriptions".to_owned());
     let mut book = Workbook::new(output, zone(), at(CREATED_AT), &subscriptions, WorkbookLimits::default()).unwrap();
     for activity in activities {
-        let lines = Lines::of(activity, output);
+        let activity = activity.borrowed();
+        let lines = Lines::of(&activity, output);
         for number in 0..lines.rows() {
-            book.row(activity, &lines, number).unwrap();
+            book.row(&activity, &lines, number).unwrap();
         }
     }
     let mut out = Vec::new();

@@ -163,7 +163,7 @@ async fn live_through(stores: &Stores, partner: &PartnerId, steps: &[Step], filt
             let selection = selection(from, to, order, filter.clone());
             let mut expected: Vec<(Instant, &str)> = everything
                 .iter()
-                .filter(|(time, _, new)| selection.period.contains(*time) && filter.matches(&new.entry))
+                .filter(|(time, _, new)| selection.period.contains(*time) && filter.matches(&new.entry.borrowed()))
                 .map(|(time, id, _)| (*time, id.as_str()))
                 .collect();
             if order == Order::Descending {
@@ -320,7 +320,7 @@ async fn a_customers_details_are_read_from_its_index_too() {
     let mut reader = ledger.read(&partner, &selection, true, None).await.unwrap();
     let mut details = Vec::new();
     while let Some(chunk) = reader.next().await.unwrap() {
-        details.extend(chunk.into_iter().map(|activity| activity.details));
+        details.extend(chunk.activities().map(|activity| activity.owned().details));
     }
     let expected = [large.as_str(), "y"].map(|text| Details::Here(json!({"text": text}).to_string()));
     assert_eq!(details, expected);

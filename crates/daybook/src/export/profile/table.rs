@@ -43,6 +43,10 @@ pub(super) struct Column {
 pub(super) enum Cell<'a> {
     /// A moment, to be shown by the wall clock of the export's zone.
     Moment(Instant),
+    /// A moment in full, in UTC.
+    Utc(Instant),
+    /// A text of ours, which needs no care.
+    Word(&'static str),
     /// A text from outside, whatever it looks like.
     Text(Cow<'a, str>),
     /// A customer's name, or its id where it has none.
@@ -67,23 +71,28 @@ const COLUMNS: [Column; 19] = [
         show: |row| text(catalogue::label(row.activity.entry.action.as_str(), row.locale)),
     },
     Column { en: "Partner user", fr: "Utilisateur partenaire", width: 24, show: |row| row.actor() },
-    Column { en: "Status", fr: "Statut", width: 12, show: |row| text(row.locale.status(row.activity.entry.status)) },
+    Column {
+        en: "Status",
+        fr: "Statut",
+        width: 12,
+        show: |row| Cell::Word(row.locale.status(row.activity.entry.status)),
+    },
     Column { en: "Target", fr: "Cible", width: 28, show: |row| row.target() },
     Column { en: "Details", fr: "Détails", width: 50, show: |row| row.details() },
     Column {
         en: "Customer ID",
         fr: "ID du client",
         width: 18,
-        show: |row| text(row.activity.entry.customer.as_ref().map_or("", |customer| &customer.id)),
+        show: |row| text(row.activity.entry.customer.as_ref().map_or("", |customer| customer.id)),
     },
-    Column { en: "Actor ID", fr: "ID de l'acteur", width: 28, show: |row| text(&row.activity.entry.actor.id) },
+    Column { en: "Actor ID", fr: "ID de l'acteur", width: 28, show: |row| text(row.activity.entry.actor.id) },
     Column { en: "Action ID", fr: "ID de l'action", width: 24, show: |row| text(row.activity.entry.action.as_str()) },
     Column { en: "Activity ID", fr: "ID de l'activité", width: 38, show: |row| text(row.activity.id.as_str()) },
     Column {
         en: "Occurred at (UTC)",
         fr: "Survenue le (UTC)",
         width: 28,
-        show: |row| Cell::Text(Cow::Owned(row.activity.occurred_at.to_string())),
+        show: |row| Cell::Utc(row.activity.occurred_at),
     },
     Column { en: "Line", fr: "Ligne", width: 8, show: |row| row.line_number() },
     Column { en: "Product", fr: "Produit", width: 28, show: |row| row.line_text(|line| line.product.or(line.name)) },
@@ -126,7 +135,7 @@ pub struct Lines<'a>(Vec<&'a RawValue>);
 
 impl<'a> Lines<'a> {
     /// The lines of an activity, where the output has a row for each.
-    pub fn of(activity: &'a Activity, output: Output) -> Self {
+    pub fn of(activity: &'a Activity<&'a str>, output: Output) -> Self {
         #[derive(Deserialize)]
         struct Order<'a> {
             #[serde(borrow)]
@@ -174,7 +183,7 @@ struct Line<'a> {
 
 /// What a row shows: an activity, and a line of its order if it has any.
 pub(super) struct Row<'a> {
-    activity: &'a Activity,
+    activity: &'a Activity<&'a str>,
     line: Option<(usize, &'a RawValue, Line<'a>)>,
     locale: Locale,
     with_details: bool,
@@ -182,7 +191,7 @@ pub(super) struct Row<'a> {
 
 impl<'a> Row<'a> {
     /// The row with this number, from 0, of an activity.
-    pub(super) fn new(activity: &'a Activity, lines: &Lines<'a>, number: usize, output: Output) -> Self {
+    pub(super) fn new(activity: &'a Activity<&'a str>, lines: &Lines<'a>, number: usize, output: Output) -> Self {
         // A line that is no object says nothing that has a column.
         let line = lines.get(number).map(|raw| (number, raw, serde_json::from_str(raw.get()).unwrap_or_default()));
         Self { activity, line, locale: output.locale, with_details: output.details }
@@ -190,24 +199,22 @@ impl<'a> Row<'a> {
 
     fn customer(&self) -> Cell<'a> {
         match &self.activity.entry.customer {
-            Some(customer) => {
-                Cell::Customer { shown: customer.name.as_deref().unwrap_or(&customer.id), id: &customer.id }
-            }
+            Some(customer) => Cell::Customer { shown: customer.name.unwrap_or(customer.id), id: customer.id },
             None => text(""),
         }
     }
 
     fn actor(&self) -> Cell<'a> {
         let actor = &self.activity.entry.actor;
-        text(actor.name.as_deref().unwrap_or(&actor.id))
+        text(actor.name.unwrap_or(actor.id))
     }
 
     fn target(&self) -> Cell<'a> {
         let Some(target) = &self.activity.entry.target else { return text("") };
-        let name = target.name.as_deref().or(target.id.as_deref()).unwrap_or_default();
-        match &target.kind {
+        let name = target.name.or(target.id).unwrap_or_default();
+        match target.kind {
             Some(kind) if name.is_empty() => text(kind),
-            Some(kind) => Cell::Text(Cow::Owned(format!("{kind} {name}"))),
+            Some(kind) => Cell::Text(Cow::Owned([kind, " ", name].concat())),
             None => text(name),
         }
     }

@@ -25,7 +25,7 @@ use super::{
     table::{Cell, Lines, MAX_DIGITS, Row, columns, cut},
 };
 use crate::{
-    activity::{Action, Activity, ActivityId},
+    activity::Activity,
     export::job::{Format, Output, Rows},
     period::Instant,
 };
@@ -40,11 +40,11 @@ pub struct Encoder {
 /// A line of an order, or an activity without lines.
 #[derive(Serialize)]
 struct LineOf<'a> {
-    id: &'a ActivityId,
+    id: &'a str,
     occurred_at: Instant,
     #[serde(skip_serializing_if = "Option::is_none")]
     customer: Option<CustomerOf<'a>>,
-    action: &'a Action,
+    action: &'a str,
     line: Option<&'a RawValue>,
 }
 
@@ -65,8 +65,13 @@ impl Encoder {
     pub fn start(&self, out: &mut Vec<u8>) {
         if self.output.format == Format::Csv {
             out.extend_from_slice("\u{feff}".as_bytes());
-            let columns = columns(self.output.rows).iter().enumerate();
-            self.record(out, columns.map(|(index, column)| column.title(index, self.output.locale, self.zone)));
+            for (index, column) in columns(self.output.rows).iter().enumerate() {
+                if index > 0 {
+                    out.push(self.separator());
+                }
+                quoted(out, &column.title(index, self.output.locale, self.zone));
+            }
+            out.extend_from_slice(END_OF_ROW);
         }
     }
 
@@ -77,7 +82,7 @@ impl Encoder {
     pub fn row<'a>(
         &self,
         out: &mut Vec<u8>,
-        activity: &'a Activity,
+        activity: &'a Activity<&'a str>,
         lines: &Lines<'a>,
         number: usize,
     ) -> Result<(), serde_json::Error> {
@@ -89,10 +94,10 @@ impl Encoder {
             (Format::Jsonl, Rows::Lines) => {
                 let customer = activity.entry.customer.as_ref();
                 let line = LineOf {
-                    id: &activity.id,
+                    id: activity.id.as_str(),
                     occurred_at: activity.occurred_at,
-                    customer: customer.map(|customer| CustomerOf { id: &customer.id, name: customer.name.as_deref() }),
-                    action: &activity.entry.action,
+                    customer: customer.map(|customer| CustomerOf { id: customer.id, name: customer.name }),
+                    action: activity.entry.action.as_str(),
                     line: lines.get(number),
                 };
                 serde_json::to_writer(&mut *out, &line)?;
@@ -100,52 +105,63 @@ impl Encoder {
             }
             (Format::Csv | Format::Xlsx, _) => {
                 let row = Row::new(activity, lines, number, self.output);
-                self.record(out, columns(self.output.rows).iter().map(|column| self.cell(column.of(&row))));
+                for (index, column) in columns(self.output.rows).iter().enumerate() {
+                    if index > 0 {
+                        out.push(self.separator());
+                    }
+                    self.cell(out, column.of(&row));
+                }
+                out.extend_from_slice(END_OF_ROW);
             }
         }
         Ok(())
     }
 
-    fn cell<'a>(&self, cell: Cell<'a>) -> Cow<'a, str> {
+    fn cell(&self, out: &mut Vec<u8>, cell: Cell<'_>) {
         match cell {
-            Cell::Moment(instant) => Cow::Owned(instant.to_local_text(self.zone)),
-            Cell::Text(text) => self.guarded(text),
-            Cell::Customer { shown, .. } => self.guarded(Cow::Borrowed(shown)),
+            Cell::Moment(instant) => out.extend_from_slice(instant.to_local_text(self.zone).as_bytes()),
+            Cell::Utc(instant) => out.extend_from_slice(&instant.to_bytes()),
+            Cell::Word(word) => out.extend_from_slice(word.as_bytes()),
+            Cell::Text(text) => self.guarded(out, &text),
+            Cell::Customer { shown, .. } => self.guarded(out, shown),
             Cell::Number(number) => match self.output.locale {
-                Locale::En => number,
-                Locale::Fr => Cow::Owned(number.replace('.', ",")),
+                Locale::En => quoted(out, &number),
+                Locale::Fr => quoted(out, &number.replace('.', ",")),
             },
         }
     }
 
     /// A cell of text that came from outside, guarded and cut.
-    fn guarded<'a>(&self, text: Cow<'a, str>) -> Cow<'a, str> {
-        let guarded = if needs_guard(&text) { Cow::Owned(format!("'{text}")) } else { text };
-        cut(guarded, self.output.locale)
+    fn guarded(&self, out: &mut Vec<u8>, text: &str) {
+        if needs_guard(text) {
+            quoted(out, &cut(Cow::Owned(format!("'{text}")), self.output.locale));
+        } else {
+            quoted(out, &cut(Cow::Borrowed(text), self.output.locale));
+        }
     }
 
-    fn record<'a>(&self, out: &mut Vec<u8>, cells: impl Iterator<Item = Cow<'a, str>>) {
-        let separator = self.output.locale.pick(b',', b';');
-        for (column, cell) in cells.enumerate() {
-            if column > 0 {
-                out.push(separator);
-            }
-            let quote = cell.bytes().any(|byte| matches!(byte, b'"' | b'\r' | b'\n' | b',' | b';'));
-            if quote {
-                out.push(b'"');
-                for piece in cell.split_inclusive('"') {
-                    out.extend_from_slice(piece.as_bytes());
-                    if piece.ends_with('"') {
-                        out.push(b'"');
-                    }
-                }
-                out.push(b'"');
-            } else {
-                out.extend_from_slice(cell.as_bytes());
-            }
-        }
-        out.extend_from_slice(b"\r\n");
+    fn separator(&self) -> u8 {
+        self.output.locale.pick(b',', b';')
     }
+}
+
+const END_OF_ROW: &[u8] = b"\r\n";
+
+/// A cell, in quotes where something in it would end it. Commas and semicolons are taken for separators in either language:
+/// some programs do not ask.
+fn quoted(out: &mut Vec<u8>, cell: &str) {
+    if !cell.bytes().any(|byte| matches!(byte, b'"' | b'\r' | b'\n' | b',' | b';')) {
+        return out.extend_from_slice(cell.as_bytes());
+    }
+    out.push(b'"');
+    let mut rest = cell.as_bytes();
+    while let Some(at) = memchr::memchr(b'"', rest) {
+        out.extend_from_slice(&rest[..=at]);
+        out.push(b'"');
+        rest = &rest[at + 1..];
+    }
+    out.extend_from_slice(rest);
+    out.push(b'"');
 }
 
 fn needs_guard(text: &str) -> bool {
@@ -238,6 +254,7 @@ mod tests {
         let mut out = Vec::new();
         encoder.start(&mut out);
         let activity = activity(extra);
+        let activity = activity.borrowed();
         let lines = Lines::of(&activity, output);
         for number in 0..lines.rows() {
             encoder.row(&mut out, &activity, &lines, number).unwrap();

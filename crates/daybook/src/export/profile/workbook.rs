@@ -133,7 +133,12 @@ impl Workbook {
     ///
     /// # Errors
     /// When there is no room for the next sheet's scratch file.
-    pub fn row<'a>(&mut self, activity: &'a Activity, lines: &Lines<'a>, number: usize) -> Result<(), XlsxError> {
+    pub fn row<'a>(
+        &mut self,
+        activity: &'a Activity<&'a str>,
+        lines: &Lines<'a>,
+        number: usize,
+    ) -> Result<(), XlsxError> {
         if u64::from(self.sheet_rows) >= self.limits.sheet_rows {
             let next = self.book.new_worksheet_with_constant_memory()?;
             self.end_sheet(next)?;
@@ -217,6 +222,8 @@ impl Workbook {
                 _ => self.text(row, column, Cow::Borrowed(shown))?,
             },
             Cell::Text(text) => self.text(row, column, text)?,
+            Cell::Utc(instant) => self.text(row, column, Cow::Owned(instant.to_string()))?,
+            Cell::Word(word) => self.text(row, column, Cow::Borrowed(word))?,
         }
         Ok(())
     }
