@@ -236,7 +236,8 @@ impl Control {
         }
     }
 
-    /// Notes how far a worker is and prolongs its lease; tells whether the job is still its own.
+    /// Notes how far a worker is, where another could go on if that has changed, and prolongs its lease; tells whether the
+    /// job is still its own.
     ///
     /// # Errors
     /// When the table fails.
@@ -245,16 +246,17 @@ impl Control {
         partner: &PartnerId,
         job: &Job,
         worker: &str,
-        checkpoint: &Checkpoint,
+        checkpoint: Option<&Checkpoint>,
+        progress: &Progress,
         until: Instant,
     ) -> Result<bool, Error> {
-        let change = "SET checkpoint = :checkpoint, progress = :progress, lease = :until";
-        let values = [
-            (":checkpoint", json(checkpoint)?),
-            (":progress", json(&checkpoint.progress(job))?),
-            (":until", text(&until.to_string())),
-        ];
-        self.change_job(partner, &job.id, worker, change, values.into()).await
+        let mut change = "SET progress = :progress, lease = :until".to_owned();
+        let mut values = vec![(":progress", json(progress)?), (":until", text(&until.to_string()))];
+        if let Some(checkpoint) = checkpoint {
+            change.push_str(", checkpoint = :checkpoint");
+            values.push((":checkpoint", json(checkpoint)?));
+        }
+        self.change_job(partner, &job.id, worker, &change, values).await
     }
 
     /// Lets a job go that is to be continued; tells whether it was still the worker's.

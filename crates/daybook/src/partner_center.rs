@@ -125,7 +125,7 @@ const RESOURCES: &[(&str, &str)] = &[
     ("user", "customer_user"),
 ];
 
-fn known(action: &Action) -> Option<&'static (&'static str, &'static str, &'static str)> {
+fn known<T: AsRef<str>>(action: &Action<T>) -> Option<&'static (&'static str, &'static str, &'static str)> {
     let index = OPERATIONS.binary_search_by(|(known, ..)| (*known).cmp(action.as_str())).ok()?;
     OPERATIONS.get(index)
 }
@@ -136,7 +136,7 @@ pub fn operation_type(action: &Action) -> &str {
 }
 
 /// The `resourceType` of an action: Partner Center's where it has one, else the action's first word.
-pub fn resource_type(action: &Action) -> &str {
+pub fn resource_type<T: AsRef<str>>(action: &Action<T>) -> &str {
     if let Some((_, _, resource)) = known(action) {
         return resource;
     }

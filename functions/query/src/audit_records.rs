@@ -189,10 +189,10 @@ pub(crate) async fn list(ledger: &Ledger, request: &Request, now: Instant) -> An
     };
     let filter = Filter { customer, ..Filter::default() };
     let selection = Selection { period, filter, order: Order::Descending, recorded_before: None };
-    let holds = |activity: &Activity| match &wanted {
+    let holds = |activity: &Activity<&str>| match &wanted {
         Wanted::All | Wanted::Customer(_) => true,
         Wanted::Company(part) => {
-            let name = activity.entry.customer.as_ref().and_then(|customer| customer.name.as_deref());
+            let name = activity.entry.customer.as_ref().and_then(|customer| customer.name);
             name.is_some_and(|name| name.to_lowercase().contains(part))
         }
         Wanted::Resource(resource) => resource_type(&activity.entry.action) == resource,

@@ -324,7 +324,7 @@ impl Job {
 
     /// The instant up to which nothing acknowledged can be missing from it.
     pub fn complete_through(&self) -> Instant {
-        self.recorded_before.unwrap_or(self.created_at)
+        self.recorded_before.unwrap_or_else(|| self.created_at.plus_seconds(-crate::ledger::SETTLE_SECONDS))
     }
 
     /// The name of its file, by the file's number from 0.
@@ -347,6 +347,7 @@ impl Job {
         // The one after the last may have been put before anyone could say so.
         names.push(self.file_name(partner, names.len()));
         names.push(MANIFEST.to_owned());
+        names.extend((1..=checkpoint.map_or(0, |checkpoint| checkpoint.rests)).map(Rest::name));
         names
     }
 
@@ -440,8 +441,57 @@ pub struct Checkpoint {
     /// How many lines of the activity behind it are stored.
     #[serde(default)]
     pub lines: usize,
+    /// How many bytes of the segment behind it are stored.
+    #[serde(default)]
+    pub segment_bytes: u64,
     /// The file being written.
     pub file: FileInProgress,
+    /// What the last run had encoded and not sent.
+    #[serde(default)]
+    pub rest: Option<Rest>,
+    /// How many rests were put aside so far.
+    #[serde(default)]
+    pub rests: u32,
+    /// What earlier exports have of it, newest first: decided once, so that whoever goes on goes on with the same.
+    #[serde(default)]
+    pub segments: Option<Vec<Segment>>,
+}
+
+/// What was encoded of a file when a run had no more time, and is less than a part: an object beside the files.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rest {
+    /// The number in its name.
+    pub number: u32,
+    /// Its first bytes are packed.
+    pub packed_bytes: u64,
+    /// The others are yet to be.
+    pub content_bytes: u64,
+    /// Rows of the file up to its end.
+    pub rows: u64,
+    /// What is packed up to there.
+    pub packed: Packed,
+}
+
+impl Rest {
+    /// The name of the object.
+    pub fn name(number: u32) -> String {
+        format!("rest-{number}")
+    }
+}
+
+/// A month that an earlier export has in the same form, in a file of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Segment {
+    /// First instant.
+    pub from: Instant,
+    /// First instant after.
+    pub to: Instant,
+    /// The file's key.
+    pub key: String,
+    /// Its rows.
+    pub rows: u64,
+    /// Its size, header included.
+    pub bytes: u64,
 }
 
 impl Checkpoint {
@@ -453,15 +503,6 @@ impl Checkpoint {
     /// Whether nothing is stored of any activity: at the beginning, and once all is.
     pub fn is_at_start(&self) -> bool {
         self.position.is_none() && self.lines == 0
-    }
-
-    /// How much is stored.
-    pub fn progress(&self, job: &Job) -> Progress {
-        Progress {
-            rows: self.files.iter().map(|file| file.rows).sum::<u64>() + self.file.rows,
-            bytes: self.files.iter().map(|file| file.bytes).sum::<u64>() + self.file.bytes,
-            fraction: self.after().map_or(0.0, |position| job.fraction_at(position.occurred_at())),
-        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Exports: a job is asked for, made by a worker that can stop anywhere and go on, and downloaded.
 
 pub mod job;
+mod making;
 mod pack;
 pub mod profile;
 mod sink;

@@ -1,6 +1,6 @@
 //! The files of exports in S3: written once, in parts, and downloaded through links made at the click.
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::Range, sync::Arc, time::Duration};
 
 use aws_sdk_s3::{
     error::{ProvideErrorMetadata as _, SdkError},
@@ -110,6 +110,57 @@ impl Files {
             .await
             .map_err(|error| Error::sdk("UploadPart of an export", error))?;
         sent.e_tag.ok_or_else(|| Error::broken("UploadPart of an export", "it gave no ETag"))
+    }
+
+    /// Makes a part of some bytes of another object; its ETag.
+    pub(super) async fn copy(
+        &self,
+        key: &str,
+        upload: &str,
+        number: usize,
+        source: &str,
+        bytes: Range<u64>,
+    ) -> Result<String, Error> {
+        let copied = self
+            .s3
+            .upload_part_copy()
+            .bucket(&*self.bucket)
+            .key(key)
+            .upload_id(upload)
+            .part_number(i32::try_from(number).unwrap_or(i32::MAX))
+            // Keys are made of partners' ids, months and file names: nothing in them needs escaping.
+            .copy_source(format!("{}/{source}", self.bucket))
+            .copy_source_range(format!("bytes={}-{}", bytes.start, bytes.end - 1))
+            .send()
+            .await
+            .map_err(|error| Error::sdk("UploadPartCopy of an export", error))?;
+        let tag = copied.copy_part_result.and_then(|part| part.e_tag);
+        tag.ok_or_else(|| Error::broken("UploadPartCopy of an export", "it gave no ETag"))
+    }
+
+    /// Reads some bytes of an object, piece by piece.
+    pub(super) async fn read(&self, key: &str, bytes: Range<u64>, mut take: impl FnMut(&[u8])) -> Result<(), Error> {
+        let mut got = self
+            .s3
+            .get_object()
+            .bucket(&*self.bucket)
+            .key(key)
+            .range(format!("bytes={}-{}", bytes.start, bytes.end - 1))
+            .send()
+            .await
+            .map_err(|error| Error::sdk("GetObject of an export", error))?;
+        let mut length = 0;
+        while let Some(piece) = got.body.next().await {
+            let piece = piece
+                .map_err(|error| Error::Unavailable { operation: "GetObject of an export", source: Box::new(error) })?;
+            length += piece.len() as u64;
+            take(&piece);
+        }
+        if length == bytes.end - bytes.start {
+            Ok(())
+        } else {
+            Err(Error::broken("GetObject of an export", format!("{length} bytes of {bytes:?}")))
+        }
     }
 
     /// Makes the object of its parts, unless there is one. The same completion may be sent again: whatever the error, an

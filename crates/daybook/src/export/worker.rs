@@ -5,6 +5,9 @@
 //! checkpoint moves behind its last row: whoever takes the job up again reads on from there, repeats at most the rows of
 //! the parts not yet noted, and writes the same bytes, since the selection and the encoding are functions of the job.
 //!
+//! A run that has no more time puts what it has encoded and not yet sent aside, so that going on repeats nothing: a filter
+//! that matches little may need several runs for one part.
+//!
 //! A workbook cannot be continued inside a file. It is made on a scratch file, which is uploaded when it is complete; the
 //! checkpoint stands before its first row until its last part is stored, and whoever takes over makes that workbook again.
 //!
@@ -12,42 +15,33 @@
 //! cancelled, finds out at the next checkpoint, takes back what it had under way and stops. Objects are written under
 //! the condition that there is none: neither a late worker nor a second one can change a finished file.
 
-use sha2::{
-    Digest as _, Sha256,
-    digest::common::hazmat::{SerializableState as _, SerializedState},
-};
-use std::{
-    collections::VecDeque,
-    io::{Read as _, Seek as _},
-};
-
-use tokio::{sync::mpsc, task::JoinHandle};
+use sha2::{Digest as _, Sha256};
+use tokio::{sync::mpsc, task::JoinSet};
 
 use super::{
-    job::{Checkpoint, File, FileInProgress, Format, Job, MANIFEST, Standing, State},
-    pack::{BLOCK_BYTES, Packed, Packing},
-    profile::{self, Encoder, Lines, SubscriptionsUrl, Workbook, WorkbookLimits},
-    sink::{Files, Written},
+    job::{Checkpoint, Compression, File, Format, Job, Kind, MANIFEST, Request, Rest, Segment, Standing, State},
+    making::Making,
+    profile::{self, SubscriptionsUrl, WorkbookLimits},
+    sink::Files,
 };
 use crate::{
-    activity::{Activity, PartnerId, hex},
+    activity::{PartnerId, hex},
     control::{Control, Lease},
-    ledger::{Chunk, Ledger, Position},
-    period::{Instant, seconds_between},
+    ledger::{Chunk, Ledger, Position, Selection},
+    period::{Instant, MAX_PERIOD_DAYS, Month, Period},
     storage::Error,
 };
 
 /// How long a worker holds a job without a sign of life, in seconds: longer than the longest part takes.
 pub const LEASE_SECONDS: i64 = 300;
-/// After how many seconds without a checkpoint the lease is prolonged all the same.
-const PROLONG_SECONDS: i64 = LEASE_SECONDS / 5;
 /// How large a part is at least; S3 wants 5 MiB, and at most 10,000 of them.
 const PART_BYTES: usize = 8 * 1_024 * 1_024;
-/// How many parts are on their way while the next is filled.
-const UPLOADS: usize = 2;
 
 /// The most parts of a file: 8 GiB. All of them stand in each checkpoint, and S3 takes no more than 10,000.
 const MAX_PARTS: usize = 1_024;
+
+/// How long the file of an earlier export must still be there to be built on, in seconds.
+const SEGMENT_LASTS_SECONDS: i64 = 24 * 3_600;
 
 /// How a worker left a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,8 +98,8 @@ pub struct Run<'a> {
     pub clock: &'a (dyn Fn() -> Instant + Send + Sync),
 }
 
-/// The end of a run that is no fault.
-enum Stop {
+/// The end of a run before the export's.
+pub(super) enum Stop {
     /// The job is no longer this worker's.
     Lost,
     /// Time is up.
@@ -181,6 +175,8 @@ impl Worker {
         Ok(())
     }
 
+    /// Makes what is left of the files: pieces read from the ledger, and between them, where there are such, months that an
+    /// earlier export has in the same form.
     async fn make_files(
         &self,
         partner: &PartnerId,
@@ -188,40 +184,100 @@ impl Worker {
         standing: Standing,
         run: &Run<'_>,
     ) -> Result<Vec<File>, Stop> {
-        let checkpoint = standing.checkpoint.unwrap_or_default();
-        let selection = job.selection().map_err(|error| Error::broken("reading an export", error))?;
-        let mut making = Making {
-            worker: self,
-            partner,
-            job,
-            run,
-            encoder: Encoder::new(job.request.output, job.request.time_zone),
-            hash: restore(&checkpoint.file.hash)?,
-            packing: Packing::new(job.request.output.compression, checkpoint.file.packed),
-            book: None,
-            content: Vec::new(),
-            buffer: Vec::with_capacity(self.limits.part_bytes + self.limits.part_bytes / 4),
-            rows: checkpoint.file.rows,
-            place: Place { position: checkpoint.position.clone(), lines: checkpoint.lines },
-            uploads: VecDeque::new(),
-            kept_at: (run.clock)(),
-            file_begun_at: (run.clock)(),
-            files_before: checkpoint.files.len(),
-            checkpoint,
+        let mut checkpoint = standing.checkpoint.unwrap_or_default();
+        if checkpoint.segments.is_none() {
+            checkpoint.segments = Some(self.segments(partner, job, (run.clock)()).await?);
+        }
+        let segments = checkpoint.segments.clone().unwrap_or_default();
+        let mut making = Making::resume(self, partner, job, run, checkpoint).await?;
+        let made = match making.is_done() {
+            true => Ok(()),
+            false => self.make_pieces(&mut making, &segments).await,
         };
-        if making.checkpoint.file.complete {
-            making.complete_file().await?;
-            if making.checkpoint.is_at_start() {
-                return Ok(making.checkpoint.files);
+        let checkpoint = making.settle().await;
+        if let Err(Stop::Lost) = &made {
+            self.clear_away(partner, job, checkpoint.clone()).await?;
+        }
+        made?;
+        for number in 1..=checkpoint.rests {
+            self.files.remove(&job.object_key(partner, &Rest::name(number))).await?;
+        }
+        Ok(checkpoint.files)
+    }
+
+    async fn make_pieces(&self, making: &mut Making<'_>, segments: &[Segment]) -> Result<(), Stop> {
+        making.start_file()?;
+        let selection = making.job.selection().map_err(|error| Error::broken("reading an export", error))?;
+        let (from, to) = (selection.period.from(), selection.period.to());
+        for segment in segments {
+            // Newest first: what is behind a place is below it.
+            let (begin, end) = (Position::below(segment.to), Position::below(segment.from));
+            let is_behind = |place: &Position| making.position().is_some_and(|position| position <= *place);
+            let is_inside = making.is_inside_a_segment();
+            if is_behind(&end) {
+                continue;
+            }
+            if !is_behind(&begin) && segment.to < to {
+                self.read_into(making, &selection, segment.to).await?;
+            }
+            // A month of which rows were read already goes on with rows.
+            let at_its_begin = making.position().is_none_or(|position| position >= begin);
+            if is_inside || (at_its_begin && making.has_room_for(segment)) {
+                making.take_over(segment).await?;
             }
         }
-        let after = making.checkpoint.after();
-        let mut reader = self.ledger.read(partner, &selection, job.request.output.needs_details(), after).await?;
+        if making.position().is_none_or(|position| position > Position::below(from)) {
+            self.read_into(making, &selection, from).await?;
+        }
+        making.end_file(false).await
+    }
+
+    /// Months of the export's period that are there already, newest first: the files of monthly exports of the same form,
+    /// as long as nothing was recorded of that month since they were cut. What is compressed has no months in it, and what
+    /// is short is read as quickly as found.
+    async fn segments(&self, partner: &PartnerId, job: &Job, now: Instant) -> Result<Vec<Segment>, Error> {
+        let Request { from, to, time_zone, filter, output } = &job.request;
+        let is_text = matches!(output.format, Format::Csv | Format::Jsonl) && output.compression == Compression::None;
+        if job.kind != Kind::OnDemand || !filter.is_empty() || !is_text {
+            return Ok(Vec::new());
+        }
+        let mut segments = Vec::new();
+        let mut month = Month::of(*to, *time_zone);
+        for _ in 0..=MAX_PERIOD_DAYS / 28 {
+            let period = month.period(*time_zone);
+            if *from <= period.from()
+                && period.to() <= *to
+                && let Some((made, standing)) = self.control.job(partner, &month.to_string()).await?
+                && let ([file], Some(cut)) = (standing.files.as_slice(), made.recorded_before)
+                && standing.state_at(&made, now.plus_seconds(SEGMENT_LASTS_SECONDS)) == State::Ready
+                && made.request == (Request { from: period.from(), to: period.to(), ..job.request.clone() })
+                && file.bytes >= self.limits.part_bytes as u64
+                && !self.ledger.has_late(partner, period, cut).await?
+            {
+                segments.push(Segment {
+                    from: period.from(),
+                    to: period.to(),
+                    key: made.object_key(partner, &file.name),
+                    rows: file.rows,
+                    bytes: file.bytes,
+                });
+            }
+            month = month.previous();
+        }
+        Ok(segments)
+    }
+
+    /// Writes the rows of a selection from where the making stands down to an instant.
+    async fn read_into(&self, making: &mut Making<'_>, selection: &Selection, down_to: Instant) -> Result<(), Stop> {
+        let period = Period::new(down_to, selection.period.to());
+        let period = period.map_err(|error| Error::broken("reading an export", error))?;
+        let piece = Selection { period, ..selection.clone() };
+        let with_details = making.job.request.output.needs_details();
+        let mut reader = self.ledger.read(making.partner, &piece, with_details, making.position()).await?;
         let (sender, mut rows) = mpsc::channel::<Result<Chunk, Error>>(1);
-        let reading = tokio::spawn(async move {
-            loop {
-                let next = reader.next().await.transpose();
-                let Some(next) = next else { return };
+        let mut reading = JoinSet::new();
+        reading.spawn(async move {
+            while let Some(next) = reader.next().await.transpose() {
                 let failed = next.is_err();
                 // A closed channel means that the writer stopped.
                 if sender.send(next).await.is_err() || failed {
@@ -229,17 +285,11 @@ impl Worker {
                 }
             }
         });
-        let written = making.write(&mut rows).await;
-        reading.abort();
-        for upload in making.uploads.drain(..) {
-            // Nothing of this run is left under way when another takes over; how it ends changes nothing.
-            upload.sending.await.ok();
-        }
-        if let Err(Stop::Lost) = &written {
-            self.clear_away(partner, job, making.checkpoint.clone()).await?;
-        }
-        written?;
-        Ok(making.checkpoint.files)
+        making.write(&mut rows).await?;
+        // Whether the rows ended, or the reading.
+        reading.join_next().await.transpose().map_err(|error| Error::broken("reading activities", error))?;
+        making.stand_behind(&Position::below(down_to));
+        Ok(())
     }
 
     /// Says what the files are, in a file beside them. Written once: it is the same whoever writes it.
@@ -280,343 +330,4 @@ impl Worker {
         }
         Ok(())
     }
-}
-
-/// A part on its way, and where the export stands once it has arrived.
-struct Upload {
-    sending: JoinHandle<Result<String, Error>>,
-    bytes: u64,
-    rows: u64,
-    hash: String,
-    packed: Packed,
-    place: Place,
-}
-
-/// How far the rows are: behind the last activity written whole, and so many lines of the next.
-#[derive(Clone, Debug, Default)]
-struct Place {
-    position: Option<String>,
-    lines: usize,
-}
-
-struct Making<'a> {
-    worker: &'a Worker,
-    partner: &'a PartnerId,
-    job: &'a Job,
-    run: &'a Run<'a>,
-    encoder: Encoder,
-    /// What is stored and noted.
-    checkpoint: Checkpoint,
-    /// Over all bytes of the current file that have left the buffer.
-    hash: Sha256,
-    packing: Packing,
-    /// The current workbook, where the format is one.
-    book: Option<Workbook>,
-    /// Rows of the current file that are not yet packed.
-    content: Vec<u8>,
-    /// Bytes of the current file that are not yet a part.
-    buffer: Vec<u8>,
-    /// Rows of the current file, those in the buffer included.
-    rows: u64,
-    /// Behind the last row encoded.
-    place: Place,
-    /// Parts on their way, in their order.
-    uploads: VecDeque<Upload>,
-    /// When the lease was prolonged.
-    kept_at: Instant,
-    /// When the current file was begun in this run.
-    file_begun_at: Instant,
-    /// How many files were finished before this run.
-    files_before: usize,
-}
-
-impl Making<'_> {
-    async fn write(&mut self, rows: &mut mpsc::Receiver<Result<Chunk, Error>>) -> Result<(), Stop> {
-        self.start_file()?;
-        let output = self.job.request.output;
-        while let Some(chunk) = rows.recv().await {
-            for activity in chunk?.activities() {
-                let lines = Lines::of(&activity, output);
-                for number in self.place.lines..lines.rows() {
-                    if self.is_full() {
-                        self.end_file(true).await?;
-                        self.check_time_for_a_workbook()?;
-                        self.start_file()?;
-                    }
-                    self.row(&activity, &lines, number)?;
-                    // A part ends where nothing waits to be packed.
-                    if self.content.is_empty() && self.buffer.len() >= self.worker.limits.part_bytes {
-                        self.send_part().await?;
-                    }
-                }
-            }
-            let now = (self.run.clock)();
-            if now >= self.run.stop_at {
-                self.note_parts().await?;
-                if self.book.is_some() && self.checkpoint.files.len() == self.files_before {
-                    // Going on would go on for ever: the next run has no more time than this one.
-                    return Err(Error::broken("making a workbook", "it takes longer than a run").into());
-                }
-                return Err(Stop::Time);
-            }
-            if now >= self.kept_at.plus_seconds(PROLONG_SECONDS) {
-                self.keep().await?;
-            }
-        }
-        self.end_file(false).await
-    }
-
-    /// Stops where another workbook would take as long as the one before and not be finished in time.
-    fn check_time_for_a_workbook(&self) -> Result<(), Stop> {
-        let now = (self.run.clock)();
-        let another = now.plus_seconds(seconds_between(self.file_begun_at, now));
-        let fits = self.job.request.output.format != Format::Xlsx || another < self.run.stop_at;
-        if fits { Ok(()) } else { Err(Stop::Time) }
-    }
-
-    fn row<'a>(&mut self, activity: &'a Activity<&'a str>, lines: &Lines<'a>, number: usize) -> Result<(), Error> {
-        let broken = |error| Error::broken("encoding an activity", error);
-        match &mut self.book {
-            Some(book) => {
-                book.row(activity, lines, number).map_err(|error| Error::broken("writing a workbook", error))?
-            }
-            None => {
-                self.encoder.row(&mut self.content, activity, lines, number).map_err(broken)?;
-            }
-        }
-        self.rows += 1;
-        self.place = if number + 1 == lines.rows() {
-            Place { position: Some(Position::behind(activity).to_text()), lines: 0 }
-        } else {
-            Place { position: self.place.position.take(), lines: number + 1 }
-        };
-        if self.book.is_none() {
-            self.pack()?;
-        }
-        Ok(())
-    }
-
-    fn pack(&mut self) -> Result<(), Error> {
-        let taken = self.packing.take(&mut self.content, &mut self.buffer);
-        taken.map_err(|error| Error::broken("compressing an export", error))
-    }
-
-    fn is_full(&self) -> bool {
-        let limits = &self.worker.limits;
-        let parts = self.checkpoint.file.parts.len() + self.uploads.len();
-        self.book.as_ref().map_or(self.rows == limits.rows || parts >= limits.parts, Workbook::is_full)
-    }
-
-    fn start_file(&mut self) -> Result<(), Error> {
-        if !self.checkpoint.file.parts.is_empty() {
-            return Ok(());
-        }
-        self.file_begun_at = (self.run.clock)();
-        self.packing = Packing::new(self.job.request.output.compression, Packed::default());
-        self.packing.start(&mut self.buffer);
-        let request = &self.job.request;
-        if request.output.format == Format::Xlsx {
-            let (subscriptions, limits) = (&self.worker.subscriptions, self.worker.limits.workbook);
-            let book = Workbook::new(request.output, request.time_zone, request.to, subscriptions, limits);
-            self.book = Some(book.map_err(|error| Error::broken("beginning a workbook", error))?);
-        } else {
-            self.encoder.start(&mut self.content);
-            self.pack()?;
-        }
-        Ok(())
-    }
-
-    /// Completes the workbook on a scratch file and moves that into the buffer, sending parts.
-    async fn pour(&mut self, book: Workbook) -> Result<(), Stop> {
-        self.keep().await?;
-        let broken = |error: std::io::Error| Error::broken("reading a workbook", error);
-        // Compressing takes seconds: what else the process has to do goes on meanwhile.
-        let saved =
-            tokio::task::spawn_blocking(move || -> Result<std::fs::File, Box<dyn std::error::Error + Send + Sync>> {
-                let mut scratch = tempfile::tempfile()?;
-                book.save(&mut scratch)?;
-                scratch.rewind()?;
-                Ok(scratch)
-            });
-        let saved = saved.await.map_err(|error| Error::broken("saving a workbook", error))?;
-        let mut scratch = saved.map_err(|error| Error::broken("saving a workbook", error))?;
-        loop {
-            let read = (&mut scratch).take(BLOCK_BYTES as u64).read_to_end(&mut self.content).map_err(broken)?;
-            if read == 0 {
-                return Ok(());
-            }
-            self.pack()?;
-            if self.content.is_empty() && self.buffer.len() >= self.worker.limits.part_bytes {
-                self.send_part().await?;
-            }
-        }
-    }
-
-    fn key(&self) -> String {
-        let name = self.job.file_name(self.partner, self.checkpoint.files.len());
-        self.job.object_key(self.partner, &name)
-    }
-
-    fn media_type(&self) -> &'static str {
-        self.job.request.output.media_type()
-    }
-
-    /// Sends what is in the buffer as the next part, once few are on their way.
-    async fn send_part(&mut self) -> Result<(), Stop> {
-        while self.uploads.len() >= UPLOADS {
-            self.note_part().await?;
-        }
-        let key = self.key();
-        let upload = match &self.checkpoint.file.upload {
-            Some(upload) => upload.clone(),
-            None => {
-                let upload = self.worker.files.begin(&key, self.media_type()).await?;
-                // Noted at once: an upload that nobody knows of could not be taken back.
-                self.checkpoint.file.upload = Some(upload.clone());
-                self.keep().await?;
-                upload
-            }
-        };
-        let body = std::mem::replace(
-            &mut self.buffer,
-            Vec::with_capacity(self.worker.limits.part_bytes + self.worker.limits.part_bytes / 4),
-        );
-        self.hash.update(&body);
-        let number = self.checkpoint.file.parts.len() + self.uploads.len() + 1;
-        let bytes = body.len() as u64;
-        let files = self.worker.files.clone();
-        self.uploads.push_back(Upload {
-            sending: tokio::spawn(async move { files.part(&key, &upload, number, body).await }),
-            bytes,
-            rows: self.rows,
-            hash: hex(&self.hash.serialize()),
-            packed: self.packing.packed(),
-            place: self.place.clone(),
-        });
-        Ok(())
-    }
-
-    /// Waits for all parts on their way and moves the checkpoint behind them.
-    async fn note_parts(&mut self) -> Result<(), Stop> {
-        while !self.uploads.is_empty() {
-            self.note_part().await?;
-        }
-        Ok(())
-    }
-
-    /// Waits for the first part on its way and moves the checkpoint behind it.
-    async fn note_part(&mut self) -> Result<(), Stop> {
-        // Of a workbook, parts are nothing to go on from: they are noted with the last one.
-        let noted = self.take_in_part().await? && self.job.request.output.format != Format::Xlsx;
-        if noted { self.keep().await } else { Ok(()) }
-    }
-
-    /// Waits for the first part on its way, if there is one, and says so; what is noted does not change.
-    async fn take_in_part(&mut self) -> Result<bool, Stop> {
-        let Some(upload) = self.uploads.pop_front() else { return Ok(false) };
-        let tag = upload.sending.await.map_err(|error| Error::broken("UploadPart of an export", error))??;
-        let file = &mut self.checkpoint.file;
-        file.parts.push(tag);
-        file.bytes += upload.bytes;
-        file.rows = upload.rows;
-        file.hash = upload.hash;
-        file.packed = upload.packed;
-        self.stand_at(upload.place);
-        Ok(true)
-    }
-
-    fn stand_at(&mut self, place: Place) {
-        self.checkpoint.position = place.position;
-        self.checkpoint.lines = place.lines;
-    }
-
-    /// Ends the current file: whole where it has no parts yet, else with its last part. `more` files follow it.
-    async fn end_file(&mut self, more: bool) -> Result<(), Stop> {
-        self.note_parts().await?;
-        if let Some(book) = self.book.take() {
-            self.pour(book).await?;
-        }
-        self.packing
-            .finish(&mut self.content, &mut self.buffer)
-            .map_err(|error| Error::broken("compressing an export", error))?;
-        if self.checkpoint.file.upload.is_none() {
-            self.hash.update(&self.buffer);
-            let body = std::mem::take(&mut self.buffer);
-            let name = self.job.file_name(self.partner, self.checkpoint.files.len());
-            let sha256 = hex(&std::mem::take(&mut self.hash).finalize());
-            let mut file = File { name, rows: self.rows, bytes: body.len() as u64, sha256 };
-            let key = self.key();
-            if self.worker.files.put(&key, self.media_type(), &file, body).await? == Written::Before {
-                // A worker before us wrote it and died before it could say so.
-                file = self
-                    .worker
-                    .files
-                    .stored(&key)
-                    .await?
-                    .ok_or_else(|| Error::broken("HeadObject of an export", "it is gone"))?;
-            }
-            self.checkpoint.files.push(file);
-        } else {
-            if !self.buffer.is_empty() {
-                self.send_part().await?;
-            }
-            // The last part is noted as such: behind it, whoever takes over would end the file once more.
-            while self.take_in_part().await? {}
-            self.checkpoint.file.complete = true;
-            if !more {
-                self.stand_at(Place::default());
-            }
-            self.keep().await?;
-            self.complete_file().await?;
-        }
-        self.checkpoint.file = FileInProgress::default();
-        self.rows = 0;
-        self.hash = Sha256::new();
-        if more {
-            self.stand_at(self.place.clone());
-            self.keep().await?;
-        }
-        Ok(())
-    }
-
-    /// Makes the object of the parts noted; the checkpoint says that only this is left, so that it may be done again.
-    async fn complete_file(&mut self) -> Result<(), Stop> {
-        let key = self.key();
-        let file = std::mem::take(&mut self.checkpoint.file);
-        let upload = file.upload.unwrap_or_default();
-        self.worker.files.complete(&key, &upload, &file.parts, file.bytes).await?;
-        self.checkpoint.files.push(File {
-            name: self.job.file_name(self.partner, self.checkpoint.files.len()),
-            rows: file.rows,
-            bytes: file.bytes,
-            sha256: hex(&restore(&file.hash)?.finalize()),
-        });
-        self.rows = 0;
-        self.hash = Sha256::new();
-        Ok(())
-    }
-
-    /// Notes the checkpoint and prolongs the lease.
-    async fn keep(&mut self) -> Result<(), Stop> {
-        self.kept_at = (self.run.clock)();
-        let until = self.kept_at.plus_seconds(LEASE_SECONDS);
-        let kept = self.worker.control.keep_job(self.partner, self.job, self.run.name, &self.checkpoint, until).await?;
-        if kept { Ok(()) } else { Err(Stop::Lost) }
-    }
-}
-
-/// A running hash from its saved state; a new one from none.
-fn restore(saved: &str) -> Result<Sha256, Error> {
-    if saved.is_empty() {
-        return Ok(Sha256::new());
-    }
-    let unreadable = || Error::broken("reading a checkpoint", "the state of the hash is not readable");
-    let mut state = SerializedState::<Sha256>::default();
-    if saved.len() != state.len() * 2 || !saved.is_ascii() {
-        return Err(unreadable());
-    }
-    for (index, byte) in state.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(&saved[index * 2..index * 2 + 2], 16).map_err(|_| unreadable())?;
-    }
-    Sha256::deserialize(&state).map_err(|_| unreadable())
 }

@@ -73,7 +73,9 @@ pub struct Selection {
 }
 
 /// A place in a list, right behind an activity.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// Positions are ordered as the activities of an ascending list are.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
     occurred_at: Instant,
     id: ActivityId,
@@ -94,6 +96,11 @@ impl Position {
     pub fn parse(text: &str) -> Option<Self> {
         let (occurred_at, id) = text.split_once('#')?;
         Some(Self { occurred_at: Instant::parse(occurred_at).ok()?, id: ActivityId::parse(id).ok()? })
+    }
+
+    /// The place behind everything that occurred at or after an instant, newest first: no id comes before `-`.
+    pub fn below(instant: Instant) -> Self {
+        Self { occurred_at: instant, id: ActivityId::known("-").owned() }
     }
 
     /// When the activity before this place occurred.

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     activity::{Activity, Details, PartnerId},
     filter::Filter,
-    period::{Instant, Month},
+    period::{Instant, Month, Period},
     storage::Error,
 };
 
@@ -108,7 +108,39 @@ impl Ledger {
         let months = source.months(after.as_ref(), true).await?;
         let begun = after.is_some();
         let (source, open) = (Arc::new(source), VecDeque::new());
-        Ok(Reader { source, with_details, after, begun, months, open, waiting: VecDeque::new() })
+        Ok(Reader { source, with_details, after, begun, months, open, waiting: VecDeque::new(), reached: None })
+    }
+}
+
+impl Ledger {
+    /// Whether anything of a period was recorded at or after an instant, and after its month may have been exported.
+    ///
+    /// # Errors
+    /// When the table fails.
+    pub async fn has_late(&self, partner: &PartnerId, period: Period, since: Instant) -> Result<bool, Error> {
+        let (mut month, last) = period.utc_months();
+        while month <= last {
+            let mut pages = self
+                .dynamodb
+                .query()
+                .table_name(&*self.table)
+                .index_name("late")
+                .key_condition_expression("lk = :month AND r >= :since")
+                .filter_expression("sk BETWEEN :from AND :to")
+                .expression_attribute_values(":month", AttributeValue::S(item::late_partition(partner, month)))
+                .expression_attribute_values(":since", AttributeValue::S(since.to_millis_text()))
+                .expression_attribute_values(":from", AttributeValue::S(period.from().to_string()))
+                .expression_attribute_values(":to", AttributeValue::S(period.to().to_string()))
+                .projection_expression("sk")
+                .into_paginator()
+                .items()
+                .send();
+            if let Some(found) = pages.next().await {
+                return found.map(|_| true).map_err(|error| Error::sdk("Query of late activities", error));
+            }
+            month = month.next();
+        }
+        Ok(false)
     }
 }
 
@@ -364,17 +396,27 @@ pub struct Reader {
     open: VecDeque<Vec<Ahead>>,
     /// Rows whose details are not yet fetched.
     waiting: VecDeque<Row>,
+    /// The last row read.
+    reached: Option<Row>,
 }
 
-/// Some activities that follow one another.
+/// Some activities that follow one another; perhaps none, where a filter left out all that was read.
 #[derive(Debug)]
 pub struct Chunk {
     rows: Vec<Row>,
+    /// The last row read for it, selected or not.
+    reached: Option<Row>,
     /// Of each row, the details that are not in it; nothing where details are not wanted.
     details: Option<Vec<Option<String>>>,
 }
 
 impl Chunk {
+    /// The place in the list behind all that is in the chunk, and all that was left out: the text of a [`Position`]. None
+    /// where more of what was read waits for the next chunk.
+    pub fn reached(&self) -> Option<&str> {
+        self.reached.as_ref().map(Row::sort_key)
+    }
+
     /// The activities, in order.
     pub fn activities(&self) -> impl Iterator<Item = Activity<&str>> {
         self.rows.iter().enumerate().map(|(index, row)| match &self.details {
@@ -447,9 +489,10 @@ impl Reader {
     /// # Errors
     /// When a store fails or holds something unreadable: no row is ever left out.
     pub async fn next(&mut self) -> Result<Option<Chunk>, Error> {
-        while self.waiting.is_empty() {
+        if self.waiting.is_empty() {
             let Some(rows) = self.rows().await? else { return Ok(None) };
             let source = &self.source;
+            self.reached = rows.last().cloned();
             self.waiting = if source.keys_select() {
                 rows.into()
             } else {
@@ -457,7 +500,8 @@ impl Reader {
             };
         }
         if !self.with_details {
-            return Ok(Some(Chunk { rows: std::mem::take(&mut self.waiting).into(), details: None }));
+            let rows = std::mem::take(&mut self.waiting).into();
+            return Ok(Some(Chunk { rows, reached: self.reached.take(), details: None }));
         }
         let mut rows = Vec::new();
         let mut bytes = 0;
@@ -470,7 +514,8 @@ impl Reader {
         }
         let dense = self.source.indexed_customers().is_none() && self.source.filter_is_met();
         let details = self.source.ledger.details_of(&rows, dense).await?;
-        Ok(Some(Chunk { rows, details: Some(details) }))
+        let reached = if self.waiting.is_empty() { self.reached.take() } else { None };
+        Ok(Some(Chunk { rows, reached, details: Some(details) }))
     }
 
     /// The next rows of one month.

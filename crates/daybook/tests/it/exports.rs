@@ -5,6 +5,7 @@ use std::{
 };
 
 use calamine::Reader as _;
+
 use daybook::{
     control::{Control, ListPosition},
     export::{
@@ -14,14 +15,16 @@ use daybook::{
     },
     filter::Filter,
     period::{Instant, Month, parse_zone},
+    settings::{Settings, ShardsFrom},
     storage::Error,
 };
+use futures_util::StreamExt as _;
 use serde_json::json;
 use sha2::Digest as _;
 
 use crate::{
     records::Random,
-    stores::{Fault, Faults, Stores, at, contoso, parsed, sent},
+    stores::{Fault, Faults, Reads, Stores, at, contoso, parsed, sent},
 };
 
 const NOW: &str = "2026-11-02T12:00:00Z";
@@ -269,6 +272,196 @@ async fn whichever_call_of_an_export_of_lines_fails_going_on_ends_in_the_same_ro
     }
     assert_eq!((files.len(), rows), (4, expected));
     assert_eq!(order, (1..=1_500).collect::<Vec<_>>());
+}
+
+/// The same for each kind of fault, at every call of an export of 20,000 rows in months of one and of three shards.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whichever_call_of_an_export_of_20_000_rows_fails_in_whichever_way_it_ends_in_the_same_bytes() {
+    const ROWS: usize = 20_000;
+    let stores = Stores::start().await;
+    let three = Settings::default().with_shards(ShardsFrom { from: Month::parse("2026-10").unwrap(), shards: 3 });
+    assert!(stores.partners().save(&contoso(), &Settings::default(), &three).await.unwrap());
+    let recorder = stores.recorder(None);
+    let activities = (0..ROWS).map(|number| {
+        let extra = json!({"customer": {"id": format!("{:04}", number % 7), "name": "Société « Été »; \"fils\""},
+            "target": {"type": "order", "id": format!("o-{number}")}, "correlation_id": "c".repeat(number % 128),
+            "details": {"lines": [{"product": "Été", "quantity": number}], "note": "n".repeat(number % 300)}});
+        let time = at("2026-09-20T00:00:00Z").plus_seconds((number as i64 * 7_919) % (40 * 86_400)).to_string();
+        parsed(&sent(&format!("e-{number:05}"), &time, &extra), at(NOW))
+    });
+    let activities: Vec<_> = activities.collect();
+    for batch in activities.chunks(500) {
+        let outcomes = recorder.record_all(&contoso(), batch.to_vec(), at(NOW), Duration::MAX).await;
+        assert!(outcomes.iter().all(Result::is_ok));
+    }
+
+    let output = csv();
+    let expected = made(&stores, "undisturbed", output).await;
+    assert!(expected.len() > LIMITS.part_bytes, "several parts: {}", expected.len());
+    let reader = csv::ReaderBuilder::new().delimiter(b';').from_reader(&expected[3..]).into_records().count();
+    assert_eq!(reader, ROWS);
+    let reads = Reads::default();
+    let calls = {
+        let faults = Faults::none().remembering(&reads);
+        assert!(stores.control(None).create_job(&contoso(), &job("counted", output)).await.unwrap());
+        run(&stores, Some(&faults), "counted", "w", at(NOW)).await.unwrap();
+        faults.calls()
+    };
+    assert!(calls > 20, "{calls}");
+    let all = [Fault::NotSent, Fault::AnswerLost, Fault::Throttled, Fault::Slow, Fault::Killed];
+    let cases = all.into_iter().flat_map(|fault| (0..calls).map(move |call| (fault, call)));
+    let (stores, reads, expected) = (&stores, &reads, &expected);
+    let checked = futures_util::stream::iter(cases).map(|(fault, call)| async move {
+        let id = format!("{fault:?}{call}");
+        assert!(stores.control(None).create_job(&contoso(), &job(&id, output)).await.unwrap());
+        let faults = Faults::at(call, fault).remembering(reads);
+        tokio::select! {
+            _ = run(stores, Some(&faults), &id, "first", at(NOW)) => {}
+            () = faults.killed() => {}
+        }
+        let later = at(NOW).plus_seconds(LEASE_SECONDS + 1);
+        let faults = Faults::none().remembering(reads);
+        assert_eq!(run(stores, Some(&faults), &id, "second", later).await.unwrap(), Outcome::Done, "{id}");
+        let files = files_of(stores, &id, output).await;
+        assert!(matches!(&files[..], [(_, bytes)] if bytes == expected), "{id}: other bytes");
+    });
+    checked.buffer_unordered(6).collect::<()>().await;
+}
+
+/// A clock of which every look takes a second.
+fn ticking(ticks: &AtomicI64) -> impl Fn() -> Instant + Send + Sync {
+    || at(NOW).plus_seconds(ticks.fetch_add(1, Ordering::SeqCst))
+}
+
+#[tokio::test]
+async fn an_export_stopped_again_and_again_goes_on_where_it_stopped_also_where_a_filter_matches_little() {
+    let stores = Stores::start().await;
+    fill_with_noise(&stores, 2_000).await;
+    let little = Filter {
+        customer: (0..9).map(|number| format!("000{number}x")).chain(["0003".into()]).collect(),
+        ..Filter::default()
+    };
+    for (name, filter, output) in [
+        ("all", Filter::default(), Output { format: Format::Jsonl, ..csv() }),
+        ("packed", Filter::default(), Output { format: Format::Jsonl, compression: Compression::Gzip, ..csv() }),
+        ("few", little, csv()),
+    ] {
+        let control = stores.control(None);
+        let whole = Job::on_demand(name.into(), Request { filter, ..request(output) }, "Ana".into(), at(NOW), 86_400);
+        let stopped = Job { id: format!("{name}-stopped"), ..whole.clone() };
+        for job in [&whole, &stopped] {
+            assert!(control.create_job(&contoso(), job).await.unwrap());
+        }
+        let undisturbed = Faults::none();
+        run(&stores, Some(&undisturbed), name, "w", at(NOW)).await.unwrap();
+        let (ticks, faults) = (AtomicI64::new(0), Faults::none());
+        let clock = ticking(&ticks);
+        let mut runs = 0;
+        loop {
+            runs += 1;
+            // Time enough for a look or two.
+            let stop_at = at(NOW).plus_seconds(ticks.load(Ordering::SeqCst) + 3);
+            let run = Run { name: &format!("run {runs}"), stop_at, clock: &clock };
+            match stores.worker(Some(&faults), LIMITS).work(&contoso(), &stopped.id, &run).await.unwrap() {
+                Outcome::Done => break,
+                outcome => assert_eq!(outcome, Outcome::Continue),
+            }
+            assert!(runs < 200, "it does not come to an end");
+        }
+        assert!(runs > 3, "{name}: {runs} runs");
+        let (whole_files, stopped_files) =
+            (standing(&control, name).await.files, standing(&control, &stopped.id).await.files);
+        assert_eq!(whole_files, stopped_files, "{name}");
+        assert!(files_of(&stores, &stopped.id, output).await == files_of(&stores, name, output).await);
+    }
+}
+
+/// A month of activities whose monthly export has several parts, one before and one after it.
+async fn three_months(stores: &Stores) -> Job {
+    let recorder = stores.recorder(None);
+    for number in 0..700_i64 {
+        let lines = if number % 3 == 0 { 700 } else { 1 };
+        let extra = json!({"details": {"lines": vec![json!({"product": "Été; \"x\"", "quantity": number}); lines]}});
+        let time = at("2026-08-20T00:00:00Z").plus_seconds(number * 8_641).to_string();
+        let new = parsed(&sent(&format!("e-{number:05}"), &time, &extra), at(&time));
+        recorder.record(&contoso(), new, at(&time), Duration::MAX).await.unwrap();
+    }
+    let month = Month::parse("2026-09").unwrap();
+    let zone = parse_zone("Europe/Paris").unwrap();
+    let monthly = Job::monthly(month, zone, csv(), at("2026-10-01T06:00:00Z"), 400 * 86_400);
+    assert!(stores.control(None).create_job(&contoso(), &monthly).await.unwrap());
+    assert_eq!(run(stores, None, &monthly.id, "m", at("2026-10-01T06:00:00Z")).await.unwrap(), Outcome::Done);
+    monthly
+}
+
+fn over_three_months(id: &str) -> Job {
+    let request = Request { from: at("2026-08-20T00:00:00Z"), ..request(csv()) };
+    Job::on_demand(id.to_owned(), request, "Ana".to_owned(), at(NOW), 86_400)
+}
+
+/// An export over three months, with the number of calls that copied.
+async fn over_three(stores: &Stores, id: &str) -> (Vec<u8>, usize) {
+    let job = over_three_months(id);
+    assert!(stores.control(None).create_job(&contoso(), &job).await.unwrap());
+    let faults = Faults::none();
+    assert_eq!(run(stores, Some(&faults), id, "w", at(NOW)).await.unwrap(), Outcome::Done);
+    let name = job.file_name(&contoso(), 0);
+    (stores.object(&job.object_key(&contoso(), &name)).await.unwrap(), faults.copies())
+}
+
+#[tokio::test]
+async fn a_month_that_was_exported_is_copied_with_the_same_bytes_until_something_late_arrives() {
+    let stores = Stores::start().await;
+    let monthly = three_months(&stores).await;
+    let (copied, copies) = over_three(&stores, "copied").await;
+    assert!(copies > 0);
+    // Whichever call fails, inside the month that is copied, too.
+    for fault in [Fault::NotSent, Fault::AnswerLost, Fault::Killed] {
+        for call in 0.. {
+            let job = over_three_months(&format!("{fault:?}{call}"));
+            assert!(stores.control(None).create_job(&contoso(), &job).await.unwrap());
+            let faults = Faults::at(call, fault);
+            tokio::select! {
+                _ = run(&stores, Some(&faults), &job.id, "first", at(NOW)) => {}
+                () = faults.killed() => {}
+            }
+            let later = at(NOW).plus_seconds(LEASE_SECONDS + 1);
+            assert_eq!(run(&stores, None, &job.id, "second", later).await.unwrap(), Outcome::Done, "{}", job.id);
+            let key = job.object_key(&contoso(), &job.file_name(&contoso(), 0));
+            assert!(stores.object(&key).await.unwrap() == copied, "{}: other bytes", job.id);
+            if faults.calls() <= call {
+                break;
+            }
+        }
+    }
+    // Stopped inside of it, too.
+    let job = over_three_months("stopped");
+    assert!(stores.control(None).create_job(&contoso(), &job).await.unwrap());
+    let ticks = AtomicI64::new(0);
+    let clock = ticking(&ticks);
+    for runs in 1.. {
+        let stop_at = at(NOW).plus_seconds(ticks.load(Ordering::SeqCst) + 3);
+        let run = Run { name: &format!("run {runs}"), stop_at, clock: &clock };
+        if stores.worker(None, LIMITS).work(&contoso(), &job.id, &run).await.unwrap() == Outcome::Done {
+            assert!(runs > 3, "{runs}");
+            break;
+        }
+    }
+    assert!(stores.object(&job.object_key(&contoso(), &job.file_name(&contoso(), 0))).await.unwrap() == copied);
+
+    let late = sent("late", "2026-09-15T00:00:00Z", &json!({}));
+    stores.recorder(None).record(&contoso(), parsed(&late, at(NOW)), at(NOW), Duration::MAX).await.unwrap();
+    let (with_late, copies) = over_three(&stores, "with late").await;
+    assert_eq!(copies, 0);
+    let expected: Vec<u8> = with_late
+        .split_inclusive(|byte| *byte == b'\n')
+        .filter(|row| !row.windows(5).any(|word| word == b";late"))
+        .flatten()
+        .copied()
+        .collect();
+    assert!(expected == copied, "what was copied is what is read");
+    // Nor is anything copied that is gone.
+    stores.control(None).cancel_job(&contoso(), &monthly.id).await.unwrap();
 }
 
 #[tokio::test]

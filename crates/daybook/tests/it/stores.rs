@@ -2,11 +2,13 @@
 //! own, and SDK clients whose calls can be made to fail one by one.
 
 use std::{
+    collections::HashMap,
     fmt,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -15,15 +17,16 @@ use aws_sdk_dynamodb::types::{
     ScalarAttributeType,
 };
 use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
+use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use aws_smithy_runtime_api::client::{
     http::{
         HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
     },
-    orchestrator::HttpRequest,
+    orchestrator::{HttpRequest, HttpResponse},
     result::ConnectorError,
     runtime_components::RuntimeComponents,
 };
-use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::{body::SdkBody, retry::RetryConfig, timeout::TimeoutConfig};
 use daybook::{
     activity::{NewActivity, PartnerId},
     control::Control,
@@ -40,7 +43,7 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     server::conn::auto,
 };
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::Notify};
 
 pub(crate) const TABLE: &str = "activities";
 pub(crate) const CONTROL: &str = "control";
@@ -63,6 +66,12 @@ pub(crate) enum Fault {
     NotSent,
     /// The store does it, the answer is lost.
     AnswerLost,
+    /// The store refuses it for now.
+    Throttled,
+    /// The store does it, and answers after the client's patience has ended.
+    Slow,
+    /// The store does it, and the process that asked for it ends: [`Faults::killed`].
+    Killed,
 }
 
 impl Stores {
@@ -144,6 +153,10 @@ impl Stores {
             .endpoint_url(url)
             // A fault is to be seen by our code, not mended below it.
             .retry_config(RetryConfig::disabled());
+        if faults.is_some_and(|faults| faults.fault == Fault::Slow) {
+            let patience = TimeoutConfig::builder().operation_attempt_timeout(PATIENCE).build();
+            config = config.timeout_config(patience).sleep_impl(SharedAsyncSleep::new(TokioSleep::new()));
+        }
         let client = aws_smithy_http_client::Builder::new().build_http();
         config = match faults {
             Some(faults) => config.http_client(SharedHttpClient::new(Faulty { client, faults: faults.clone() })),
@@ -221,23 +234,48 @@ impl ForTests for Credentials {
     }
 }
 
+/// How long the clients wait that meet a slow store.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// Counts the calls of some clients and lets one of them fail.
 #[derive(Clone, Debug)]
 pub(crate) struct Faults {
     calls: Arc<AtomicUsize>,
+    copies: Arc<AtomicUsize>,
     at: usize,
     fault: Fault,
+    killed: Arc<Notify>,
+    reads: Option<Reads>,
 }
+
+/// Answers to reads of activities, by what was asked: of a table that does not change, the same again. So that many exports
+/// of many rows cost the engine one.
+pub(crate) type Reads = Arc<Mutex<HashMap<String, String>>>;
 
 impl Faults {
     /// Lets the call with this number, from 0 on, fail.
     pub(crate) fn at(at: usize, fault: Fault) -> Self {
-        Self { calls: Arc::default(), at, fault }
+        Self { calls: Arc::default(), copies: Arc::default(), at, fault, killed: Arc::default(), reads: None }
+    }
+
+    /// The same, with reads answered from memory where they were answered before.
+    pub(crate) fn remembering(self, reads: &Reads) -> Self {
+        Self { reads: Some(Arc::clone(reads)), ..self }
+    }
+
+    /// Ends when the process is to die.
+    pub(crate) async fn killed(&self) {
+        self.killed.notified().await;
     }
 
     /// Lets none fail.
     pub(crate) fn none() -> Self {
         Self::at(usize::MAX, Fault::NotSent)
+    }
+
+    /// How many of the calls copied what is stored already.
+    pub(crate) fn copies(&self) -> usize {
+        self.copies.load(Ordering::SeqCst)
     }
 
     /// How many calls there were.
@@ -274,15 +312,61 @@ impl HttpConnector for FaultyConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let number = self.faults.calls.fetch_add(1, Ordering::SeqCst);
         let fails = number == self.faults.at;
-        if fails && self.faults.fault == Fault::NotSent {
-            return HttpConnectorFuture::ready(Err(ConnectorError::io("injected: not sent".into())));
+        if request.headers().contains_key("x-amz-copy-source") {
+            self.faults.copies.fetch_add(1, Ordering::SeqCst);
         }
-        let sent = self.connector.call(request);
+        match self.faults.fault {
+            Fault::NotSent if fails => {
+                return HttpConnectorFuture::ready(Err(ConnectorError::io("injected: not sent".into())));
+            }
+            Fault::Throttled if fails => return HttpConnectorFuture::ready(Ok(throttled(&request))),
+            _ => {}
+        }
+        let memory = self.faults.reads.clone().zip(read_of_activities(&request));
+        let remembered = memory.as_ref().and_then(|(reads, asked)| reads.lock().unwrap().get(asked).cloned());
+        let sent = match remembered {
+            Some(body) => HttpConnectorFuture::ready(Ok(HttpResponse::new(200.try_into().unwrap(), body.into()))),
+            None => self.connector.call(request),
+        };
+        let Faults { fault, killed, .. } = self.faults.clone();
         HttpConnectorFuture::new(async move {
-            let answer = sent.await;
-            if fails { Err(ConnectorError::io("injected: the answer is lost".into())) } else { answer }
+            let mut answer = sent.await?;
+            if let Some((reads, asked)) = memory {
+                let body = std::mem::replace(answer.body_mut(), SdkBody::taken());
+                let body = body.collect().await.map_err(|error| ConnectorError::io(error))?.to_bytes();
+                let body = String::from_utf8(body.to_vec()).unwrap();
+                *answer.body_mut() = SdkBody::from(body.clone());
+                // A checksum of what is already checked.
+                answer.headers_mut().remove("x-amz-crc32");
+                reads.lock().unwrap().insert(asked, body);
+            }
+            match fault {
+                _ if !fails => Ok(answer),
+                Fault::Slow => std::future::pending().await,
+                Fault::Killed => {
+                    killed.notify_one();
+                    std::future::pending().await
+                }
+                _ => Err(ConnectorError::io("injected: the answer is lost".into())),
+            }
         })
     }
+}
+
+/// How either store says that it has too much to do.
+fn throttled(request: &HttpRequest) -> HttpResponse {
+    let (status, body) = match request.headers().get("x-amz-target") {
+        Some(_) => (400, r#"{"__type":"com.amazonaws.dynamodb.v20120810#ThrottlingException","message":"injected"}"#),
+        None => (503, "<Error><Code>SlowDown</Code><Message>injected</Message></Error>"),
+    };
+    HttpResponse::new(status.try_into().unwrap(), SdkBody::from(body))
+}
+
+/// What a request asks of the activities, if it only reads them.
+fn read_of_activities(request: &HttpRequest) -> Option<String> {
+    let is_query = request.headers().get("x-amz-target") == Some("DynamoDB_20120810.Query");
+    let asked: serde_json::Value = serde_json::from_slice(request.body().bytes().filter(|_| is_query)?).ok()?;
+    (asked["TableName"] == TABLE).then(|| asked.to_string())
 }
 
 pub(crate) fn at(text: &str) -> Instant {
