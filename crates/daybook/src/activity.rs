@@ -303,7 +303,8 @@ pub type Digest = [u8; 16];
 
 /// The text of a digest: lower-case hexadecimal digits.
 pub fn hex(digest: &[u8]) -> String {
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digit = |half: u8| char::from(b"0123456789abcdef"[usize::from(half)]);
+    digest.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 /// What is wrong with a part of a request.

@@ -16,15 +16,15 @@ use aws_smithy_http_client::{
     tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode},
 };
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
-use lambda_http::{Body, Request, RequestExt as _, Response, request::RequestContext};
+use lambda_runtime::Context;
 use tracing_subscriber::EnvFilter;
 
 use crate::{
-    http::{self, Answer},
+    http::{self, Answer, Request},
     period::Instant,
 };
 
-pub use lambda_http::lambda_runtime::{Error, LambdaEvent, service_fn};
+pub use lambda_runtime::{Error, LambdaEvent, service_fn};
 
 /// The present, by the machine's clock.
 pub fn now() -> Instant {
@@ -114,13 +114,13 @@ fn http_client() -> SharedHttpClient {
 }
 
 /// When the runtime will end this invocation.
-pub fn deadline(context: &lambda_http::Context) -> Instant {
+pub fn deadline(context: &Context) -> Instant {
     let micros = i64::try_from(context.deadline).unwrap_or(i64::MAX).saturating_mul(1_000);
     Instant::from_micros(micros).unwrap_or(Instant::MAX)
 }
 
 /// How long the runtime lets an invocation go on.
-pub fn time_left(context: &lambda_http::Context, now: Instant) -> Duration {
+pub fn time_left(context: &Context, now: Instant) -> Duration {
     let micros = deadline(context).micros().saturating_sub(now.micros());
     Duration::from_micros(u64::try_from(micros).unwrap_or_default())
 }
@@ -131,22 +131,23 @@ pub fn time_left(context: &lambda_http::Context, now: Instant) -> Duration {
 /// When the runtime ends.
 pub async fn serve<H, F>(handle: H) -> Result<(), Error>
 where
-    H: Fn(Request, Instant) -> F + Send + Sync,
-    F: Future<Output = Answer> + Send,
+    H: Fn(Request, Instant) -> F,
+    F: Future<Output = Answer>,
 {
     let allowed_origin = variable("ALLOWED_ORIGIN").ok();
     let (handle, allowed_origin) = (&handle, allowed_origin.as_deref());
-    lambda_http::run(service_fn(move |request: Request| async move {
-        let started = now();
-        let route = http::route(&request);
-        let request_id = match request.request_context_ref() {
-            Some(RequestContext::ApiGatewayV1(context)) => context.request_id.clone().unwrap_or_default(),
-            _ => String::new(),
-        };
-        let response: Response<Body> = http::respond(&request_id, allowed_origin, handle(request, started).await);
-        let duration_ms = (now().micros() - started.micros()) / 1_000;
-        tracing::info!(route, status = response.status().as_u16(), duration_ms, trace_id = request_id, "answered");
-        Ok::<_, Infallible>(response)
-    }))
+    lambda_runtime::run(service_fn(
+        move |LambdaEvent { payload: mut request, context }: LambdaEvent<Request>| async move {
+            let started = now();
+            request.time = time_left(&context, started);
+            let (route, request_id) = (request.route(), request.id().to_owned());
+            // Boxed: the futures of the SDK, nested this deep, exceed what the compiler lays out.
+            let answer = Box::pin(handle(request, started)).await;
+            let response = http::respond(&request_id, allowed_origin, answer);
+            let duration_ms = (now().micros() - started.micros()) / 1_000;
+            tracing::info!(route, status = response.status().as_u16(), duration_ms, trace_id = request_id, "answered");
+            Ok::<_, Infallible>(response)
+        },
+    ))
     .await
 }

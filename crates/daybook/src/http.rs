@@ -3,16 +3,25 @@
 //! Every answer that is not a success is a problem document (RFC 9457). Our own faults are logged here, with their
 //! causes, and told to the caller in general words only.
 
-use std::{fmt::Write as _, time::Duration};
+use std::{
+    borrow::Cow,
+    fmt::{self, Write as _},
+    marker::PhantomData,
+    time::Duration,
+};
 
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use lambda_http::{
-    Body, Request, RequestExt as _, Response,
-    http::{HeaderName, HeaderValue, StatusCode, header},
-    request::RequestContext,
+use ::http::HeaderValue;
+pub use ::http::{HeaderName, StatusCode, header};
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
 };
 use percent_encoding::percent_decode_str;
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{DeserializeOwned, MapAccess, Visitor},
+    ser::{SerializeMap as _, SerializeStruct as _},
+};
 use sha2::{Digest as _, Sha256};
 use utoipa::ToSchema;
 
@@ -20,8 +29,6 @@ use crate::{
     access::{Caller, Operation, Refusal},
     activity::{Fault, PartnerId, Rejection, hex},
     export::profile::Locale,
-    host,
-    period::Instant,
     storage,
 };
 
@@ -174,23 +181,135 @@ impl From<storage::Error> for Problem {
     }
 }
 
+/// A request as the gateway's proxy integration hands it on; of its event, what the functions read.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Request {
+    http_method: String,
+    #[serde(default)]
+    path_parameters: Pairs<String>,
+    #[serde(default)]
+    query_string_parameters: Pairs<String>,
+    #[serde(default)]
+    multi_value_query_string_parameters: Pairs<Vec<String>>,
+    #[serde(default)]
+    headers: Pairs<String>,
+    #[serde(default)]
+    multi_value_headers: Pairs<Vec<String>>,
+    #[serde(default)]
+    stage_variables: Pairs<String>,
+    request_context: Context,
+    body: Option<String>,
+    #[serde(default)]
+    is_base64_encoded: bool,
+    /// How long the runtime lets the invocation go on.
+    #[serde(skip)]
+    pub(crate) time: Duration,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Context {
+    #[serde(default)]
+    request_id: String,
+    resource_path: Option<String>,
+    path: Option<String>,
+    /// What the authorizer passed on; numbers among it are the gateway's own.
+    #[serde(default)]
+    authorizer: Pairs<serde_json::Value>,
+}
+
+/// The members of an object, in their order; none of null.
+#[derive(Debug)]
+struct Pairs<T>(Vec<(String, T)>);
+
+impl<T> Default for Pairs<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T> Pairs<T> {
+    fn find(&self, name: &str) -> Option<&T> {
+        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value)
+    }
+
+    fn find_any_case(&self, name: &str) -> Option<&T> {
+        self.0.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Pairs<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
+            type Value = Pairs<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object or null")
+            }
+
+            fn visit_unit<E>(self) -> Result<Self::Value, E> {
+                Ok(Pairs::default())
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
+                let mut pairs = Vec::new();
+                while let Some(pair) = members.next_entry()? {
+                    pairs.push(pair);
+                }
+                Ok(Pairs(pairs))
+            }
+        }
+
+        deserializer.deserialize_any(Members(PhantomData))
+    }
+}
+
+impl Request {
+    /// The route that the request took, such as `GET /v1/partners/{partner}/exports`.
+    pub fn route(&self) -> String {
+        format!("{} {}", self.http_method, self.request_context.resource_path.as_deref().unwrap_or_default())
+    }
+
+    /// The path as the gateway was asked for it, stage included.
+    pub fn whole_path(&self) -> Option<&str> {
+        self.request_context.path.as_deref()
+    }
+
+    /// The gateway's number of the request, under which it stands in the logs.
+    pub fn id(&self) -> &str {
+        &self.request_context.request_id
+    }
+
+    /// A variable of the gateway's stage.
+    pub fn stage_variable(&self, name: &str) -> Option<&str> {
+        self.stage_variables.find(name).map(String::as_str)
+    }
+
+    fn query(&self) -> impl Iterator<Item = (&str, &str)> {
+        let many = &self.multi_value_query_string_parameters.0;
+        let single = self.query_string_parameters.0.iter().filter(|_| many.is_empty());
+        let many = many.iter().flat_map(|(name, values)| values.iter().map(move |value| (&**name, &**value)));
+        many.chain(single.map(|(name, value)| (&**name, &**value)))
+    }
+}
+
 /// The caller, as the authorizer found it.
 ///
 /// # Errors
 /// 401 when the request came without an authorizer's answer.
 pub fn caller(request: &Request) -> Result<Caller, Problem> {
-    let unauthorized = || Problem::new(ProblemKind::Unauthorized, "Send a valid token: Authorization: Bearer …");
-    let Some(RequestContext::ApiGatewayV1(context)) = request.request_context_ref() else { return Err(unauthorized()) };
-    let field = |name: &str| {
-        context.authorizer.fields.get(name).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned()
-    };
+    let found = &request.request_context.authorizer;
+    let field = |name: &str| found.find(name).and_then(serde_json::Value::as_str).unwrap_or_default();
     let subject = field("subject");
     if subject.is_empty() {
-        return Err(unauthorized());
+        return Err(Problem::new(ProblemKind::Unauthorized, "Send a valid token: Authorization: Bearer …"));
     }
-    let partner = PartnerId::parse(&field("partner")).ok();
+    let partner = PartnerId::parse(field("partner")).ok();
     let roles = field("roles").split(' ').filter_map(|role| role.parse().ok()).collect();
-    Ok(Caller::new(subject, field("name"), partner, roles))
+    Ok(Caller::new(subject.to_owned(), field("name").to_owned(), partner, roles))
 }
 
 /// The partner of the path, if the caller may do this to it.
@@ -204,22 +323,12 @@ pub fn partner_for(request: &Request, operation: Operation) -> Result<(Caller, P
     Ok((caller, partner))
 }
 
-/// The route that a request took, such as `GET /v1/partners/{partner}/exports`.
-pub fn route(request: &Request) -> String {
-    let resource = match request.request_context_ref() {
-        Some(RequestContext::ApiGatewayV1(context)) => context.resource_path.as_deref().unwrap_or_default(),
-        _ => "",
-    };
-    format!("{} {resource}", request.method())
-}
-
 /// A parameter of the path. The gateway hands it on as it was sent, percent-encoded.
 ///
 /// # Errors
 /// 404 when it is missing or not UTF-8.
 pub fn path(request: &Request, name: &str) -> Result<String, Problem> {
-    let parameters = request.path_parameters_ref();
-    let raw = parameters.and_then(|parameters| parameters.first(name)).ok_or_else(Problem::not_found)?;
+    let raw = request.path_parameters.find(name).ok_or_else(Problem::not_found)?;
     percent_decode_str(raw).decode_utf8().map(Into::into).map_err(|_| Problem::not_found())
 }
 
@@ -227,13 +336,18 @@ pub fn path(request: &Request, name: &str) -> Result<String, Problem> {
 ///
 /// # Errors
 /// 413 over [`MAX_BODY_BYTES`], 400 when it is not UTF-8.
-pub fn body(request: &Request) -> Result<&str, Problem> {
-    let body: &[u8] = request.body();
+pub fn body(request: &Request) -> Result<Cow<'_, str>, Problem> {
+    let text = request.body.as_deref().unwrap_or_default();
+    let body = match request.is_base64_encoded {
+        false => Some(Cow::Borrowed(text)),
+        true => STANDARD.decode(text).ok().and_then(|bytes| String::from_utf8(bytes).ok()).map(Cow::Owned),
+    };
+    let body = body.ok_or_else(|| Problem::new(ProblemKind::InvalidRequest, "The body is not UTF-8."))?;
     if body.len() > MAX_BODY_BYTES {
         let detail = format!("The body has {} bytes; send at most {MAX_BODY_BYTES}.", body.len());
         return Err(Problem::new(ProblemKind::TooLarge, detail));
     }
-    std::str::from_utf8(body).map_err(|_| Problem::new(ProblemKind::InvalidRequest, "The body is not UTF-8."))
+    Ok(body)
 }
 
 /// The body's media type, without parameters, in lower case; empty where the request does not say it.
@@ -243,8 +357,8 @@ pub fn media_type(request: &Request) -> String {
 }
 
 /// How long the runtime lets this invocation go on.
-pub fn time_left(request: &Request, now: Instant) -> Duration {
-    request.lambda_context_ref().map_or(Duration::MAX, |context| host::time_left(context, now))
+pub fn time_left(request: &Request) -> Duration {
+    request.time
 }
 
 /// The parameters of the query.
@@ -270,7 +384,7 @@ impl Parameters {
 
     fn read_if(request: &Request, known: &[&str], same: impl Fn(&str, &str) -> bool) -> Result<Self, Problem> {
         let mut parameters = Vec::new();
-        for (name, value) in request.query_string_parameters_ref().iter().flat_map(|query| query.iter()) {
+        for (name, value) in request.query() {
             let Some(known) = known.iter().find(|known| same(name, known)) else {
                 let shown: String = name.chars().take(60).collect();
                 return Err(Problem::field(&shown, format!("unknown parameter; known are {}", known.join(", "))));
@@ -326,7 +440,8 @@ pub fn locale(request: &Request, asked: Option<&str>) -> Result<Locale, Problem>
 
 /// A header's text.
 pub fn header_text<'a>(request: &'a Request, name: &HeaderName) -> Option<&'a str> {
-    request.headers().get(name).and_then(|value| value.to_str().ok())
+    let many = request.multi_value_headers.find_any_case(name.as_str()).and_then(|values| values.first());
+    many.or_else(|| request.headers.find_any_case(name.as_str())).map(String::as_str)
 }
 
 /// An opaque text that holds a value: a cursor.
@@ -360,7 +475,49 @@ pub fn knows(request: &Request, tag: &str) -> bool {
 }
 
 /// What a handler answers.
-pub type Answer = Result<Response<Body>, Problem>;
+pub type Answer = Result<Response, Problem>;
+
+/// An answer as the gateway's proxy integration takes it.
+#[derive(Debug)]
+pub struct Response {
+    status: StatusCode,
+    headers: Vec<(HeaderName, Cow<'static, str>)>,
+    body: String,
+}
+
+impl Response {
+    /// Its status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    fn has(&self, name: &HeaderName) -> bool {
+        self.headers.iter().any(|(known, _)| known == name)
+    }
+}
+
+impl Serialize for Response {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        struct Headers<'a>(&'a [(HeaderName, Cow<'static, str>)]);
+
+        impl Serialize for Headers<'_> {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                let mut map = serializer.serialize_map(Some(self.0.len()))?;
+                for (name, value) in self.0 {
+                    map.serialize_entry(name.as_str(), value)?;
+                }
+                map.end()
+            }
+        }
+
+        let mut answer = serializer.serialize_struct("Response", 4)?;
+        answer.serialize_field("statusCode", &self.status.as_u16())?;
+        answer.serialize_field("headers", &Headers(&self.headers))?;
+        answer.serialize_field("body", &self.body)?;
+        answer.serialize_field("isBase64Encoded", &false)?;
+        answer.end()
+    }
+}
 
 /// An answer with a JSON body.
 ///
@@ -368,43 +525,40 @@ pub type Answer = Result<Response<Body>, Problem>;
 /// 500 when the value cannot be written as JSON.
 pub fn ok<T: Serialize>(status: StatusCode, value: &T) -> Answer {
     let json = serde_json::to_string(value).map_err(|error| storage::Error::broken("writing an answer", error))?;
-    Ok(with_body(status, "application/json", Body::Text(json)))
+    Ok(with_body(status, "application/json", json))
 }
 
 /// An answer without a body.
-pub fn empty(status: StatusCode) -> Response<Body> {
-    let mut response = Response::new(Body::Empty);
-    *response.status_mut() = status;
+pub fn empty(status: StatusCode) -> Response {
+    Response { status, headers: Vec::with_capacity(10), body: String::new() }
+}
+
+/// An answer with a text of some type.
+pub fn with_body(status: StatusCode, media_type: &'static str, body: String) -> Response {
+    let mut response = Response { body, ..empty(status) };
+    response.headers.push((header::CONTENT_TYPE, media_type.into()));
     response
 }
 
-/// An answer with a body of some type.
-pub fn with_body(status: StatusCode, media_type: &'static str, body: Body) -> Response<Body> {
-    let mut response = Response::new(body);
-    *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
-    response
-}
-
-/// Adds a header; a value that no header can carry is left out, and logged.
-pub fn add_header(response: &mut Response<Body>, name: HeaderName, value: &str) {
-    match HeaderValue::from_str(value) {
-        Ok(value) => {
-            response.headers_mut().insert(name, value);
-        }
-        Err(_) => tracing::warn!(%name, "a header's value cannot be sent"),
+/// Sets a header; a value that no header can carry is left out, and logged.
+pub fn add_header(response: &mut Response, name: HeaderName, value: &str) {
+    if HeaderValue::from_str(value).is_err() {
+        tracing::warn!(%name, "a header's value cannot be sent");
+        return;
     }
+    response.headers.retain(|(known, _)| *known != name);
+    response.headers.push((name, value.to_owned().into()));
 }
 
 /// Turns what a handler answers into what is sent, with the headers that every answer has.
-pub fn respond(request_id: &str, allowed_origin: Option<&str>, answer: Answer) -> Response<Body> {
+pub fn respond(request_id: &str, allowed_origin: Option<&str>, answer: Answer) -> Response {
     let mut response = answer.unwrap_or_else(|problem| {
         let kind = problem.kind;
         let document = ProblemDocument { trace_id: Some(request_id.to_owned()), ..problem.document() };
         let status = StatusCode::from_u16(document.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         // Texts and numbers: nothing in it that could not be written.
         let text = serde_json::to_string(&document).unwrap_or_default();
-        let mut response = with_body(status, "application/problem+json", Body::Text(text));
+        let mut response = with_body(status, "application/problem+json", text);
         if kind == ProblemKind::Unavailable {
             add_header(&mut response, header::RETRY_AFTER, "2");
         }
@@ -417,15 +571,16 @@ pub fn respond(request_id: &str, allowed_origin: Option<&str>, answer: Answer) -
         (header::REFERRER_POLICY, "no-referrer"),
     ];
     for (name, value) in defaults {
-        response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
+        if !response.has(&name) {
+            response.headers.push((name, value.into()));
+        }
     }
     if let Some(origin) = allowed_origin.filter(|origin| !origin.is_empty()) {
         add_header(&mut response, header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-        add_header(
-            &mut response,
+        response.headers.push((
             header::ACCESS_CONTROL_EXPOSE_HEADERS,
-            "Link, Location, Retry-After, ETag, MS-RequestId, MS-CorrelationId",
-        );
+            "Link, Location, Retry-After, ETag, MS-RequestId, MS-CorrelationId".into(),
+        ));
     }
     response
 }

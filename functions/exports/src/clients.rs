@@ -3,10 +3,9 @@
 use daybook::{
     activity::{Object, PartnerId, from_json},
     control::Client,
-    http::{self, Answer, Problem},
+    http::{self, Answer, Problem, Request, StatusCode},
     period::Instant,
 };
-use lambda_http::{Request, http::StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -48,7 +47,7 @@ pub(crate) async fn show(app: &App, request: &Request) -> Answer {
 
 pub(crate) async fn save(app: &App, request: &Request, now: Instant) -> Answer {
     let client_id = client_id(request)?;
-    let Object(wire): Object<Wire> = from_json(http::body(request)?)?;
+    let Object(wire): Object<Wire> = from_json(&http::body(request)?)?;
     let partner =
         wire.partner.ok_or_else(|| Problem::field("partner", "is required: the partner that the client acts for"))?;
     let partner = PartnerId::parse(&partner).map_err(|detail| Problem::field("partner", detail))?;

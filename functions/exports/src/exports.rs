@@ -15,13 +15,9 @@ use daybook::{
         profile::Locale,
     },
     filter::Filter,
-    http::{self, Answer, Parameters, Problem, ProblemKind},
+    http::{self, Answer, HeaderName, Parameters, Problem, ProblemKind, Request, StatusCode, header},
     period::{Instant, Month, quoted},
     question::{OneOrMany, Question, one_or_many},
-};
-use lambda_http::{
-    Request,
-    http::{HeaderName, StatusCode, header},
 };
 use serde::{Deserialize, Serialize};
 use ulid::Ulid;
@@ -195,7 +191,7 @@ pub(crate) fn output(request: &Request, form: Form<'_>) -> Result<Output, Proble
 pub(crate) async fn create(app: &App, request: &Request, now: Instant) -> Answer {
     let (caller, partner) = http::partner_for(request, Operation::Read)?;
     let body = http::body(request)?;
-    let Object(wire): Object<Wire> = from_json(if body.trim().is_empty() { "{}" } else { body })?;
+    let Object(wire): Object<Wire> = from_json(if body.trim().is_empty() { "{}" } else { &body })?;
     let form = Form {
         format: wire.format.as_deref(),
         locale: wire.locale.as_deref(),

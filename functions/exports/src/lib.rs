@@ -8,13 +8,12 @@ mod settings;
 use daybook::{
     control::Control,
     export::Files,
-    http::{self, Answer, Problem},
+    http::{Answer, Problem, Request},
     months::Months,
     period::Instant,
     queue::ExportQueue,
     settings::Partners,
 };
-use lambda_http::Request;
 
 pub use clients::{ClientAnswer, Wire as SaveClient};
 pub use exports::{ExportAnswer, ExportListAnswer, LinkAnswer, Wire as CreateExport};
@@ -54,7 +53,7 @@ impl App {
 /// # Errors
 /// A problem.
 pub async fn handle(app: &App, request: Request, now: Instant) -> Answer {
-    match http::route(&request).as_str() {
+    match request.route().as_str() {
         "POST /v1/partners/{partner}/exports" => exports::create(app, &request, now).await,
         "GET /v1/partners/{partner}/exports" => exports::list(app, &request, now).await,
         "GET /v1/partners/{partner}/exports/{id}" => exports::show(app, &request, now).await,

@@ -8,10 +8,9 @@ use daybook::{
         job::{Compression, Format, Rows},
         profile::Locale,
     },
-    http::{self, Answer, Problem, ProblemKind},
+    http::{self, Answer, Problem, ProblemKind, Request, StatusCode},
     period::{Instant, Month, parse_zone},
 };
-use lambda_http::{Request, http::StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -115,7 +114,7 @@ pub(crate) async fn show(app: &App, request: &Request) -> Answer {
 
 pub(crate) async fn save(app: &App, request: &Request, now: Instant) -> Answer {
     let (caller, partner) = http::partner_for(request, Operation::Settings)?;
-    let Object(wire): Object<Wire> = from_json(http::body(request)?)?;
+    let Object(wire): Object<Wire> = from_json(&http::body(request)?)?;
     let zone = wire.time_zone.as_deref().map_or(Ok(chrono_tz::Tz::UTC), parse_zone);
     let time_zone = zone.map_err(|detail| Problem::field("time_zone", detail))?;
     let form = exports::Form {
@@ -172,7 +171,7 @@ pub(crate) async fn run_month(app: &App, request: &Request, now: Instant) -> Ans
     http::caller(request)?.may_operate()?;
     let month = Month::parse(&http::path(request, "month")?).map_err(|detail| Problem::field("month", detail))?;
     let body = http::body(request)?;
-    let Object(Only { partner }) = from_json(if body.trim().is_empty() { "{}" } else { body })?;
+    let Object(Only { partner }) = from_json(if body.trim().is_empty() { "{}" } else { &body })?;
     let partner =
         partner.as_deref().map(PartnerId::parse).transpose().map_err(|detail| Problem::field("partner", detail))?;
     let made = app.months().run_month(month, partner.as_ref(), now).await?;

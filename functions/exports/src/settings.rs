@@ -2,11 +2,10 @@
 
 use daybook::{
     activity::{Object, PartnerId, from_json},
-    http::{self, Answer, Problem, ProblemKind},
+    http::{self, Answer, Problem, ProblemKind, Request, StatusCode},
     period::{Instant, Month},
     settings::{MAX_SHARDS, Settings, ShardsFrom},
 };
-use lambda_http::{Request, http::StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -52,7 +51,7 @@ pub(crate) async fn show(app: &App, request: &Request) -> Answer {
 
 pub(crate) async fn save(app: &App, request: &Request, now: Instant) -> Answer {
     let partner = partner(request)?;
-    let Object(wire): Object<Wire> = from_json(http::body(request)?)?;
+    let Object(wire): Object<Wire> = from_json(&http::body(request)?)?;
     let shards = wire
         .shards
         .filter(|shards| (1..=MAX_SHARDS).contains(shards))

@@ -1,13 +1,8 @@
 //! Serves the activity log page, its web component and its settings, to anybody: it holds no one's data.
 
 use daybook::{
-    http::{self, Answer, Problem},
+    http::{self, Answer, Problem, Request, StatusCode, header},
     period::Instant,
-};
-use lambda_http::{
-    Body, Request, RequestExt as _,
-    http::{StatusCode, header},
-    request::RequestContext,
 };
 use rust_embed::RustEmbed;
 use serde_json::json;
@@ -34,7 +29,7 @@ pub struct App {
 /// # Errors
 /// 404.
 pub async fn handle(app: &App, request: Request, _now: Instant) -> Answer {
-    match http::route(&request).as_str() {
+    match request.route().as_str() {
         "GET /" => page(app, &request),
         "GET /health" => http::ok(StatusCode::OK, &json!({"status": "ok"})),
         "GET /config.json" => config(app, &request),
@@ -47,10 +42,8 @@ pub async fn handle(app: &App, request: Request, _now: Instant) -> Answer {
 
 /// The page, below a path that ends in a slash: its links are relative.
 fn page(app: &App, request: &Request) -> Answer {
-    if let Some(RequestContext::ApiGatewayV1(context)) = request.request_context_ref()
-        && let Some(stage) =
-            context.path.as_deref().filter(|path| !path.ends_with('/')).and_then(|path| path.rsplit('/').next())
-    {
+    let path = request.whole_path().filter(|path| !path.ends_with('/'));
+    if let Some(stage) = path.and_then(|path| path.rsplit('/').next()) {
         let mut response = http::empty(StatusCode::PERMANENT_REDIRECT);
         http::add_header(&mut response, header::LOCATION, &format!("{stage}/"));
         return Ok(response);
@@ -59,7 +52,7 @@ fn page(app: &App, request: &Request) -> Answer {
 }
 
 fn config(app: &App, request: &Request) -> Answer {
-    let stage_client = request.stage_variables_ref().and_then(|variables| variables.first("client_id"));
+    let stage_client = request.stage_variable("client_id");
     let sign_in = app.sign_in_url.trim_end_matches('/');
     http::ok(
         StatusCode::OK,
@@ -84,7 +77,7 @@ fn asset(app: &App, request: &Request, name: &str) -> Answer {
         http::empty(StatusCode::NOT_MODIFIED)
     } else {
         let text = String::from_utf8(file.data.into_owned()).map_err(|_| Problem::not_found())?;
-        http::with_body(StatusCode::OK, media_type(name), Body::Text(text))
+        http::with_body(StatusCode::OK, media_type(name), text)
     };
     http::add_header(&mut response, header::ETAG, &tag);
     http::add_header(&mut response, header::CACHE_CONTROL, "no-cache");

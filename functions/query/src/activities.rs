@@ -3,15 +3,11 @@
 use daybook::{
     access::Operation,
     activity::{Activity, ActivityId, hex},
-    http::{self, Answer, Parameters, Problem},
+    http::{self, Answer, Parameters, Problem, Request, StatusCode, header},
     ledger::{Ledger, MAX_PAGE_ROWS, Order, Position, SETTLE_SECONDS, Selection},
     period::{Instant, Period, quoted},
     question::Question,
     schema,
-};
-use lambda_http::{
-    Request,
-    http::{StatusCode, header},
 };
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};

@@ -9,15 +9,11 @@ use daybook::{
     access::Operation,
     activity::{Activity, ActorType},
     filter::Filter,
-    http::{self, Answer, Parameters, Problem},
+    http::{self, Answer, HeaderName, Parameters, Problem, Request, StatusCode},
     ledger::{Ledger, MAX_PAGE_ROWS, Order, Position, Selection},
     partner_center::{operation_status, operation_type, resource_type},
     period::{Instant, Period, quoted},
     storage::Error,
-};
-use lambda_http::{
-    Request,
-    http::{HeaderName, StatusCode},
 };
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};

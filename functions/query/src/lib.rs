@@ -5,11 +5,10 @@ mod audit_records;
 
 use daybook::{
     catalogue,
-    http::{self, Answer, Parameters, Problem},
+    http::{self, Answer, Parameters, Problem, Request, StatusCode},
     ledger::Ledger,
     period::Instant,
 };
-use lambda_http::{Request, http::StatusCode};
 
 pub use activities::{ListAnswer, Range};
 pub use audit_records::{AuditRecords, Header, Link, Links};
@@ -19,7 +18,7 @@ pub use audit_records::{AuditRecords, Header, Link, Links};
 /// # Errors
 /// A problem.
 pub async fn handle(ledger: &Ledger, request: Request, now: Instant) -> Answer {
-    match http::route(&request).as_str() {
+    match request.route().as_str() {
         "GET /v1/partners/{partner}/activities" => activities::list(ledger, &request, None, now).await,
         "GET /v1/partners/{partner}/activities/{id}" => activities::one(ledger, &request).await,
         "GET /v1/partners/{partner}/customers/{customer}/activities" => {

@@ -5,13 +5,9 @@ use std::time::Duration;
 use daybook::{
     access::Operation,
     activity::{Activity, ActivityId, NewActivity, PartnerId, RecordRequest, Sent},
-    http::{self, Answer, Problem, ProblemDocument, ProblemKind},
+    http::{self, Answer, Problem, ProblemDocument, ProblemKind, Request, StatusCode, header},
     ledger::{RecordError, Recorded, Recorder},
     period::Instant,
-};
-use lambda_http::{
-    Request,
-    http::{StatusCode, header},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -25,8 +21,8 @@ const TIME_TO_ANSWER: Duration = Duration::from_secs(3);
 /// A problem; nothing is recorded then. A batch answers for each of its activities instead.
 pub async fn handle(recorder: &Recorder, request: Request, now: Instant) -> Answer {
     let (_, partner) = http::partner_for(&request, Operation::Record)?;
-    let time = http::time_left(&request, now).saturating_sub(TIME_TO_ANSWER);
-    match RecordRequest::parse(http::body(&request)?, &http::media_type(&request))? {
+    let time = http::time_left(&request).saturating_sub(TIME_TO_ANSWER);
+    match RecordRequest::parse(&http::body(&request)?, &http::media_type(&request))? {
         RecordRequest::One(sent) => one(recorder, &partner, sent, now, time).await,
         RecordRequest::Many(batch) => many(recorder, &partner, &batch, now, time).await,
     }

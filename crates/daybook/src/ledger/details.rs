@@ -5,14 +5,14 @@
 
 use std::collections::{BTreeMap, HashMap, btree_map::Entry};
 
-use aws_sdk_dynamodb::{error::SdkError, primitives::Blob, types::AttributeValue};
+use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_s3::error::ProvideErrorMetadata as _;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use sha2::{Digest as _, Sha256};
 
 use super::{
     Ledger,
-    item::{self, Place, Row},
+    item::{self, NewItem, Place, Row},
 };
 use crate::{
     activity::{Activity, hex},
@@ -43,23 +43,11 @@ impl Ledger {
             return Ok(Place::Object(digest));
         }
         let sort_key = twin_key(&item::sort_key(activity.occurred_at, &activity.id), &digest);
-        let put = self
-            .dynamodb
-            .put_item()
-            .table_name(&*self.table)
-            .item("pk", AttributeValue::S(item::details_partition(partition)))
-            .item("sk", AttributeValue::S(sort_key))
-            .item("z", AttributeValue::B(Blob::new(packed)))
-            .condition_expression("attribute_not_exists(pk)")
-            .send()
-            .await;
-        match put {
-            Ok(_) => Ok(Place::Twin(digest)),
-            Err(SdkError::ServiceError(service)) if service.err().is_conditional_check_failed_exception() => {
-                Ok(Place::Twin(digest))
-            }
-            Err(error) => Err(Error::sdk("PutItem of details", error)),
-        }
+        let twin = NewItem::default();
+        let twin = twin.text("pk", item::details_partition(partition)).text("sk", sort_key).bytes("z", packed);
+        // What is there under this name is the same.
+        self.put_new(&twin, "PutItem of details").await?;
+        Ok(Place::Twin(digest))
     }
 
     async fn put_object(&self, key: &str, packed: Vec<u8>) -> Result<(), Error> {

@@ -22,10 +22,11 @@
 //! `{partner}#months`, `sk` = `YYYY-MM`) has `n`, the number of the month's shards. Names are short because they are
 //! stored, and billed, with every item.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{borrow::Cow, collections::HashMap, sync::Arc};
 
 use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use serde::{Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
@@ -88,65 +89,142 @@ pub(super) enum Place<T = String> {
     Object(T),
 }
 
-/// Writes an activity's item; `place` says where the details are, if they are not to be in it.
-pub(super) fn write(activity: &Activity, partition: &str, digest: &Digest, place: Option<&Place>, late: bool) -> Item {
-    let Activity { partner, id, occurred_at, recorded_at, entry, details } = activity;
-    let month = occurred_at.utc_month();
-    let mut item = Item::new();
-    let mut put = |name: &str, value: String| {
-        item.insert(name.to_owned(), AttributeValue::S(value));
-    };
-    put("pk", partition.to_owned());
-    put("sk", sort_key(*occurred_at, id));
-    put("r", recorded_at.to_millis_text());
-    put("a", entry.action.to_string());
-    if entry.status != Status::Succeeded {
-        put("s", entry.status.as_str().to_owned());
-    }
-    put("u", entry.actor.id.clone());
-    if entry.actor.kind != ActorType::User {
-        put("ut", entry.actor.kind.as_str().to_owned());
-    }
-    if let Some(customer) = &entry.customer {
-        put("c", customer.id.clone());
-        put("ck", customer_partition(partner, &customer.id, month));
-    }
-    if late {
-        put("lk", late_partition(partner, month));
-    }
-    let target = entry.target.as_ref();
-    for (name, value) in [
-        ("un", entry.actor.name.as_ref()),
-        ("ur", entry.actor.role.as_ref()),
-        ("ui", entry.actor.ip.as_ref()),
-        ("ua", entry.actor.user_agent.as_ref()),
-        ("cn", entry.customer.as_ref().and_then(|customer| customer.name.as_ref())),
-        ("t", target.and_then(|target| target.id.as_ref())),
-        ("tt", target.and_then(|target| target.kind.as_ref())),
-        ("tn", target.and_then(|target| target.name.as_ref())),
-        ("ch", entry.changes.as_ref()),
-        ("co", entry.correlation_id.as_ref()),
-        ("so", entry.source.as_ref()),
-    ] {
-        if let Some(value) = value {
-            put(name, value.clone());
-        }
-    }
-    match (place, details) {
-        (Some(Place::Twin(digest)), _) => put("dh", digest.clone()),
-        (Some(Place::Object(digest)), _) => put("ds", digest.clone()),
-        (None, Details::Here(text)) => put("d", text.clone()),
-        (None, _) => {}
-    }
-    if *details != Details::None {
-        item.insert("dz".to_owned(), AttributeValue::N(details.size().to_string()));
-    }
-    item.insert("h".to_owned(), AttributeValue::B(Blob::new(digest.as_slice())));
-    item
+/// An item to be put, as its attributes: for the SDK, or as the JSON that it would make of it.
+#[derive(Debug, Default)]
+pub(super) struct NewItem<'a>(Vec<(Cow<'a, str>, Value<'a>)>);
+
+#[derive(Debug)]
+enum Value<'a> {
+    Text(Cow<'a, str>),
+    Number(u64),
+    Bytes(Cow<'a, [u8]>),
 }
 
-/// The size that DynamoDB bills: the bytes of names and values.
-pub(super) fn size(item: &Item) -> usize {
+impl<'a> NewItem<'a> {
+    pub(super) fn text(mut self, name: &'static str, text: impl Into<Cow<'a, str>>) -> Self {
+        self.0.push((name.into(), Value::Text(text.into())));
+        self
+    }
+
+    pub(super) fn number(mut self, name: &'static str, number: u64) -> Self {
+        self.0.push((name.into(), Value::Number(number)));
+        self
+    }
+
+    pub(super) fn bytes(mut self, name: &'static str, bytes: impl Into<Cow<'a, [u8]>>) -> Self {
+        self.0.push((name.into(), Value::Bytes(bytes.into())));
+        self
+    }
+
+    /// An item of texts, such as a key.
+    pub(super) fn of_texts(item: &'a Item) -> Self {
+        let text = |(name, value): (&'a String, &'a AttributeValue)| {
+            Some((Cow::Borrowed(name.as_str()), Value::Text(value.as_s().ok()?.into())))
+        };
+        Self(item.iter().filter_map(text).collect())
+    }
+
+    fn maybe(self, name: &'static str, text: Option<&'a String>) -> Self {
+        match text {
+            Some(text) => self.text(name, text),
+            None => self,
+        }
+    }
+
+    /// The size that DynamoDB bills: the bytes of names and values.
+    pub(super) fn size(&self) -> usize {
+        let value = |value: &Value<'_>| match value {
+            Value::Text(text) => text.len(),
+            Value::Number(number) => number.to_string().len(),
+            Value::Bytes(bytes) => bytes.len(),
+        };
+        self.0.iter().map(|(name, of)| name.len() + value(of)).sum()
+    }
+
+    /// The item as the SDK takes it.
+    pub(super) fn to_item(&self) -> Item {
+        let value = |value: &Value<'_>| match value {
+            Value::Text(text) => AttributeValue::S(text.to_string()),
+            Value::Number(number) => AttributeValue::N(number.to_string()),
+            Value::Bytes(bytes) => AttributeValue::B(Blob::new(bytes.to_vec())),
+        };
+        self.0.iter().map(|(name, of)| (name.to_string(), value(of))).collect()
+    }
+}
+
+impl Serialize for NewItem<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        enum Wire<'a> {
+            S(&'a str),
+            N(String),
+            B(String),
+        }
+        serializer.collect_map(self.0.iter().map(|(name, value)| {
+            let wire = match value {
+                Value::Text(text) => Wire::S(text),
+                Value::Number(number) => Wire::N(number.to_string()),
+                Value::Bytes(bytes) => Wire::B(STANDARD.encode(bytes)),
+            };
+            (name, wire)
+        }))
+    }
+}
+
+/// Writes an activity's item; `place` says where the details are, if they are not to be in it.
+pub(super) fn write<'a>(
+    activity: &'a Activity,
+    partition: &'a str,
+    digest: &'a Digest,
+    place: Option<&'a Place>,
+    late: bool,
+) -> NewItem<'a> {
+    let Activity { partner, id, occurred_at, recorded_at, entry, details } = activity;
+    let Entry { customer, action, status, actor, target, changes, correlation_id, source } = entry;
+    let month = occurred_at.utc_month();
+    let (customer, target) = (customer.as_ref(), target.as_ref());
+    let mut item = NewItem(Vec::with_capacity(26))
+        .text("pk", partition)
+        .text("sk", sort_key(*occurred_at, id))
+        .text("r", recorded_at.to_millis_text())
+        .text("a", action.as_str())
+        .text("u", &actor.id)
+        .maybe("un", actor.name.as_ref())
+        .maybe("ur", actor.role.as_ref())
+        .maybe("ui", actor.ip.as_ref())
+        .maybe("ua", actor.user_agent.as_ref())
+        .maybe("c", customer.map(|customer| &customer.id))
+        .maybe("cn", customer.and_then(|customer| customer.name.as_ref()))
+        .maybe("t", target.and_then(|target| target.id.as_ref()))
+        .maybe("tt", target.and_then(|target| target.kind.as_ref()))
+        .maybe("tn", target.and_then(|target| target.name.as_ref()))
+        .maybe("ch", changes.as_ref())
+        .maybe("co", correlation_id.as_ref())
+        .maybe("so", source.as_ref())
+        .bytes("h", digest.as_slice());
+    if *status != Status::Succeeded {
+        item = item.text("s", status.as_str());
+    }
+    if actor.kind != ActorType::User {
+        item = item.text("ut", actor.kind.as_str());
+    }
+    if let Some(customer) = customer {
+        item = item.text("ck", customer_partition(partner, &customer.id, month));
+    }
+    if late {
+        item = item.text("lk", late_partition(partner, month));
+    }
+    item = match (place, details) {
+        (Some(Place::Twin(digest)), _) => item.text("dh", digest),
+        (Some(Place::Object(digest)), _) => item.text("ds", digest),
+        (None, Details::Here(text)) => item.text("d", text),
+        (None, _) => item,
+    };
+    if *details != Details::None { item.number("dz", details.size()) } else { item }
+}
+
+/// About how many bytes of texts an item has.
+fn size(item: &Item) -> usize {
     item.iter()
         .map(|(name, value)| {
             name.len()
@@ -517,7 +595,7 @@ mod tests {
                 entry: new.entry,
                 details: new.details.map_or(Details::None, Details::Here),
             };
-            let item = write(&activity, "contoso#2026-11#03", &new.digest, None, true);
+            let item = write(&activity, "contoso#2026-11#03", &new.digest, None, true).to_item();
             assert!(item.keys().all(|name| matches!(&**name, "pk" | "sk" | "ck" | "lk") || INDEXED.contains(&&**name)));
             let row = Items::one(&activity.partner, &item).unwrap();
             assert_eq!(row.activity().owned(), activity);

@@ -22,6 +22,7 @@ mod item;
 mod raw;
 mod read;
 mod record;
+mod short;
 
 use std::{
     collections::HashMap,
@@ -30,6 +31,7 @@ use std::{
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
+use self::short::ShortWay;
 pub use self::{
     item::INDEXED,
     read::{Chunk, MAX_PAGE_BYTES, MAX_PAGE_ROWS, MAX_QUERIES_PER_PAGE, Page, Reader},
@@ -129,12 +131,20 @@ pub struct Ledger {
     bucket: Arc<str>,
     /// Months known to stand in the directory, with their numbers of shards, which never change.
     months: Arc<Mutex<HashMap<(PartnerId, Month), u8>>>,
+    short: Arc<ShortWays>,
+}
+
+/// The short ways of the operations that are called most.
+#[derive(Debug, Default)]
+struct ShortWays {
+    put: ShortWay,
+    query: ShortWay,
 }
 
 impl Ledger {
     /// A ledger on its table and bucket.
     pub fn new(dynamodb: aws_sdk_dynamodb::Client, s3: aws_sdk_s3::Client, table: String, bucket: String) -> Self {
-        Self { dynamodb, s3, table: table.into(), bucket: bucket.into(), months: Arc::default() }
+        Self { dynamodb, s3, table: table.into(), bucket: bucket.into(), months: Arc::default(), short: Arc::default() }
     }
 
     /// One activity, or none.

@@ -50,6 +50,11 @@ impl PageReader {
         Self { partner: partner.clone(), page: Arc::default() }
     }
 
+    /// The page in an answer that came without the SDK; none where it is none.
+    pub(super) fn read_alone(&self, body: &[u8]) -> Option<Result<Page, Unreadable>> {
+        self.read(std::str::from_utf8(body).ok()?, &ConfigBag::base())
+    }
+
     /// What was read; none before the call has succeeded.
     pub(super) fn take(&self) -> Option<Result<Page, Unreadable>> {
         self.page.lock().unwrap_or_else(PoisonError::into_inner).take()

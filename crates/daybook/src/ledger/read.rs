@@ -4,11 +4,12 @@ use std::{collections::VecDeque, sync::Arc};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures_util::{TryStreamExt as _, stream::FuturesUnordered};
+use serde::Serialize;
 use tokio::{sync::mpsc, task::JoinSet};
 
 use super::{
     Ledger, Order, Position, Selection,
-    item::{self, Item, Row, Rows},
+    item::{self, Item, NewItem, Row, Rows, Unreadable},
     raw::{self, PageReader},
 };
 use crate::{
@@ -253,26 +254,18 @@ impl Source {
                 limit = limit.map(|limit| limit + 1);
             }
         }
-        let query = self.ledger.dynamodb.query().table_name(&*self.ledger.table);
-        let query = match *name {
-            "ck" => query.index_name("by_customer"),
-            _ => query.consistent_read(consistent),
+        let index = (*name == "ck").then_some("by_customer");
+        let ask = Ask {
+            table_name: &self.ledger.table,
+            index_name: index,
+            key_condition_expression: format!("{name} = :key AND sk BETWEEN :from AND :to"),
+            expression_attribute_values: NewItem::default().text(":key", value).text(":from", from).text(":to", to),
+            exclusive_start_key: start.as_ref().map(NewItem::of_texts),
+            consistent_read: consistent && index.is_none(),
+            scan_index_forward: self.selection.order == Order::Ascending,
+            limit: limit.map(|limit| i32::try_from(limit).unwrap_or(i32::MAX)),
         };
-        let reader = PageReader::new(&self.partner);
-        query
-            .key_condition_expression(format!("{name} = :key AND sk BETWEEN :from AND :to"))
-            .expression_attribute_values(":key", AttributeValue::S(value.clone()))
-            .expression_attribute_values(":from", AttributeValue::S(from))
-            .expression_attribute_values(":to", AttributeValue::S(to))
-            .set_exclusive_start_key(start)
-            .scan_index_forward(self.selection.order == Order::Ascending)
-            .set_limit(limit.map(|limit| i32::try_from(limit).unwrap_or(i32::MAX)))
-            .customize()
-            .interceptor(reader.clone())
-            .send()
-            .await
-            .map_err(|error| Error::sdk("Query of activities", error))?;
-        let page = reader.take().ok_or_else(|| Error::broken("Query of activities", "its answer was not read"))?;
+        let page = self.ledger.ask(&self.partner, &ask).await?;
         let raw::Page { items, next } = page.map_err(|error| Error::broken("reading an activity", error))?;
         let mut rows = Rows::of(items);
         if let Some(after) = &after
@@ -568,5 +561,55 @@ impl Reader {
 
     fn selection_is_open(&self) -> bool {
         self.source.selection.recorded_before.is_none()
+    }
+}
+
+/// Query's request.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Ask<'a> {
+    table_name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    index_name: Option<&'static str>,
+    key_condition_expression: String,
+    expression_attribute_values: NewItem<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exclusive_start_key: Option<NewItem<'a>>,
+    consistent_read: bool,
+    scan_index_forward: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<i32>,
+}
+
+impl Ledger {
+    async fn ask(&self, partner: &PartnerId, ask: &Ask<'_>) -> Result<Result<raw::Page, Unreadable>, Error> {
+        const OPERATION: &str = "Query of activities";
+        let reader = PageReader::new(partner);
+        let body = serde_json::to_vec(ask).map_err(|error| Error::broken(OPERATION, error))?;
+        if let Some((status, body)) = self.short.query.call(body).await {
+            match reader.read_alone(&body).filter(|_| status == 200) {
+                Some(page) => return Ok(page),
+                None => self.short.query.mistrust(),
+            }
+        }
+        let guide = self.short.query.guide();
+        self.dynamodb
+            .query()
+            .table_name(ask.table_name)
+            .set_index_name(ask.index_name.map(str::to_owned))
+            .key_condition_expression(&ask.key_condition_expression)
+            .set_expression_attribute_values(Some(ask.expression_attribute_values.to_item()))
+            .set_exclusive_start_key(ask.exclusive_start_key.as_ref().map(NewItem::to_item))
+            .consistent_read(ask.consistent_read)
+            .scan_index_forward(ask.scan_index_forward)
+            .set_limit(ask.limit)
+            .customize()
+            .interceptor(reader.clone())
+            .interceptor(guide.clone())
+            .send()
+            .await
+            .map_err(|error| Error::sdk(OPERATION, error))?;
+        self.short.query.learn(&guide);
+        reader.take().ok_or_else(|| Error::broken(OPERATION, "its answer was not read"))
     }
 }

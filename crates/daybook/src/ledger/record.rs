@@ -4,15 +4,23 @@ use std::{collections::HashSet, pin::pin, time::Duration};
 
 use aws_sdk_dynamodb::{
     error::SdkError,
-    operation::put_item::PutItemError,
-    types::{AttributeValue, ReturnValuesOnConditionCheckFailure},
+    operation::put_item::{PutItem, PutItemError},
+    types::ReturnValuesOnConditionCheckFailure,
 };
+use aws_smithy_runtime_api::client::{
+    orchestrator::HttpResponse,
+    runtime_plugin::RuntimePlugin as _,
+    ser_de::{DeserializeResponse as _, SharedResponseDeserializer},
+};
+use aws_smithy_types::{body::SdkBody, config_bag::ConfigBag};
+use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
+use serde::Serialize;
 use tokio::time::{timeout, timeout_at};
 
 use super::{
     Ledger, SETTLE_SECONDS,
-    item::{self, Item, Items},
+    item::{self, Item, Items, NewItem},
     read_month,
 };
 use crate::{
@@ -100,24 +108,16 @@ impl Recorder {
         let shards = self.enter(partner, month).await?;
         let partition = item::partition(partner, month, item::shard_of(&activity.id, shards), shards);
         let late = self.may_be_late(occurred_at, now);
+        let place;
         let mut item = item::write(&activity, &partition, &digest, None, late);
         if let Details::Here(text) = &activity.details
-            && item::size(&item) > item::INLINE_ITEM_BYTES
+            && item.size() > item::INLINE_ITEM_BYTES
         {
-            let place = self.ledger.put_details(&activity, &partition, text).await?;
+            place = self.ledger.put_details(&activity, &partition, text).await?;
             item = item::write(&activity, &partition, &digest, Some(&place), late);
         }
-        let put = self
-            .ledger
-            .dynamodb
-            .put_item()
-            .table_name(&*self.ledger.table)
-            .set_item(Some(item))
-            .condition_expression("attribute_not_exists(pk)")
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .send()
-            .await;
-        let Some(stored) = unless_there(put, "PutItem of an activity")? else { return Ok(Recorded::New(activity)) };
+        let stored = self.ledger.put_new(&item, "PutItem of an activity").await?;
+        let Some(stored) = stored else { return Ok(Recorded::New(activity)) };
         let row = Items::one(partner, &stored).map_err(|error| Error::broken("reading an activity", error))?;
         if *row.digest() != digest {
             return Err(RecordError::Conflict);
@@ -181,19 +181,11 @@ impl Recorder {
             return Ok(shards);
         }
         let wanted = self.partners.settings(partner).await?.shards(month);
-        let put = self
-            .ledger
-            .dynamodb
-            .put_item()
-            .table_name(&*self.ledger.table)
-            .item("pk", AttributeValue::S(item::months_partition(partner)))
-            .item("sk", AttributeValue::S(month.to_string()))
-            .item("n", AttributeValue::N(wanted.to_string()))
-            .condition_expression("attribute_not_exists(pk)")
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .send()
-            .await;
-        let shards = match unless_there(put, "PutItem of a month")? {
+        let entry = NewItem::default()
+            .text("pk", item::months_partition(partner))
+            .text("sk", month.to_string())
+            .number("n", u64::from(wanted));
+        let shards = match self.ledger.put_new(&entry, "PutItem of a month").await? {
             None => wanted,
             // Whoever was first decided.
             Some(entry) => read_month(&entry)?.1,
@@ -203,17 +195,75 @@ impl Recorder {
     }
 }
 
-/// How a put ended whose condition is that the key is free: with the item that was there, or with none.
-fn unless_there<T>(put: Result<T, SdkError<PutItemError>>, operation: &'static str) -> Result<Option<Item>, Error> {
-    match put {
-        Ok(_) => Ok(None),
-        Err(SdkError::ServiceError(service)) if service.err().is_conditional_check_failed_exception() => {
-            let stored = match service.into_err() {
-                PutItemError::ConditionalCheckFailedException(failed) => failed.item,
-                _ => None,
-            };
-            stored.map(Some).ok_or_else(|| Error::broken(operation, "the stored item was not returned"))
+impl Ledger {
+    /// Puts an item where its key is free; where it is not, the item that is there.
+    pub(super) async fn put_new(&self, item: &NewItem<'_>, operation: &'static str) -> Result<Option<Item>, Error> {
+        let put = Put {
+            table_name: &self.table,
+            item,
+            condition_expression: FREE,
+            return_values_on_condition_check_failure: "ALL_OLD",
+        };
+        let body = serde_json::to_vec(&put).map_err(|error| Error::broken(operation, error))?;
+        if let Some((status, body)) = self.short.put.call(body).await {
+            match status {
+                200 if body.trim_ascii() == b"{}" => return Ok(None),
+                400 if let Some(stored) = there_already(body) => return Ok(Some(stored)),
+                _ => self.short.put.mistrust(),
+            }
         }
-        Err(error) => Err(Error::sdk(operation, error)),
+        let guide = self.short.put.guide();
+        let put = self
+            .dynamodb
+            .put_item()
+            .table_name(&*self.table)
+            .set_item(Some(item.to_item()))
+            .condition_expression(FREE)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .customize()
+            .interceptor(guide.clone())
+            .send()
+            .await;
+        match put {
+            Ok(_) => {
+                self.short.put.learn(&guide);
+                Ok(None)
+            }
+            Err(SdkError::ServiceError(service)) if service.err().is_conditional_check_failed_exception() => {
+                stored(service.err())
+                    .map(Some)
+                    .ok_or_else(|| Error::broken(operation, "the stored item was not returned"))
+            }
+            Err(error) => Err(Error::sdk(operation, error)),
+        }
+    }
+}
+
+/// The condition that the key is free.
+const FREE: &str = "attribute_not_exists(pk)";
+
+/// PutItem's request.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Put<'a> {
+    table_name: &'a str,
+    item: &'a NewItem<'a>,
+    condition_expression: &'static str,
+    return_values_on_condition_check_failure: &'static str,
+}
+
+/// The item that a refusal of PutItem returns, as the SDK reads it; none where it is another refusal.
+fn there_already(refusal: Bytes) -> Option<Item> {
+    let operation = PutItem::new().config()?;
+    let deserializer = operation.load::<SharedResponseDeserializer>()?;
+    let response = HttpResponse::new(400.try_into().ok()?, SdkBody::from(refusal));
+    let refusal = deserializer.deserialize_nonstreaming_with_config(&response, &ConfigBag::base()).err()?;
+    stored(refusal.as_operation_error()?.downcast_ref()?)
+}
+
+fn stored(refusal: &PutItemError) -> Option<Item> {
+    match refusal {
+        PutItemError::ConditionalCheckFailedException(failed) => failed.item.clone(),
+        _ => None,
     }
 }

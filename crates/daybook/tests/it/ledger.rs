@@ -243,19 +243,25 @@ async fn whichever_call_of_a_recording_fails_the_retry_ends_in_one_activity() {
     for details in
         [json!({"n": 1}), json!({"lines": vec![json!({"p": "x"}); 500]}), json!({"noise": incompressible(600_000)})]
     {
-        for fault in [Fault::NotSent, Fault::AnswerLost] {
-            for call in 0.. {
+        for fault in [Fault::NotSent, Fault::AnswerLost, Fault::Failed] {
+            for (call, lasting) in (0..).flat_map(|call| [(call, false), (call, true)]) {
                 number += 1;
                 // A month of its own, so that each recording makes all of its calls.
                 let time = format!("{:04}-01-01T00:00:00Z", 1_000 + number);
                 let json = sent("e-1", &time, &json!({"details": details}));
-                let faults = Faults::at(call, fault);
-                let failed = record(&stores.recorder(Some(&faults)), &json).await;
+                let faults = if lasting { Faults::from(call, fault) } else { Faults::at(call, fault) };
+                let outcome = record(&stores.recorder(Some(&faults)), &json).await;
                 if faults.calls() <= call {
-                    assert!(matches!(failed, Ok(Recorded::New(_))), "no call was left to fail");
+                    assert!(matches!(outcome, Ok(Recorded::New(_))), "no call was left to fail");
                     break;
                 }
-                assert!(matches!(failed, Err(RecordError::Storage(ref error)) if error.is_passing()), "{failed:?}");
+                // The short way of a put is the SDK's way when it fails once.
+                match &outcome {
+                    Err(RecordError::Storage(error)) => assert!(error.is_passing(), "{error:?}"),
+                    Ok(Recorded::New(_)) => assert!(!lasting),
+                    Ok(Recorded::Duplicate(_)) => assert!(!lasting && fault == Fault::AnswerLost),
+                    Err(error) => panic!("{error:?}"),
+                }
                 let sound = stores.ledger(None);
                 assert!(record(&stores.recorder(None), &json).await.is_ok());
                 assert!(matches!(record(&stores.recorder(None), &json).await, Ok(Recorded::Duplicate(_))));
@@ -281,23 +287,77 @@ async fn a_batch_answers_for_each_activity_and_never_counts_what_failed_as_recor
         Err(RecordError::Storage(error)) => error.is_passing(),
         _ => false,
     };
-    for (number, fault) in [Fault::NotSent, Fault::AnswerLost].into_iter().enumerate() {
-        let year = 1_990 + number;
-        let faults = Faults::at(12, fault);
-        let outcomes = stores.recorder(Some(&faults)).record_all(&contoso(), batch(year), at(NOW), Duration::MAX).await;
-        let failed: Vec<usize> = (0..40).filter(|index| passing(&outcomes[*index])).collect();
-        assert_eq!(failed.len(), 1);
-        assert_eq!(outcomes.iter().filter(|outcome| matches!(outcome, Ok(Recorded::New(_)))).count(), 39);
-        let again = stores.recorder(None).record_all(&contoso(), batch(year), at(NOW), Duration::MAX).await;
-        for (index, outcome) in again.iter().enumerate() {
-            let was_lost = failed == [index] && fault == Fault::NotSent;
-            assert!(matches!((outcome, was_lost), (Ok(Recorded::New(_)), true) | (Ok(Recorded::Duplicate(_)), false)));
+    // Calls 0 and 1 enter the month. What fails on its short way is sent again by the SDK: if one call fails, nothing is
+    // lost; if all fail from there on, all that follow are.
+    for (number, fault) in
+        [Fault::NotSent, Fault::AnswerLost, Fault::Throttled, Fault::Failed, Fault::Garbled].into_iter().enumerate()
+    {
+        for (year, faults) in [(1_950 + number, Faults::at(12, fault)), (1_980 + number, Faults::from(12, fault))] {
+            let outcomes =
+                stores.recorder(Some(&faults)).record_all(&contoso(), batch(year), at(NOW), Duration::MAX).await;
+            let recorded = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
+            // What the SDK cannot read either is told as a fault of ours.
+            let known = |outcome: &Result<Recorded, RecordError>| match outcome {
+                Err(RecordError::Storage(error)) => error.is_passing() || fault == Fault::Garbled,
+                other => other.is_ok(),
+            };
+            assert!(outcomes.iter().all(known));
+            assert_eq!(recorded, if year < 1_980 { 40 } else { 10 }, "{fault:?}");
+            let all =
+                selection(&format!("{year}-01-01T00:00:00Z"), &format!("{year}-02-01T00:00:00Z"), Order::Ascending);
+            let stored = pages(&ledger, &all, 1_000).await.len();
+            let seen_only_by_the_store = matches!(fault, Fault::AnswerLost | Fault::Garbled);
+            assert_eq!(stored, if seen_only_by_the_store { 40 } else { recorded });
+            let again = stores.recorder(None).record_all(&contoso(), batch(year), at(NOW), Duration::MAX).await;
+            let new = again.iter().filter(|outcome| matches!(outcome, Ok(Recorded::New(_)))).count();
+            assert!(again.iter().all(Result::is_ok) && new == 40 - stored);
+            assert_eq!(pages(&ledger, &all, 1_000).await.len(), 40);
         }
-        let all = selection(&format!("{year}-01-01T00:00:00Z"), &format!("{year}-02-01T00:00:00Z"), Order::Ascending);
-        assert_eq!(pages(&ledger, &all, 1_000).await.len(), 40);
     }
     let late = stores.recorder(None).record_all(&contoso(), batch(1_995), at(NOW), Duration::ZERO).await;
     assert!(late.len() == 40 && late.iter().all(passing), "time is up");
+}
+
+#[tokio::test]
+async fn a_short_way_that_failed_once_is_left_for_a_while_and_found_again() {
+    let stores = Stores::start().await;
+    let faults = Faults::at(3, Fault::Throttled);
+    let recorder = stores.recorder(Some(&faults));
+    let mut calls = Vec::new();
+    for number in 0..250 {
+        let before = faults.calls();
+        let json = sent(&format!("e-{number}"), "2026-11-01T00:00:00Z", &json!({}));
+        assert!(matches!(record(&recorder, &json).await, Ok(Recorded::New(_))));
+        calls.push(faults.calls() - before);
+    }
+    // Settings, month and item; then an item that is sent twice, as its first try is refused; then one call for each.
+    assert_eq!(calls[..2], [3, 2]);
+    assert!(calls[2..].iter().all(|calls| *calls == 1));
+    let again = sent("e-7", "2026-11-01T00:00:00Z", &json!({}));
+    let before = faults.calls();
+    assert!(matches!(record(&recorder, &again).await, Ok(Recorded::Duplicate(_))));
+    assert_eq!(faults.calls() - before, 1, "a refusal is an answer");
+    let other = sent("e-7", "2026-11-01T00:00:00Z", &json!({"status": "failed"}));
+    assert!(matches!(record(&recorder, &other).await, Err(RecordError::Conflict)));
+}
+
+#[tokio::test]
+async fn whichever_read_of_a_list_fails_once_the_list_is_the_same() {
+    let stores = Stores::start().await;
+    let recorder = stores.recorder(None);
+    for number in 0..30 {
+        record(&recorder, &sent(&format!("e-{number:02}"), "2026-11-01T00:00:00Z", &json!({}))).await.unwrap();
+    }
+    let all = selection("2026-11-01T00:00:00Z", "2026-11-02T00:00:00Z", Order::Ascending);
+    let expected = pages(&stores.ledger(None), &all, 7).await;
+    for fault in [Fault::NotSent, Fault::AnswerLost, Fault::Throttled, Fault::Failed, Fault::Garbled] {
+        // Calls 0 and 1 are the directory and the page that shows the way.
+        for call in 2..6 {
+            let faults = Faults::at(call, fault);
+            assert_eq!(pages(&stores.ledger(Some(&faults)), &all, 7).await, expected, "{fault:?} of call {call}");
+            assert!(faults.calls() > call);
+        }
+    }
 }
 
 #[tokio::test]
@@ -314,8 +374,8 @@ async fn what_was_left_by_a_recorder_that_died_does_not_stand_in_anothers_way() 
     let stores = Stores::start().await;
     let time = "2026-11-01T00:00:00Z";
     let large = |word: &str| sent("e-1", time, &json!({"details": {"lines": vec![json!({"p": word}); 500]}}));
-    // The month and the details are written, the item is not.
-    let died = record(&stores.recorder(Some(&Faults::at(2, Fault::NotSent))), &large("first")).await;
+    // The settings are read, the month and the details are written, the item is not.
+    let died = record(&stores.recorder(Some(&Faults::from(3, Fault::NotSent))), &large("first")).await;
     assert!(died.is_err());
     let (ledger, recorder) = (stores.ledger(None), stores.recorder(None));
     assert!(matches!(record(&recorder, &large("second")).await, Ok(Recorded::New(_))));

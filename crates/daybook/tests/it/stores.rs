@@ -4,6 +4,7 @@
 use std::{
     collections::HashMap,
     fmt,
+    ops::Range,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -26,7 +27,7 @@ use aws_smithy_runtime_api::client::{
     result::ConnectorError,
     runtime_components::RuntimeComponents,
 };
-use aws_smithy_types::{body::SdkBody, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_smithy_types::{body::SdkBody, byte_stream::ByteStream, retry::RetryConfig, timeout::TimeoutConfig};
 use daybook::{
     activity::{NewActivity, PartnerId},
     control::Control,
@@ -72,6 +73,10 @@ pub(crate) enum Fault {
     Slow,
     /// The store does it, and the process that asked for it ends: [`Faults::killed`].
     Killed,
+    /// The store breaks before it does it.
+    Failed,
+    /// The store does it, and what it answers is cut.
+    Garbled,
 }
 
 impl Stores {
@@ -237,12 +242,12 @@ impl ForTests for Credentials {
 /// How long the clients wait that meet a slow store.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Counts the calls of some clients and lets one of them fail.
+/// Counts the calls of some clients and lets some of them fail.
 #[derive(Clone, Debug)]
 pub(crate) struct Faults {
     calls: Arc<AtomicUsize>,
     copies: Arc<AtomicUsize>,
-    at: usize,
+    failing: Range<usize>,
     fault: Fault,
     killed: Arc<Notify>,
     reads: Option<Reads>,
@@ -255,7 +260,16 @@ pub(crate) type Reads = Arc<Mutex<HashMap<String, String>>>;
 impl Faults {
     /// Lets the call with this number, from 0 on, fail.
     pub(crate) fn at(at: usize, fault: Fault) -> Self {
-        Self { calls: Arc::default(), copies: Arc::default(), at, fault, killed: Arc::default(), reads: None }
+        Self::within(at..at.saturating_add(1), fault)
+    }
+
+    /// Lets the call with this number and all later ones fail.
+    pub(crate) fn from(at: usize, fault: Fault) -> Self {
+        Self::within(at..usize::MAX, fault)
+    }
+
+    fn within(failing: Range<usize>, fault: Fault) -> Self {
+        Self { calls: Arc::default(), copies: Arc::default(), failing, fault, killed: Arc::default(), reads: None }
     }
 
     /// The same, with reads answered from memory where they were answered before.
@@ -270,7 +284,7 @@ impl Faults {
 
     /// Lets none fail.
     pub(crate) fn none() -> Self {
-        Self::at(usize::MAX, Fault::NotSent)
+        Self::within(0..0, Fault::NotSent)
     }
 
     /// How many of the calls copied what is stored already.
@@ -311,7 +325,7 @@ struct FaultyConnector {
 impl HttpConnector for FaultyConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let number = self.faults.calls.fetch_add(1, Ordering::SeqCst);
-        let fails = number == self.faults.at;
+        let fails = self.faults.failing.contains(&number);
         if request.headers().contains_key("x-amz-copy-source") {
             self.faults.copies.fetch_add(1, Ordering::SeqCst);
         }
@@ -320,6 +334,7 @@ impl HttpConnector for FaultyConnector {
                 return HttpConnectorFuture::ready(Err(ConnectorError::io("injected: not sent".into())));
             }
             Fault::Throttled if fails => return HttpConnectorFuture::ready(Ok(throttled(&request))),
+            Fault::Failed if fails => return HttpConnectorFuture::ready(Ok(failed())),
             _ => {}
         }
         let memory = self.faults.reads.clone().zip(read_of_activities(&request));
@@ -333,7 +348,8 @@ impl HttpConnector for FaultyConnector {
             let mut answer = sent.await?;
             if let Some((reads, asked)) = memory {
                 let body = std::mem::replace(answer.body_mut(), SdkBody::taken());
-                let body = body.collect().await.map_err(|error| ConnectorError::io(error))?.to_bytes();
+                let body = ByteStream::new(body).collect().await.map_err(|error| ConnectorError::io(error.into()))?;
+                let body = body.into_bytes();
                 let body = String::from_utf8(body.to_vec()).unwrap();
                 *answer.body_mut() = SdkBody::from(body.clone());
                 // A checksum of what is already checked.
@@ -347,6 +363,7 @@ impl HttpConnector for FaultyConnector {
                     killed.notify_one();
                     std::future::pending().await
                 }
+                Fault::Garbled => Ok(HttpResponse::new(200.try_into().unwrap(), SdkBody::from("{\"Ite"))),
                 _ => Err(ConnectorError::io("injected: the answer is lost".into())),
             }
         })
@@ -360,6 +377,11 @@ fn throttled(request: &HttpRequest) -> HttpResponse {
         None => (503, "<Error><Code>SlowDown</Code><Message>injected</Message></Error>"),
     };
     HttpResponse::new(status.try_into().unwrap(), SdkBody::from(body))
+}
+
+fn failed() -> HttpResponse {
+    let body = r#"{"__type":"com.amazonaws.dynamodb.v20120810#InternalServerError"}"#;
+    HttpResponse::new(500.try_into().unwrap(), SdkBody::from(body))
 }
 
 /// What a request asks of the activities, if it only reads them.
