@@ -188,7 +188,7 @@ pub(crate) async fn list(ledger: &Ledger, request: &Request, now: Instant) -> An
         _ => Vec::new(),
     };
     let filter = Filter { customer, ..Filter::default() };
-    let selection = Selection { period, filter, order: Order::Descending, recorded_before: None };
+    let selection = Selection { period, filter, order: Order::Descending, recorded_from: None, recorded_before: None };
     let holds = |activity: &Activity| match &wanted {
         Wanted::All | Wanted::Customer(_) => true,
         Wanted::Company(part) => {

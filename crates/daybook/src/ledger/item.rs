@@ -64,7 +64,7 @@ pub(super) fn details_partition(partition: &str) -> String {
 }
 
 /// The index `late` knows months, not shards: what is late is little.
-fn late_partition(partner: &PartnerId, month: Month) -> String {
+pub(super) fn late_partition(partner: &PartnerId, month: Month) -> String {
     format!("{partner}#{month}")
 }
 

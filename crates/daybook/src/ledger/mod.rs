@@ -19,6 +19,7 @@
 
 mod details;
 mod item;
+mod late;
 mod raw;
 mod read;
 mod record;
@@ -32,6 +33,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 pub use self::{
     item::INDEXED,
+    late::{LateIndex, may_be_late},
     read::{MAX_PAGE_BYTES, MAX_PAGE_ROWS, MAX_QUERIES_PER_PAGE, Page, Reader},
     record::{RecordError, Recorded, Recorder},
 };
@@ -68,6 +70,8 @@ pub struct Selection {
     pub filter: Filter,
     /// In which order.
     pub order: Order,
+    /// Only what was recorded at this instant or later, if given.
+    pub recorded_from: Option<Instant>,
     /// Only what was recorded before this instant, if given.
     pub recorded_before: Option<Instant>,
 }

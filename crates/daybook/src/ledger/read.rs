@@ -156,16 +156,17 @@ impl Walk {
 
     /// Whether the keys alone select: every row read is wanted.
     fn keys_select(&self) -> bool {
-        let Selection { filter, recorded_before, .. } = &self.selection;
+        let Selection { filter, recorded_from, recorded_before, .. } = &self.selection;
         let rest = match self.indexed_customers() {
             Some(_) => Filter { customer: Vec::new(), ..filter.clone() },
             None => filter.clone(),
         };
-        rest.is_empty() && recorded_before.is_none()
+        rest.is_empty() && recorded_from.is_none() && recorded_before.is_none()
     }
 
     fn selects(&self, activity: &Activity) -> bool {
-        self.selection.recorded_before.is_none_or(|before| activity.recorded_at < before)
+        self.selection.recorded_from.is_none_or(|from| activity.recorded_at >= from)
+            && self.selection.recorded_before.is_none_or(|before| activity.recorded_at < before)
             && self.selection.filter.matches(&activity.entry)
     }
 

@@ -13,6 +13,8 @@ use daybook::{
         worker::{LEASE_SECONDS, Limits, Outcome, Run},
     },
     filter::Filter,
+    ledger::SETTLE_SECONDS,
+    months::Order,
     period::{Instant, Month, parse_zone},
     storage::Error,
 };
@@ -446,6 +448,22 @@ async fn an_export_given_up_is_failed_with_a_reason_and_nothing_half_visible() {
     assert!(stores.objects("exports/contoso/G/").await.is_empty());
 }
 
+/// The first version of a month, ordered some time after its end.
+fn monthly(month: Month, output: Output, now: Instant) -> Job {
+    let period = month.period(chrono_tz::Tz::UTC);
+    let order = Order {
+        month,
+        version: 1,
+        from: period.from(),
+        to: period.to(),
+        time_zone: chrono_tz::Tz::UTC,
+        recorded_from: None,
+        recorded_before: now.plus_seconds(-SETTLE_SECONDS),
+        at: now,
+    };
+    order.job(output, 86_400)
+}
+
 #[tokio::test]
 async fn a_month_holds_what_was_recorded_before_it_was_cut() {
     let stores = Stores::start().await;
@@ -457,7 +475,7 @@ async fn a_month_holds_what_was_recorded_before_it_was_cut() {
     }
     let month = Month::parse("2026-10").unwrap();
     let output = Output { format: Format::Jsonl, ..Output::default() };
-    let job = Job::monthly(month, chrono_tz::Tz::UTC, output, cut_at, 86_400);
+    let job = monthly(month, output, cut_at);
     let control = stores.control(None);
     assert!(control.create_job(&contoso(), &job).await.unwrap());
     assert!(!control.create_job(&contoso(), &job).await.unwrap(), "a month is made once");
@@ -480,7 +498,7 @@ async fn exports_are_listed_newest_first_page_by_page_of_one_kind_or_both() {
         let on_demand = Job { created_at: now, ..job(&format!("0{number}"), csv()) };
         control.create_job(&contoso(), &on_demand).await.unwrap();
         let month = Month::parse(&format!("2026-0{}", number + 1)).unwrap();
-        let monthly = Job::monthly(month, chrono_tz::Tz::UTC, output, now.plus_seconds(5), 86_400);
+        let monthly = monthly(month, output, now.plus_seconds(5));
         control.create_job(&contoso(), &monthly).await.unwrap();
     }
     for (kind, expected) in [

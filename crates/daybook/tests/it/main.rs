@@ -7,4 +7,5 @@ mod ledger;
 mod lists;
 mod periods;
 mod records;
+mod simulation;
 mod stores;

@@ -101,13 +101,21 @@ impl Stores {
             .projection_type(ProjectionType::Include)
             .set_non_key_attributes(Some(INDEXED.map(str::to_owned).to_vec()))
             .build();
+        let of_month = Projection::builder()
+            .projection_type(ProjectionType::Include)
+            .set_non_key_attributes(Some(vec!["problem".to_owned(), "ea".to_owned()]))
+            .build();
         for (table, keys, indexes) in [
             (
                 TABLE,
                 key_schema("pk", Some("sk")),
                 vec![("by_customer", "ck", "sk", listed), ("late", "lk", "r", all.clone())],
             ),
-            (CONTROL, key_schema("pk", Some("sk")), vec![("due", "dk", "nr", all)]),
+            (
+                CONTROL,
+                key_schema("pk", Some("sk")),
+                vec![("due", "dk", "nr", all), ("by_month", "mk", "state", of_month)],
+            ),
             (PARTNERS, key_schema("pk", None), vec![]),
         ] {
             let mut names: Vec<String> = keys.iter().map(|key| key.attribute_name.clone()).collect();
