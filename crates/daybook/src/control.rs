@@ -6,6 +6,8 @@
 //! | monthly export | `{partner}` | `month#{YYYY-MM}`, `month#{YYYY-MM}_v{six digits}` from version 2 on |
 //! | key of an idempotent request | `{partner}` | `key#{SHA-256 of the key}` |
 //! | schedule | `{partner}` | `schedule` |
+//! | secret of a schedule's webhooks | `{partner}` | `secret` |
+//! | delivery of a notification | `{partner}` | `delivery#{the export, as above}#{fingerprint of the recipient}` |
 //! | machine client | `client#{client id}` | `client` |
 //!
 //! No partner's id has a `#`, so that no client's key is a partner's. Of a job, `job` is written once; `state`,
@@ -28,6 +30,7 @@ use crate::{
     activity::PartnerId,
     export::job::{Checkpoint, File, Job, Kind, Progress, Standing, State},
     months::Schedule,
+    notify::{Delivery, Secret, Secrets},
     period::{Instant, Month},
     storage::Error,
 };
@@ -36,6 +39,9 @@ use crate::{
 pub const PARTITIONS: u8 = 16;
 /// The most exports of one page of the list.
 pub const MAX_LISTED: usize = 100;
+
+/// How long deliveries are kept, in seconds.
+const DELIVERY_KEPT_SECONDS: i64 = 400 * 86_400;
 
 type Item = HashMap<String, AttributeValue>;
 
@@ -555,6 +561,138 @@ impl Control {
         Ok((schedules.collect(), next))
     }
 
+    // Notifications
+
+    /// The secrets that sign a partner's webhooks, if there are any.
+    ///
+    /// # Errors
+    /// When the table fails.
+    pub async fn secrets(&self, partner: &PartnerId) -> Result<Option<Secrets>, Error> {
+        let found = self.get(key(partner.as_str(), "secret"), "GetItem of a secret").await?;
+        found.map(|item| field(&item, "secrets")).transpose()
+    }
+
+    /// Gives a partner a first secret, unless it has one; tells whether it did.
+    ///
+    /// # Errors
+    /// When the table fails.
+    pub async fn create_secrets(&self, partner: &PartnerId, secrets: &Secrets) -> Result<bool, Error> {
+        let mut item = key(partner.as_str(), "secret");
+        item.insert("secrets".to_owned(), json(secrets)?);
+        self.put_new(item, "PutItem of a secret").await
+    }
+
+    /// Puts a new secret in the place of a partner's present one; what then counts, or none where there is no secret, or
+    /// somebody else has just replaced it.
+    ///
+    /// # Errors
+    /// When the table fails.
+    pub async fn rotate_secret(
+        &self,
+        partner: &PartnerId,
+        fresh: Secret,
+        now: Instant,
+    ) -> Result<Option<Secrets>, Error> {
+        let Some(read) = self.secrets(partner).await? else { return Ok(None) };
+        let mut item = key(partner.as_str(), "secret");
+        let rotated = read.clone().rotated(fresh, now);
+        item.insert("secrets".to_owned(), json(&rotated)?);
+        let put = self.dynamodb.put_item().table_name(&*self.table).set_item(Some(item));
+        let put = put.condition_expression("secrets = :read").expression_attribute_values(":read", json(&read)?);
+        let done = settle(put.send().await.map(drop), "PutItem of a secret")?;
+        Ok(done.then_some(rotated))
+    }
+
+    /// Removes a partner's secrets, if there are any.
+    ///
+    /// # Errors
+    /// When the table fails.
+    pub async fn remove_secrets(&self, partner: &PartnerId) -> Result<(), Error> {
+        self.delete(key(partner.as_str(), "secret"), "DeleteItem of a secret").await
+    }
+
+    /// Enters a delivery that is not there yet; tells whether it was.
+    ///
+    /// # Errors
+    /// When the table fails.
+    pub async fn create_delivery(&self, partner: &PartnerId, delivery: &Delivery) -> Result<bool, Error> {
+        self.put_new(delivery_item(partner, delivery)?, "PutItem of a delivery").await
+    }
+
+    /// A delivery, by its export and the fingerprint of its recipient.
+    ///
+    /// # Errors
+    /// When the table fails.
+    pub async fn delivery(
+        &self,
+        partner: &PartnerId,
+        export: &str,
+        fingerprint: &str,
+    ) -> Result<Option<Delivery>, Error> {
+        let key = key(partner.as_str(), &delivery_key(export, fingerprint));
+        let found = self.get(key, "GetItem of a delivery").await?;
+        found.map(|item| field(&item, "delivery")).transpose()
+    }
+
+    /// Takes a delivery for a try until `until`; tells whether it could: nobody else tries it, and nobody has since it
+    /// was read.
+    ///
+    /// # Errors
+    /// When the table fails.
+    pub async fn take_delivery(
+        &self,
+        partner: &PartnerId,
+        delivery: &Delivery,
+        now: Instant,
+        until: Instant,
+    ) -> Result<bool, Error> {
+        let sk = delivery_key(&delivery.export, &delivery.recipient.fingerprint());
+        let taken = self
+            .dynamodb
+            .update_item()
+            .table_name(&*self.table)
+            .set_key(Some(key(partner.as_str(), &sk)))
+            .update_expression("SET lease = :until")
+            .condition_expression("attempts = :attempts AND (attribute_not_exists(lease) OR lease < :now)")
+            .expression_attribute_values(":attempts", AttributeValue::N(delivery.attempts.to_string()))
+            .expression_attribute_values(":now", text(&now.to_string()))
+            .expression_attribute_values(":until", text(&until.to_string()))
+            .send()
+            .await;
+        settle(taken.map(drop), "UpdateItem of a delivery")
+    }
+
+    /// Notes how a try ended; tells whether nobody has noted another one.
+    ///
+    /// # Errors
+    /// When the table fails.
+    pub async fn note_delivery(&self, partner: &PartnerId, tried: &Delivery) -> Result<bool, Error> {
+        let put = self.dynamodb.put_item().table_name(&*self.table).set_item(Some(delivery_item(partner, tried)?));
+        let before = AttributeValue::N(tried.attempts.saturating_sub(1).to_string());
+        let put = put.condition_expression("attempts = :before").expression_attribute_values(":before", before);
+        settle(put.send().await.map(drop), "PutItem of a delivery")
+    }
+
+    /// The deliveries of a partner's last exports, those of the latest months first.
+    ///
+    /// # Errors
+    /// When the table fails.
+    pub async fn deliveries(&self, partner: &PartnerId, limit: usize) -> Result<Vec<Delivery>, Error> {
+        let answer = self
+            .dynamodb
+            .query()
+            .table_name(&*self.table)
+            .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
+            .expression_attribute_values(":pk", text(partner.as_str()))
+            .expression_attribute_values(":prefix", text("delivery#"))
+            .scan_index_forward(false)
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
+            .send()
+            .await
+            .map_err(|error| Error::sdk("Query of deliveries", error))?;
+        answer.items.unwrap_or_default().iter().map(|item| field(item, "delivery")).collect()
+    }
+
     // Machine clients
 
     /// A client's registration.
@@ -638,6 +776,20 @@ fn month_id(job_key: &str) -> Option<String> {
     })
 }
 
+fn delivery_key(export: &str, fingerprint: &str) -> String {
+    format!("delivery#{}#{fingerprint}", job_key_of(export))
+}
+
+/// Deliveries are of interest for some time: the table drops them later.
+fn delivery_item(partner: &PartnerId, delivery: &Delivery) -> Result<Item, Error> {
+    let mut item = key(partner.as_str(), &delivery_key(&delivery.export, &delivery.recipient.fingerprint()));
+    item.insert("delivery".to_owned(), json(delivery)?);
+    item.insert("attempts".to_owned(), AttributeValue::N(delivery.attempts.to_string()));
+    let ttl = delivery.created_at.plus_seconds(DELIVERY_KEPT_SECONDS).micros() / 1_000_000;
+    item.insert("ttl".to_owned(), AttributeValue::N(ttl.to_string()));
+    Ok(item)
+}
+
 fn partition_of(partner: &PartnerId) -> u8 {
     Sha256::digest(partner.as_str())[0] % PARTITIONS
 }
@@ -686,13 +838,8 @@ fn read_state(item: &Item) -> Result<State, Error> {
 
 fn read_month_entry(item: Item) -> Result<MonthEntry, Error> {
     let name = |name: &str| item.get(name).and_then(|value| value.as_s().ok());
-    let entry = || {
-        Some((
-            PartnerId::parse(name("pk")?).ok()?,
-            month_id(name("sk")?)?,
-            Instant::parse(name("ea")?).ok()?,
-        ))
-    };
+    let entry =
+        || Some((PartnerId::parse(name("pk")?).ok()?, month_id(name("sk")?)?, Instant::parse(name("ea")?).ok()?));
     let (partner, id, expires_at) =
         entry().ok_or_else(|| Error::broken("reading an export of a month", "its keys are none"))?;
     Ok(MonthEntry { partner, id, state: read_state(&item)?, problem: name("problem").cloned(), expires_at })

@@ -130,11 +130,11 @@ pub async fn attend_month<D: Desk>(
     now: Instant,
 ) -> Result<usize, Error> {
     let mut renewed = 0;
-    if !schedule.order_month(month, rules.grace_seconds, now)
-        && let Some(look) = schedule.look(month, now)
-    {
+    if !schedule.order_month(month, rules.grace_seconds, now) {
         renewed = mend(desk, rules, partner, &schedule, (month, month), now, true).await?;
-        if desk.is_late(partner, &look).await? {
+        if let Some(look) = schedule.look(month, now)
+            && desk.is_late(partner, &look).await?
+        {
             schedule.order_version(&look, now);
         }
     }
@@ -262,7 +262,12 @@ impl Months {
     ///
     /// # Errors
     /// When the index cannot be read, or the rest cannot be sent.
-    pub async fn run(&self, run: &Run, now: Instant, may_go_on: &(dyn Fn() -> bool + Send + Sync)) -> Result<Outcome, Error> {
+    pub async fn run(
+        &self,
+        run: &Run,
+        now: Instant,
+        may_go_on: &(dyn Fn() -> bool + Send + Sync),
+    ) -> Result<Outcome, Error> {
         let mut outcome = Outcome::default();
         // A month that is asked for is looked for in all schedules, else those count that are due.
         let due_by = if run.month.is_none() { Some(now) } else { None };

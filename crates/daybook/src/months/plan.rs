@@ -509,7 +509,10 @@ mod tests {
         let second = first.plus_seconds(LOOK_SECONDS);
         assert!(schedule.is_to_look(second));
         let look = schedule.looks(second).next().unwrap();
-        assert_eq!((look.recorded_from, look.recorded_before), (at("2026-11-01T05:58:00Z"), at("2026-11-02T05:00:00Z")));
+        assert_eq!(
+            (look.recorded_from, look.recorded_before),
+            (at("2026-11-01T05:58:00Z"), at("2026-11-02T05:00:00Z"))
+        );
         schedule.order_version(&look, second);
         schedule.looked(second);
         // The operator's, in the same hour.

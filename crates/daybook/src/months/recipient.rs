@@ -8,10 +8,7 @@ use std::{
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use url::{Host, Url};
 
-use crate::{
-    activity::hex,
-    period::quoted,
-};
+use crate::{activity::hex, period::quoted};
 use sha2::{Digest as _, Sha256};
 
 /// The most recipients of a schedule.
@@ -137,7 +134,10 @@ fn parse_address(address: &str, reach: &Reach) -> Result<String, String> {
     };
     // The one address and nothing else: a header field or a second recipient has no place in it.
     valid().map(|()| address.to_owned()).ok_or_else(|| {
-        format!("{} is not an e-mail address such as mailto:finance@contoso.example", quoted(&format!("mailto:{address}")))
+        format!(
+            "{} is not an e-mail address such as mailto:finance@contoso.example",
+            quoted(&format!("mailto:{address}"))
+        )
     })
 }
 
@@ -207,33 +207,104 @@ mod tests {
     #[test]
     fn only_public_addresses_are_public() {
         for private in [
-            "0.0.0.0", "0.1.2.3", "10.0.0.1", "10.255.255.255", "100.64.0.1", "100.127.255.255", "127.0.0.1", "127.9.9.9",
-            "169.254.0.1", "169.254.169.254", "169.254.170.2", "172.16.0.1", "172.31.255.255", "192.0.0.1", "192.0.2.1",
-            "192.168.0.1", "192.88.99.1", "198.18.0.1", "198.19.255.255", "198.51.100.1", "203.0.113.1", "224.0.0.1",
-            "239.255.255.255", "240.0.0.1", "255.255.255.255", "::", "::1", "::ffff:127.0.0.1", "::ffff:8.8.8.8",
-            "::127.0.0.1", "64:ff9b::7f00:1", "64:ff9b:1::1", "100::1", "fc00::1", "fd00:ec2::254", "fe80::1", "fec0::1",
-            "ff02::1", "2001::1", "2001:2::1", "2001:10::1", "2001:db8::1", "2002:7f00:1::", "3fff::1", "5f00::1",
+            "0.0.0.0",
+            "0.1.2.3",
+            "10.0.0.1",
+            "10.255.255.255",
+            "100.64.0.1",
+            "100.127.255.255",
+            "127.0.0.1",
+            "127.9.9.9",
+            "169.254.0.1",
+            "169.254.169.254",
+            "169.254.170.2",
+            "172.16.0.1",
+            "172.31.255.255",
+            "192.0.0.1",
+            "192.0.2.1",
+            "192.168.0.1",
+            "192.88.99.1",
+            "198.18.0.1",
+            "198.19.255.255",
+            "198.51.100.1",
+            "203.0.113.1",
+            "224.0.0.1",
+            "239.255.255.255",
+            "240.0.0.1",
+            "255.255.255.255",
+            "::",
+            "::1",
+            "::ffff:127.0.0.1",
+            "::ffff:8.8.8.8",
+            "::127.0.0.1",
+            "64:ff9b::7f00:1",
+            "64:ff9b:1::1",
+            "100::1",
+            "fc00::1",
+            "fd00:ec2::254",
+            "fe80::1",
+            "fec0::1",
+            "ff02::1",
+            "2001::1",
+            "2001:2::1",
+            "2001:10::1",
+            "2001:db8::1",
+            "2002:7f00:1::",
+            "3fff::1",
+            "5f00::1",
         ] {
             assert!(!is_public(private.parse().unwrap()), "{private}");
         }
-        for public in ["8.8.8.8", "1.1.1.1", "100.63.255.255", "100.128.0.1", "172.15.0.1", "172.32.0.1", "192.167.1.1",
-            "198.17.0.1", "223.255.255.255", "2600::1", "2a00:1450:4007::1", "2001:4860:4860::8888", "2606:4700::1111"] {
+        for public in [
+            "8.8.8.8",
+            "1.1.1.1",
+            "100.63.255.255",
+            "100.128.0.1",
+            "172.15.0.1",
+            "172.32.0.1",
+            "192.167.1.1",
+            "198.17.0.1",
+            "223.255.255.255",
+            "2600::1",
+            "2a00:1450:4007::1",
+            "2001:4860:4860::8888",
+            "2606:4700::1111",
+        ] {
             assert!(is_public(public.parse().unwrap()), "{public}");
         }
     }
 
     #[test]
     fn a_webhook_is_https_to_a_public_host_without_secrets_in_its_url() {
-        for good in ["https://portal.example/hook", "https://portal.example:8443/a?b=c", "https://8.8.8.8/", "https://[2600::1]/"] {
+        for good in [
+            "https://portal.example/hook",
+            "https://portal.example:8443/a?b=c",
+            "https://8.8.8.8/",
+            "https://[2600::1]/",
+        ] {
             let parsed = Recipient::parse(good, &reach()).unwrap();
             assert_eq!(parsed.to_string(), good);
             assert_eq!(serde_json::from_value::<Recipient>(serde_json::to_value(&parsed).unwrap()).unwrap(), parsed);
         }
         for bad in [
-            "http://portal.example/hook", "ftp://portal.example/", "portal.example", "", "https://", "https://user@portal.example/",
-            "https://user:secret@portal.example/", "https://portal.example/#x", "https://127.0.0.1/", "https://2130706433/",
-            "https://0x7f.1/", "https://0177.0.0.1/", "https://[::1]/", "https://[::ffff:169.254.169.254]/",
-            "https://169.254.169.254/latest/meta-data/", "https://10.1.2.3:8443/", "https://%31%32%37.0.0.1/", "javascript:alert(1)",
+            "http://portal.example/hook",
+            "ftp://portal.example/",
+            "portal.example",
+            "",
+            "https://",
+            "https://user@portal.example/",
+            "https://user:secret@portal.example/",
+            "https://portal.example/#x",
+            "https://127.0.0.1/",
+            "https://2130706433/",
+            "https://0x7f.1/",
+            "https://0177.0.0.1/",
+            "https://[::1]/",
+            "https://[::ffff:169.254.169.254]/",
+            "https://169.254.169.254/latest/meta-data/",
+            "https://10.1.2.3:8443/",
+            "https://%31%32%37.0.0.1/",
+            "javascript:alert(1)",
         ] {
             assert!(Recipient::parse(bad, &reach()).is_err(), "{bad}");
         }
@@ -247,9 +318,24 @@ mod tests {
             assert_eq!(Recipient::parse(&text, &reach()), Ok(Recipient::Email(good.to_owned())));
         }
         for bad in [
-            "", "finance", "finance@", "@contoso.example", "finance@contoso", "a@b@c.example ", "a b@c.example", "a@c.example,b@c.example",
-            "a@c.example?cc=b@c.example", "a@c.example\r\nBcc: b@c.example", "a@c..example", ".a@c.example", "a.@c.example", "é@c.example",
-            "a@-c.example", "\"a\"@c.example", "<a@c.example>", "a@[127.0.0.1]",
+            "",
+            "finance",
+            "finance@",
+            "@contoso.example",
+            "finance@contoso",
+            "a@b@c.example ",
+            "a b@c.example",
+            "a@c.example,b@c.example",
+            "a@c.example?cc=b@c.example",
+            "a@c.example\r\nBcc: b@c.example",
+            "a@c..example",
+            ".a@c.example",
+            "a.@c.example",
+            "é@c.example",
+            "a@-c.example",
+            "\"a\"@c.example",
+            "<a@c.example>",
+            "a@[127.0.0.1]",
         ] {
             assert!(Recipient::parse(&format!("mailto:{bad}"), &reach()).is_err(), "{bad:?}");
         }

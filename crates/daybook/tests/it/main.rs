@@ -5,6 +5,7 @@ mod exports;
 mod formats;
 mod ledger;
 mod lists;
+mod months;
 mod periods;
 mod records;
 mod simulation;
