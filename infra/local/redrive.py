@@ -8,6 +8,8 @@ from environments import say
 QUEUES = {
     "intake": ("IntakeDeadLetterQueueUrl", "IntakeQueueUrl"),
     "exports": ("ExportDeadLetterQueueUrl", "ExportQueueUrl"),
+    "months": ("RunDeadLetterQueueUrl", "RunQueueUrl"),
+    "notifications": ("NoticeDeadLetterQueueUrl", "NoticeQueueUrl"),
 }
 # While one is moved nobody else may take it.
 SECONDS_TO_MOVE = 60

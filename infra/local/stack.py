@@ -32,6 +32,7 @@ NAME = "daybook"
 BUILD = TOOLS / "build"
 # Known to everybody: it opens nothing but the emulator on this machine.
 PASSWORD = "Daybook-local-1"
+EMAIL_SENDER = "daybook@portal.example"
 PARTNERS = {"contoso": "Contoso", "fabrikam": "Fabrikam"}
 ROLES = {
     "global_admin": ("Ana Trujillo", "Zoë Lefèvre"),
@@ -49,6 +50,7 @@ FUNCTIONS = {
     "exports": "ExportsFunction",
     "export-worker": "ExportWorkerFunction",
     "monthly": "MonthlyFunction",
+    "notifier": "NotifierFunction",
     "portal": "PortalFunction",
 }
 # Where the emulator itself remembers what it runs, so that lost state is never taken for deployed.
@@ -219,6 +221,10 @@ def _deploy(client, port: int, built: str) -> dict:
         "GatewayUrl": f"{here}/_aws/execute-api",
         "SignInUrl": here,
         "UserPoolUrl": f"http://127.0.0.1:{port}",
+        # Receivers on this machine, told again after seconds rather than hours; the emulator's e-mail goes nowhere.
+        "WebhookTestHosts": "127.0.0.1",
+        "NotifyWaits": "1,2",
+        "EmailSender": EMAIL_SENDER,
     }
     wanted = _sha256(json.dumps([built, parameters], sort_keys=True).encode())
     if _remembered(client, DEPLOYED) == wanted and _status(client).endswith("_COMPLETE"):

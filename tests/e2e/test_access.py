@@ -23,6 +23,8 @@ OF_A_PARTNER = [
     ("GET", "/export-schedule", None),
     ("PUT", "/export-schedule", {"time_zone": "Europe/Paris"}),
     ("DELETE", "/export-schedule", None),
+    ("GET", "/export-schedule/secret", None),
+    ("POST", "/export-schedule/secret", None),
 ]
 # The operator's own, and those of everybody with a token.
 OTHERS = [
@@ -34,6 +36,7 @@ OTHERS = [
     ("PUT", "/v1/clients/c-1", {"partner": "contoso"}),
     ("DELETE", "/v1/clients/c-1", None),
     ("POST", "/v1/months/2024-03/run", {}),
+    ("GET", "/v1/exports?kind=monthly&month=2024-03", None),
 ]
 EVERY_ROUTE = [(method, f"/v1/partners/contoso{path}", body) for method, path, body in OF_A_PARTNER] + OTHERS
 

@@ -6,7 +6,7 @@ Every call is first made by the platform's root, so that nothing but the role ca
 import pytest
 from botocore.exceptions import ClientError
 
-FUNCTIONS = ["authorizer", "record", "intake", "query", "exports", "export-worker", "monthly", "portal"]
+FUNCTIONS = ["authorizer", "record", "intake", "query", "exports", "export-worker", "monthly", "notifier", "portal"]
 KEY = {"pk": {"S": "probe#2024-03"}, "sk": {"S": "2024-03-05T09:30:00.000000Z#probe"}}
 SET = {"Key": KEY, "UpdateExpression": "SET a = :a", "ExpressionAttributeValues": {":a": {"S": "x"}}}
 # A write that is allowed and writes nothing: its condition fails after the role was asked.
@@ -21,6 +21,7 @@ class Platform:
         self.activities, self.control = {"TableName": outputs["ActivitiesTable"]}, {"TableName": outputs["ControlTable"]}
         self.partners = {"TableName": outputs["PartnersTable"]}
         self.bucket, self.queue, self.intake = outputs["DataBucket"], outputs["ExportQueueUrl"], outputs["IntakeQueueUrl"]
+        self.runs, self.notices = outputs["RunQueueUrl"], outputs["NoticeQueueUrl"]
 
     def query(self, table, key, **index):
         self.db.query(**table, **index, KeyConditionExpression=f"{key} = :key", ExpressionAttributeValues={":key": {"S": "probe"}})
@@ -86,12 +87,13 @@ MAY = {
     "get an activity": (["query", "export-worker"], lambda at: at.db.get_item(**at.activities, Key=KEY)),
     "query activities": (["query", "export-worker"], lambda at: at.query(at.activities, "pk")),
     "query a customer's": (["query", "export-worker"], lambda at: at.query(at.activities, "ck", IndexName="by_customer")),
-    "query late activities": (["export-worker"], lambda at: at.query(at.activities, "lk", IndexName="late")),
-    "get from control": (["authorizer", "exports", "export-worker", "monthly"], lambda at: at.db.get_item(**at.control, Key=KEY)),
-    "put into control": (["exports", "monthly"], lambda at: at.db.put_item(**at.control, Item=KEY, **NEVER)),
-    "update control": (["exports", "export-worker", "monthly"], lambda at: at.db.update_item(**at.control, **SET, **NEVER)),
+    "query late activities": (["exports", "monthly"], lambda at: at.query(at.activities, "lk", IndexName="late")),
+    "get from control": (["authorizer", "exports", "export-worker", "notifier"], lambda at: at.db.get_item(**at.control, Key=KEY)),
+    "put into control": (["exports", "monthly", "notifier"], lambda at: at.db.put_item(**at.control, Item=KEY, **NEVER)),
+    "update control": (["exports", "export-worker", "monthly", "notifier"], lambda at: at.db.update_item(**at.control, **SET, **NEVER)),
     "delete from control": (["exports"], lambda at: at.db.delete_item(**at.control, Key=KEY, **NEVER)),
-    "query control": (["exports"], lambda at: at.query(at.control, "pk")),
+    "query control": (["exports", "monthly"], lambda at: at.query(at.control, "pk")),
+    "query a month": (["exports"], lambda at: at.query(at.control, "mk", IndexName="by_month")),
     "query what is due": (["exports", "monthly"], lambda at: at.query(at.control, "dk", IndexName="due")),
     "scan control": ([], lambda at: at.db.scan(**at.control)),
     "get settings": (["record", "intake", "exports"], lambda at: at.db.get_item(**at.partners, Key={"pk": {"S": "probe"}})),
@@ -106,6 +108,8 @@ MAY = {
     "list the bucket": ([], lambda at: at.s3.list_objects_v2(Bucket=at.bucket)),
     "look at the queue": (["export-worker"], lambda at: at.sqs.get_queue_attributes(QueueUrl=at.queue, AttributeNames=["All"])),
     "look at the intake": (["intake"], lambda at: at.sqs.get_queue_attributes(QueueUrl=at.intake, AttributeNames=["All"])),
+    "look at runs": (["monthly"], lambda at: at.sqs.get_queue_attributes(QueueUrl=at.runs, AttributeNames=["All"])),
+    "look at notifications": (["notifier"], lambda at: at.sqs.get_queue_attributes(QueueUrl=at.notices, AttributeNames=["All"])),
     "send to the intake": ([], lambda at: at.sqs.send_message(QueueUrl=at.intake, MessageBody="{}")),
 }
 

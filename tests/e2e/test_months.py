@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 import spreadsheet
-from api import Partner, compact, in_parallel, instant, is_problem, new_activity, newest_first, now, rfc3339
+from api import Partner, compact, eventually, in_parallel, instant, is_problem, new_activity, newest_first, now, rfc3339
 
 MICROSECOND, SECOND = timedelta(microseconds=1), timedelta(seconds=1)
 
@@ -210,6 +210,15 @@ def test_a_schedule_begins_with_the_month_before_unless_it_says_another(partner,
     ({"from": "2026-01-01"}, "/from"),
     ({"from": "last"}, "/from"),
     ({"notify": "https://portal.example/hook"}, "/notify"),
+    ({"notify": ["http://portal.example/hook"]}, "/notify/0"),
+    ({"notify": ["https://portal.example/hook", "https://ana:secret@portal.example/"]}, "/notify/1"),
+    ({"notify": ["https://169.254.169.254/latest/meta-data/"]}, "/notify/0"),
+    ({"notify": ["https://2130706433/"]}, "/notify/0"),
+    ({"notify": ["https://[::ffff:10.0.0.1]/"]}, "/notify/0"),
+    ({"notify": ["mailto:finance"]}, "/notify/0"),
+    ({"notify": ["mailto:a@contoso.example?bcc=b@contoso.example"]}, "/notify/0"),
+    ({"notify": ["finance@contoso.example"]}, "/notify/0"),
+    ({"notify": [f"https://portal.example/{number}" for number in range(11)]}, "/notify"),
     ({"until": "2026-12"}, "/until"),
 ], ids=compact)
 def test_a_schedule_that_is_not_valid_is_refused_and_not_saved(partner, schedule, field):
@@ -251,3 +260,160 @@ def test_a_month_that_has_not_ended_or_is_before_the_schedule_is_not_made(operat
 ], ids=str)
 def test_a_run_that_is_not_valid_is_refused(operator, path, body, field):
     is_problem(operator.post(path, json=body), 400, "invalid-request", field)
+
+
+# Late activities
+
+
+@pytest.fixture
+def cut():
+    """Records what a test begins with; a time for a run that cuts right behind it, however fast the test goes on."""
+
+    def record(partner, activities):
+        partner.record(activities)
+        moment = now() + timedelta(seconds=1)
+        eventually(lambda: now() > moment + timedelta(milliseconds=500), "the cut is over")
+        return moment + timedelta(minutes=2)
+
+    return record
+
+
+def rows_of(partner, export):
+    export = partner.ready(export)
+    _, rows = spreadsheet.rows(partner.download(export), "en")
+    return export, [row[spreadsheet.ACTIVITY_ID] for row in rows]
+
+
+def test_late_activities_are_a_next_version_that_holds_only_them(partner, schedules, run, cut, grace):
+    month = last_ended(now() - grace - timedelta(days=1), "Europe/Paris")
+    early = newest_first(new_activity(occurred_at=rfc3339(month.start + timedelta(days=day))) for day in range(3))
+    schedules(partner, time_zone="Europe/Paris", **{"from": month.name})
+    first_run = cut(partner, early)
+    run(first_run)
+    first, ids = rows_of(partner, month.name)
+    assert (first["version"], ids) == (1, [one["id"] for one in early])
+
+    late = newest_first(new_activity(occurred_at=rfc3339(moment)) for moment in (month.start, month.end - SECOND, month.end))
+    partner.record(late)
+    run(first_run + timedelta(hours=1))
+    assert len(partner.exports(kind="monthly")) == 1, "at most one version a day"
+    run(first_run + timedelta(days=1))
+    second, ids = rows_of(partner, f"{month.name}_v2")
+    assert (second["version"], second["month"], second["range"]) == (2, month.name, first["range"])
+    assert ids == [one["id"] for one in late if instant(one["occurred_at"]) < month.end]
+    assert second["files"][0]["name"] == f"activity_{partner.name}_{month.name}_v2.csv"
+
+    run(first_run + timedelta(days=1, hours=1))
+    run(first_run + timedelta(days=2))
+    assert sorted(export["id"] for export in partner.exports(kind="monthly")) == [month.name, f"{month.name}_v2"]
+    assert partner.caller.get(f"{partner.path}/exports/{month.name}").json() == first, "version 1 is never rewritten"
+
+
+def test_the_operators_run_does_nothing_where_nothing_is_missing(operator, partner, schedules, run, cut, grace):
+    month = last_ended(now() - grace - timedelta(days=1), "UTC")
+    schedules(partner, **{"from": month.name})
+    at = cut(partner, [new_activity(occurred_at=rfc3339(month.start))])
+    run(at)
+    assert rows_of(partner, month.name)[0]["version"] == 1
+    path = f"/v1/months/{month.name}/run"
+    answer = operator.post(path, json={"partner": partner.name})
+    assert (answer.status_code, answer.json()["due"], answer.json()["created"], answer.json()["complete"]) == (202, 1, 0, True)
+
+
+def test_a_month_whose_export_was_deleted_is_made_again_with_the_same_rows(operator, partner, schedules, run, cut, grace):
+    month = last_ended(now() - grace - timedelta(days=1), "UTC")
+    schedules(partner, **{"from": month.name})
+    at = cut(partner, [new_activity(occurred_at=rfc3339(month.start)) for _ in range(3)])
+    run(at)
+    first, ids = rows_of(partner, month.name)
+    path = f"{partner.path}/exports/{month.name}"
+    assert partner.caller.delete(path).status_code == 204
+    partner.record([new_activity(occurred_at=rfc3339(month.start))])
+    assert operator.post(f"/v1/months/{month.name}/run", json={"partner": partner.name}).json()["created"] == 1
+    again, same = rows_of(partner, month.name)
+    assert (same, again["files"]) == (ids, first["files"])
+    assert partner.caller.delete(path).status_code == 204
+    run(at + timedelta(days=1))
+    assert rows_of(partner, month.name)[1] == ids
+    assert len(rows_of(partner, f"{month.name}_v2")[1]) == 1
+
+
+def test_a_partner_that_changes_its_zone_gets_every_activity_once(partner, schedules, run, later):
+    zones = "Pacific/Kiritimati", "Pacific/Pago_Pago"
+    second = Month.of(later, "UTC").before()
+    first = second.before()
+    # Around the end of the first month in both zones, and between them.
+    ends = [Month(zone, first.year, first.month).end for zone in zones]
+    moments = [ends[0] + timedelta(hours=hour, minutes=30) for hour in range(-26, 52)] + ends
+    sent = newest_first(new_activity(occurred_at=rfc3339(moment)) for moment in moments)
+    partner.record(sent)
+    schedules(partner, time_zone=zones[0], **{"from": first.name})
+    # When the first month has just ended in the first zone; what is recorded today is in its next version.
+    run(ends[0] + timedelta(days=2))
+    schedules(partner, time_zone=zones[1])
+    run(later)
+    run(later + timedelta(days=1))
+    ids = [(rows_of(partner, export["id"])) for export in partner.exports(kind="monthly")]
+    bounds = {export["month"]: export["range"] for export, _ in ids}
+    assert bounds[first.name]["to"] == bounds[second.name]["from"] == rfc3339(ends[0])
+    assert instant(bounds[second.name]["to"]) == Month(zones[1], second.year, second.month).end
+    inside = sorted(one["id"] for one in sent if instant(one["occurred_at"]) >= instant(bounds[first.name]["from"]))
+    assert sorted(each for _, rows in ids for each in rows) == inside
+
+
+# What the schedule tells, and what the operator sees
+
+
+def test_a_schedule_tells_its_next_run_and_its_last_results(partner, schedules, run, grace, later):
+    month = last_ended(later - grace, "Asia/Kolkata")
+    partner.record([new_activity(occurred_at=rfc3339(month.start))])
+    saved = schedules(partner, time_zone="Asia/Kolkata", **{"from": month.name})
+    assert (saved["next_month"], saved["results"], saved["next_look_at"]) == (month.name, [], None)
+    assert instant(saved["next_run_at"]) == month.end + grace
+    run(later)
+    partner.ready(month.name)
+    shown = partner.caller.get(f"{partner.path}/export-schedule").json()
+    [result] = shown["results"]
+    assert (result["export"], result["month"], result["version"], result["status"], result["rows"]) == (month.name, month.name, 1, "ready", 1)
+    assert result["deliveries"] == []
+    following = Month.of(month.end, "Asia/Kolkata")
+    assert (shown["next_month"], instant(shown["next_run_at"])) == (following.name, following.end + grace)
+    assert instant(shown["next_look_at"]) == later.replace(microsecond=0) + timedelta(days=1)
+
+
+def test_the_operator_sees_a_month_of_all_partners(operator, names, schedules, caller):
+    month = Month("UTC", 2019, 4)
+    partners = [Partner(operator, names()) for _ in range(3)]
+    for partner in partners:
+        schedules(partner, **{"from": month.name})
+        assert operator.post(f"/v1/months/{month.name}/run", json={"partner": partner.name}).json()["created"] == 1
+        partner.ready(month.name)
+    assert operator.delete(f"{partners[0].path}/exports/{month.name}").status_code == 204
+
+    def listed(**parameters):
+        answer = operator.get("/v1/exports", params={"kind": "monthly", "month": month.name} | parameters)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    page = eventually(lambda: (found := listed()) and found["counts"]["total"] == 3 and found["counts"]["cancelled"] == 1 and found, "all listed")
+    assert (page["month"], page["counts"]["ready"], page["counts"]["failed"], page["next_cursor"]) == (month.name, 2, 0, None)
+    assert sorted(each["partner_id"] for each in page["exports"]) == sorted(partner.name for partner in partners)
+    [gone] = listed(status="cancelled")["exports"]
+    assert (gone["partner_id"], gone["id"]) == (partners[0].name, month.name)
+    assert operator.get(gone["url"]).json()["status"] == "cancelled"
+    ids, cursor = [], {}
+    while cursor is not None:
+        page = listed(limit=1, **cursor)
+        ids += [each["partner_id"] for each in page["exports"]]
+        cursor = page["next_cursor"] and {"cursor": page["next_cursor"]}
+    assert sorted(ids) == sorted(partner.name for partner in partners)
+    is_problem(caller("contoso-global-admin").get("/v1/exports", params={"kind": "monthly", "month": month.name}), 403, "forbidden")
+
+
+@pytest.mark.parametrize("parameters, field", [
+    ({}, "/kind"), ({"kind": "on_demand", "month": "2026-10"}, "/kind"), ({"kind": "monthly"}, "/month"),
+    ({"kind": "monthly", "month": "october"}, "/month"), ({"kind": "monthly", "month": "2026-10", "status": "lost"}, "/status"),
+    ({"kind": "monthly", "month": "2026-10", "cursor": "x"}, "/cursor"),
+], ids=str)
+def test_a_list_of_a_month_that_is_not_valid_is_refused(operator, parameters, field):
+    is_problem(operator.get("/v1/exports", params=parameters), 400, "invalid-request", field)

@@ -5,7 +5,7 @@ import re
 import pytest
 from application import ROOT, sources
 
-FUNCTIONS = ["authorizer", "record", "intake", "query", "exports", "export-worker", "monthly", "portal"]
+FUNCTIONS = ["authorizer", "record", "intake", "query", "exports", "export-worker", "monthly", "notifier", "portal"]
 READ = re.compile(r'\bhost::(?:variable|number)\("([A-Z][A-Z0-9_]*)"\)')
 LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
 ACTIVITIES = {"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"}
@@ -32,6 +32,9 @@ ALLOWED = {
     "exports": {
         *(("ControlTable", f"dynamodb:{action}") for action in ("DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem")),
         ("ControlTable/index/due", "dynamodb:Query"),
+        ("ControlTable/index/by_month", "dynamodb:Query"),
+        ("ActivitiesTable/index/late", "dynamodb:Query"),
+        ("MonthRuns", "sqs:SendMessage"),
         *(("PartnersTable", f"dynamodb:{action}") for action in ("GetItem", "PutItem")),
         ("ExportJobs", "sqs:SendMessage"),
         *(("DataBucket/exports/*", f"s3:{action}") for action in ("AbortMultipartUpload", "DeleteObject", "GetObject")),
@@ -40,9 +43,9 @@ ALLOWED = {
         ("ActivitiesTable", "dynamodb:GetItem"),
         ("ActivitiesTable", "dynamodb:Query"),
         ("ActivitiesTable/index/by_customer", "dynamodb:Query"),
-        ("ActivitiesTable/index/late", "dynamodb:Query"),
         ("ControlTable", "dynamodb:GetItem"),
         ("ControlTable", "dynamodb:UpdateItem"),
+        ("Notices", "sqs:SendMessage"),
         *(
             ("DataBucket/exports/*", f"s3:{action}")
             for action in ("AbortMultipartUpload", "DeleteObject", "GetObject", "ListMultipartUploadParts", "PutObject")
@@ -54,9 +57,15 @@ ALLOWED = {
         ),
     },
     "monthly": {
-        *(("ControlTable", f"dynamodb:{action}") for action in ("GetItem", "PutItem", "UpdateItem")),
+        *(("ControlTable", f"dynamodb:{action}") for action in ("PutItem", "Query", "UpdateItem")),
         ("ControlTable/index/due", "dynamodb:Query"),
+        ("ActivitiesTable/index/late", "dynamodb:Query"),
         ("ExportJobs", "sqs:SendMessage"),
+        *(("MonthRuns", f"sqs:{action}") for action in ("DeleteMessage", "GetQueueAttributes", "ReceiveMessage", "SendMessage")),
+    },
+    "notifier": {
+        *(("ControlTable", f"dynamodb:{action}") for action in ("GetItem", "PutItem", "UpdateItem")),
+        *(("Notices", f"sqs:{action}") for action in ("DeleteMessage", "GetQueueAttributes", "ReceiveMessage", "SendMessage")),
     },
     "portal": set(),
 }
@@ -128,6 +137,21 @@ def test_every_function_has_a_role_and_a_log_of_its_own(template):
     for kept in ("Role", "LoggingConfig"):
         each = [str(function[kept]) for function in template.functions.values()]
         assert len(set(each)) == len(each)
+
+
+def test_e_mail_is_sent_by_the_notifier_only_and_from_the_sender_only(template):
+    ((name, policy),) = template.of_type("AWS::IAM::Policy").items()
+    assert (name, policy["Condition"]) == ("NotifierMailPolicy", "HasEmailSender")
+    assert policy["Properties"]["Roles"] == [{"Ref": "NotifierRole"}]
+    (statement,) = policy["Properties"]["PolicyDocument"]["Statement"]
+    assert statement["Action"] == "ses:SendEmail"
+    assert statement["Condition"] == {"StringEquals": {"ses:FromAddress": {"Ref": "EmailSender"}}}
+
+
+def test_what_calls_addresses_of_partners_reads_no_activities_and_no_files(template):
+    assert {resource for resource, _ in ALLOWED["notifier"]} == {"ControlTable", "Notices"}
+    assert "VpcConfig" not in template.functions["notifier"]
+    assert template.parameters["WebhookTestHosts"]["Default"] == ""
 
 
 def test_roles_are_for_functions_and_have_no_managed_policies(template):

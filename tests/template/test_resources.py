@@ -51,7 +51,7 @@ def test_the_bucket_drops_old_exports_and_incomplete_uploads_and_nothing_else(te
 
 def test_bucket_and_queues_refuse_plain_http(template):
     policies = template.of_type("AWS::S3::BucketPolicy", "AWS::SQS::QueuePolicy")
-    assert len(policies) == 5
+    assert len(policies) == 1 + len(template.of_type("AWS::SQS::Queue")) == 9
     for name, policy in policies.items():
         (statement,) = policy["Properties"]["PolicyDocument"]["Statement"]
         assert (statement["Effect"], statement["Principal"]) == ("Deny", "*"), name
@@ -88,6 +88,31 @@ def test_the_index_of_customers_holds_all_that_is_shown(template):
     item = (ROOT / "crates" / "daybook" / "src" / "ledger" / "item.rs").read_text()
     code = re.search(r"INDEXED: \[&str; \d+\] = \[(.*?)\];", item, re.DOTALL)[1]
     assert index["Projection"] == {"ProjectionType": "INCLUDE", "NonKeyAttributes": re.findall(r'"(\w+)"', code)}
+
+
+def test_every_queue_has_dead_letters_that_raise_an_alarm(template):
+    queues = template.of_type("AWS::SQS::Queue")
+    alarms = template.of_type("AWS::CloudWatch::Alarm")
+    watched = {alarm["Properties"]["Dimensions"][0]["Value"].get("Fn::GetAtt", [""])[0] for alarm in alarms.values()}
+    live = {name: queue["Properties"] for name, queue in queues.items() if not name.endswith("Dead")}
+    assert len(live) == 4
+    for name, queue in live.items():
+        assert queue["RedrivePolicy"] == {"deadLetterTargetArn": {"Fn::GetAtt": [f"{name}Dead", "Arn"]}, "maxReceiveCount": 5}
+        assert f"{name}Dead" in watched
+    for alarm in alarms.values():
+        assert alarm["Properties"]["Threshold"] == 0 and alarm["Properties"]["AlarmActions"]["Fn::If"][0] == "HasAlarmTopic"
+
+
+def test_a_run_and_a_notification_are_not_handed_out_while_somebody_may_be_at_it(template):
+    for queue, function in (("MonthRuns", "monthly"), ("Notices", "notifier")):
+        assert template.resources[queue]["Properties"]["VisibilityTimeout"] >= 6 * template.functions[function]["Timeout"]
+    notifier = (ROOT / "functions" / "notifier" / "src" / "lib.rs").read_text()
+    assert int(re.search(r"LEASE_SECONDS: i64 = (\d+)", notifier)[1]) > template.functions["notifier"]["Timeout"]
+
+
+def test_the_waits_between_tries_go_over_hours(template):
+    waits = [int(wait) for wait in template.parameters["NotifyWaits"]["Default"].split(",")]
+    assert waits == sorted(waits) and 12 * 3600 < sum(waits) < 4 * 86_400
 
 
 def test_months_are_looked_for_hourly_in_utc(template):

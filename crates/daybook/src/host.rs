@@ -52,6 +52,16 @@ pub fn number(name: &str) -> Result<i64, Error> {
     text.parse().map_err(|_| format!("the variable {name} is no whole number: {text:?}").into())
 }
 
+/// Bytes that nobody can guess.
+///
+/// # Errors
+/// When the system has none to give.
+pub fn random() -> Result<[u8; 32], Error> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).map_err(|error| format!("no random bytes: {error}"))?;
+    Ok(bytes)
+}
+
 /// Starts the log: JSON lines; `LOG_LEVEL` says how much (`info` where it is not set).
 pub fn start_log() {
     let filter = EnvFilter::new(variable("LOG_LEVEL").unwrap_or_else(|_| "info".to_owned()));

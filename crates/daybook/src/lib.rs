@@ -12,6 +12,7 @@
 //! | [`settings`] | the Partners table |
 //! | [`control`], [`queue`] | jobs, schedules, clients, and the way to the workers |
 //! | [`export`], [`months`] | the making of exports, on demand and by the month |
+//! | [`notify`] | telling people of a month's export |
 //! | [`http`], [`host`], [`schema`] | what the functions share |
 //!
 //! The first six do no I/O and read no clock.
@@ -28,6 +29,7 @@ pub mod http;
 pub mod json;
 pub mod ledger;
 pub mod months;
+pub mod notify;
 pub mod partner_center;
 pub mod period;
 pub mod question;

@@ -1,10 +1,16 @@
-//! The queue of export jobs: a message names a job, everything else is on the job's record.
+//! The queues: of export jobs, and of runs that are to be gone on with. A message names what is to be done; everything else
+//! is on its record.
 
 use std::{sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{activity::PartnerId, storage::Error};
+use crate::{
+    activity::PartnerId,
+    control::DuePlace,
+    period::{Instant, Month},
+    storage::Error,
+};
 
 /// A job to be worked on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,6 +20,24 @@ pub struct Message {
     pub partner: String,
     /// The job's id.
     pub export: String,
+    /// Whether someone is to be told when it is ready.
+    #[serde(default)]
+    pub notify: bool,
+}
+
+/// A run of months, or what is left of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Run {
+    /// The time that counts; the clock's where it is absent.
+    #[serde(default)]
+    pub now: Option<Instant>,
+    /// The month to make at once; whatever is due where it is absent.
+    #[serde(default)]
+    pub month: Option<Month>,
+    /// Where in the index of schedules it begins.
+    #[serde(default)]
+    pub from: DuePlace,
 }
 
 /// The queue. Cheap to clone.
@@ -34,7 +58,15 @@ impl ExportQueue {
     /// # Errors
     /// When the queue fails.
     pub async fn send(&self, partner: &PartnerId, id: &str) -> Result<(), Error> {
-        let message = Message { partner: partner.to_string(), export: id.to_owned() };
+        self.send_month(partner, id, false).await
+    }
+
+    /// The same of a monthly export; `notify` says whether someone is to be told when it is ready.
+    ///
+    /// # Errors
+    /// When the queue fails.
+    pub async fn send_month(&self, partner: &PartnerId, id: &str, notify: bool) -> Result<(), Error> {
+        let message = Message { partner: partner.to_string(), export: id.to_owned(), notify };
         let body = serde_json::to_string(&message).map_err(|error| Error::broken("writing a message", error))?;
         let sent = self.sqs.send_message().queue_url(&*self.url).message_body(body).send().await;
         sent.map(drop).map_err(|error| Error::sdk("SendMessage of an export", error))
@@ -48,5 +80,29 @@ impl ExportQueue {
         if let Err(error) = change.visibility_timeout(seconds).send().await {
             tracing::warn!(error = crate::storage::causes(&error), "a message's next try could not be moved forward");
         }
+    }
+}
+
+/// The queue of runs. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct RunQueue {
+    sqs: aws_sdk_sqs::Client,
+    url: Arc<str>,
+}
+
+impl RunQueue {
+    /// The queue by its URL.
+    pub fn new(sqs: aws_sdk_sqs::Client, url: String) -> Self {
+        Self { sqs, url: url.into() }
+    }
+
+    /// Sends a run. Running it twice is harmless.
+    ///
+    /// # Errors
+    /// When the queue fails.
+    pub async fn send(&self, run: &Run) -> Result<(), Error> {
+        let body = serde_json::to_string(run).map_err(|error| Error::broken("writing a message", error))?;
+        let sent = self.sqs.send_message().queue_url(&*self.url).message_body(body).send().await;
+        sent.map(drop).map_err(|error| Error::sdk("SendMessage of a run", error))
     }
 }

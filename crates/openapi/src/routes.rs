@@ -41,7 +41,8 @@ pub(crate) fn document() -> Document {
     paths(
         record, list, list_of_customer, show, actions, audit_records,
         create_export, list_exports, show_export, cancel_export, download, show_schedule, save_schedule, remove_schedule,
-        show_settings, save_settings, show_client, save_client, remove_client, run_month,
+        show_secret, rotate_secret,
+        show_settings, save_settings, show_client, save_client, remove_client, run_month, list_month,
         page, asset, config, openapi, docs, health,
     ),
     modifiers(&Common),
@@ -292,14 +293,45 @@ fn show_schedule() {}
 #[utoipa::path(put, path = "/v1/partners/{partner}/export-schedule", tag = "exports", security(("token" = [])),
     params(("partner" = inline(PartnerId), Path, description = "The partner")),
     request_body = exports::SaveSchedule,
-    responses((status = 200, description = "The schedule", body = exports::ScheduleAnswer), Refused))]
+    responses((status = 200, description = "The schedule", body = exports::ScheduleAnswer),
+        (status = 409, description = "Someone else is changing it", body = ProblemDocument, content_type = "application/problem+json"), Refused))]
 fn save_schedule() {}
 
 /// Remove the schedule of monthly exports
 #[utoipa::path(delete, path = "/v1/partners/{partner}/export-schedule", tag = "exports", security(("token" = [])),
     params(("partner" = inline(PartnerId), Path, description = "The partner")),
-    responses((status = 204, description = "There is none")))]
+    responses((status = 204, description = "There is none"),
+        (status = 409, description = "Someone else is changing it", body = ProblemDocument, content_type = "application/problem+json")))]
 fn remove_schedule() {}
+
+/// Show the secret that signs notifications
+///
+/// Webhooks are signed in the form of Standard Webhooks: `webhook-signature` holds `v1,` and the HMAC-SHA256, in base64,
+/// over `{webhook-id}.{webhook-timestamp}.{body}`.
+#[utoipa::path(get, path = "/v1/partners/{partner}/export-schedule/secret", tag = "exports", security(("token" = [])),
+    params(("partner" = inline(PartnerId), Path, description = "The partner")),
+    responses((status = 200, description = "The secret", body = exports::SecretAnswer)))]
+fn show_secret() {}
+
+/// Replace the secret that signs notifications
+///
+/// The one before signs as well for a day, so that the receiver can be changed meanwhile: a message is good if one of its
+/// signatures, separated by spaces, is.
+#[utoipa::path(post, path = "/v1/partners/{partner}/export-schedule/secret", tag = "exports", security(("token" = [])),
+    params(("partner" = inline(PartnerId), Path, description = "The partner")),
+    responses((status = 200, description = "The new secret", body = exports::SecretAnswer),
+        (status = 409, description = "Someone else has just replaced it", body = ProblemDocument, content_type = "application/problem+json")))]
+fn rotate_secret() {}
+
+/// List all partners' exports of a month
+#[utoipa::path(get, path = "/v1/exports", tag = "operator", security(("token" = [])),
+    params(("kind" = String, Query, description = "`monthly`", pattern = "^monthly$"),
+        ("month" = inline(Month), Query, description = "The month"),
+        ("status" = Option<String>, Query, description = "One status only", pattern = "^(pending|running|ready|failed|cancelled)$"),
+        ("limit" = Option<u32>, Query, description = "The most of one page, 50 where it is absent", minimum = 1, maximum = 100),
+        ("cursor" = Option<String>, Query, description = "Where the page begins, from the page before")),
+    responses((status = 200, description = "How many there are, and a page of them", body = exports::MonthAnswer), Refused))]
+fn list_month() {}
 
 /// Show a partner's settings
 #[utoipa::path(get, path = "/v1/partners/{partner}/settings", tag = "operator", security(("token" = [])),
@@ -338,7 +370,8 @@ fn remove_client() {}
 
 /// Make a month at once
 ///
-/// What is due of that month and not made yet, for every partner with a schedule, or for one.
+/// What that month lacks, for every partner with a schedule, or for one: first versions that are due, next ones for late
+/// activities, and those that failed, were deleted or have expired.
 #[utoipa::path(post, path = "/v1/months/{month}/run", tag = "operator", security(("token" = [])),
     params(("month" = inline(Month), Path, description = "The month")),
     request_body(content = Option<exports::RunMonth>, content_type = "application/json"),

@@ -7,6 +7,7 @@ use daybook::{
     activity::PartnerId,
     export::worker::{Outcome, Run, Worker},
     host::Error,
+    notify::NoticeQueue,
     period::Instant,
     queue::{ExportQueue, Message},
     storage,
@@ -26,6 +27,8 @@ pub struct App {
     pub worker: Worker,
     /// Where jobs that go on are sent again.
     pub queue: ExportQueue,
+    /// Where exports are announced that someone waits for.
+    pub notices: NoticeQueue,
 }
 
 /// Works on each message; the queue delivers those again that are named in the answer.
@@ -57,8 +60,8 @@ async fn work(app: &App, message: &SqsMessage, run: &Run<'_>) -> bool {
     let body = message.body.as_deref().unwrap_or_default();
     let job = serde_json::from_str::<Message>(body)
         .ok()
-        .and_then(|job| Some((PartnerId::parse(&job.partner).ok()?, job.export)));
-    let Some((partner, export)) = job else {
+        .and_then(|job| Some((PartnerId::parse(&job.partner).ok()?, job.export, job.notify)));
+    let Some((partner, export, notify)) = job else {
         tracing::error!(message_id = message.message_id, "a message names no export");
         return false;
     };
@@ -67,9 +70,9 @@ async fn work(app: &App, message: &SqsMessage, run: &Run<'_>) -> bool {
     match app.worker.work(&partner, &export, run).await {
         Ok(Outcome::Done) => {
             tracing::info!(%partner, export, "export finished");
-            true
+            !notify || announce(app, &partner, &export).await
         }
-        Ok(Outcome::Continue) => match app.queue.send(&partner, &export).await {
+        Ok(Outcome::Continue) => match app.queue.send_month(&partner, &export, notify).await {
             Ok(()) => {
                 tracing::info!(%partner, export, "export goes on");
                 true
@@ -93,4 +96,13 @@ async fn work(app: &App, message: &SqsMessage, run: &Run<'_>) -> bool {
             false
         }
     }
+}
+
+/// Announces an export; whether that was done. The message comes again otherwise, and finds the export finished.
+async fn announce(app: &App, partner: &PartnerId, export: &str) -> bool {
+    let announced = app.notices.announce(partner, export).await;
+    if let Err(error) = &announced {
+        tracing::error!(%partner, export, error = storage::causes(error), "export could not be announced");
+    }
+    announced.is_ok()
 }

@@ -10,6 +10,7 @@ use daybook::{
     },
     host::{self, LambdaEvent, service_fn},
     ledger::Ledger,
+    notify::NoticeQueue,
     queue::ExportQueue,
 };
 use export_worker::App;
@@ -20,6 +21,7 @@ async fn main() -> Result<(), host::Error> {
     let aws = host::aws(host::BULK).await;
     let (dynamodb, s3) = (aws_sdk_dynamodb::Client::new(&aws), aws_sdk_s3::Client::new(&aws));
     let (activities, bucket) = (host::variable("ACTIVITIES_TABLE")?, host::variable("DATA_BUCKET")?);
+    let sqs = aws_sdk_sqs::Client::new(&aws);
     let app = App {
         worker: Worker {
             ledger: Ledger::new(dynamodb.clone(), s3.clone(), activities, bucket.clone()),
@@ -28,7 +30,8 @@ async fn main() -> Result<(), host::Error> {
             limits: Limits::default(),
             subscriptions: SubscriptionsUrl::new(host::variable("SUBSCRIPTIONS_URL")?),
         },
-        queue: ExportQueue::new(aws_sdk_sqs::Client::new(&aws), host::variable("EXPORT_QUEUE_URL")?),
+        queue: ExportQueue::new(sqs.clone(), host::variable("EXPORT_QUEUE_URL")?),
+        notices: NoticeQueue::new(sqs, host::variable("NOTICE_QUEUE_URL")?),
     };
     let app = &app;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<SqsEvent>| {

@@ -100,6 +100,8 @@ pub struct ExportAnswer {
     pub kind: Kind,
     /// The month, of a monthly one.
     pub month: Option<Month>,
+    /// Which version of the month's export it is, of a monthly one: from 2 on, it holds late activities only.
+    pub version: Option<u32>,
     /// When it was asked for.
     #[schema(format = DateTime)]
     pub created_at: String,
@@ -222,7 +224,7 @@ pub(crate) async fn create(app: &App, request: &Request, now: Instant) -> Answer
         }
         id = app.control.claim_key(&partner, key, &id).await?;
     }
-    let job = Job::on_demand(id, asked, caller.name().to_owned(), now, app.retention_seconds);
+    let job = Job::on_demand(id, asked, caller.name().to_owned(), now, app.rules.retention_seconds);
     let job = if app.control.create_job(&partner, &job).await? {
         app.queue.send(&partner, &job.id).await?;
         job
@@ -249,13 +251,14 @@ fn shown(partner: &PartnerId, job: Job, standing: Standing, now: Instant) -> Exp
     let state = standing.state_at(&job, now);
     let complete_through = job.complete_through();
     let job_manifest = job.manifest;
-    let Job { id, kind, created_at, created_by, request, month, expires_at, .. } = job;
+    let Job { id, kind, created_at, created_by, request, month, version, expires_at, .. } = job;
     ExportAnswer {
         id,
         partner_id: partner.clone(),
         status: state,
         kind,
         month,
+        version: month.map(|_| version),
         created_at: created_at.to_millis_text(),
         created_by,
         range: ExportRange { from: request.from, to: request.to, time_zone: request.time_zone.name() },

@@ -2,6 +2,7 @@
 
 mod clients;
 mod exports;
+mod months;
 mod schedules;
 mod settings;
 
@@ -9,15 +10,17 @@ use daybook::{
     control::Control,
     export::Files,
     http::{Answer, Problem, Request},
-    months::Months,
+    ledger::LateIndex,
+    months::{Months, Reach, Rules},
     period::Instant,
-    queue::ExportQueue,
+    queue::{ExportQueue, RunQueue},
     settings::Partners,
 };
 
 pub use clients::{ClientAnswer, Wire as SaveClient};
 pub use exports::{ExportAnswer, ExportListAnswer, LinkAnswer, Wire as CreateExport};
-pub use schedules::{Only as RunMonth, RunAnswer, ScheduleAnswer, Wire as SaveSchedule};
+pub use months::{Counts, MonthAnswer, MonthExport, Only as RunMonth, RunAnswer};
+pub use schedules::{DeliveryAnswer, ResultAnswer, ScheduleAnswer, SecretAnswer, Wire as SaveSchedule};
 pub use settings::{SettingsAnswer, Wire as SaveSettings};
 
 /// What the routes work on.
@@ -31,10 +34,14 @@ pub struct App {
     pub queue: ExportQueue,
     /// The files of exports.
     pub files: Files,
-    /// How long files are kept, in seconds.
-    pub retention_seconds: i64,
-    /// How long after its end a month is made, in seconds.
-    pub grace_seconds: i64,
+    /// Where late activities are found.
+    pub late: LateIndex,
+    /// The way to the runs of months.
+    pub runs: RunQueue,
+    /// The installation's times.
+    pub rules: Rules,
+    /// Whom it can tell.
+    pub reach: Reach,
 }
 
 impl App {
@@ -42,8 +49,9 @@ impl App {
         Months {
             control: self.control.clone(),
             queue: self.queue.clone(),
-            grace_seconds: self.grace_seconds,
-            retention_seconds: self.retention_seconds,
+            late: self.late.clone(),
+            runs: self.runs.clone(),
+            rules: self.rules,
         }
     }
 }
@@ -59,12 +67,15 @@ pub async fn handle(app: &App, request: Request, now: Instant) -> Answer {
         "GET /v1/partners/{partner}/exports/{id}" => exports::show(app, &request, now).await,
         "DELETE /v1/partners/{partner}/exports/{id}" => exports::cancel(app, &request).await,
         "GET /v1/partners/{partner}/exports/{id}/files/{name}" => exports::download(app, &request, now).await,
-        "GET /v1/partners/{partner}/export-schedule" => schedules::show(app, &request).await,
+        "GET /v1/partners/{partner}/export-schedule" => schedules::show(app, &request, now).await,
         "PUT /v1/partners/{partner}/export-schedule" => schedules::save(app, &request, now).await,
-        "DELETE /v1/partners/{partner}/export-schedule" => schedules::remove(app, &request).await,
+        "DELETE /v1/partners/{partner}/export-schedule" => schedules::remove(app, &request, now).await,
+        "GET /v1/partners/{partner}/export-schedule/secret" => schedules::show_secret(app, &request, now).await,
+        "POST /v1/partners/{partner}/export-schedule/secret" => schedules::rotate_secret(app, &request, now).await,
         "GET /v1/partners/{partner}/settings" => settings::show(app, &request).await,
         "PUT /v1/partners/{partner}/settings" => settings::save(app, &request, now).await,
-        "POST /v1/months/{month}/run" => schedules::run_month(app, &request, now).await,
+        "GET /v1/exports" => months::list(app, &request, now).await,
+        "POST /v1/months/{month}/run" => months::run(app, &request, now).await,
         "GET /v1/clients/{client_id}" => clients::show(app, &request).await,
         "PUT /v1/clients/{client_id}" => clients::save(app, &request, now).await,
         "DELETE /v1/clients/{client_id}" => clients::remove(app, &request).await,

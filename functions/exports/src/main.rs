@@ -1,6 +1,14 @@
 //! The Lambda function `exports`.
 
-use daybook::{control::Control, export::Files, host, queue::ExportQueue, settings::Partners};
+use daybook::{
+    control::Control,
+    export::Files,
+    host,
+    ledger::LateIndex,
+    months::{Reach, Rules},
+    queue::{ExportQueue, RunQueue},
+    settings::Partners,
+};
 use exports::App;
 
 #[tokio::main(flavor = "current_thread")]
@@ -8,13 +16,20 @@ async fn main() -> Result<(), host::Error> {
     host::start_log();
     let aws = host::aws(host::INTERACTIVE).await;
     let dynamodb = aws_sdk_dynamodb::Client::new(&aws);
+    let sqs = aws_sdk_sqs::Client::new(&aws);
+    let has_email = !host::variable("EMAIL_SENDER")?.is_empty();
     let app = App {
         control: Control::new(dynamodb.clone(), host::variable("CONTROL_TABLE")?),
-        partners: Partners::new(dynamodb, host::variable("PARTNERS_TABLE")?),
-        queue: ExportQueue::new(aws_sdk_sqs::Client::new(&aws), host::variable("EXPORT_QUEUE_URL")?),
+        partners: Partners::new(dynamodb.clone(), host::variable("PARTNERS_TABLE")?),
+        queue: ExportQueue::new(sqs.clone(), host::variable("EXPORT_QUEUE_URL")?),
         files: Files::new(aws_sdk_s3::Client::new(&aws), host::variable("DATA_BUCKET")?),
-        retention_seconds: host::number("RETENTION_DAYS")? * 86_400,
-        grace_seconds: host::number("GRACE_HOURS")? * 3_600,
+        late: LateIndex::new(dynamodb, host::variable("ACTIVITIES_TABLE")?),
+        runs: RunQueue::new(sqs, host::variable("RUN_QUEUE_URL")?),
+        rules: Rules {
+            grace_seconds: host::number("GRACE_HOURS")? * 3_600,
+            retention_seconds: host::number("RETENTION_DAYS")? * 86_400,
+        },
+        reach: Reach::new(has_email, &host::variable("WEBHOOK_TEST_HOSTS")?),
     };
     host::serve(async |request, now| exports::handle(&app, request, now).await).await
 }

@@ -1,26 +1,52 @@
-//! Makes the monthly exports that are due, every hour.
+//! Makes the monthly exports that are due, every hour, and goes on with runs that had not enough time.
 
 use daybook::{
     host::Error,
-    months::{Made, Months},
+    months::{Months, Outcome},
     period::Instant,
+    queue::Run,
 };
 use serde_json::Value;
 
-/// One run. An event `{"now": "…"}` sets its clock; what the scheduler sends has none, and `clock` counts.
+/// What of an invocation's time is left for the page at hand to be done, in seconds.
+pub const MARGIN_SECONDS: i64 = 60;
+
+/// One run, or those that come through the queue. An event `{"now": "…"}` sets the run's clock; what the scheduler sends
+/// has none, and `clock` counts.
 ///
 /// # Errors
-/// When the event's time cannot be read, the index cannot be read, or some schedule failed: the next run, or this one
-/// again, makes good for it.
-pub async fn handle(months: &Months, event: &Value, clock: Instant) -> Result<Made, Error> {
-    let now = match event.get("now").and_then(Value::as_str) {
-        Some(text) => Instant::parse(text)?,
-        None => clock,
-    };
-    let made = months.run(now).await?;
-    tracing::info!(due = made.due, created = made.created, failed = made.failed, "months made");
-    if made.failed > 0 {
-        return Err(format!("{} of {} due schedules failed", made.failed, made.due).into());
+/// When the event cannot be read, the index cannot be read, or some schedule failed: the next run, or this one again,
+/// makes good for it.
+pub async fn handle(
+    months: &Months,
+    event: &Value,
+    deadline: Instant,
+    clock: &(dyn Fn() -> Instant + Send + Sync),
+) -> Result<Outcome, Error> {
+    let stop_at = deadline.plus_seconds(-MARGIN_SECONDS);
+    let mut sum = Outcome { complete: true, ..Outcome::default() };
+    for run in runs(event)? {
+        let now = run.now.unwrap_or_else(clock);
+        let outcome = months.run(&run, now, &|| clock() < stop_at).await?;
+        let Outcome { due, created, failed, complete } = outcome;
+        tracing::info!(due, created, failed, complete, "months made");
+        sum.due += due;
+        sum.created += created;
+        sum.failed += failed;
+        sum.complete &= complete;
     }
-    Ok(made)
+    if sum.failed > 0 {
+        return Err(format!("{} of {} due schedules failed", sum.failed, sum.due).into());
+    }
+    Ok(sum)
+}
+
+/// The runs that an event asks for.
+fn runs(event: &Value) -> Result<Vec<Run>, Error> {
+    let Some(records) = event.get("Records").and_then(Value::as_array) else {
+        let now = event.get("now").and_then(Value::as_str).map(Instant::parse).transpose()?;
+        return Ok(vec![Run { now, ..Run::default() }]);
+    };
+    let body = |record: &Value| serde_json::from_str::<Run>(record["body"].as_str().unwrap_or_default());
+    Ok(records.iter().map(body).collect::<Result<_, _>>()?)
 }

@@ -3,8 +3,9 @@
 use daybook::{
     control::Control,
     host::{self, LambdaEvent, service_fn},
-    months::Months,
-    queue::ExportQueue,
+    ledger::LateIndex,
+    months::{Months, Rules},
+    queue::{ExportQueue, RunQueue},
 };
 use serde_json::Value;
 
@@ -12,15 +13,20 @@ use serde_json::Value;
 async fn main() -> Result<(), host::Error> {
     host::start_log();
     let aws = host::aws(host::INTERACTIVE).await;
+    let (dynamodb, sqs) = (aws_sdk_dynamodb::Client::new(&aws), aws_sdk_sqs::Client::new(&aws));
     let months = Months {
-        control: Control::new(aws_sdk_dynamodb::Client::new(&aws), host::variable("CONTROL_TABLE")?),
-        queue: ExportQueue::new(aws_sdk_sqs::Client::new(&aws), host::variable("EXPORT_QUEUE_URL")?),
-        grace_seconds: host::number("GRACE_HOURS")? * 3_600,
-        retention_seconds: host::number("RETENTION_DAYS")? * 86_400,
+        control: Control::new(dynamodb.clone(), host::variable("CONTROL_TABLE")?),
+        queue: ExportQueue::new(sqs.clone(), host::variable("EXPORT_QUEUE_URL")?),
+        late: LateIndex::new(dynamodb, host::variable("ACTIVITIES_TABLE")?),
+        runs: RunQueue::new(sqs, host::variable("RUN_QUEUE_URL")?),
+        rules: Rules {
+            grace_seconds: host::number("GRACE_HOURS")? * 3_600,
+            retention_seconds: host::number("RETENTION_DAYS")? * 86_400,
+        },
     };
     let months = &months;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| {
-        monthly::handle(months, &event.payload, host::now()).await
+        monthly::handle(months, &event.payload, host::deadline(&event.context), &host::now).await
     }))
     .await
 }

@@ -108,7 +108,7 @@ pub(crate) async fn list(ledger: &Ledger, request: &Request, customer: Option<St
         // What was recorded since then, in the part that was read before, is in no page.
         begun_at = cursor.begun_at.min(now);
     }
-    let selection = Selection { period, filter, order, recorded_before: None };
+    let selection = Selection { period, filter, order, recorded_from: None, recorded_before: None };
     let page = ledger.page(&partner, &selection, limit, after, None).await?;
     let (from, to) = (period.from(), period.to());
     let next = page

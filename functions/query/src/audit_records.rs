@@ -10,7 +10,7 @@ use daybook::{
     activity::{Activity, ActorType},
     filter::Filter,
     http::{self, Answer, HeaderName, Parameters, Problem, Request, StatusCode},
-    ledger::{Ledger, MAX_PAGE_ROWS, Order, Position, Selection},
+    ledger::{Condition, Ledger, MAX_PAGE_ROWS, Order, Position, Selection},
     partner_center::{operation_status, operation_type, resource_type},
     period::{Instant, Period, quoted},
     storage::Error,
@@ -184,7 +184,7 @@ pub(crate) async fn list(ledger: &Ledger, request: &Request, now: Instant) -> An
         _ => Vec::new(),
     };
     let filter = Filter { customer, ..Filter::default() };
-    let selection = Selection { period, filter, order: Order::Descending, recorded_before: None };
+    let selection = Selection { period, filter, order: Order::Descending, recorded_from: None, recorded_before: None };
     let holds = |activity: &Activity<&str>| match &wanted {
         Wanted::All | Wanted::Customer(_) => true,
         Wanted::Company(part) => {
@@ -193,7 +193,7 @@ pub(crate) async fn list(ledger: &Ledger, request: &Request, now: Instant) -> An
         }
         Wanted::Resource(resource) => resource_type(&activity.entry.action) == resource,
     };
-    let also: Option<&(dyn Fn(&Activity<&str>) -> bool + Send + Sync)> = match wanted {
+    let also: Option<&Condition<'_>> = match wanted {
         Wanted::All | Wanted::Customer(_) => None,
         Wanted::Company(_) | Wanted::Resource(_) => Some(&holds),
     };

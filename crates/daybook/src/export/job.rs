@@ -258,6 +258,12 @@ pub struct Job {
     pub request: Request,
     /// The month, of a monthly one.
     pub month: Option<Month>,
+    /// Which version of the month's export it is, from 1 on.
+    #[serde(default = "first")]
+    pub version: u32,
+    /// Only what was recorded from this instant on, of a further version: what came before is in those before it.
+    #[serde(default)]
+    pub recorded_from: Option<Instant>,
     /// Only what was recorded before this instant, of a monthly one: what comes later is for the next version.
     pub recorded_before: Option<Instant>,
     /// When its files are removed.
@@ -265,6 +271,15 @@ pub struct Job {
     /// Whether [`MANIFEST`] is beside its files: jobs stored before there was one say nothing of it.
     #[serde(default)]
     pub manifest: bool,
+}
+
+fn first() -> u32 {
+    1
+}
+
+/// What a version of a month's export is called: `2026-10`, `2026-10_v2`.
+pub fn version_name(month: Month, version: u32) -> String {
+    if version == 1 { month.to_string() } else { format!("{month}_v{version}") }
 }
 
 /// The name of the file that says what an export's files are.
@@ -281,30 +296,10 @@ impl Job {
             created_by,
             request,
             month: None,
+            version: 1,
+            recorded_from: None,
             recorded_before: None,
             expires_at,
-            manifest: true,
-        }
-    }
-
-    /// The first version of a month's export.
-    pub fn monthly(month: Month, zone: Tz, output: Output, now: Instant, retention_seconds: i64) -> Self {
-        let period = month.period(zone);
-        Self {
-            id: month.to_string(),
-            kind: Kind::Monthly,
-            created_at: now,
-            created_by: "schedule".to_owned(),
-            request: Request {
-                from: period.from(),
-                to: period.to(),
-                time_zone: zone,
-                filter: Filter::default(),
-                output,
-            },
-            month: Some(month),
-            recorded_before: Some(now.plus_seconds(-crate::ledger::SETTLE_SECONDS)),
-            expires_at: now.plus_seconds(retention_seconds),
             manifest: true,
         }
     }
@@ -318,6 +313,7 @@ impl Job {
             period: Period::new(self.request.from, self.request.to)?,
             filter: self.request.filter.clone(),
             order: Order::Descending,
+            recorded_from: self.recorded_from,
             recorded_before: self.recorded_before,
         })
     }
@@ -332,7 +328,7 @@ impl Job {
         let zone = self.request.time_zone;
         let day = |instant: Instant| instant.to_local_text(zone)[..10].to_owned();
         let span = match self.month {
-            Some(month) => month.to_string(),
+            Some(month) => version_name(month, self.version),
             None => format!("{}_{}", day(self.request.from), day(self.request.to.plus_seconds(-1))),
         };
         let part = if number == 0 { String::new() } else { format!("_part{}", number + 1) };
@@ -362,6 +358,8 @@ impl Job {
             "partner_id": partner,
             "kind": self.kind,
             "month": self.month,
+            "version": self.month.map(|_| self.version),
+            "recorded_from": self.recorded_from,
             "created_at": self.created_at.to_millis_text(),
             "created_by": self.created_by,
             "range": {"from": request.from, "to": request.to, "time_zone": request.time_zone.name()},
@@ -551,7 +549,15 @@ mod tests {
     fn a_job_says_all_files_that_may_be_stored_of_it() {
         let output = Output { format: Format::Xlsx, compression: Compression::Gzip, ..Output::default() };
         let now = Instant::parse("2026-11-02T12:00:00Z").unwrap();
-        let job = Job::monthly(Month::parse("2026-10").unwrap(), Tz::UTC, output, now, 86_400);
+        let request = Request {
+            from: Instant::parse("2026-10-01T00:00:00Z").unwrap(),
+            to: Instant::parse("2026-11-01T00:00:00Z").unwrap(),
+            time_zone: Tz::UTC,
+            filter: Filter::default(),
+            output,
+        };
+        let month = Some(Month::parse("2026-10").unwrap());
+        let job = Job { month, ..Job::on_demand("2026-10".to_owned(), request, "schedule".to_owned(), now, 86_400) };
         let partner = PartnerId::parse("contoso").unwrap();
         let file = File { name: job.file_name(&partner, 0), rows: 1, bytes: 1, sha256: String::new() };
         let checkpoint = Checkpoint { files: vec![file], ..Checkpoint::default() };
@@ -561,5 +567,7 @@ mod tests {
             job.stored_names(&partner, &standing),
             [format!("{stem}.xlsx.gz"), format!("{stem}_part2.xlsx.gz"), MANIFEST.to_owned()]
         );
+        let second = Job { version: 2, ..job };
+        assert_eq!(second.file_name(&partner, 1), format!("{stem}_v2_part2.xlsx.gz"));
     }
 }

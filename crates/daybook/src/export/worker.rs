@@ -252,7 +252,7 @@ impl Worker {
                 && standing.state_at(&made, now.plus_seconds(SEGMENT_LASTS_SECONDS)) == State::Ready
                 && made.request == (Request { from: period.from(), to: period.to(), ..job.request.clone() })
                 && file.bytes >= self.limits.part_bytes as u64
-                && !self.ledger.has_late(partner, period, cut).await?
+                && !self.ledger.late().has(partner, period, cut, Instant::MAX).await?
             {
                 segments.push(Segment {
                     from: period.from(),

@@ -19,6 +19,7 @@
 
 mod details;
 mod item;
+mod late;
 mod raw;
 mod read;
 mod record;
@@ -34,7 +35,8 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use self::short::ShortWay;
 pub use self::{
     item::INDEXED,
-    read::{Chunk, MAX_PAGE_BYTES, MAX_PAGE_ROWS, MAX_QUERIES_PER_PAGE, Page, Reader},
+    late::{LateIndex, may_be_late},
+    read::{Chunk, Condition, MAX_PAGE_BYTES, MAX_PAGE_ROWS, MAX_QUERIES_PER_PAGE, Page, Reader},
     record::{RecordError, Recorded, Recorder},
 };
 use crate::{
@@ -70,6 +72,8 @@ pub struct Selection {
     pub filter: Filter,
     /// In which order.
     pub order: Order,
+    /// Only what was recorded at this instant or later, if given.
+    pub recorded_from: Option<Instant>,
     /// Only what was recorded before this instant, if given.
     pub recorded_before: Option<Instant>,
 }
@@ -145,6 +149,11 @@ impl Ledger {
     /// A ledger on its table and bucket.
     pub fn new(dynamodb: aws_sdk_dynamodb::Client, s3: aws_sdk_s3::Client, table: String, bucket: String) -> Self {
         Self { dynamodb, s3, table: table.into(), bucket: bucket.into(), months: Arc::default(), short: Arc::default() }
+    }
+
+    /// The index of late activities.
+    pub fn late(&self) -> LateIndex {
+        LateIndex::new(self.dynamodb.clone(), self.table.to_string())
     }
 
     /// One activity, or none.

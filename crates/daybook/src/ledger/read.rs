@@ -2,7 +2,6 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use futures_util::{TryStreamExt as _, stream::FuturesUnordered};
 use serde::Serialize;
 use tokio::{sync::mpsc, task::JoinSet};
@@ -15,7 +14,7 @@ use super::{
 use crate::{
     activity::{Activity, Details, PartnerId},
     filter::Filter,
-    period::{Instant, Month, Period},
+    period::{Instant, Month},
     storage::Error,
 };
 
@@ -34,6 +33,9 @@ const MAX_CHUNK_ROWS: usize = 4_096;
 const MAX_AHEAD: usize = 8;
 /// How many details' bytes an export holds at a time.
 const DETAILS_WINDOW_BYTES: u64 = 8 * 1_024 * 1_024;
+
+/// What must hold for an activity to be listed, besides the selection.
+pub type Condition<'a> = dyn Fn(&Activity<&str>) -> bool + Send + Sync + 'a;
 
 /// Some of a list's activities.
 #[derive(Debug)]
@@ -59,7 +61,7 @@ impl Ledger {
         selection: &Selection,
         limit: usize,
         after: Option<Position>,
-        also: Option<&(dyn Fn(&Activity<&str>) -> bool + Send + Sync)>,
+        also: Option<&Condition<'_>>,
     ) -> Result<Page, Error> {
         let limit = limit.clamp(1, MAX_PAGE_ROWS);
         let consistent = after.is_none();
@@ -110,38 +112,6 @@ impl Ledger {
         let begun = after.is_some();
         let (source, open) = (Arc::new(source), VecDeque::new());
         Ok(Reader { source, with_details, after, begun, months, open, waiting: VecDeque::new(), reached: None })
-    }
-}
-
-impl Ledger {
-    /// Whether anything of a period was recorded at or after an instant, and after its month may have been exported.
-    ///
-    /// # Errors
-    /// When the table fails.
-    pub async fn has_late(&self, partner: &PartnerId, period: Period, since: Instant) -> Result<bool, Error> {
-        let (mut month, last) = period.utc_months();
-        while month <= last {
-            let mut pages = self
-                .dynamodb
-                .query()
-                .table_name(&*self.table)
-                .index_name("late")
-                .key_condition_expression("lk = :month AND r >= :since")
-                .filter_expression("sk BETWEEN :from AND :to")
-                .expression_attribute_values(":month", AttributeValue::S(item::late_partition(partner, month)))
-                .expression_attribute_values(":since", AttributeValue::S(since.to_millis_text()))
-                .expression_attribute_values(":from", AttributeValue::S(period.from().to_string()))
-                .expression_attribute_values(":to", AttributeValue::S(period.to().to_string()))
-                .projection_expression("sk")
-                .into_paginator()
-                .items()
-                .send();
-            if let Some(found) = pages.next().await {
-                return found.map(|_| true).map_err(|error| Error::sdk("Query of late activities", error));
-            }
-            month = month.next();
-        }
-        Ok(false)
     }
 }
 
@@ -206,11 +176,13 @@ impl Source {
 
     /// Whether the keys alone select: every row read is wanted.
     fn keys_select(&self) -> bool {
-        self.selection.recorded_before.is_none() && self.filter_is_met()
+        let Selection { recorded_from, recorded_before, .. } = self.selection;
+        recorded_from.is_none() && recorded_before.is_none() && self.filter_is_met()
     }
 
     fn selects(&self, activity: &Activity<&str>) -> bool {
-        self.selection.recorded_before.is_none_or(|before| activity.recorded_at < before)
+        self.selection.recorded_from.is_none_or(|from| activity.recorded_at >= from)
+            && self.selection.recorded_before.is_none_or(|before| activity.recorded_at < before)
             && self.selection.filter.matches(&activity.entry)
     }
 
@@ -505,7 +477,9 @@ impl Reader {
             }
             rows.extend(self.waiting.pop_front());
         }
-        let dense = self.source.indexed_customers().is_none() && self.source.filter_is_met();
+        // What was recorded since an instant is few among many; what was recorded before one is nearly all.
+        let is_late = self.source.selection.recorded_from.is_some();
+        let dense = self.source.indexed_customers().is_none() && self.source.filter_is_met() && !is_late;
         let details = self.source.ledger.details_of(&rows, dense).await?;
         let reached = if self.waiting.is_empty() { self.reached.take() } else { None };
         Ok(Some(Chunk { rows, reached, details: Some(details) }))

@@ -19,8 +19,9 @@ use serde::Serialize;
 use tokio::time::{timeout, timeout_at};
 
 use super::{
-    Ledger, SETTLE_SECONDS,
+    Ledger,
     item::{self, Item, Items, NewItem},
+    late::may_be_late,
     read_month,
 };
 use crate::{
@@ -30,8 +31,6 @@ use crate::{
     storage::Error,
 };
 
-/// No zone is further ahead of UTC: the earliest that a month can end before it ends in UTC.
-const FURTHEST_AHEAD_SECONDS: i64 = 14 * 3_600;
 /// How many activities of a batch are written at a time: enough to hide the store's answer time, few enough for the
 /// connections and the memory of a small function.
 const CONCURRENCY: usize = 32;
@@ -107,7 +106,7 @@ impl Recorder {
         let month = occurred_at.utc_month();
         let shards = self.enter(partner, month).await?;
         let partition = item::partition(partner, month, item::shard_of(&activity.id, shards), shards);
-        let late = self.may_be_late(occurred_at, now);
+        let late = may_be_late(occurred_at, now, self.grace_seconds);
         let place;
         let mut item = item::write(&activity, &partition, &digest, None, late);
         if let Details::Here(text) = &activity.details
@@ -166,13 +165,6 @@ impl Recorder {
             }
         }
         outcomes
-    }
-
-    /// Whether an activity may come after an export of its month was made, in whichever zone the month is counted.
-    fn may_be_late(&self, occurred_at: Instant, now: Instant) -> bool {
-        let earliest_end =
-            occurred_at.utc_month().period(chrono_tz::Tz::UTC).to().plus_seconds(-FURTHEST_AHEAD_SECONDS);
-        now >= earliest_end.max(occurred_at).plus_seconds(self.grace_seconds - SETTLE_SECONDS)
     }
 
     /// Sees to it that a month stands in the partner's directory; its number of shards there.

@@ -6,6 +6,7 @@ use std::{
 
 use calamine::Reader as _;
 
+use chrono_tz::Tz;
 use daybook::{
     control::{Control, ListPosition},
     export::{
@@ -14,6 +15,8 @@ use daybook::{
         worker::{LEASE_SECONDS, Limits, Outcome, Run},
     },
     filter::Filter,
+    ledger::SETTLE_SECONDS,
+    months::Order,
     period::{Instant, Month, parse_zone},
     settings::{Settings, ShardsFrom},
     storage::Error,
@@ -387,8 +390,7 @@ async fn three_months(stores: &Stores) -> Job {
         recorder.record(&contoso(), new, at(&time), Duration::MAX).await.unwrap();
     }
     let month = Month::parse("2026-09").unwrap();
-    let zone = parse_zone("Europe/Paris").unwrap();
-    let monthly = Job::monthly(month, zone, csv(), at("2026-10-01T06:00:00Z"), 400 * 86_400);
+    let monthly = monthly(month, parse_zone("Europe/Paris").unwrap(), csv(), at("2026-10-01T06:00:00Z"));
     assert!(stores.control(None).create_job(&contoso(), &monthly).await.unwrap());
     assert_eq!(run(stores, None, &monthly.id, "m", at("2026-10-01T06:00:00Z")).await.unwrap(), Outcome::Done);
     monthly
@@ -639,6 +641,22 @@ async fn an_export_given_up_is_failed_with_a_reason_and_nothing_half_visible() {
     assert!(stores.objects("exports/contoso/G/").await.is_empty());
 }
 
+/// The first version of a month, ordered some time after its end.
+fn monthly(month: Month, time_zone: Tz, output: Output, now: Instant) -> Job {
+    let period = month.period(time_zone);
+    let order = Order {
+        month,
+        version: 1,
+        from: period.from(),
+        to: period.to(),
+        time_zone,
+        recorded_from: None,
+        recorded_before: now.plus_seconds(-SETTLE_SECONDS),
+        at: now,
+    };
+    order.job(output, 400 * 86_400)
+}
+
 #[tokio::test]
 async fn a_month_holds_what_was_recorded_before_it_was_cut() {
     let stores = Stores::start().await;
@@ -650,7 +668,7 @@ async fn a_month_holds_what_was_recorded_before_it_was_cut() {
     }
     let month = Month::parse("2026-10").unwrap();
     let output = Output { format: Format::Jsonl, ..Output::default() };
-    let job = Job::monthly(month, chrono_tz::Tz::UTC, output, cut_at, 86_400);
+    let job = monthly(month, Tz::UTC, output, cut_at);
     let control = stores.control(None);
     assert!(control.create_job(&contoso(), &job).await.unwrap());
     assert!(!control.create_job(&contoso(), &job).await.unwrap(), "a month is made once");
@@ -673,7 +691,7 @@ async fn exports_are_listed_newest_first_page_by_page_of_one_kind_or_both() {
         let on_demand = Job { created_at: now, ..job(&format!("0{number}"), csv()) };
         control.create_job(&contoso(), &on_demand).await.unwrap();
         let month = Month::parse(&format!("2026-0{}", number + 1)).unwrap();
-        let monthly = Job::monthly(month, chrono_tz::Tz::UTC, output, now.plus_seconds(5), 86_400);
+        let monthly = monthly(month, Tz::UTC, output, now.plus_seconds(5));
         control.create_job(&contoso(), &monthly).await.unwrap();
     }
     for (kind, expected) in [

@@ -271,6 +271,7 @@ async fn everything_that_an_export_holds_is_what_the_list_shows_and_the_other_wa
             period: Period::new(from, to).unwrap(),
             filter: filter.clone(),
             order: Order::Descending,
+            recorded_from: None,
             recorded_before: None,
         };
         let mut listed = Vec::new();

@@ -17,6 +17,7 @@ fn selection(from: &str, to: &str, order: Order) -> Selection {
         period: Period::new(at(from), at(to)).unwrap(),
         filter: Filter::default(),
         order,
+        recorded_from: None,
         recorded_before: None,
     }
 }

@@ -26,7 +26,13 @@ fn partner(name: &str) -> PartnerId {
 }
 
 fn selection(from: &str, to: &str, order: Order, filter: Filter) -> Selection {
-    Selection { period: Period::new(at(from), at(to)).unwrap(), filter, order, recorded_before: None }
+    Selection {
+        period: Period::new(at(from), at(to)).unwrap(),
+        filter,
+        order,
+        recorded_from: None,
+        recorded_before: None,
+    }
 }
 
 async fn record(recorder: &Recorder, partner: &PartnerId, json: &str) -> Recorded {

@@ -5,6 +5,8 @@ mod exports;
 mod formats;
 mod ledger;
 mod lists;
+mod months;
 mod periods;
 mod records;
+mod simulation;
 mod stores;

@@ -44,7 +44,11 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     server::conn::auto,
 };
-use tokio::{net::TcpListener, sync::Notify};
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
+    net::{TcpListener, TcpStream},
+    sync::Notify,
+};
 
 pub(crate) const TABLE: &str = "activities";
 pub(crate) const CONTROL: &str = "control";
@@ -115,13 +119,21 @@ impl Stores {
             .projection_type(ProjectionType::Include)
             .set_non_key_attributes(Some(INDEXED.map(str::to_owned).to_vec()))
             .build();
+        let of_month = Projection::builder()
+            .projection_type(ProjectionType::Include)
+            .set_non_key_attributes(Some(vec!["problem".to_owned(), "ea".to_owned()]))
+            .build();
         for (table, keys, indexes) in [
             (
                 TABLE,
                 key_schema("pk", Some("sk")),
                 vec![("by_customer", "ck", "sk", listed), ("late", "lk", "r", all.clone())],
             ),
-            (CONTROL, key_schema("pk", Some("sk")), vec![("due", "dk", "nr", all)]),
+            (
+                CONTROL,
+                key_schema("pk", Some("sk")),
+                vec![("due", "dk", "nr", all), ("by_month", "mk", "state", of_month)],
+            ),
             (PARTNERS, key_schema("pk", None), vec![]),
         ] {
             let mut names: Vec<String> = keys.iter().map(|key| key.attribute_name.clone()).collect();
@@ -179,6 +191,10 @@ impl Stores {
         aws_sdk_dynamodb::Client::new(&self.config(&self.dynamodb_url, faults))
     }
 
+    pub(crate) fn sqs(&self, sqs: &Sqs, faults: Option<&Faults>) -> aws_sdk_sqs::Client {
+        aws_sdk_sqs::Client::new(&self.config(&sqs.url, faults))
+    }
+
     pub(crate) fn ledger(&self, faults: Option<&Faults>) -> Ledger {
         Ledger::new(self.dynamodb(faults), self.s3(faults), TABLE.into(), BUCKET.into())
     }
@@ -218,6 +234,65 @@ impl Stores {
     pub(crate) async fn objects(&self, prefix: &str) -> Vec<String> {
         let listed = self.s3(None).list_objects_v2().bucket(BUCKET).prefix(prefix).send().await.unwrap();
         listed.contents().iter().filter_map(|object| object.key().map(str::to_owned)).collect()
+    }
+}
+
+/// A queue that takes messages and keeps them until they are looked at.
+pub(crate) struct Sqs {
+    pub(crate) url: String,
+    bodies: Arc<Mutex<Vec<String>>>,
+}
+
+impl Sqs {
+    pub(crate) async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let sqs = Self { url: format!("http://{}", listener.local_addr().unwrap()), bodies: Arc::default() };
+        let bodies = sqs.bodies.clone();
+        tokio::spawn(async move {
+            loop {
+                let (socket, _) = listener.accept().await.unwrap();
+                let bodies = bodies.clone();
+                // A client that goes away is no failure of the queue.
+                tokio::spawn(async move { take_messages(socket, &bodies).await.ok() });
+            }
+        });
+        sqs
+    }
+
+    /// The messages, in the order of their coming.
+    pub(crate) fn bodies(&self) -> Vec<String> {
+        self.bodies.lock().unwrap().clone()
+    }
+
+    /// The messages, which are then gone.
+    pub(crate) fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.bodies.lock().unwrap())
+    }
+}
+
+async fn take_messages(socket: TcpStream, bodies: &Mutex<Vec<String>>) -> std::io::Result<()> {
+    let mut socket = BufReader::new(socket);
+    loop {
+        let mut length = 0;
+        loop {
+            let mut line = String::new();
+            if socket.read_line(&mut line).await? == 0 {
+                return Ok(());
+            }
+            if line == "\r\n" {
+                break;
+            }
+            if let Some(number) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                length = number.trim().parse().unwrap();
+            }
+        }
+        let mut body = vec![0; length];
+        socket.read_exact(&mut body).await?;
+        let message: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        bodies.lock().unwrap().push(message["MessageBody"].as_str().unwrap().to_owned());
+        let answer = r#"{"MessageId":"m","MD5OfMessageBody":"0"}"#;
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: application/x-amz-json-1.0\r\ncontent-length:";
+        socket.write_all(format!("{head} {}\r\n\r\n{answer}", answer.len()).as_bytes()).await?;
     }
 }
 

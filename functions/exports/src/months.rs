@@ -1,0 +1,206 @@
+//! Months of all partners, for the operator: what was made of one, and making it at once.
+
+use std::time::Duration;
+
+use daybook::{
+    activity::{Object, PartnerId, from_json},
+    control::{MAX_LISTED, MonthEntry, MonthPlace},
+    export::job::State,
+    http::{self, Answer, Parameters, Problem, Request, StatusCode},
+    period::{Instant, Month, quoted},
+    queue::Run,
+};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::App;
+
+const DEFAULT_LISTED: usize = 50;
+/// How many entries are read at a time where all are counted.
+const COUNTED: usize = 1_000;
+/// How long a run may go on while its caller waits; the rest goes on without.
+const RUN_TIME: Duration = Duration::from_secs(15);
+/// What of the function's own time is left for the answer.
+const MARGIN: Duration = Duration::from_secs(8);
+
+/// What the run of a month did.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = MonthRun)]
+pub struct RunAnswer {
+    /// The month.
+    pub month: Month,
+    /// Partners for whom it had something to look at.
+    pub due: usize,
+    /// Exports that it ordered, new or anew.
+    pub created: usize,
+    /// Partners for whom it failed; the schedule tries them again.
+    pub failed: usize,
+    /// Whether it is done; else it goes on without the caller.
+    pub complete: bool,
+}
+
+/// Which partners a run of a month is for.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = RunMonth)]
+pub struct Only {
+    /// One partner; all where it is absent.
+    #[schema(value_type = Option<PartnerId>)]
+    partner: Option<String>,
+}
+
+/// All partners' exports of a month.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = MonthExports)]
+pub struct MonthAnswer {
+    /// The month.
+    pub month: Month,
+    /// How many there are, on the first page.
+    pub counts: Option<Counts>,
+    /// The exports.
+    pub exports: Vec<MonthExport>,
+    /// Where the next page begins; null at the end.
+    pub next_cursor: Option<String>,
+}
+
+/// How many exports of a month there are.
+#[derive(Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = MonthCounts)]
+pub struct Counts {
+    /// Of all states.
+    pub total: usize,
+    /// Ordered.
+    pub pending: usize,
+    /// Being made.
+    pub running: usize,
+    /// Ready.
+    pub ready: usize,
+    /// Given up.
+    pub failed: usize,
+    /// Cancelled, or their files were removed.
+    pub cancelled: usize,
+    /// Past the time that files are kept.
+    pub expired: usize,
+}
+
+impl Counts {
+    fn count(&mut self, state: State) {
+        self.total += 1;
+        match state {
+            State::Pending => self.pending += 1,
+            State::Running => self.running += 1,
+            State::Ready => self.ready += 1,
+            State::Failed => self.failed += 1,
+            State::Cancelled => self.cancelled += 1,
+            State::Expired => self.expired += 1,
+        }
+    }
+}
+
+/// A partner's export of a month.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct MonthExport {
+    /// Whose it is.
+    pub partner_id: PartnerId,
+    /// Its id: the month, and the version from 2 on.
+    pub id: String,
+    /// How far it is.
+    pub status: State,
+    /// Why it failed.
+    pub problem: Option<String>,
+    /// When its files are removed.
+    #[schema(format = DateTime)]
+    pub expires_at: String,
+    /// Its address, below the API's root.
+    pub url: String,
+}
+
+pub(crate) async fn list(app: &App, request: &Request, now: Instant) -> Answer {
+    http::caller(request)?.may_operate()?;
+    let parameters = Parameters::read(request, &["kind", "month", "status", "limit", "cursor"])?;
+    match parameters.one("kind")?.as_deref() {
+        Some("monthly") => {}
+        Some(other) => {
+            return Err(Problem::field("kind", format!("{} is not monthly, the only kind listed here", quoted(other))));
+        }
+        None => return Err(Problem::field("kind", "is missing; give kind=monthly, the only kind listed here")),
+    }
+    let Some(month) = parameters.one("month")? else {
+        return Err(Problem::field("month", "is missing; give one such as month=2026-10"));
+    };
+    let month = Month::parse(&month).map_err(|detail| Problem::field("month", detail))?;
+    let state = parameters.one("status")?.as_deref().map(state).transpose()?;
+    let limit = parameters.number("limit", DEFAULT_LISTED, MAX_LISTED)?;
+    let cursor = parameters.one("cursor")?;
+    let counts = match cursor {
+        None => Some(count(app, month, now).await?),
+        Some(_) => None,
+    };
+    let mut place = Some(match &cursor {
+        None => MonthPlace::default(),
+        Some(cursor) => http::unseal("cursor", cursor)?,
+    });
+    let mut exports = Vec::new();
+    while exports.len() < limit
+        && let Some(from) = place
+    {
+        let (found, next) = app.control.exports_of_month(month, state, limit - exports.len(), from).await?;
+        exports.extend(found.into_iter().map(|entry| shown(entry, now)));
+        place = next;
+    }
+    let next_cursor = place.map(|place| http::seal(&place)).transpose()?;
+    http::ok(StatusCode::OK, &MonthAnswer { month, counts, exports, next_cursor })
+}
+
+/// Reads a state that is stored; one that follows from the time is none.
+fn state(word: &str) -> Result<State, Problem> {
+    let stored = [State::Pending, State::Running, State::Ready, State::Failed, State::Cancelled];
+    stored.into_iter().find(|state| state.as_str() == word).ok_or_else(|| {
+        Problem::field("status", format!("{} is none of pending, running, ready, failed, cancelled", quoted(word)))
+    })
+}
+
+async fn count(app: &App, month: Month, now: Instant) -> Result<Counts, Problem> {
+    let mut counts = Counts::default();
+    let mut place = Some(MonthPlace::default());
+    while let Some(from) = place {
+        let (found, next) = app.control.exports_of_month(month, None, COUNTED, from).await?;
+        for entry in found {
+            counts.count(state_at(&entry, now));
+        }
+        place = next;
+    }
+    Ok(counts)
+}
+
+fn state_at(entry: &MonthEntry, now: Instant) -> State {
+    if entry.state == State::Ready && now >= entry.expires_at { State::Expired } else { entry.state }
+}
+
+fn shown(entry: MonthEntry, now: Instant) -> MonthExport {
+    let status = state_at(&entry, now);
+    let MonthEntry { partner, id, problem, expires_at, .. } = entry;
+    let url = format!("/v1/partners/{partner}/exports/{id}");
+    MonthExport { partner_id: partner, id, status, problem, expires_at: expires_at.to_millis_text(), url }
+}
+
+pub(crate) async fn run(app: &App, request: &Request, now: Instant) -> Answer {
+    http::caller(request)?.may_operate()?;
+    let month = Month::parse(&http::path(request, "month")?).map_err(|detail| Problem::field("month", detail))?;
+    let body = http::body(request)?;
+    let Object(Only { partner }) = from_json(if body.trim().is_empty() { "{}" } else { &body })?;
+    let partner =
+        partner.as_deref().map(PartnerId::parse).transpose().map_err(|detail| Problem::field("partner", detail))?;
+    let months = app.months();
+    let outcome = match partner {
+        Some(partner) => months.run_for(&partner, month, now).await?,
+        None => {
+            let started = tokio::time::Instant::now();
+            let time = RUN_TIME.min(http::time_left(request).saturating_sub(MARGIN));
+            let run = Run { month: Some(month), ..Run::default() };
+            months.run(&run, now, &|| started.elapsed() < time).await?
+        }
+    };
+    let (due, created, failed, complete) = (outcome.due, outcome.created, outcome.failed, outcome.complete);
+    http::ok(StatusCode::ACCEPTED, &RunAnswer { month, due, created, failed, complete })
+}

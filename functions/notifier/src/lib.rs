@@ -1,0 +1,162 @@
+//! Tells recipients that a month's export is ready, and tries again where they cannot be told.
+//!
+//! A message is either an announcement, which enters a delivery for each recipient, or one try of one delivery. What is
+//! still to be done is on the delivery's record: a message that comes twice, or late, finds the record further than
+//! itself and at most sends the next one once more.
+
+mod mail;
+mod webhooks;
+
+use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent};
+use daybook::{
+    activity::PartnerId,
+    control::Control,
+    export::job::{Job, Standing, State},
+    host::Error,
+    months::Recipient,
+    notify::{self, Delivery, DeliveryState, Failure, Notice, NoticeQueue},
+    period::Instant,
+    storage,
+};
+use futures_util::future::join_all;
+
+pub use mail::Mail;
+pub use webhooks::Webhooks;
+
+/// How long a try holds its delivery, in seconds: longer than the function runs.
+const LEASE_SECONDS: i64 = 90;
+
+/// What the function works with.
+#[derive(Clone, Debug)]
+pub struct App {
+    /// Schedules, exports, deliveries.
+    pub control: Control,
+    /// Where tries are sent.
+    pub queue: NoticeQueue,
+    /// The way to receivers of webhooks.
+    pub webhooks: Webhooks,
+    /// The way to readers of e-mail.
+    pub mail: Mail,
+    /// Where people sign in.
+    pub portal_url: String,
+    /// How long to wait after each try that fails, in seconds; behind the last one, a delivery is given up.
+    pub waits: Vec<i64>,
+}
+
+/// Works on all messages side by side; the queue delivers those again that are named in the answer.
+///
+/// # Errors
+/// None: a message that fails does not hold up the others.
+pub async fn handle(
+    app: &App,
+    event: SqsEvent,
+    clock: &(dyn Fn() -> Instant + Send + Sync),
+) -> Result<SqsBatchResponse, Error> {
+    let work = event.records.into_iter().map(|message| async move {
+        let id = message.message_id.unwrap_or_default();
+        match work(app, message.body.as_deref().unwrap_or_default(), clock).await {
+            Ok(()) => None,
+            Err(error) => {
+                tracing::error!(message_id = id, error = storage::causes(&error), "a notification is left");
+                let mut failure = BatchItemFailure::default();
+                failure.item_identifier = id;
+                Some(failure)
+            }
+        }
+    });
+    let mut answer = SqsBatchResponse::default();
+    answer.batch_item_failures = join_all(work).await.into_iter().flatten().collect();
+    Ok(answer)
+}
+
+async fn work(app: &App, body: &str, clock: &(dyn Fn() -> Instant + Send + Sync)) -> Result<(), storage::Error> {
+    let broken = |error| storage::Error::broken("reading a message", error);
+    let notice: Notice = serde_json::from_str(body).map_err(broken)?;
+    let partner = PartnerId::parse(&notice.partner);
+    let partner = partner.map_err(|error| storage::Error::broken("reading a message", error.to_string()))?;
+    let Some((job, standing)) = app.control.job(&partner, &notice.export).await? else { return Ok(()) };
+    match &notice.recipient {
+        None if standing.state == State::Ready => enter(app, &partner, &notice, clock()).await,
+        // Removed meanwhile: there is nothing to tell.
+        None => Ok(()),
+        Some(fingerprint) => {
+            let found = app.control.delivery(&partner, &notice.export, fingerprint).await?;
+            match found {
+                Some(delivery) => deliver(app, &partner, &notice, delivery, (&job, &standing), clock).await,
+                None => Ok(()),
+            }
+        }
+    }
+}
+
+/// Enters a delivery for each recipient of the schedule, and sends its first try.
+async fn enter(app: &App, partner: &PartnerId, notice: &Notice, now: Instant) -> Result<(), storage::Error> {
+    let Some(schedule) = app.control.schedule(partner).await? else { return Ok(()) };
+    for recipient in schedule.notify {
+        let fingerprint = recipient.fingerprint();
+        let delivery = Delivery::new(notice.export.clone(), recipient, now);
+        app.control.create_delivery(partner, &delivery).await?;
+        // Also when it was there: whoever entered it may have died before the message was sent.
+        let first = Notice { recipient: Some(fingerprint), attempts: 0, ..notice.clone() };
+        app.queue.send(&first, delivery.delay(now)).await?;
+    }
+    Ok(())
+}
+
+/// Tries a delivery, if it is time and nobody else does.
+async fn deliver(
+    app: &App,
+    partner: &PartnerId,
+    notice: &Notice,
+    delivery: Delivery,
+    (job, standing): (&Job, &Standing),
+    clock: &(dyn Fn() -> Instant + Send + Sync),
+) -> Result<(), storage::Error> {
+    let now = clock();
+    if delivery.state != DeliveryState::Pending {
+        return Ok(());
+    }
+    let next = |delivery: &Delivery| Notice { attempts: delivery.attempts, ..notice.clone() };
+    let is_early = delivery.next_at.is_some_and(|next| now < next);
+    if notice.attempts != delivery.attempts || is_early {
+        // Whoever noted the last try may have died before the next message was sent; or the queue cannot wait so long.
+        return app.queue.send(&next(&delivery), delivery.delay(now)).await;
+    }
+    if !app.control.take_delivery(partner, &delivery, now, now.plus_seconds(LEASE_SECONDS)).await? {
+        // Another process is at it. If it dies its own message comes again.
+        return Ok(());
+    }
+    let outcome = match &delivery.recipient {
+        Recipient::Webhook(url) => {
+            let body = notify::payload(partner, job, standing, &delivery, &app.portal_url)?;
+            match app.control.secrets(partner).await? {
+                Some(secrets) => {
+                    let id = delivery.message_id(partner);
+                    let signature = secrets.signature(&id, now, &body);
+                    app.webhooks.send(url, &id, now, &signature, body).await.map(Some)
+                }
+                // The schedule was removed, and its secret with it.
+                None => Err(Failure { answer: None, problem: "The schedule was removed.".to_owned(), is_final: true }),
+            }
+        }
+        Recipient::Email(address) => {
+            app.mail.send(address, partner, job, standing, &app.portal_url).await.map(|()| None)
+        }
+    };
+    let tried = delivery.tried(outcome, clock(), &app.waits);
+    tracing::info!(
+        %partner,
+        export = tried.export,
+        recipient = tried.recipient.fingerprint(),
+        attempts = tried.attempts,
+        state = ?tried.state,
+        http_status = tried.answer,
+        problem = tried.problem,
+        "notification tried"
+    );
+    app.control.note_delivery(partner, &tried).await?;
+    if tried.state == DeliveryState::Pending {
+        app.queue.send(&next(&tried), tried.delay(clock())).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,178 @@
+"""Notifications: signed webhooks to public addresses, tried again and given up for all to see; e-mail from one sender."""
+
+import base64
+import hashlib
+import hmac
+import json
+import threading
+import time
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+import requests
+
+from api import eventually, is_problem, new_activity, now, rfc3339
+from test_months import Month, grace, last_ended, run, schedules  # noqa: F401
+
+
+class Receiver:
+    """A receiver of webhooks on this machine, which answers as it is told."""
+
+    def __init__(self):
+        self.requests, self.answers = [], []
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+                receiver.requests.append((self.path, dict(self.headers.items()), body))
+                status, headers = receiver.answers.pop(0) if receiver.answers else (204, {})
+                self.send_response(status)
+                for name, value in headers.items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.port = self.server.server_address[1]
+        self.url = f"http://127.0.0.1:{self.port}/hook"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+
+@pytest.fixture
+def receiver():
+    made = Receiver()
+    yield made
+    made.server.shutdown()
+    made.server.server_close()
+
+
+def signature(secret, headers, body):
+    """By the text of Standard Webhooks."""
+    key = base64.b64decode(secret.removeprefix("whsec_"))
+    signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.{body}".encode()
+    return "v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
+
+
+def secret_of(partner):
+    answer = partner.caller.get(f"{partner.path}/export-schedule/secret")
+    assert answer.status_code == 200, answer.text
+    return answer.json()["secret"]
+
+
+@pytest.fixture
+def made(partner, schedules, run, grace):  # noqa: F811
+    """Makes a month of a partner whose schedule tells these recipients; the month."""
+
+    def make(*recipients, **more):
+        later = now() + timedelta(minutes=10)
+        month = last_ended(later - grace, "UTC")
+        partner.record([new_activity(occurred_at=rfc3339(month.start))])
+        schedules(partner, notify=list(recipients), **{"from": month.name}, **more)
+        run(later)
+        partner.ready(month.name)
+        return month
+
+    return make
+
+
+def deliveries(partner):
+    [result] = partner.caller.get(f"{partner.path}/export-schedule").json()["results"]
+    return {each["recipient"]: each for each in result["deliveries"]}
+
+
+def settled(partner, recipient):
+    def look():
+        found = deliveries(partner).get(recipient)
+        return found if found and found["status"] != "pending" else None
+
+    return eventually(look, f"{recipient} told or given up")
+
+
+def test_a_webhook_is_signed_and_says_what_is_ready(stack, partner, receiver, made):
+    month = made(receiver.url)
+    delivery = settled(partner, receiver.url)
+    assert (delivery["status"], delivery["attempts"], delivery["http_status"], delivery["problem"]) == ("delivered", 1, 204, None)
+    [(path, headers, body)] = receiver.requests
+    headers = {name.lower(): value for name, value in headers.items()}
+    assert path == "/hook" and headers["content-type"] == "application/json"
+    assert headers["webhook-signature"] == signature(secret_of(partner), headers, body)
+    assert abs(int(headers["webhook-timestamp"]) - time.time()) < 300
+    message = json.loads(body)
+    assert message["type"] == "monthly_export.ready"
+    data = message["data"]
+    assert (data["partner_id"], data["export_id"], data["month"], data["version"]) == (partner.name, month.name, month.name, 1)
+    assert data["files"] == partner.ready(month.name)["files"]
+    # The link asks for a sign-in; nothing in the message opens a file.
+    assert data["portal_url"] == stack["portal_url"]
+    assert "X-Amz" not in body and "Signature" not in body
+    assert requests.get(data["portal_url"], timeout=60).status_code == 200
+
+
+def test_a_receiver_that_fails_is_told_again_with_the_same_id(partner, receiver, made):
+    receiver.answers = [(500, {}), (307, {"Location": receiver.url + "/elsewhere"})]
+    made(receiver.url)
+    delivery = settled(partner, receiver.url)
+    assert (delivery["status"], delivery["attempts"]) == ("delivered", 3)
+    assert {path for path, _, _ in receiver.requests} == {"/hook"}, "no redirect is followed"
+    assert len({headers["webhook-id"] for _, headers, _ in receiver.requests}) == 1
+    assert len({body for _, _, body in receiver.requests}) == 1
+
+
+def test_a_receiver_that_always_fails_is_given_up_visibly(partner, receiver, made):
+    receiver.answers = [(503, {})] * 20
+    made(receiver.url)
+    delivery = settled(partner, receiver.url)
+    assert (delivery["status"], delivery["attempts"], delivery["http_status"], delivery["next_attempt_at"]) == ("failed", 3, 503, None)
+    assert "503" in delivery["problem"]
+    assert len(receiver.requests) == 3
+
+
+def test_a_receiver_that_is_gone_is_not_asked_again(partner, receiver, made):
+    receiver.answers = [(410, {})]
+    made(receiver.url)
+    assert settled(partner, receiver.url)["attempts"] == 1
+
+
+def test_one_recipient_does_not_hold_up_another_and_inner_addresses_are_not_reached(partner, receiver, made):
+    """The name is public for all that anybody can see when it is saved; where it leads is found out when it is called."""
+    inside = f"https://localhost:{receiver.port}/inside"
+    made(inside, receiver.url)
+    assert settled(partner, receiver.url)["status"] == "delivered"
+    refused = settled(partner, inside)
+    assert (refused["status"], refused["http_status"]) == ("failed", None)
+    assert "not public" in refused["problem"]
+    assert {path for path, _, _ in receiver.requests} == {"/hook"}
+
+
+def test_a_secret_can_be_replaced_and_the_one_before_signs_on_for_a_day(partner, receiver, made, schedules, caller):  # noqa: F811
+    path = f"{partner.path}/export-schedule/secret"
+    is_problem(partner.caller.get(path), 404, "not-found")
+    is_problem(partner.caller.post(path), 404, "not-found")
+    schedules(partner, notify=[receiver.url])
+    old = secret_of(partner)
+    rotated = partner.caller.post(path).json()
+    assert rotated["secret"] != old and rotated["secret"] == secret_of(partner) and rotated["previous_valid_until"]
+    made(receiver.url)
+    settled(partner, receiver.url)
+    [(_, headers, body)] = receiver.requests
+    headers = {name.lower(): value for name, value in headers.items()}
+    assert headers["webhook-signature"].split(" ") == [signature(secret, headers, body) for secret in (rotated["secret"], old)]
+    for stranger in ("contoso-global-admin", "fabrikam-sales-agent"):
+        is_problem(caller(stranger).get(path), 404, "not-found")
+
+
+def test_e_mail_is_sent_from_the_installations_sender(partner, made):
+    recipient = "mailto:finance@contoso.example"
+    made(recipient, locale="fr")
+    delivery = settled(partner, recipient)
+    assert (delivery["status"], delivery["attempts"], delivery["problem"]) == ("delivered", 1, None)
+
+
+def test_nobody_is_told_of_a_schedule_without_recipients(partner, made):
+    made()
+    assert deliveries(partner) == {}
