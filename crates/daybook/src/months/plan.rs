@@ -299,13 +299,9 @@ impl Schedule {
     /// ones in turn. A month that has had a version today is left for tomorrow.
     pub fn looks(&self, now: Instant) -> impl Iterator<Item = Look> + '_ {
         let now = whole(now);
-        let is_watched = move |made: &&Made| made.to.max(made.at).plus_seconds(WATCH_SECONDS) > now;
-        let mut old = self.made.iter().filter(move |made| !is_watched(made));
-        let count = old.clone().count();
-        let in_turn = old.nth(self.turn % count.max(1));
         let rested = move |made: &&Made| made.at.plus_seconds(LOOK_SECONDS) <= now;
-        let watched = self.made.iter().filter(is_watched);
-        watched.chain(in_turn).filter(rested).filter_map(move |made| made.look(now, LATE_SETTLE_SECONDS))
+        let watched = self.made.iter().filter(move |made| made.is_watched(now));
+        watched.chain(self.in_turn(now)).filter(rested).filter_map(move |made| made.look(now, LATE_SETTLE_SECONDS))
     }
 
     /// Where to look for late activities of one month at once, if it is made.
@@ -339,10 +335,20 @@ impl Schedule {
         });
     }
 
-    /// The first month that is still looked at every day.
-    pub fn first_watched(&self, now: Instant) -> Option<Month> {
-        let watched = |made: &&Made| made.to.max(made.at).plus_seconds(WATCH_SECONDS) > now;
-        self.made.iter().find(watched).map(|made| made.month)
+    /// The months whose exports are looked after today, first and last of each span: those that are looked at every day, and
+    /// the old one whose turn it is. Without the latter, what failed just before a schedule was off for long would stay so.
+    pub fn spans(&self, now: Instant) -> impl Iterator<Item = (Month, Month)> {
+        let now = whole(now);
+        let watched = self.made.iter().find(|made| made.is_watched(now)).map(|made| (made.month, self.next));
+        let in_turn = self.in_turn(now).map(|made| (made.month, made.month));
+        watched.into_iter().chain(in_turn)
+    }
+
+    /// The month whose turn it is among those that are no longer looked at every day.
+    fn in_turn(&self, now: Instant) -> Option<&Made> {
+        let mut old = self.made.iter().filter(|made| !made.is_watched(now));
+        let count = old.clone().count();
+        old.nth(self.turn % count.max(1))
     }
 
     /// Takes the orders off: they are carried out.
@@ -395,6 +401,10 @@ impl Schedule {
 }
 
 impl Made {
+    fn is_watched(&self, now: Instant) -> bool {
+        self.to.max(self.at).plus_seconds(WATCH_SECONDS) > now
+    }
+
     fn look(&self, now: Instant, settle_seconds: i64) -> Option<Look> {
         let Self { month, from, to, cut, .. } = *self;
         let recorded_before = now.plus_seconds(-settle_seconds);
