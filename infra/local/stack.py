@@ -219,6 +219,7 @@ def _deploy(client, port: int, built: str) -> dict:
         "GatewayUrl": f"{here}/_aws/execute-api",
         "SignInUrl": here,
         "UserPoolUrl": f"http://127.0.0.1:{port}",
+        "TimeZone": "Europe/Paris",
     }
     wanted = _sha256(json.dumps([built, parameters], sort_keys=True).encode())
     if _remembered(client, DEPLOYED) == wanted and _status(client).endswith("_COMPLETE"):
