@@ -225,6 +225,7 @@ def _deploy(client, port: int, built: str) -> dict:
         "WebhookTestHosts": "127.0.0.1",
         "NotifyWaits": "1,2",
         "EmailSender": EMAIL_SENDER,
+        "TimeZone": "Europe/Paris",
     }
     wanted = _sha256(json.dumps([built, parameters], sort_keys=True).encode())
     if _remembered(client, DEPLOYED) == wanted and _status(client).endswith("_COMPLETE"):

@@ -1,62 +1,50 @@
 // The activity log as a custom element:
 //
 //   <script type="module" src="https://…/live/activity-log.js"></script>
-//   <activity-log api="https://…/live" partner="contoso" locale="fr"
+//   <activity-log api="https://…/live" partner="contoso" locale="fr" time-zone="Europe/Paris"
 //                 subscriptions-url="https://portal.example/customers/{customer}/subscriptions"></activity-log>
 //
-// and, in script, `element.getToken = async () => "…"`: it starts when it has that. Without `locale`, the browser decides.
-// With the attribute `url-state`, range and filters are in the page's address.
+// and, in script, `element.getToken = async () => "…"`: it starts when it has that. Without `locale`, the browser decides;
+// `time-zone` is the one that the partner works in. In `subscriptions-url`, `{subscription}` stands for one of them; where it
+// does not, a link to one ends in its id as a fragment. With the attribute `url-state`, what is shown is in the page's address.
 // The event `daybook-unauthorized` says that the token is missing or no longer good; `element.reload()` tries again.
 
+import { asDay, dayIn, daysFrom, PERIODS } from "./calendar.js";
 import { details } from "./details.js";
 import { cardTable, cell, h, isBusy, name, setBusy } from "./elements.js";
 import { Exports } from "./exports.js";
 import { isTimeZone, language, ownTimeZone, texts, Words } from "./language.js";
+import { Rows } from "./rows.js";
 import { Refusal, Service, Unreachable } from "./service.js";
 
 /** The limit of the service. */
 const MAX_DAYS = 366;
-/** A page that a filter leaves nearly empty is followed by the next one, up to so many requests a click. */
+/** A page that a filter leaves nearly empty is followed by the next one, up to so many requests at a time. */
 const ENOUGH_ROWS = 50;
 const MAX_REQUESTS = 8;
+/** After so long, the page says that it takes long. */
+const SLOW_MS = 4_000;
+const STATUSES = ["succeeded", "failed", "declined", "in_progress"];
 
 const sheet = new CSSStyleSheet();
 let styled = /** @type {Promise<void> | null} */ (null);
 
 /** Loads the style sheet, once for all elements of the page. */
 function style() {
-  styled ??= fetch(new URL("activity-log.css", import.meta.url))
+  styled ??= fetch(new URL("./activity-log.css", import.meta.url))
     .then((response) => (response.ok ? response.text() : Promise.reject(new Error(`activity-log.css: ${response.status}`))))
     .then((css) => { sheet.replaceSync(css); })
     .catch((error) => { styled = null; throw error; });
   return styled;
 }
 
-/** The calendar day of an instant in a zone, as inputs write it. @param {Date} instant @param {string} zone */
-function dayIn(instant, zone) {
-  const parts = new Intl.DateTimeFormat("en", { timeZone: zone, calendar: "iso8601", year: "numeric", month: "2-digit", day: "2-digit" }).formatToParts(instant);
-  const part = (/** @type {string} */ type) => parts.find((each) => each.type === type)?.value ?? "";
-  return `${part("year").padStart(4, "0")}-${part("month")}-${part("day")}`;
-}
-
-/** One calendar month before a day; the last day of that month where it is shorter. @param {string} day */
-function monthBefore(day) {
-  const [year, month, date] = day.split("-").map(Number);
-  const last = new Date(Date.UTC(year, month - 1, 0)).getUTCDate();
-  return new Date(Date.UTC(year, month - 2, Math.min(date, last))).toISOString().slice(0, 10);
-}
-
-/** A day as the address has it, if it is one. @param {string | null} text */
-function asDay(text) {
-  if (!/^\d{4}-\d\d-\d\d$/.test(text ?? "")) return null;
-  const date = new Date(`${text}T00:00:00Z`);
-  return Number.isNaN(date.getTime()) || date.toISOString().slice(0, 10) !== text ? null : text;
-}
-
-/** What the list shows: days, both included, in a time zone; and filters. @typedef {{from: string, to: string, time_zone: string, customer: string, q: string}} Question */
+/** What the list shows: days, both included, in a time zone; filters, empty where there is none; and its order.
+ * @typedef {{from: string, to: string, time_zone: string, customer: string, actor: string, action: string, status: string, q: string, order: string}} Question */
+/** The filters, by their names in the API. */
+const FILTERS = /** @type {const} */ (["q", "customer", "actor", "action", "status"]);
 
 class ActivityLog extends HTMLElement {
-  static observedAttributes = ["api", "partner", "locale", "subscriptions-url"];
+  static observedAttributes = ["api", "partner", "locale", "time-zone", "subscriptions-url"];
 
   /** @type {(() => Promise<string | null | undefined>) | null} */ #getToken = null;
   /** Ends with what is shown: answers to it are dropped then. */
@@ -64,14 +52,19 @@ class ActivityLog extends HTMLElement {
   #isStarting = false;
   /** What the list shows; it outlives a change of language. @type {Question | null} */
   #question = null;
+  /** Which of the views is shown. */
+  #view = "log";
   /** Grows with every question: answers to earlier ones are dropped. */
   #round = 0;
-  #shown = 0;
   /** @type {string | null} */ #cursor = null;
-  /** @type {Words} */ #words = new Words("en", {});
+  #completeThrough = "";
+  /** Whether scrolling on loads more; after a search that found little, a click does. */
+  #isEndless = false;
+  /** Activities that are open, with what is shown of them. @type {Map<string, HTMLElement>} */ #open = new Map();
+  /** @type {Map<string, string>} */ #labels = new Map();
+  /** @type {Words} */ #words = new Words("en", new Map());
   /** @type {Service | null} */ #service = null;
-  /** Names of actions. @type {Promise<Map<string, string>>} */ #labels = Promise.resolve(new Map());
-  /** @type {Record<string, any>} */ #parts = {};
+  /** Parts of the page that change. @type {Record<string, any>} */ #parts = {};
 
   constructor() {
     super();
@@ -131,59 +124,63 @@ class ActivityLog extends HTMLElement {
       return;
     }
     this.lang = locale;
-    this.#question ??= this.#questionOfAddress();
+    if (!this.#question) this.#readAddress();
     this.#service = new Service({
       root: new URL(this.getAttribute("api") || ".", document.baseURI).href,
       partner: this.getAttribute("partner") ?? "", locale, signal,
       token: () => this.#getToken?.() ?? Promise.resolve(null),
       unauthorized: () => this.dispatchEvent(new CustomEvent("daybook-unauthorized", { bubbles: true, composed: true })),
     });
-    // Without names, actions are shown by their own texts.
-    this.#labels = this.#service.actions().then((known) => new Map(known.map(({ action, label }) => [action, label])), () => new Map());
     this.#build();
     if (this.hasAttribute("url-state")) {
       addEventListener("popstate", () => {
-        this.#question = this.#questionOfAddress();
+        this.#readAddress();
         this.#build();
         this.#load(true);
-        this.#parts.exports.list();
       }, { signal });
     }
-    this.#load(true);
-    this.#parts.exports.list();
+    addEventListener("beforeprint", () => this.#parts.rows.fillAll(), { signal });
+    addEventListener("online", () => this.#parts.again?.(), { signal });
+    // Without names, actions are shown by their own texts.
+    const named = this.#service.actions().then((known) => { this.#labels = new Map(known.map(({ action, label }) => [action, label])); this.#offerActions(known); }, () => {});
+    await this.#load(true, named);
+    if (!signal.aborted) this.#parts.exports.list();
   }
 
   get #root() { return /** @type {ShadowRoot} */ (this.shadowRoot); }
   get #asked() { return /** @type {Question} */ (this.#question); }
   get #zone() { return this.#asked.time_zone; }
+  /** The zone that the partner works in, if the host says it. */
+  get #partnerZone() {
+    const zone = this.getAttribute("time-zone");
+    return isTimeZone(zone) ? zone : null;
+  }
 
   /** @param {string} key @param {Record<string, string | number>} [values] */
   #say(key, values) { return this.#words.say(key, values); }
 
   // The question
 
-  /** @returns {Question} */
-  #questionOfAddress() {
+  #readAddress() {
     const given = this.hasAttribute("url-state") ? new URLSearchParams(location.search) : new URLSearchParams();
     const zone = given.get("tz");
-    const time_zone = isTimeZone(zone) ? zone : ownTimeZone();
-    const today = dayIn(new Date(), time_zone);
-    const to = asDay(given.get("to")) ?? today;
-    return {
-      from: asDay(given.get("from")) ?? monthBefore(to),
-      to,
-      time_zone,
-      customer: given.get("customer") ?? "",
-      q: given.get("q") ?? "",
+    const time_zone = isTimeZone(zone) ? zone : this.#partnerZone ?? ownTimeZone();
+    const [from, to] = PERIODS.recent(asDay(given.get("to")) ?? dayIn(new Date(), time_zone));
+    this.#view = given.get("view") === "exports" ? "exports" : "log";
+    this.#question = {
+      from: asDay(given.get("from")) ?? from, to, time_zone,
+      customer: given.get("customer") ?? "", actor: given.get("user") ?? "", action: given.get("action") ?? "", status: given.get("status") ?? "",
+      q: given.get("q") ?? "", order: given.get("order") === "asc" ? "asc" : "desc",
     };
   }
 
   /** Puts the question into the address, so that a link, a reload and the way back show the same. */
   #writeAddress() {
     if (!this.hasAttribute("url-state")) return;
-    const { from, to, time_zone: tz, customer, q } = this.#asked;
+    const { from, to, time_zone: tz, customer, actor: user, action, status, q, order } = this.#asked;
     const query = new URLSearchParams(location.search);
-    for (const [key, value] of Object.entries({ from, to, tz, customer, q })) {
+    const state = { from, to, tz, customer, user, action, status, q, order: order === "asc" ? order : "", view: this.#view === "log" ? "" : this.#view };
+    for (const [key, value] of Object.entries(state)) {
       if (value) query.set(key, value);
       else query.delete(key);
     }
@@ -194,42 +191,141 @@ class ActivityLog extends HTMLElement {
   /** The question as the service takes it. */
   #parameters() { return Object.fromEntries(Object.entries(this.#asked).filter(([, value]) => value)); }
 
+  /** Filters in words, for who exports. */
+  #filterWords() {
+    const { q, customer, actor, action, status } = this.#asked;
+    return [q && `“${q}”`, customer, actor, action && this.#label(action), status && this.#status(status)].filter(Boolean).join(", ");
+  }
+
+  /** @param {string} action */
+  #label(action) { return this.#labels.get(action) ?? action; }
+  /** @param {string} status */
+  #status(status) { return this.#words.has(`status_${status}`) ? this.#say(`status_${status}`) : status; }
+
+  /** @param {Partial<Question>} change */
+  #ask(change) {
+    this.#question = { ...this.#asked, ...change };
+    this.#writeAddress();
+    this.#fillForm();
+    this.#load(true);
+  }
+
   // The page
 
   #build() {
     const say = (/** @type {string} */ key) => this.#say(key);
-    const own = ownTimeZone();
-    const input = (/** @type {string} */ key, /** @type {keyof Question} */ name, /** @type {Record<string, any>} */ properties) =>
-      h("label", { class: key }, say(key), h("input", { ...properties, name, value: this.#asked[name] }));
-    const zones = [...new Set([own, "UTC", this.#zone])];
-    const zone = h("select", { name: "time_zone" }, ...zones.map((each) =>
-      h("option", { value: each, selected: each === this.#zone }, each === own ? this.#say("mine", { zone: each }) : each)));
-    const form = h("form", { novalidate: true, "aria-label": say("filters"), onsubmit: (/** @type {Event} */ event) => this.#submit(event) },
-      input("from", "from", { type: "date", required: true, "aria-describedby": "range-fault" }),
-      input("to", "to", { type: "date", required: true, "aria-describedby": "range-fault" }),
-      h("label", {}, say("timeZone"), zone),
-      input("customerId", "customer", { type: "text", autocomplete: "off", autocapitalize: "off", spellcheck: "false", maxlength: 128 }),
-      input("search", "q", { type: "search", maxlength: 256, "aria-describedby": "search-hint" }),
-      h("button", { class: "primary" }, say("show")),
-      h("p", { id: "range-fault", class: "fault", role: "alert" }),
-      h("p", { id: "search-hint", class: "quiet" }, say("searchHint")));
+    const field = (/** @type {string} */ key, /** @type {Node} */ input, /** @type {string} */ kind = "") => h("label", { class: `field ${kind}` }, h("span", {}, say(key)), input);
+    const input = (/** @type {string} */ key, /** @type {keyof Question} */ name, /** @type {Record<string, any>} */ properties, /** @type {string} */ kind = "") =>
+      field(key, h("input", { ...properties, name }), kind);
+    const choice = (/** @type {string} */ name, /** @type {Node[]} */ options, /** @type {any} */ properties = {}) => h("select", { ...properties, name }, ...options);
+    const option = (/** @type {string} */ value, /** @type {string} */ text) => h("option", { value }, text);
+    const id = { type: "text", autocomplete: "off", autocapitalize: "off", spellcheck: "false", maxlength: 128 };
+    const day = { type: "date", required: true, "aria-describedby": "range-fault" };
+    const quick = h("div", { class: "quick", role: "group", "aria-label": say("quickPeriods") }, ...Object.keys(PERIODS).map((key) =>
+      h("button", { type: "button", "data-period": key, onclick: () => this.#quick(key) }, say(`quick_${key}`))));
+    const form = h("form", { novalidate: true, role: "search", "aria-label": say("filters"), onsubmit: (/** @type {Event} */ event) => this.#submit(event) },
+      quick,
+      input("from", "from", day), input("to", "to", day),
+      field("timeZone", choice("time_zone", this.#zones(), { onchange: (/** @type {any} */ event) => this.#ask({ time_zone: event.target.value }) }), "zone"),
+      input("search", "q", { type: "search", maxlength: 256, placeholder: say("searchHint") }, "wide"),
+      input("customerFilter", "customer", id), input("userFilter", "actor", id),
+      field("action", choice("action", [option("", say("anyAction"))]), "wide"),
+      field("status", choice("status", [option("", say("anyStatus")), ...STATUSES.map((each) => option(each, this.#status(each)))])),
+      field("order", choice("order", ["desc", "asc"].map((each) => option(each, say(`order_${each}`))), { onchange: (/** @type {any} */ event) => this.#ask({ order: event.target.value }) })),
+      h("div", { class: "buttons" }, h("button", { class: "primary" }, say("show")),
+        h("button", { type: "button", class: "plain clear", onclick: () => this.#clear() }, say("clearFilters"))),
+      h("p", { id: "range-fault", class: "fault", role: "alert" }));
     const caption = h("caption");
-    const { table, body } = cardTable("log", ["details", "dateTime", "customer", "action", "user"].map(say), caption);
+    const { table } = cardTable("log", ["dateTime", "customer", "action", "user", "status"].map(say), caption);
+    table.querySelector("tbody")?.remove();
     const exports = new Exports({
-      service: /** @type {Service} */ (this.#service), words: this.#words, zone: () => this.#zone, question: () => this.#parameters(),
+      service: /** @type {Service} */ (this.#service), words: this.#words, zone: () => this.#zone,
+      question: () => { const { order, ...asked } = this.#parameters(); return asked; },
+      filters: () => this.#filterWords(), partnerZone: this.#partnerZone ?? ownTimeZone(),
       alert: (place, error, again) => this.#alert(place, error, again),
     });
+    const view = (/** @type {string} */ key) => h("button", { type: "button", "data-view": key, onclick: () => { this.#view = key; this.#writeAddress(); this.#showView(); } }, say(`view_${key}`));
     this.#parts = {
       form, table, caption, exports,
-      rows: body,
+      rows: new Rows(table, (/** @type {any} */ activity, number) => this.#rows(activity, number)),
       fault: form.querySelector("#range-fault"),
-      status: h("p", { role: "status" }),
+      status: h("p", { class: "count", role: "status" }),
+      slow: h("p", { class: "slow", role: "status" }),
       trouble: h("div", { role: "alert" }),
       more: h("button", { type: "button", hidden: true, onclick: () => this.#load(false) }, say("more")),
+      skeleton: h("div", { class: "skeleton", "aria-hidden": "true", hidden: true }, ...Array.from({ length: 8 }, () => h("div"))),
+      views: h("nav", { class: "views", "aria-label": say("views") }, view("log"), view("exports")),
     };
-    const { status, trouble, more } = this.#parts;
-    this.#root.replaceChildren(h("h1", {}, say("title")), form, exports.bar, table, status, trouble, h("div", { class: "bar" }, more), exports.section);
+    const { status, slow, trouble, more, skeleton, views } = this.#parts;
+    const foot = h("div", { class: "foot" }, slow, trouble, h("div", { class: "bar" }, more));
+    this.#parts.log = h("div", { class: "view" }, form, status, table, skeleton, foot);
+    const sentinel = new IntersectionObserver((entries) => {
+      if (entries.some((entry) => entry.isIntersecting) && this.#isEndless) this.#load(false);
+    }, { rootMargin: "1200px 0px" });
+    sentinel.observe(foot);
+    this.#service?.signal.addEventListener("abort", () => { sentinel.disconnect(); this.#parts.rows.clear(); });
+    this.#parts.sentinel = () => { sentinel.unobserve(foot); sentinel.observe(foot); };
+    this.#root.replaceChildren(h("header", { class: "top" }, h("h1", {}, say("title")), views, exports.button), exports.bar, this.#parts.log, exports.section, exports.dialog);
+    this.#offerActions([]);
+    this.#fillForm();
+    this.#showView();
   }
+
+  #showView() {
+    const { views, log, exports } = this.#parts;
+    for (const each of views.children) each.setAttribute("aria-current", each.dataset.view === this.#view ? "page" : "false");
+    log.hidden = this.#view !== "log";
+    exports.section.hidden = this.#view !== "exports";
+    if (this.#view === "exports") exports.showSchedule();
+  }
+
+  /** The zones to choose from: the partner's, the browser's, UTC, and one that the address may have brought. */
+  #zones() {
+    const zones = new Map([["UTC", "UTC"], [this.#zone, this.#zone]]);
+    const own = ownTimeZone();
+    zones.set(own, this.#say("zone_mine", { zone: own }));
+    if (this.#partnerZone) zones.set(this.#partnerZone, this.#say("zone_partner", { zone: this.#partnerZone }));
+    return [...zones].reverse().map(([zone, text]) => h("option", { value: zone }, text));
+  }
+
+  /** @param {{action: string, label: string}[]} known */
+  #offerActions(known) {
+    const select = this.#parts.form.elements.namedItem("action");
+    const { action } = this.#asked;
+    const sorted = known.map((each) => [each.action, each.label]).sort(([, a], [, b]) => a.localeCompare(b, this.#words.locale));
+    if (action && !known.some((each) => each.action === action)) sorted.unshift([action, action]);
+    select.replaceChildren(select.options[0], ...sorted.map(([value, text]) => h("option", { value }, text)));
+    select.value = action;
+  }
+
+  /** Shows the question in the form. */
+  #fillForm() {
+    const { form } = this.#parts;
+    for (const [key, value] of Object.entries(this.#asked)) form.elements.namedItem(key).value = value;
+    for (const each of form.elements) each.removeAttribute("aria-invalid");
+    this.#parts.fault.textContent = "";
+    const { from, to } = this.#asked;
+    const today = dayIn(new Date(), this.#zone);
+    for (const each of form.querySelectorAll("[data-period]")) {
+      const [first, last] = PERIODS[each.dataset.period](today);
+      each.setAttribute("aria-pressed", String(first === from && last === to));
+    }
+    form.querySelector(".clear").hidden = !FILTERS.some((key) => this.#asked[key]);
+  }
+
+  /** @param {string} key */
+  #quick(key) {
+    const [from, to] = PERIODS[key](dayIn(new Date(), this.#zone));
+    this.#ask({ ...this.#typed(), from, to });
+  }
+
+  #clear() {
+    this.#ask({ customer: "", actor: "", action: "", status: "", q: "" });
+    this.#parts.form.elements.namedItem("q").focus();
+  }
+
+  /** What the form's filters say. */
+  #typed() { return Object.fromEntries(FILTERS.map((key) => [key, this.#parts.form.elements.namedItem(key).value.trim()])); }
 
   /** @param {Event} event */
   #submit(event) {
@@ -237,7 +333,7 @@ class ActivityLog extends HTMLElement {
     const { form, fault } = this.#parts;
     const value = (/** @type {string} */ name) => form.elements.namedItem(name).value.trim();
     const [from, to] = [asDay(value("from")), asDay(value("to"))];
-    const days = from && to ? (Date.parse(to) - Date.parse(from)) / 86_400_000 + 1 : 0;
+    const days = from && to ? daysFrom(from, to) : 0;
     const wrong = !from ? ["from", "dayMissing"] : !to ? ["to", "dayMissing"] : days < 1 ? ["to", "rangeReversed"] : days > MAX_DAYS ? ["from", "rangeTooLong"] : null;
     for (const name of ["from", "to"]) form.elements.namedItem(name).setAttribute("aria-invalid", String(wrong?.[0] === name));
     fault.textContent = wrong ? this.#say(wrong[1], { days: MAX_DAYS }) : "";
@@ -245,9 +341,7 @@ class ActivityLog extends HTMLElement {
       form.elements.namedItem(wrong?.[0]).focus();
       return;
     }
-    this.#question = { from, to, time_zone: value("time_zone"), customer: value("customer"), q: value("q") };
-    this.#writeAddress();
-    this.#load(true);
+    this.#ask({ ...this.#typed(), from, to, time_zone: value("time_zone"), order: value("order") });
   }
 
   /** Says what went wrong and what to do next. @param {HTMLElement} place @param {unknown} error @param {() => void} again */
@@ -261,89 +355,113 @@ class ActivityLog extends HTMLElement {
     const paragraph = h("p", {}, this.#say(key));
     if (key === "errorOther" && error instanceof Error && error.message) paragraph.append(" ", h("span", { lang: "en" }, error.message));
     const trace = error instanceof Refusal && status !== 401 && error.trace;
+    const retry = () => { this.#parts.again = null; place.replaceChildren(); again(); };
+    // What the network broke goes on by itself when it is back.
+    this.#parts.again = error instanceof Unreachable ? retry : null;
     place.replaceChildren(h("div", { class: "alert" }, paragraph,
       trace ? h("p", { class: "quiet" }, this.#say("reference", { trace })) : null,
-      status === 403 ? null : h("button", { type: "button", onclick: () => { place.replaceChildren(); again(); } }, this.#say("retry"))));
+      status === 403 ? null : h("button", { type: "button", onclick: retry }, this.#say("retry"))));
   }
 
   // The list
 
-  /** Shows the first page of the question, or the next one. @param {boolean} anew */
-  async #load(anew) {
+  /** Shows the first page of the question, or the next one. @param {boolean} anew @param {Promise<void>} [named] resolves with the actions' names */
+  async #load(anew, named) {
     const service = /** @type {Service} */ (this.#service);
-    const { rows, status, trouble, more, caption, table } = this.#parts;
-    if (!anew && isBusy(more)) return;
+    const { rows, status, slow, trouble, more, caption, table, skeleton } = this.#parts;
+    if (!anew && (isBusy(more) || !this.#cursor)) return;
     const round = anew ? ++this.#round : this.#round;
     const isCurrent = () => round === this.#round && !service.signal.aborted;
     if (anew) {
       this.#cursor = null;
-      this.#shown = 0;
-      rows.replaceChildren();
+      this.#open.clear();
+      rows.clear();
+      skeleton.hidden = false;
+      table.hidden = true;
       more.hidden = true;
       caption.textContent = this.#say("caption", { from: this.#words.day(this.#asked.from), to: this.#words.day(this.#asked.to), zone: this.#zone });
     }
     trouble.replaceChildren();
+    this.#isEndless = false;
     setBusy(more, true);
     table.setAttribute("aria-busy", "true");
-    status.textContent = this.#say("loading");
+    if (anew) status.textContent = this.#say("loading");
+    const stopping = new AbortController();
+    const patience = setTimeout(() => {
+      if (isCurrent()) slow.replaceChildren(this.#say("slow"), " ", h("button", { type: "button", onclick: () => stopping.abort() }, this.#say("stop")));
+    }, SLOW_MS);
     let added = 0;
     try {
       const parameters = new URLSearchParams(this.#parameters());
       /** @type {HTMLElement | null} */ let first = null;
       for (let requests = 0; requests < MAX_REQUESTS && added < ENOUGH_ROWS && (requests === 0 || this.#cursor); requests += 1) {
         if (this.#cursor) parameters.set("cursor", this.#cursor);
-        const [page, labels] = await Promise.all([service.activities(parameters), this.#labels]);
+        const [page] = await Promise.all([service.activities(parameters, stopping.signal), named]);
         if (!isCurrent()) return;
-        const fresh = page.activities.map((/** @type {any} */ activity) => this.#row(activity, labels));
-        rows.append(...fresh);
-        first ??= fresh[0] ?? null;
-        added += fresh.length;
-        this.#shown += fresh.length;
+        first = rows.append(page.activities) ?? first;
+        added += page.activities.length;
         this.#cursor = page.next_cursor;
-        status.textContent = this.#say("stillLoading", { count: this.#words.number(this.#shown) });
+        this.#completeThrough = page.complete_through;
+        if (rows.count > 0) { skeleton.hidden = true; table.hidden = false; }
+        if (this.#cursor && added < ENOUGH_ROWS) status.textContent = this.#say("stillLoading", { count: rows.count });
       }
-      status.textContent = this.#summary();
+      status.replaceChildren(...this.#summary(rows.count));
       // At the end the button goes away: the focus goes to what it brought.
       const held = this.#root.activeElement === more;
       more.hidden = !this.#cursor;
       if (held && more.hidden) first?.querySelector("button")?.focus();
+      this.#isEndless = Boolean(this.#cursor) && added >= ENOUGH_ROWS;
     } catch (error) {
       if (!isCurrent()) return;
-      status.textContent = this.#shown > 0 ? this.#words.count("shown", this.#shown) : "";
-      more.hidden = true;
-      this.#alert(trouble, error, () => this.#load(anew && added === 0));
+      status.replaceChildren(...(rows.count > 0 ? this.#summary(rows.count) : []));
+      if (stopping.signal.aborted) {
+        if (anew && rows.count === 0) this.#alert(trouble, new Refusal(503, null), () => this.#load(true));
+        more.hidden = !this.#cursor;
+      } else {
+        more.hidden = true;
+        this.#alert(trouble, error, () => this.#load(anew && added === 0));
+      }
     } finally {
+      clearTimeout(patience);
       if (isCurrent()) {
+        slow.replaceChildren();
+        skeleton.hidden = true;
         setBusy(more, false);
         table.removeAttribute("aria-busy");
+        // What is in sight already tells so again.
+        if (this.#isEndless) this.#parts.sentinel();
       }
     }
   }
 
-  #summary() {
-    if (this.#shown === 0) return this.#say(this.#cursor ? "noneYet" : "none");
-    const count = this.#words.count("shown", this.#shown);
-    return this.#cursor ? `${count} ${this.#say("andMore")}` : `${count} ${this.#say("andThatIsAll")}`;
+  /** @param {number} count */
+  #summary(count) {
+    const through = this.#completeThrough && h("span", { class: "quiet" }, this.#say("completeThrough", { time: this.#words.time(this.#completeThrough, this.#zone) }));
+    if (count === 0) return [h("strong", {}, this.#say(this.#cursor ? "noneYet" : "none")), " ", through];
+    return [h("strong", {}, this.#words.count("shown", count)), " ", this.#say(this.#cursor ? "andMore" : "andThatIsAll"), " ", through];
   }
 
-  /** @param {any} activity @param {Map<string, string>} labels */
-  #row(activity, labels) {
+  /** @param {any} activity @param {number} number */
+  #rows(activity, number) {
     const say = (/** @type {string} */ key) => this.#say(key);
-    const label = labels.get(activity.action) ?? activity.action;
-    const time = this.#words.time(activity.occurred_at, this.#zone);
-    const toggle = h("button", {
-      type: "button", class: "toggle", "aria-expanded": "false", "aria-label": this.#say("showDetails", { action: label, time }),
-      onclick: () => this.#toggle(row, toggle, activity),
-    });
-    const known = this.#words.has(`status_${activity.status}`) ? say(`status_${activity.status}`) : activity.status;
-    const state = activity.status === "succeeded" ? null : h("span", { class: `state ${activity.status}` }, known);
-    const row = h("tr", { role: "row", class: "row" },
-      h("td", { role: "cell" }, toggle),
-      cell(say("dateTime"), h("time", { datetime: activity.occurred_at }, time)),
-      cell(say("customer"), ...this.#customer(activity.customer)),
-      cell(say("action"), label, state && " ", state),
-      cell(say("user"), name(activity.actor.name || activity.actor.id)));
-    return row;
+    const { target, actor } = activity;
+    const key = `${activity.occurred_at} ${activity.id}`;
+    const opened = this.#open.get(key);
+    const toggle = h("button", { type: "button", class: "toggle", "aria-expanded": String(Boolean(opened)), onclick: () => this.#toggle(row, toggle, activity, key) },
+      h("time", { datetime: activity.occurred_at }, this.#words.time(activity.occurred_at, this.#zone)), h("span", { class: "unseen" }, ` ${say("details")}`));
+    const row = h("tr", {
+      role: "row", class: "row", "aria-rowindex": String(number + 1),
+      // The button is what there is for everybody; for a mouse, all of the row is it.
+      onclick: (/** @type {MouseEvent} */ event) => {
+        if (!/** @type {Element} */ (event.target).closest("a, button") && String(getSelection()) === "") toggle.click();
+      },
+    },
+      cell(say("dateTime"), toggle),
+      cell(say("customerLabel"), ...this.#customer(activity.customer)),
+      cell(say("action"), this.#label(activity.action), target && h("span", { class: "quiet target" }, " ", name(target.name || target.id))),
+      cell(say("user"), name(actor.name || actor.id)),
+      cell(say("status"), h("span", { class: `state ${STATUSES.includes(activity.status) ? activity.status : ""}` }, this.#status(activity.status))));
+    return opened ? [row, opened] : [row];
   }
 
   /** @param {any} customer */
@@ -351,46 +469,52 @@ class ActivityLog extends HTMLElement {
     if (!customer) return [h("span", { class: "quiet" }, this.#say("noCustomer"))];
     const shown = customer.name || customer.id;
     const link = this.#subscriptions(customer.id);
-    return [name(shown), link && " ", link && h("a", {
-      // The page holds the session: it stays open.
-      href: link, target: "_blank", rel: "noopener noreferrer", class: "quiet", "aria-label": this.#say("subscriptionsOf", { customer: shown }),
-    }, this.#say("subscriptions"))];
+    if (!link) return [name(shown)];
+    // The page holds the session: it stays open.
+    return [h("a", { href: link, target: "_blank", rel: "noopener noreferrer", "aria-label": this.#say("subscriptionsOf", { customer: shown }) }, name(shown))];
   }
 
-  /** Where a customer's subscriptions are, if the portal says so. @param {string} customer */
-  #subscriptions(customer) {
+  /** Where a customer's subscriptions are, or one of them, if the portal says so. @param {string} customer @param {string} [subscription] */
+  #subscriptions(customer, subscription) {
     const pattern = this.getAttribute("subscriptions-url") ?? "";
     // As a step of a path, dots would lead elsewhere.
-    if (!/^https?:\/\//i.test(pattern) || /^\.{1,2}$/.test(customer)) return null;
-    return pattern.replaceAll("{customer}", () => encodeURIComponent(customer));
+    if (!/^https?:\/\//i.test(pattern) || [customer, subscription].some((each) => each !== undefined && /^\.{0,2}$/.test(each))) return null;
+    const one = encodeURIComponent(subscription ?? "");
+    const link = pattern.replaceAll("{customer}", () => encodeURIComponent(customer)).replaceAll("{subscription}", () => one);
+    return one && !pattern.includes("{subscription}") ? `${link}#${one}` : link;
   }
 
-  /** @param {HTMLElement} row @param {HTMLElement} toggle @param {any} activity */
-  #toggle(row, toggle, activity) {
-    const isOpen = toggle.getAttribute("aria-expanded") === "true";
-    toggle.setAttribute("aria-expanded", String(!isOpen));
-    const next = /** @type {HTMLElement | null} */ (row.nextElementSibling);
-    if (next?.classList.contains("opened")) {
-      next.hidden = isOpen;
+  /** @param {HTMLElement} row @param {HTMLElement} toggle @param {any} activity @param {string} key */
+  #toggle(row, toggle, activity, key) {
+    const opened = this.#open.get(key);
+    toggle.setAttribute("aria-expanded", String(!opened));
+    if (opened) {
+      this.#open.delete(key);
+      opened.remove();
       return;
     }
     const place = h("td", { role: "cell", colspan: "5" });
-    row.after(h("tr", { role: "row", class: "opened" }, place));
-    this.#open(place, activity);
+    const below = h("tr", { role: "row", class: "opened" }, place);
+    this.#open.set(key, below);
+    row.after(below);
+    this.#fetch(place, activity);
   }
 
   /** @param {HTMLElement} place @param {any} activity */
-  async #open(place, activity) {
+  async #fetch(place, activity) {
     const service = /** @type {Service} */ (this.#service);
     place.replaceChildren(h("p", { role: "status" }, this.#say("loading")));
     try {
       const whole = activity.has_details ? await service.activity(activity.url) : activity;
-      place.replaceChildren(...details(this.#words, whole, this.#zone));
+      const zones = [...new Set([this.#zone, this.#partnerZone ?? "UTC", ownTimeZone()])].slice(0, 2);
+      const customer = activity.customer?.id;
+      const link = (/** @type {string} */ subscription) => (customer ? this.#subscriptions(customer, subscription) : null);
+      place.replaceChildren(...details(this.#words, whole, zones.length > 1 ? zones : [this.#zone, "UTC"], link));
     } catch (error) {
       if (service.signal.aborted) return;
-      this.#alert(place, error, () => this.#open(place, activity));
+      this.#alert(place, error, () => this.#fetch(place, activity));
     }
   }
 }
 
-customElements.define("activity-log", ActivityLog);
+if (!customElements.get("activity-log")) customElements.define("activity-log", ActivityLog);

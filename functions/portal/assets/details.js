@@ -7,23 +7,27 @@ import { digits } from "./service.js";
 
 const isObject = (/** @type {any} */ value) => value !== null && typeof value === "object" && !Array.isArray(value) && digits(value) === null;
 
-/** @param {Words} words @param {any} activity @param {string} zone @returns {Node[]} */
-export function details(words, activity, zone) {
+/**
+ * @param {Words} words @param {any} activity @param {string[]} zones in which to say when
+ * @param {(subscription: string) => string | null} link where a subscription is shown
+ * @returns {Node[]}
+ */
+export function details(words, activity, zones, link) {
   const { actor, target, details: all = {}, changes = [] } = activity;
   const say = (/** @type {string} */ key) => words.say(key);
   const { lines, ...others } = all;
   const isOrder = Array.isArray(lines) && lines.length > 0 && lines.every(isObject);
   const rest = isOrder ? others : all;
-  const nodes = [facts(words, activity, actor, target, zone)];
+  const nodes = [facts(words, activity, actor, target, zones)];
   if (changes.length > 0) nodes.push(h("h2", {}, say("changes")), changeTable(words, changes));
-  if (isOrder) nodes.push(h("h2", {}, say("lines")), lineTable(words, lines));
+  if (isOrder) nodes.push(h("h2", {}, say("lines")), lineTable(words, lines, link));
   if (Object.keys(rest).length > 0) nodes.push(h("h2", {}, say("otherDetails")), tree(words, rest));
   nodes.push(copyBar(words, activity));
   return nodes;
 }
 
-/** @param {Words} words @param {any} activity @param {any} actor @param {any} target @param {string} zone */
-function facts(words, activity, actor, target, zone) {
+/** @param {Words} words @param {any} activity @param {any} actor @param {any} target @param {string[]} zones */
+function facts(words, activity, actor, target, zones) {
   const joined = (/** @type {any[]} */ ...parts) => {
     const known = [...new Set(parts.filter(Boolean))];
     return known.length > 0 ? h("span", {}, ...known.flatMap((part, index) => [index > 0 ? " · " : "", name(part)])) : null;
@@ -39,15 +43,15 @@ function facts(words, activity, actor, target, zone) {
     ["agent", actor.user_agent],
     ["customer", activity.customer && joined(activity.customer.name, activity.customer.id)],
     ["target", target && joined(target.name, target.type, target.id)],
-    ["occurredAt", h("time", { datetime: activity.occurred_at }, `${words.time(activity.occurred_at, zone)} (${zone})`)],
-    ["occurredAtUtc", activity.occurred_at],
-    ["recordedAt", h("time", { datetime: activity.recorded_at }, words.time(activity.recorded_at, zone))],
+    ["occurredAt", h("span", {}, ...zones.flatMap((zone, index) => [
+      index > 0 ? " · " : "", h("time", { datetime: activity.occurred_at }, words.time(activity.occurred_at, zone)), " ", h("span", { class: "quiet" }, zone)]))],
+    ["recordedAt", h("time", { datetime: activity.recorded_at }, `${words.time(activity.recorded_at, zones[0])}`)],
     ["correlation", activity.correlation_id],
     ["source", activity.source],
     ["actionId", activity.action],
     ["activityId", activity.id],
   ];
-  return h("dl", {}, ...rows.filter(([, value]) => value).flatMap(([key, value]) => [h("dt", {}, words.say(key)), h("dd", {}, value)]));
+  return h("dl", {}, ...rows.filter(([, value]) => value).map(([key, value]) => h("div", {}, h("dt", {}, words.say(key)), h("dd", {}, value))));
 }
 
 /** @param {Words} words @param {{field: string, old: any, new: any}[]} changes */
@@ -89,8 +93,8 @@ function amount(line) {
   return unscaled(left * right, leftPlaces + rightPlaces);
 }
 
-/** An order's lines, with the sum of each currency. @param {Words} words @param {any[]} lines */
-function lineTable(words, lines) {
+/** An order's lines, with the sum of each currency. @param {Words} words @param {any[]} lines @param {(subscription: string) => string | null} link */
+function lineTable(words, lines, link) {
   const amounts = lines.map(amount);
   const isPriced = amounts.every((each) => each !== null);
   const present = new Set(lines.flatMap((line) => Object.keys(line)));
@@ -117,6 +121,11 @@ function lineTable(words, lines) {
       const value = Object.hasOwn(line, key) ? line[key] : undefined;
       if (key === "unit_price" && each !== null) return h("td", { class: "number" }, words.money(/** @type {string} */ (decimal(value)), line.currency));
       if (value === undefined) return h("td");
+      const subscription = key === "subscription_id" && typeof value === "string" ? link(value) : null;
+      if (subscription) {
+        return h("td", {}, h("a", { href: subscription, target: "_blank", rel: "noopener noreferrer", "aria-label": words.say("lineLink", { id: value }) }, name(value)));
+      }
+      if (key === "quantity" && typeof value === "number") return h("td", { class: "number" }, words.number(value));
       return h("td", { class: digits(value) === null ? null : "number" }, tree(words, value));
     });
     if (isPriced) cells.splice(at, 0, h("td", { class: "number" }, words.money(/** @type {string} */ (each), line.currency)));

@@ -26,7 +26,7 @@ function kind(schema) {
   if (schema.type === "array") return `list of ${kind(schema.items) || "anything"}`;
   const words = [[schema.type ?? "anything"].flat().filter((type) => type !== "null").join(" or ")];
   if (schema.format) words.push(`(${schema.format})`);
-  if (schema.enum) words.push(`: ${schema.enum.filter((value) => value !== null).join(", ")}`);
+  if (schema.enum) words.push(`: ${schema.enum.filter((/** @type {any} */ value) => value !== null).join(", ")}`);
   if (schema.minimum !== undefined && schema.maximum !== undefined) words.push(`from ${schema.minimum} to ${schema.maximum}`);
   if (schema.maxLength !== undefined) words.push(`of at most ${schema.maxLength} characters`);
   if (schema.maxItems !== undefined) words.push(`of at most ${schema.maxItems}`);

@@ -1,6 +1,7 @@
-// Asks for exports, follows them until they are ready, and lists earlier ones with their files.
+// Asks for exports, follows them until they are ready, lists earlier ones with their files, and sets the monthly schedule.
 
 import { cardTable, cell, h, isBusy, name, setBusy } from "./elements.js";
+import { scheduleForm } from "./schedule.js";
 import { Refusal, Unreachable } from "./service.js";
 
 /** @typedef {import("./language.js").Words} Words */
@@ -11,11 +12,13 @@ const LONGEST_PAUSE_MS = 5_000;
 const isUnfinished = (/** @type {any} */ job) => job.status === "pending" || job.status === "running";
 
 export class Exports {
-  /** Asks for an export and shows how it goes. @type {HTMLElement} */ bar;
+  /** Opens the dialog. @type {HTMLElement} */ button;
+  /** Asks what the export is to be. @type {any} */ dialog;
+  /** Shows how the newest goes. @type {HTMLElement} */ bar;
   /** The list of exports. @type {HTMLElement} */ section;
+  #host;
   #service;
   #words;
-  #question;
   #alert;
   #zone;
   /** Rows by the id of their export. @type {Map<string, any>} */
@@ -26,63 +29,105 @@ export class Exports {
   #unanswered = null;
   /** The export asked for last, which the bar shows. */
   #newest = "";
+  #hasSchedule = false;
   #parts;
 
   /**
    * @param {{
-   *   service: Service, words: Words, zone: () => string, question: () => Record<string, string>,
+   *   service: Service, words: Words, zone: () => string, partnerZone: string, question: () => Record<string, string>, filters: () => string,
    *   alert: (place: HTMLElement, error: unknown, again: () => void) => void,
-   * }} host `question` is what the list shows, `alert` shows what went wrong
+   * }} host `question` is what the list shows, `filters` says its filters in words, `alert` shows what went wrong
    */
-  constructor({ service, words, zone, question, alert }) {
+  constructor(host) {
+    const { service, words, zone, alert } = host;
+    this.#host = host;
     this.#service = service;
     this.#words = words;
     this.#zone = zone;
-    this.#question = question;
     this.#alert = alert;
     const say = (/** @type {string} */ key) => words.say(key);
     const { table, body } = cardTable("jobs", ["requested", "by", "period", "status", "rows", "size", "files"].map(say),
-      h("caption", { class: "quiet" }, say("exportsCaption")), [4, 5]);
+      h("caption", { class: "unseen" }, say("view_exports")), [4, 5]);
     table.hidden = true;
-    const title = h("h2", { id: "exports-title", tabindex: "-1" }, say("exports"));
-    const options = ["csv", "xlsx"].map((format) => h("option", { value: format }, say(`format_${format}`)));
     this.#parts = {
       table, body,
-      format: h("select", { "aria-describedby": "export-hint" }, ...options),
-      gzip: h("input", { type: "checkbox" }),
-      button: h("button", { type: "button", "aria-describedby": "export-hint", onclick: () => this.start() }, say("export")),
+      what: h("div", { class: "what" }),
+      hint: h("p", { class: "quiet", id: "format-hint" }),
       status: h("p", { role: "status" }),
       outcome: h("div", { class: "bar" }),
       trouble: h("div", { role: "alert" }),
       listTrouble: h("div", { role: "alert" }),
-      none: h("p", { class: "quiet", hidden: true }, say("noExports")),
+      none: h("p", { hidden: true }, say("noExports")),
       more: h("button", { type: "button", hidden: true }, say("moreExports")),
+      schedule: h("div"),
     };
-    const { format, gzip, button, status, outcome, trouble, listTrouble, none, more } = this.#parts;
-    this.bar = h("div", { class: "exporting" },
-      h("div", { class: "bar" }, h("label", {}, say("format"), format), h("label", {}, gzip, say("gzip")), button, h("button", { type: "button", class: "plain", onclick: () => title.focus() }, say("toExports")),
-        h("span", { class: "quiet", id: "export-hint" }, say("exportHint"))),
-      status, outcome, trouble);
-    this.section = h("section", { class: "exports", "aria-labelledby": "exports-title" }, title, none, listTrouble, table, h("div", { class: "bar" }, more));
+    const { what, hint, status, outcome, trouble, listTrouble, none, more, schedule } = this.#parts;
+    this.button = h("button", { type: "button", class: "primary export", onclick: () => this.#ask() }, say("export"));
+    const choice = (/** @type {string} */ name, /** @type {[string, string][]} */ options, properties = {}) =>
+      h("select", { ...properties, name }, ...options.map(([value, text]) => h("option", { value, selected: name === "locale" && value === words.locale }, text)));
+    const format = choice("format", [["csv", say("format_csv")], ["xlsx", say("format_xlsx")], ["jsonl", say("format_jsonl")]],
+      { "aria-describedby": "format-hint", onchange: () => this.#adapt() });
+    const form = h("form", { method: "dialog", onsubmit: (/** @type {any} */ event) => { if (event.submitter?.value === "start") this.start(); } },
+      h("h2", { id: "export-title" }, say("exportTitle")), what,
+      h("label", { class: "field" }, h("span", {}, say("formatLabel")), format), hint,
+      h("label", { class: "field" }, h("span", {}, say("fileLanguage")), choice("locale", [["en", say("language_en")], ["fr", say("language_fr")]])),
+      h("label", { class: "field" }, h("span", {}, say("rowsLabel")), choice("rows", [["activities", say("rows_activities")], ["lines", say("rows_lines")]])),
+      h("label", { class: "check" }, h("input", { type: "checkbox", name: "details", checked: true }), say("withDetails")),
+      h("label", { class: "check" }, h("input", { type: "checkbox", name: "gzip" }), say("gzip")),
+      h("div", { class: "buttons" }, h("button", { class: "primary", value: "start" }, say("startExport")), h("button", { value: "cancel" }, say("cancel"))));
+    this.dialog = h("dialog", { "aria-labelledby": "export-title" }, form);
+    this.#adapt();
+    this.bar = h("div", { class: "exporting" }, status, outcome, trouble);
+    this.section = h("section", { class: "exports", "aria-labelledby": "exports-title", hidden: true },
+      h("h2", { id: "exports-title" }, say("view_exports")), h("p", { class: "quiet" }, say("exportsIntro")), none, listTrouble, table,
+      h("div", { class: "bar" }, more), h("h2", {}, say("scheduleTitle")), schedule);
+  }
+
+  /** Shows what would be exported, and asks how. */
+  #ask() {
+    const { what } = this.#parts;
+    const { from, to, time_zone: zone } = this.#host.question();
+    const filters = this.#host.filters();
+    what.replaceChildren(
+      h("p", {}, this.#words.say("exportPeriod", { from: this.#words.day(from), to: this.#words.day(to), zone })),
+      h("p", {}, filters ? this.#words.say("exportFilters", { filters }) : this.#words.say("exportNoFilters")));
+    this.dialog.showModal();
+  }
+
+  /** What goes with the chosen format. */
+  #adapt() {
+    const { format, rows } = this.dialog.querySelector("form").elements;
+    this.#parts.hint.textContent = this.#words.say(`formatHint_${format.value}`);
+    rows.disabled = format.value === "jsonl";
+  }
+
+  /** The schedule, the first time that somebody looks. */
+  showSchedule() {
+    if (this.#hasSchedule) return;
+    this.#hasSchedule = true;
+    scheduleForm({ ...this.#host, place: this.#parts.schedule });
   }
 
   /** Asks for an export of what the list shows. */
   async start() {
-    const { format, gzip, button, status, outcome, trouble } = this.#parts;
+    const { status, outcome, trouble } = this.#parts;
+    const { button } = this;
     if (isBusy(button)) return;
     setBusy(button, true);
     trouble.replaceChildren();
     outcome.replaceChildren();
     status.textContent = this.#words.say("exportAsked");
-    const compression = gzip.checked ? "gzip" : "none";
-    const request = { ...this.#question(), format: format.value, compression, locale: this.#words.locale };
+    const { format, locale, rows, details, gzip } = this.dialog.querySelector("form").elements;
+    const request = {
+      ...this.#host.question(), format: format.value, locale: locale.value, details: details.checked,
+      compression: gzip.checked ? "gzip" : "none", ...(rows.disabled ? {} : { rows: rows.value }),
+    };
     const text = JSON.stringify(request);
     if (this.#unanswered?.request !== text) this.#unanswered = { request: text, key: crypto.randomUUID() };
     try {
       const job = await this.#service.startExport(request, this.#unanswered.key);
       this.#unanswered = null;
       this.#newest = job.id;
-      status.textContent = this.#words.say("exportStarted");
       this.#show(job, true);
       this.#follow(job);
     } catch (error) {
@@ -101,6 +146,8 @@ export class Exports {
     setBusy(more, true);
     try {
       const page = await this.#service.exports(cursor);
+      // What was being made when the page was left is gone on with.
+      if (!cursor && !this.#newest) this.#newest = page.exports.find((/** @type {any} */ job) => isUnfinished(job) && job.kind === "on_demand")?.id ?? "";
       for (const job of page.exports) {
         this.#show(job, false);
         if (isUnfinished(job)) this.#follow(job);
@@ -138,14 +185,16 @@ export class Exports {
       } catch (error) {
         if (signal.aborted) return;
         // The export goes on without anybody asking: what passes is waited for.
-        if (error instanceof Unreachable || (error instanceof Refusal && (error.status >= 500 || error.status === 429))) {
+        if (error instanceof Refusal && error.status === 404) job = { ...job, status: "cancelled" };
+        else if (error instanceof Unreachable || (error instanceof Refusal && (error.status >= 500 || error.status === 429))) {
           if (job.id === this.#newest) this.#parts.status.textContent = this.#words.say("exportLost");
           pause = LONGEST_PAUSE_MS;
           continue;
+        } else {
+          this.#followed.delete(job.id);
+          this.#alert(listTrouble, error, () => this.#follow(job));
+          return;
         }
-        this.#followed.delete(job.id);
-        this.#alert(listTrouble, error, () => this.#follow(job));
-        return;
       }
       this.#show(job, false);
     }
@@ -176,11 +225,24 @@ export class Exports {
       if (status.textContent !== started) status.textContent = started;
       const [progress] = outcome.children;
       if (progress) progress.value = job.progress.fraction ?? 0;
-      else outcome.append(this.#progress(job));
+      else outcome.append(this.#progress(job), h("button", { type: "button", class: "plain", onclick: () => this.#cancel(job) }, this.#words.say("cancelExport")));
       return;
     }
     status.textContent = job.status === "ready" ? this.#words.count("exportReady", job.progress.rows) : this.#words.say("exportEnded");
-    outcome.replaceChildren(...job.files.map((/** @type {any} */ file) => this.#download(job.id, file)));
+    if (job.status === "cancelled") status.textContent = this.#words.say("exportCancelled");
+    outcome.replaceChildren(...job.files.map((/** @type {any} */ file) => this.#download(job.id, file)),
+      h("button", { type: "button", class: "plain", onclick: () => { status.textContent = ""; outcome.replaceChildren(); this.button.focus(); } }, this.#words.say("close")));
+  }
+
+  /** @param {any} job */
+  async #cancel(job) {
+    const { trouble } = this.#parts;
+    try {
+      await this.#service.cancelExport(job.id);
+      this.#show({ ...job, status: "cancelled" }, false);
+    } catch (error) {
+      if (!this.#service.signal.aborted) this.#alert(trouble, error, () => this.#cancel(job));
+    }
   }
 
   /** @param {any} job */
@@ -194,8 +256,10 @@ export class Exports {
     const say = (/** @type {string} */ key) => words.say(key);
     const bytes = job.files.reduce((/** @type {number} */ sum, /** @type {any} */ file) => sum + file.bytes, 0);
     const filters = Object.values(job.filters ?? {}).flat().filter(Boolean).join(", ");
+    const version = Number(/_v(\d+)$/.exec(job.id)?.[1] ?? 1);
+    const kind = [say("monthly"), job.month && words.month(job.month), version > 1 && words.say("version", { version })].filter(Boolean).join(", ");
     const status = say(`export_${job.status}`);
-    const state = cell(say("status"), h("span", { class: job.status === "failed" ? "state" : null }, status));
+    const state = cell(say("status"), h("span", { class: `state ${job.status}` }, status));
     if (isUnfinished(job)) {
       state.append(" ", this.#progress(job));
     } else if (job.status === "ready") {
@@ -208,9 +272,9 @@ export class Exports {
     for (const each of [rows, size]) each.classList.add("number");
     return [
       cell(say("requested"), h("time", { datetime: job.created_at }, words.time(job.created_at, this.#zone()))),
-      cell(say("by"), job.kind === "monthly" ? say("monthly") : name(job.created_by)),
+      cell(say("by"), job.kind === "monthly" ? kind : name(job.created_by)),
       cell(say("period"), h("span", {}, words.days(job.range)), " ", h("span", { class: "quiet" }, job.range.time_zone),
-        filters ? h("p", { class: "quiet" }, words.say("filtered", { filters })) : null),
+        filters ? h("p", { class: "quiet" }, words.say("exportFilters", { filters })) : null),
       state, rows, size,
       cell(say("files"), ...(job.files.length > 0 ? job.files.map((/** @type {any} */ file) => this.#download(job.id, file)) : ["–"])),
     ];

@@ -1,7 +1,7 @@
 // The page around the activity log: sign-in, language, sign-out.
 
 import { language, texts, Words } from "./language.js";
-import { finishSignIn, signIn, SignInFailure, signOut } from "./sign-in.js";
+import { finishSignIn, renew, signIn, SignInFailure, signOut } from "./sign-in.js";
 import "./activity-log.js";
 
 /** @typedef {import("./sign-in.js").Config} Config */
@@ -70,9 +70,13 @@ function open(settings, opened) {
   $("who").textContent = who();
   const log = $("log");
   log.setAttribute("subscriptions-url", settings.subscriptions_url ?? "");
+  log.setAttribute("time-zone", session.claims.zoneinfo ?? settings.time_zone ?? "");
   log.setAttribute("api", settings.api);
   log.setAttribute("partner", partner);
-  log.getToken = async () => (session && Date.now() < session.ends ? session.token : null);
+  log.getToken = async () => {
+    if (session) session = await renew(settings, session);
+    return session?.token ?? null;
+  };
   log.hidden = false;
 }
 
@@ -107,7 +111,7 @@ try {
 } catch (error) {
   console.error(error);
   // The texts may be what did not come.
-  words ??= new Words("en", { offline: "No connection to the service. Check your network and try again." });
+  words ??= new Words("en", new Map([["offline", ["No connection to the service. Check your network and try again."]]]));
   if (error instanceof SignInFailure) welcome(() => words.say(error.key, { reason: error.message }));
   else welcome(() => words.say(config ? "signInBlocked" : "offline"));
 }

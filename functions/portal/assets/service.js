@@ -58,8 +58,8 @@ export class Service {
   /** @returns {Promise<{action: string, category: string, label: string}[]>} */
   actions() { return this.#call(`/v1/actions?locale=${this.#locale}`); }
 
-  /** A page of activities. @param {URLSearchParams} parameters */
-  activities(parameters) { return this.#call(`${this.#partner}/activities?${parameters}`, {}, parseExactly); }
+  /** A page of activities. @param {URLSearchParams} parameters @param {AbortSignal} stop */
+  activities(parameters, stop) { return this.#call(`${this.#partner}/activities?${parameters}`, { signal: AbortSignal.any([stop, this.signal]) }, parseExactly); }
 
   /** A whole activity. @param {string} url as the list gives it */
   activity(url) { return this.#call(url, {}, parseExactly); }
@@ -73,6 +73,22 @@ export class Service {
 
   /** @param {string} id */
   export(id) { return this.#call(`${this.#partner}/exports/${encodeURIComponent(id)}`); }
+
+  /** Gives up an export. @param {string} id @returns {Promise<null>} */
+  cancelExport(id) { return this.#call(`${this.#partner}/exports/${encodeURIComponent(id)}`, { method: "DELETE" }); }
+
+  /** The monthly schedule; null where there is none. @returns {Promise<any>} */
+  schedule() {
+    return this.#call(`${this.#partner}/export-schedule`).catch((error) => {
+      if (error instanceof Refusal && error.status === 404) return null;
+      throw error;
+    });
+  }
+
+  /** @param {object} schedule */
+  saveSchedule(schedule) {
+    return this.#call(`${this.#partner}/export-schedule`, { method: "PUT", headers: { "Content-Type": "application/json" }, body: JSON.stringify(schedule) });
+  }
 
   /** @param {string | null} cursor */
   exports(cursor) {
@@ -96,14 +112,15 @@ export class Service {
     let response, text;
     try {
       // Nothing of it belongs into the browser's cache, which would also answer a 410 again without asking.
-      response = await fetch(this.#root + path, { ...options, headers, cache: "no-store", signal: this.signal });
+      response = await fetch(this.#root + path, { ...options, headers, cache: "no-store", signal: options.signal ?? this.signal });
       text = await response.text();
     } catch (error) {
-      this.signal.throwIfAborted();
+      (options.signal ?? this.signal).throwIfAborted();
       throw new Unreachable("", { cause: error });
     }
     const isJson = response.headers.get("Content-Type")?.includes("json") ?? false;
     if (response.ok && isJson) return parse(text);
+    if (response.status === 204) return null;
     if (response.status === 401) this.#unauthorized();
     let problem = null;
     try {

@@ -4,8 +4,13 @@
 const PENDING = "daybook.sign-in";
 
 /** @typedef {{issuer: string, client_id: string, api: string, authorization_endpoint: string, token_endpoint: string,
- *   end_session_endpoint: string, scope: string, subscriptions_url: string}} Config */
-/** @typedef {{token: string, claims: Record<string, any>, ends: number}} Session `ends` on this machine's clock */
+ *   end_session_endpoint: string, scope: string, subscriptions_url: string, time_zone: string}} Config */
+/** @typedef {{token: string, claims: Record<string, any>, ends: number, refresh: string}} Session `ends` on this machine's clock */
+
+/** A token is renewed so long before its end, so that none ends on its way. */
+const AHEAD_MS = 60_000;
+/** A renewal that is on its way: whoever asks meanwhile waits for it. @type {Promise<Session | null> | null} */
+let renewing = null;
 
 /** The page's own address, as the sign-in knows it. */
 const here = () => location.origin + location.pathname;
@@ -63,10 +68,34 @@ export async function finishSignIn(config) {
     throw new SignInFailure("offline", "", error);
   }
   if (!response.ok) throw new SignInFailure("signInFailed", String(response.status));
-  const { id_token: token } = await response.json();
+  return sessionOf(await response.json(), asked);
+}
+
+/** @param {{id_token: string, refresh_token?: string}} answer @param {number} asked @param {string} [refresh] the token to renew with, where there is no newer one @returns {Session} */
+function sessionOf({ id_token: token, refresh_token }, asked, refresh = "") {
   const claims = claimsOf(token);
   // The lifetime, not the end: the clock of this machine may be wrong.
-  return { token, claims, ends: asked + (claims.exp - claims.iat) * 1000 };
+  return { token, claims, ends: asked + (claims.exp - claims.iat) * 1000, refresh: refresh_token ?? refresh };
+}
+
+/** The session, renewed when it ends soon; null when it has ended for good. @param {Config} config @param {Session} session @returns {Promise<Session | null>} */
+export async function renew(config, session) {
+  const standing = () => (Date.now() < session.ends ? session : null);
+  if (Date.now() < session.ends - AHEAD_MS) return session;
+  if (!session.refresh) return standing();
+  renewing ??= (async () => {
+    const asked = Date.now();
+    try {
+      const response = await fetch(config.token_endpoint, {
+        method: "POST",
+        body: new URLSearchParams({ grant_type: "refresh_token", client_id: config.client_id, refresh_token: session.refresh }),
+      });
+      return response.ok ? sessionOf(await response.json(), asked, session.refresh) : standing();
+    } catch {
+      return standing();
+    }
+  })().finally(() => { renewing = null; });
+  return renewing;
 }
 
 /** Leaves through the sign-in, which forgets the person too. @param {Config} config */

@@ -1,11 +1,15 @@
 //! Serves the activity log page, its web component and its settings, to anybody: it holds no one's data.
 
+use std::{collections::BTreeMap, sync::LazyLock};
+
 use daybook::{
+    activity::hex,
     http::{self, Answer, Problem, Request, StatusCode, header},
     period::Instant,
 };
 use rust_embed::RustEmbed;
 use serde_json::json;
+use sha2::{Digest as _, Sha256};
 
 #[derive(RustEmbed)]
 #[folder = "assets/"]
@@ -22,6 +26,8 @@ pub struct App {
     pub client_id: String,
     /// Where a customer's subscriptions are shown: a URL with `{customer}` in it, or nothing.
     pub subscriptions_url: String,
+    /// The zone that partners work in, an IANA name, or nothing.
+    pub time_zone: String,
 }
 
 /// The routes of this function.
@@ -65,29 +71,98 @@ fn config(app: &App, request: &Request) -> Answer {
             "end_session_endpoint": format!("{sign_in}/logout"),
             "scope": "openid profile email",
             "subscriptions_url": app.subscriptions_url,
+            "time_zone": app.time_zone,
         }),
     )
 }
 
 fn asset(app: &App, request: &Request, name: &str) -> Answer {
-    let file = Assets::get(name).ok_or_else(Problem::not_found)?;
-    let digest: String = file.metadata.sha256_hash()[..8].iter().map(|byte| format!("{byte:02x}")).collect();
-    let tag = format!("\"{digest}\"");
+    let file = site().get(name).ok_or_else(Problem::not_found)?;
+    let tag = format!("\"{}\"", file.digest);
     let mut response = if http::header_text(request, &header::IF_NONE_MATCH).is_some_and(|known| known.contains(&tag)) {
         http::empty(StatusCode::NOT_MODIFIED)
     } else {
-        let text = String::from_utf8(file.data.into_owned()).map_err(|_| Problem::not_found())?;
-        http::with_body(StatusCode::OK, media_type(name), text)
+        http::with_body(StatusCode::OK, media_type(name), file.text.clone())
     };
     http::add_header(&mut response, header::ETAG, &tag);
-    http::add_header(&mut response, header::CACHE_CONTROL, "no-cache");
+    // A name with a digest never stands for anything else; any other is asked after each time.
+    let caching = if file.is_named_by_content { "public, max-age=31536000, immutable" } else { "no-cache" };
+    http::add_header(&mut response, header::CACHE_CONTROL, caching);
     http::add_header(&mut response, header::CONTENT_SECURITY_POLICY, &policy(&app.sign_in_url));
     Ok(response)
 }
 
+/// What is served under a name.
+struct File {
+    text: String,
+    digest: String,
+    is_named_by_content: bool,
+}
+
+/// Every asset under its own name, and under one with the digest of its content in it, by which the others refer to it.
+/// References are rewritten first, so a digest also stands for all that the file loads, and one name never mixes versions.
+fn site() -> &'static BTreeMap<String, File> {
+    static SITE: LazyLock<BTreeMap<String, File>> = LazyLock::new(|| {
+        let mut site = BTreeMap::new();
+        for name in Assets::iter() {
+            publish(&name, &mut site, &mut Vec::new());
+        }
+        site
+    });
+    &SITE
+}
+
+/// Puts an asset, and before it what it refers to, into the site; the name by which to refer to it. `begun` are those that
+/// wait for this one: scripts that load each other in a circle keep their own names there.
+fn publish(name: &str, site: &mut BTreeMap<String, File>, begun: &mut Vec<String>) -> String {
+    if begun.iter().any(|each| each == name) {
+        return name.to_owned();
+    }
+    if let Some(file) = site.get(name) {
+        return named(name, &file.digest);
+    }
+    let Some(mut text) = Assets::get(name).and_then(|asset| String::from_utf8(asset.data.into_owned()).ok()) else {
+        return name.to_owned();
+    };
+    begun.push(name.to_owned());
+    if matches!(extension(name), "html" | "js") {
+        for other in Assets::iter().filter(|other| other != name && is_loaded(other)) {
+            for quoted in [format!("\"{other}\""), format!("\"./{other}\"")] {
+                if text.contains(&quoted) {
+                    let published = publish(&other, site, begun);
+                    text = text.replace(&quoted, &quoted.replace(&*other, &published));
+                }
+            }
+        }
+    }
+    begun.pop();
+    let digest = hex(&Sha256::digest(&text)[..8]);
+    let by_content = named(name, &digest);
+    if is_loaded(name) {
+        let file = File { text: text.clone(), digest: digest.clone(), is_named_by_content: true };
+        site.insert(by_content.clone(), file);
+    }
+    site.insert(name.to_owned(), File { text, digest, is_named_by_content: false });
+    by_content
+}
+
+/// Whether others load it, rather than people or programs by a name that stays.
+fn is_loaded(name: &str) -> bool {
+    matches!(extension(name), "js" | "css" | "ftl" | "svg")
+}
+
+fn named(name: &str, digest: &str) -> String {
+    let extension = extension(name);
+    format!("{}.{digest}.{extension}", name.strip_suffix(&format!(".{extension}")).unwrap_or(name))
+}
+
+fn extension(name: &str) -> &str {
+    name.rsplit('.').next().unwrap_or_default()
+}
+
 /// Every asset is text: what is served as such needs no decoding by the gateway.
 fn media_type(name: &str) -> &'static str {
-    match name.rsplit('.').next().unwrap_or_default() {
+    match extension(name) {
         "html" => "text/html; charset=utf-8",
         "js" => "text/javascript; charset=utf-8",
         "css" => "text/css; charset=utf-8",
@@ -122,8 +197,21 @@ mod tests {
     #[test]
     fn every_asset_is_text_with_a_type_of_its_own() {
         for name in Assets::iter() {
-            assert!(!media_type(&name).starts_with("text/plain"), "{name}");
+            assert!(extension(&name) == "ftl" || !media_type(&name).starts_with("text/plain"), "{name}");
             assert!(String::from_utf8(Assets::get(&name).unwrap().data.into_owned()).is_ok(), "{name}");
         }
+    }
+
+    #[test]
+    fn what_is_loaded_is_named_by_its_content_to_the_last_file() {
+        let loaded: Vec<_> = Assets::iter().filter(|name| is_loaded(name)).collect();
+        for (name, file) in site() {
+            assert!(file.is_named_by_content || !name.contains(&file.digest), "{name}");
+            for other in &loaded {
+                assert!(!file.text.contains(&format!("\"./{other}\"")), "{name} loads {other} by a name that stays");
+            }
+        }
+        let page = &site()["index.html"].text;
+        assert!(page.contains(&format!("src=\"{}\"", named("page.js", &site()["page.js"].digest))));
     }
 }

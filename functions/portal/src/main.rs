@@ -11,6 +11,7 @@ async fn main() -> Result<(), host::Error> {
         sign_in_url: host::variable("SIGN_IN_URL")?,
         client_id: host::variable("CLIENT_ID")?,
         subscriptions_url: host::variable("SUBSCRIPTIONS_URL")?,
+        time_zone: host::variable("TIME_ZONE")?,
     };
     host::serve(async |request, now| portal::handle(&app, request, now).await).await
 }
