@@ -9,7 +9,7 @@ use crate::{
     activity::{Fault, PartnerId},
     export::{pack::Packed, profile::Locale},
     filter::Filter,
-    ledger::{Order, Position, Selection},
+    ledger::{Order, Selection},
     period::{Instant, Month, Period},
 };
 
@@ -493,11 +493,6 @@ pub struct Segment {
 }
 
 impl Checkpoint {
-    /// Where to read on.
-    pub fn after(&self) -> Option<Position> {
-        self.position.as_deref().and_then(Position::parse)
-    }
-
     /// Whether nothing is stored of any activity: at the beginning, and once all is.
     pub fn is_at_start(&self) -> bool {
         self.position.is_none() && self.lines == 0

@@ -190,10 +190,7 @@ impl Worker {
         }
         let segments = checkpoint.segments.clone().unwrap_or_default();
         let mut making = Making::resume(self, partner, job, run, checkpoint).await?;
-        let made = match making.is_done() {
-            true => Ok(()),
-            false => self.make_pieces(&mut making, &segments).await,
-        };
+        let made = if making.is_done() { Ok(()) } else { self.make_pieces(&mut making, &segments).await };
         let checkpoint = making.settle().await;
         if let Err(Stop::Lost) = &made {
             self.clear_away(partner, job, checkpoint.clone()).await?;
