@@ -20,10 +20,10 @@ export CARGO_BUILD_TARGET := $(HOST)
 export CARGO_TARGET_DIR ?= $(abspath target)
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help up down logs token redrive test openapi check build deploy bench clean tools
+.PHONY: help up down logs token redrive test openapi check types browser screenshots build deploy bench clean tools
 
 help:
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "make %-8s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "make %-11s %s\n", $$1, $$2}'
 
 up: ## Run everything on this machine, with demo data (PORT=4600 chooses the port)
 	@$(LOCAL) up $(if $(PORT),--port $(PORT))
@@ -47,7 +47,7 @@ test: ## Run all tests, end to end included; leaves nothing running
 openapi: ## Write the API's description anew, as the code has it
 	cargo run -q -p openapi -- functions/portal/assets/openapi.json
 
-check: tools ## Check format, lints, documentation, dependencies and the template
+check: tools types ## Check format, lints, types of the page, documentation, dependencies and the template
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
@@ -55,6 +55,19 @@ check: tools ## Check format, lints, documentation, dependencies and the templat
 	PATH="$$PATH:$(abspath .local/cargo/bin)" cargo deny check
 	$(TOOLS)/sam validate --lint --region us-east-1
 	$(TOOLS)/cfn-lint --regions us-east-1 eu-west-3 us-gov-west-1 -- template.yaml
+
+types: tests/browser/node_modules
+	tests/browser/node_modules/.bin/tsc -p tests/browser
+
+tests/browser/node_modules: tests/browser/package-lock.json
+	cd tests/browser && npm ci --silent --no-audit --no-fund
+	@touch $@
+
+browser: tests/browser/node_modules ## Install what the page is tested with: Debian's Chromium, axe
+	@command -v chromium >/dev/null || sudo apt-get install -y --no-install-recommends chromium
+
+screenshots: ## Take the pictures of the page in docs/ anew, from the stack of make up
+	@STACK_JSON=$(abspath .local/stack.json) $$($(LOCAL) tools tests)/bin/python tests/browser/screenshots.py
 
 build: tools ## Build the release artifacts for AWS (ARCH=x86_64 for the other processor)
 	@test -d "$$(rustc --print sysroot)/lib/rustlib/$(TRIPLE)" || { \

@@ -1,0 +1,68 @@
+"""Takes the pictures of the page for docs/, from the demo data of `make up`."""
+
+import json
+import os
+import re
+import shutil
+import sys
+from pathlib import Path
+
+from playwright.sync_api import sync_playwright
+
+PLACE = Path(__file__).resolve().parents[2] / "docs" / "page"
+SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+            "--disable-component-update", "--disable-sync"]
+
+
+def main():
+    given = Path(os.environ["STACK_JSON"])
+    chromium = shutil.which("chromium")
+    if not given.exists() or not chromium:
+        sys.exit("Run make up and make browser first.")
+    stack = json.loads(given.read_text())
+    user = stack["users"][0]
+    PLACE.mkdir(parents=True, exist_ok=True)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=[*SWITCHES, "--lang=en-GB"])
+
+        def page(locale, **options):
+            opened = browser.new_context(locale=locale, timezone_id="Europe/Paris", **options).new_page()
+            opened.goto(stack["portal_url"])
+            opened.locator("#sign-in").click()
+            opened.locator("input[name=username]").fill(user["name"])
+            opened.locator("input[name=password]").fill(user["password"])
+            opened.keyboard.press("Enter")
+            opened.locator("activity-log tr.row").first.wait_for()
+            return opened
+
+        def take(shown, name):
+            shown.evaluate("document.activeElement?.shadowRoot?.activeElement?.blur()")
+            shown.screenshot(path=PLACE / f"{name}.png")
+
+        wide = {"viewport": {"width": 1200, "height": 760}}
+        log = page("en-GB", **wide)
+        take(log, "log-en")
+        row = log.locator("activity-log tr.row", has_text=re.compile("Order created")).first
+        row.locator("button").click()
+        log.locator("activity-log tfoot").first.wait_for()
+        row.evaluate("element => element.scrollIntoView()")
+        log.mouse.wheel(0, -60)
+        log.wait_for_timeout(300)
+        take(log, "order-en")
+        french = page("fr-FR", color_scheme="dark", **wide)
+        take(french, "log-fr-dark")
+        french.get_by_role("button", name="Exporter le journal").click()
+        take(french, "export-fr-dark")
+        french.get_by_role("dialog").get_by_role("button", name="Exporter", exact=True).click()
+        french.locator("activity-log .exporting").get_by_role("button", name=re.compile("Télécharger")).wait_for(timeout=120_000)
+        french.get_by_role("button", name="Exports", exact=True).click()
+        french.get_by_role("button", name="Enregistrer").wait_for()
+        take(french, "exports-fr-dark")
+        small = page("fr-FR", viewport={"width": 390, "height": 800})
+        small.locator("activity-log .count").evaluate("element => element.scrollIntoView()")
+        take(small, "narrow-fr")
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
