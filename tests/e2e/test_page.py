@@ -12,13 +12,14 @@ import re
 import shutil
 import threading
 import uuid
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 import requests
 
-from api import Caller, Partner, eventually, new_activity, now, rfc3339
+from api import batches, in_parallel, new_activity, now, rfc3339
 
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -28,6 +29,8 @@ SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
 PASSWORD = "Daybook-local-1"
 # How many rows are scrolled through; the figures of docs/page.md are of 5,000 and more.
 ROWS = int(os.environ.get("PAGE_ROWS", "5000"))
+# How many activities the partner of that test has: 100,000 take minutes to record, so not in every run.
+ACTIVITIES = max(ROWS, int(os.environ.get("PAGE_ACTIVITIES", "0")))
 LANGUAGES = {"en": "en-GB", "fr": "fr-FR"}
 SAYS = {
     "en": {"title": "Activity log", "sign_in": "Sign in", "sign_out": "Sign out", "text": "Text", "show": "Show", "export": "Export log", "start": "Export",
@@ -369,32 +372,55 @@ def test_every_state_is_accessible(window, stack, person, partner, language, sch
     page.get_by_role("button", name=says["again"]).wait_for(state="detached")
 
 
-def test_thousands_of_rows_keep_the_browser_light_and_the_place(window, stack, person, partner):
+def test_thousands_of_rows_keep_the_browser_light_and_the_place(window, stack, person, partner, record_property):
     base = now()
-    partner.record(new_activity(occurred_at=rfc3339(base), id=f"r-{number:06}", target={"type": "user", "id": f"t-{number}"}) for number in range(ROWS))
+    first = [new_activity(occurred_at=rfc3339(base), id=f"r-{number:06}", target={"type": "user", "id": f"t-{number}"}) for number in range(ROWS)]
+    earlier = [new_activity(occurred_at=rfc3339(base - timedelta(seconds=number))) for number in range(1, ACTIVITIES - ROWS + 1)]
+    in_parallel(partner.record, batches(first + earlier))
     page = window("en")
     sign_in(page, stack, person(partner))
     shown(page)
+    # How much longer than the API's answer it takes until the rows are painted. Reported, not asserted: machines are noisy.
+    ratios = sorted(page.evaluate(PAINT) for _ in range(5))
+    record_property("paint_over_answer", ratios[2])
+    print(f"first rows painted after {ratios[2]:.2f} times the API's answer time, of {ACTIVITIES:,} activities ({ratios[0]:.2f} to {ratios[-1]:.2f})")
+    shown(page)
     held = page.locator("activity-log")
     most = 0
-    for _ in range(ROWS // 5):
+    for _ in range(ROWS):
         page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
         most = max(most, held.evaluate("element => element.shadowRoot.querySelectorAll('*').length"))
         text = page.locator("activity-log .count").inner_text()
-        if "That is all" in text:
+        if int(re.match(r"[\d,]+", text)[0].replace(",", "")) >= ROWS:
             break
         page.wait_for_timeout(50)
-    assert f"{ROWS:,} activities" in text, text
+    else:
+        raise AssertionError(text)
     assert most < 12_000
-    assert len(set(re.findall(r"t-\d+", "".join(page.locator("activity-log .target").all_inner_texts())))) < 1_200
-    # What is in the middle of the window stays there while blocks above and below come and go.
-    page.evaluate("scrollTo(0, document.documentElement.scrollHeight / 2)")
-    page.locator("activity-log tr.row").first.wait_for()
+    # Above and below, blocks come and go, and nothing moves.
+    page.locator("activity-log .target", has_text="t-0").last.wait_for() if ACTIVITIES == ROWS else None
     height = page.evaluate("document.documentElement.scrollHeight")
     page.evaluate("scrollTo(0, 0)")
-    page.get_by_text("r-", exact=True).count()
     page.locator("activity-log .target", has_text=f"t-{ROWS - 1}").first.wait_for()
-    assert abs(page.evaluate("document.documentElement.scrollHeight") - height) <= 2
+    assert page.locator("activity-log tr.row").count() < 1_200
+    if ACTIVITIES == ROWS:
+        assert abs(page.evaluate("document.documentElement.scrollHeight") - height) <= 2
+
+
+# Asks again, and says how long that took until rows were painted, divided by how long the API took to answer.
+PAINT = """async () => {
+  const root = document.querySelector('activity-log').shadowRoot;
+  performance.clearResourceTimings();
+  const frame = () => new Promise((done) => requestAnimationFrame(done));
+  const started = performance.now();
+  root.querySelector('.view form').requestSubmit();
+  while (root.querySelector('tr.row')) await frame();
+  while (!root.querySelector('tr.row')) await frame();
+  await frame();
+  const painted = performance.now() - started;
+  const answer = performance.getEntriesByType('resource').find((each) => each.name.includes('/activities?'));
+  return painted / answer.duration;
+}"""
 
 
 def test_the_page_is_light_and_loads_nothing_from_elsewhere(window, stack, person, partner):
