@@ -52,7 +52,7 @@ def rust() -> tuple[int, int, int]:
 
 def python() -> tuple[int, int, int]:
     """The tests of the template, of the page's files and of exports' files, and those against a deployed stack."""
-    install_programs()
+    install_libreoffice()
     interpreter = ensure("tests") / "bin" / "python"
     places = [str(ROOT / "tests" / name) for name in ("template", "page", "formats", "e2e")]
     with tempfile.TemporaryDirectory() as scratch:
@@ -67,26 +67,16 @@ def python() -> tuple[int, int, int]:
     return max(tests - failed - skipped, 0), failed or int(status != 0), skipped
 
 
-def install_programs() -> None:
-    """In CI no test is skipped for want of a program: it is installed. Elsewhere that is for the person to decide."""
-    packages = []
-    if not shutil.which("soffice"):
-        packages.append("libreoffice-calc-nogui")
-    if not any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))):
-        packages.append("chromium")
-    if not shutil.which("npm"):
-        packages += ["nodejs", "npm"]
-    if packages and "CI" in os.environ:
-        apt = ["apt-get"] if os.geteuid() == 0 else ["sudo", "-n", "apt-get"]
-        environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-        for command in (["update", "-qq"], ["install", "-qq", "--no-install-recommends", *packages]):
-            if subprocess.run([*apt, *command], env=environment, stdout=subprocess.DEVNULL).returncode:
-                print(f"{', '.join(packages)} could not be installed: the tests that need it are skipped.", file=sys.stderr, flush=True)
-                break
-    # What checks accessibility comes from npm, in the versions of the lock file.
-    place = ROOT / "tests" / "browser"
-    if shutil.which("npm") and not (place / "node_modules" / "axe-core").exists():
-        subprocess.run(["npm", "ci", "--silent", "--no-audit", "--no-fund"], cwd=place)
+def install_libreoffice() -> None:
+    """In CI no test is skipped for want of the program: it is installed. Elsewhere that is for the person to decide."""
+    if "CI" not in os.environ or shutil.which("soffice"):
+        return
+    apt = ["apt-get"] if os.geteuid() == 0 else ["sudo", "-n", "apt-get"]
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    for command in (["update", "-qq"], ["install", "-qq", "--no-install-recommends", "libreoffice-calc-nogui"]):
+        if subprocess.run([*apt, *command], env=environment, stdout=subprocess.DEVNULL).returncode:
+            print("LibreOffice could not be installed: its tests are skipped.", file=sys.stderr, flush=True)
+            return
 
 
 def stop_all() -> None:

@@ -27,7 +27,7 @@ AXE = ROOT / "tests" / "browser" / "node_modules" / "axe-core" / "axe.min.js"
 SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
             "--disable-component-update", "--disable-sync"]
 PASSWORD = "Daybook-local-1"
-# How many rows are scrolled through; the figures of docs/page.md are of 5,000 and more.
+# How many rows are scrolled through.
 ROWS = int(os.environ.get("PAGE_ROWS", "5000"))
 # How many activities the partner of that test has: 100,000 take minutes to record, so not in every run.
 ACTIVITIES = max(ROWS, int(os.environ.get("PAGE_ACTIVITIES", "0")))
