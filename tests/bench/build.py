@@ -86,7 +86,7 @@ def commands(tools: Tools, function: str) -> dict[str, list[str]]:
 
 def data(tools: Tools, **plan) -> Path:
     """Generated activities, recorded by the recording function itself; kept for as long as neither of them changes."""
-    plan = {"seed": 1, "months": MONTHS, "details": True, "batch_bytes": 4_000_000} | plan
+    plan = {"seed": 1, "months": MONTHS, "details": True, "batch_bytes": 4_000_000, "shards": 1} | plan
     # What decides how an activity is stored; another form of the file itself needs another number here.
     domain = ROOT / "crates" / "daybook" / "src"
     stored = [file for file in domain.rglob("*.rs") if file.relative_to(domain).parts[0].removesuffix(".rs") in ("activity", "json", "ledger")]
@@ -94,16 +94,19 @@ def data(tools: Tools, **plan) -> Path:
     sources.append(Path(__file__).resolve().parent / "servers" / "src" / "generate.rs")
     plan_and_form = json.dumps(plan | {"form": 1}).encode()
     made_of = hashlib.sha256(plan_and_form + b"".join(source.read_bytes() for source in sources)).hexdigest()[:12]
-    name = f"{plan['activities']}-{plan['partners']}{'' if plan['details'] else '-even'}"
+    name = f"{plan['activities']}-{plan['partners']}-{len(plan['months'])}-{plan['shards']}{'' if plan['details'] else '-even'}"
     place = PLACE / f"data-{name}-{made_of}.zst"
     if place.exists():
         return place
     for old in PLACE.glob(f"data-{name}-*.zst"):
         old.unlink()
     say(f"· recording {plan['activities']:,} generated activities")
-    with tools.servers("lambda") as lambda_server, tools.servers("store", json.dumps(deployed.schema())) as store_server:
+    shards = plan.pop("shards")
+    with tools.servers("lambda") as lambda_server, tools.servers("store", json.dumps(deployed.schema())) as store_server, engines(tools) as engine:
         runtime, store = Runtime(lambda_server), Store(store_server)
-        store.settings(mode="capture")
+        store.settings(mode="capture", upstream=engine.addresses["url"])
+        if shards > 1:
+            deployed.spread(engine.addresses["url"], plan["months"][0], shards)
         # Generated activities are of months past; they are to look like those that were recorded in time.
         variables = deployed.variables("record", runtime.api, store.url) | {"GRACE_HOURS": "1000000"}
         recorder = Contestant([tools.programs["record"]], variables, PLACE / "contestants.log")
@@ -115,3 +118,11 @@ def data(tools: Tools, **plan) -> Path:
         store.tell("save", str(unfinished))
         unfinished.rename(place)
     return place
+
+
+def engines(tools: Tools, data: Path | None = None) -> Server:
+    """DynamoDB on SQLite and S3 on a folder, with the tables and the bucket of the template, and these activities."""
+    folder = PLACE / "objects"
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / "data").mkdir(parents=True)
+    return tools.servers("engine", json.dumps(deployed.tables()), str(folder), *([str(data)] if data else []))

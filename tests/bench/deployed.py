@@ -3,8 +3,12 @@
 A variable or a table that is added there needs nothing here, unless it refers to a resource that has no name yet.
 """
 
+import json
 import sys
 from pathlib import Path
+
+import boto3
+from botocore.config import Config
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "tests" / "template"))
@@ -19,6 +23,7 @@ NAMES = {
     "ExportJobs": "http://127.0.0.1/queue/export-jobs",
 }
 TEMPLATE = Template()
+PARTNER = "p0000"
 
 
 def _value(value) -> str:
@@ -33,7 +38,8 @@ def _value(value) -> str:
 
 def variables(function: str, runtime_api: str, endpoint: str) -> dict[str, str]:
     """The environment of a function, as Lambda and the template give it, with the stores at an address of ours."""
-    own = {name: _value(value) for name, value in TEMPLATE.variables(function).items()}
+    shared = TEMPLATE.body["Globals"]["Function"]["Environment"]["Variables"]
+    own = {name: _value(value) for name, value in (shared | TEMPLATE.variables(function)).items()}
     memory = TEMPLATE.functions[function].get("MemorySize", TEMPLATE.body["Globals"]["Function"]["MemorySize"])
     # Nothing of this program's own environment, but for what finds programs and libraries.
     return own | {
@@ -73,3 +79,16 @@ def schema() -> dict:
     keys = lambda of: [key["AttributeName"] for key in of["KeySchema"]]
     indexes = {index["IndexName"]: keys(index) for index in table.get("GlobalSecondaryIndexes", [])}
     return {"table": table["TableName"], "keys": keys(table), "indexes": indexes}
+
+
+def client(service: str, url: str):
+    """A client of one of the harness's servers."""
+    keys = {"aws_access_key_id": "bench", "aws_secret_access_key": "bench", "region_name": "us-east-1"}
+    return boto3.client(service, endpoint_url=url, config=Config(s3={"addressing_style": "path"}), **keys)
+
+
+def spread(url: str, month: str, shards: int) -> None:
+    """Spreads a partner's months from this one on over shards, as the operator's setting does it."""
+    settings = {"shards": [{"from": month, "shards": shards}], "updated_at": None, "updated_by": None}
+    item = {"pk": {"S": PARTNER}, "settings": {"S": json.dumps(settings)}}
+    client("dynamodb", url).put_item(TableName=NAMES["PartnersTable"], Item=item)

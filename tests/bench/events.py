@@ -3,7 +3,7 @@
 import json
 import random
 
-PARTNER = "p0000"
+from deployed import PARTNER
 
 
 def _event(method: str, resource: str, partner: str, role: str, query: dict | None, body: str | None) -> dict:

@@ -47,7 +47,7 @@ def measure(tools: Tools, accept: bool) -> dict:
             slopes = [(_count(tools, runtime, store, function, event, many) - _count(tools, runtime, store, function, event, few)) / (many - few) for _ in range(REPEATS)]
             noise = max(noise, _keep(counted, name, slopes))
         say("· counting instructions: an export")
-        with exports.engines(tools, None) as engine:
+        with build.engines(tools) as engine:
             store.tell("load", str(build.data(tools, activities=exports.CORRECT_ROWS, partners=1)))
             store.settings(mode="replay", upstream=engine.addresses["url"])
             made = [(_count_exports(tools, runtime, store, 2) - _count_exports(tools, runtime, store, 1)) for _ in range(REPEATS)]

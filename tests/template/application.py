@@ -44,7 +44,7 @@ class Template:
         return {each["Properties"]["CodeUri"].removeprefix("functions/"): each["Properties"] for each in found}
 
     def variables(self, function):
-        """The variables of a function."""
+        """The variables of a function's own."""
         return self.functions[function]["Environment"]["Variables"]
 
     def routes(self, function):

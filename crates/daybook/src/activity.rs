@@ -961,7 +961,10 @@ impl<T: AsRef<str>> Activity<T> {
 /// The wire form. Details that are here are shown; of those apart it says that they are, and how large.
 impl<T: AsRef<str>> Serialize for Activity<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let raw = |text: &T| RawValue::from_string(text.as_ref().to_owned()).map_err(serde::ser::Error::custom);
+        fn raw<E: serde::ser::Error>(text: &str) -> Result<&RawValue, E> {
+            serde_json::from_str(text).map_err(E::custom)
+        }
+
         let entry = &self.entry;
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("id", self.id.as_str())?;
@@ -989,7 +992,7 @@ impl<T: AsRef<str>> Serialize for Activity<T> {
             map.serialize_entry("target", &Shown([("type", text(kind)), ("id", text(id)), ("name", text(name))]))?;
         }
         if let Some(changes) = &entry.changes {
-            map.serialize_entry("changes", &raw(changes)?)?;
+            map.serialize_entry("changes", raw(changes.as_ref())?)?;
         }
         if let Some(correlation_id) = text(&entry.correlation_id) {
             map.serialize_entry("correlation_id", correlation_id)?;
@@ -998,7 +1001,7 @@ impl<T: AsRef<str>> Serialize for Activity<T> {
             map.serialize_entry("source", source)?;
         }
         if let Details::Here(text) = &self.details {
-            map.serialize_entry("details", &raw(text)?)?;
+            map.serialize_entry("details", raw(text.as_ref())?)?;
         }
         map.serialize_entry("has_details", &!matches!(self.details, Details::None))?;
         map.serialize_entry("details_size", &self.details.size())?;

@@ -6,6 +6,7 @@
 use std::{
     borrow::Cow,
     fmt::{self, Write as _},
+    io,
     marker::PhantomData,
     time::Duration,
 };
@@ -20,8 +21,8 @@ use percent_encoding::percent_decode_str;
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{DeserializeOwned, MapAccess, Visitor},
-    ser::{SerializeMap as _, SerializeStruct as _},
 };
+use serde_json::ser::{CharEscape, CompactFormatter, Formatter};
 use sha2::{Digest as _, Sha256};
 use utoipa::ToSchema;
 
@@ -94,6 +95,14 @@ impl Problem {
     /// What every caller gets that asks for what it cannot see, whether it exists or not.
     pub fn not_found() -> Self {
         Self::new(ProblemKind::NotFound, "No such resource, or none that this token can see.")
+    }
+
+    /// A fault of ours, which the log tells of.
+    pub(crate) fn broken() -> Self {
+        Self::new(
+            ProblemKind::Internal,
+            "The fault is logged under this trace. Sending the request again will not mend it.",
+        )
     }
 
     /// A single field that is not valid.
@@ -173,10 +182,7 @@ impl From<storage::Error> for Problem {
         if error.is_passing() {
             Self::new(ProblemKind::Unavailable, "The storage does not answer. Send the same request again in a moment.")
         } else {
-            Self::new(
-                ProblemKind::Internal,
-                "The fault is logged under this trace. Sending the request again will not mend it.",
-            )
+            Self::broken()
         }
     }
 }
@@ -482,8 +488,12 @@ pub type Answer = Result<Response, Problem>;
 pub struct Response {
     status: StatusCode,
     headers: Vec<(HeaderName, Cow<'static, str>)>,
-    body: String,
+    /// The body as it stands in the string of a JSON text, without the quotation marks, behind [`BEGUN`].
+    payload: Vec<u8>,
 }
+
+/// What stands before the body in what the gateway is sent.
+const BEGUN: &[u8] = br#"{"body":""#;
 
 impl Response {
     /// Its status.
@@ -494,29 +504,69 @@ impl Response {
     fn has(&self, name: &HeaderName) -> bool {
         self.headers.iter().any(|(known, _)| known == name)
     }
-}
 
-impl Serialize for Response {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        struct Headers<'a>(&'a [(HeaderName, Cow<'static, str>)]);
-
-        impl Serialize for Headers<'_> {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                let mut map = serializer.serialize_map(Some(self.0.len()))?;
-                for (name, value) in self.0 {
-                    map.serialize_entry(name.as_str(), value)?;
-                }
-                map.end()
-            }
+    /// The JSON text that the gateway is sent. It can be megabytes, which are written once only: in place, and escaped.
+    pub(crate) fn into_payload(self) -> Vec<u8> {
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Rest<'a> {
+            status_code: u16,
+            #[serde(serialize_with = "serialize_headers")]
+            headers: &'a [(HeaderName, Cow<'static, str>)],
+            is_base64_encoded: bool,
         }
 
-        let mut answer = serializer.serialize_struct("Response", 4)?;
-        answer.serialize_field("statusCode", &self.status.as_u16())?;
-        answer.serialize_field("headers", &Headers(&self.headers))?;
-        answer.serialize_field("body", &self.body)?;
-        answer.serialize_field("isBase64Encoded", &false)?;
-        answer.end()
+        let rest = Rest { status_code: self.status.as_u16(), headers: &self.headers, is_base64_encoded: false };
+        let mut payload = self.payload;
+        payload.extend_from_slice(b"\",");
+        let at = payload.len();
+        // Texts and numbers: nothing in it that could not be written.
+        serde_json::to_writer(&mut payload, &rest).ok();
+        payload.remove(at);
+        payload
     }
+}
+
+fn serialize_headers<S: Serializer>(
+    headers: &[(HeaderName, Cow<'static, str>)],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(headers.iter().map(|(name, value)| (name.as_str(), value)))
+}
+
+/// Writes JSON as it stands in the string of another JSON text.
+struct Nested;
+
+impl Formatter for Nested {
+    fn begin_string<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        writer.write_all(br#"\""#)
+    }
+
+    fn end_string<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        writer.write_all(br#"\""#)
+    }
+
+    fn write_char_escape<W: ?Sized + io::Write>(&mut self, writer: &mut W, escape: CharEscape) -> io::Result<()> {
+        let mut once = Vec::with_capacity(6);
+        CompactFormatter.write_char_escape(&mut once, escape)?;
+        for byte in once {
+            match byte {
+                b'"' | b'\\' => writer.write_all(&[b'\\', byte])?,
+                _ => writer.write_all(&[byte])?,
+            }
+        }
+        Ok(())
+    }
+
+    fn write_raw_fragment<W: ?Sized + io::Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
+        write_escaped(writer, fragment)
+    }
+}
+
+/// Writes a text as it stands in the string of a JSON text.
+fn write_escaped<W: ?Sized + io::Write>(writer: &mut W, text: &str) -> io::Result<()> {
+    let quoted = serde_json::to_vec(text)?;
+    writer.write_all(&quoted[1..quoted.len() - 1])
 }
 
 /// An answer with a JSON body.
@@ -524,18 +574,24 @@ impl Serialize for Response {
 /// # Errors
 /// 500 when the value cannot be written as JSON.
 pub fn ok<T: Serialize>(status: StatusCode, value: &T) -> Answer {
-    let json = serde_json::to_string(value).map_err(|error| storage::Error::broken("writing an answer", error))?;
-    Ok(with_body(status, "application/json", json))
+    let mut response = empty(status);
+    value
+        .serialize(&mut serde_json::Serializer::with_formatter(&mut response.payload, Nested))
+        .map_err(|error| storage::Error::broken("writing an answer", error))?;
+    response.headers.push((header::CONTENT_TYPE, "application/json".into()));
+    Ok(response)
 }
 
 /// An answer without a body.
 pub fn empty(status: StatusCode) -> Response {
-    Response { status, headers: Vec::with_capacity(10), body: String::new() }
+    Response { status, headers: Vec::with_capacity(10), payload: BEGUN.to_vec() }
 }
 
 /// An answer with a text of some type.
-pub fn with_body(status: StatusCode, media_type: &'static str, body: String) -> Response {
-    let mut response = Response { body, ..empty(status) };
+pub fn with_body(status: StatusCode, media_type: &'static str, body: &str) -> Response {
+    let mut response = empty(status);
+    // Into memory: it cannot fail.
+    write_escaped(&mut response.payload, body).ok();
     response.headers.push((header::CONTENT_TYPE, media_type.into()));
     response
 }
@@ -556,9 +612,8 @@ pub fn respond(request_id: &str, allowed_origin: Option<&str>, answer: Answer) -
         let kind = problem.kind;
         let document = ProblemDocument { trace_id: Some(request_id.to_owned()), ..problem.document() };
         let status = StatusCode::from_u16(document.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        // Texts and numbers: nothing in it that could not be written.
-        let text = serde_json::to_string(&document).unwrap_or_default();
-        let mut response = with_body(status, "application/problem+json", text);
+        let mut response = ok(status, &document).unwrap_or_else(|_| empty(status));
+        add_header(&mut response, header::CONTENT_TYPE, "application/problem+json");
         if kind == ProblemKind::Unavailable {
             add_header(&mut response, header::RETRY_AFTER, "2");
         }
@@ -583,4 +638,41 @@ pub fn respond(request_id: &str, allowed_origin: Option<&str>, answer: Answer) -
         ));
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Value, json, value::RawValue};
+
+    use super::*;
+
+    fn sent(response: Response) -> Value {
+        serde_json::from_slice(&response.into_payload()).unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn a_body_is_the_text_of_its_value(text: String, key: String, number: i64) {
+            let value = json!({ key.clone(): [text, { "é\"\\\n": number }], "none": null });
+            let raw = RawValue::from_string(serde_json::to_string(&value).unwrap()).unwrap();
+            prop_assert_eq!(&sent(ok(StatusCode::OK, &value).unwrap())["body"], &json!(value.to_string()));
+            prop_assert_eq!(&sent(ok(StatusCode::OK, &[raw]).unwrap())["body"], &json!(format!("[{value}]")));
+        }
+
+        #[test]
+        fn a_text_is_sent_as_it_is(text: String) {
+            let mut response = with_body(StatusCode::IM_A_TEAPOT, "text/plain", &text);
+            add_header(&mut response, header::ETAG, "\"1\"");
+            let expected = json!({
+                "statusCode": 418, "headers": { "content-type": "text/plain", "etag": "\"1\"" }, "body": text, "isBase64Encoded": false,
+            });
+            prop_assert_eq!(sent(response), expected);
+        }
+    }
+
+    #[test]
+    fn an_answer_without_a_body_has_an_empty_one() {
+        assert_eq!(sent(empty(StatusCode::NO_CONTENT))["body"], "");
+    }
 }

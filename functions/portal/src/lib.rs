@@ -82,7 +82,7 @@ fn asset(app: &App, request: &Request, name: &str) -> Answer {
     let mut response = if http::header_text(request, &header::IF_NONE_MATCH).is_some_and(|known| known.contains(&tag)) {
         http::empty(StatusCode::NOT_MODIFIED)
     } else {
-        http::with_body(StatusCode::OK, media_type(name), file.text.clone())
+        http::with_body(StatusCode::OK, media_type(name), &file.text)
     };
     http::add_header(&mut response, header::ETAG, &tag);
     // A name with a digest never stands for anything else; any other is asked after each time.

@@ -33,10 +33,10 @@ const PARAMETERS: [&str; 13] = [
 /// A page of a list.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ActivityList)]
-pub struct ListAnswer {
+pub struct ListAnswer<'a> {
     /// The activities, without details.
     #[schema(value_type = Vec<schema::Activity>)]
-    pub activities: Vec<Activity>,
+    pub activities: Vec<Activity<&'a str>>,
     /// The period that was read.
     pub range: Range,
     /// What was acknowledged before this instant is in the list, if it belongs there.
@@ -113,9 +113,10 @@ pub(crate) async fn list(ledger: &Ledger, request: &Request, customer: Option<St
     let (from, to) = (period.from(), period.to());
     let next = page
         .next
+        .as_ref()
         .map(|position| http::seal(&Cursor { after: position.to_text(), from, to, begun_at, query: fingerprint }));
     let answer = ListAnswer {
-        activities: page.activities,
+        activities: page.activities().collect(),
         range: Range { from, to, time_zone: zone.name() },
         complete_through: begun_at.plus_seconds(-SETTLE_SECONDS).to_millis_text(),
         next_cursor: next.transpose()?,

@@ -199,12 +199,12 @@ pub(crate) async fn list(ledger: &Ledger, request: &Request, now: Instant) -> An
     };
     let page = ledger.page(partner, &selection, size, after, also).await?;
     let (from, to) = (period.from(), period.to());
-    let token = page.next.map(|next| http::seal(&Token { after: next.to_text(), from, to, query: fingerprint }));
+    let token = page.next.as_ref().map(|next| http::seal(&Token { after: next.to_text(), from, to, query: fingerprint }));
     let token = token.transpose()?;
     let uri = uri(&parameters);
     let link = |headers| Link { uri: uri.clone(), method: "GET", headers };
     let next = token.clone().map(|value| link(vec![Header { key: "MS-ContinuationToken", value }]));
-    let items = page.activities.into_iter().map(record).collect::<Result<Vec<_>, _>>()?;
+    let items = page.activities().map(|activity| record(activity.owned())).collect::<Result<Vec<_>, _>>()?;
     let answer = AuditRecords {
         total_count: items.len(),
         items,

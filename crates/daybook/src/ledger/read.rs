@@ -23,6 +23,9 @@ use crate::{
 pub const MAX_QUERIES_PER_PAGE: usize = 16;
 /// The most bytes of items that one page may hold: a Lambda's answer ends at 6 MB.
 pub const MAX_PAGE_BYTES: usize = 3 * 1_024 * 1_024;
+/// The most bytes of items that are read for one page, but for the round that goes beyond: what is selected from them stays
+/// where it was read until the page is answered.
+const MAX_READ_BYTES: usize = 32 * 1_024 * 1_024;
 /// The most activities of one page.
 pub const MAX_PAGE_ROWS: usize = 1_000;
 /// How many customers are read side by side from their index; more are looked for among all of the partner's activities.
@@ -40,10 +43,16 @@ pub type Condition<'a> = dyn Fn(&Activity<&str>) -> bool + Send + Sync + 'a;
 /// Some of a list's activities.
 #[derive(Debug)]
 pub struct Page {
-    /// The activities, without details.
-    pub activities: Vec<Activity>,
+    rows: Vec<Row>,
     /// Where to go on; none at the end.
     pub next: Option<Position>,
+}
+
+impl Page {
+    /// The activities, in order, without details.
+    pub fn activities(&self) -> impl ExactSizeIterator<Item = Activity<&str>> {
+        self.rows.iter().map(|row| apart(row.activity()))
+    }
 }
 
 impl Ledger {
@@ -69,27 +78,35 @@ impl Ledger {
         let keys_select = also.is_none() && source.keys_select();
         let months = source.months(after.as_ref(), consistent).await?;
         let mut walk = Walk { source, consistent, months, streams: Vec::new(), after };
-        let mut activities = Vec::with_capacity(limit.min(256));
-        let mut bytes = 0;
+        let mut page = Vec::with_capacity(limit.min(256));
+        let (mut bytes, mut bytes_read) = (0, 0);
         for _ in 0..MAX_QUERIES_PER_PAGE {
             // One more than wanted tells whether there is a next page. A filter needs rows to choose from.
-            let wanted = limit - activities.len() + 1;
+            let wanted = limit - page.len() + 1;
             let rows = walk.query(if keys_select { wanted } else { MAX_PAGE_ROWS }).await?;
-            let Some(rows) = rows else { return Ok(Page { activities, next: None }) };
+            let Some(rows) = rows else { return Ok(Page { rows: page, next: None }) };
             for row in rows {
-                let (activity, size) = (apart(row.activity()), row.size());
-                if !walk.source.selects(&activity) || !also.is_none_or(|holds| holds(&activity)) {
+                let size = row.size();
+                bytes_read += size;
+                let is_wanted = keys_select || {
+                    let activity = apart(row.activity());
+                    walk.source.selects(&activity) && also.is_none_or(|holds| holds(&activity))
+                };
+                if !is_wanted {
                     continue;
                 }
-                if activities.len() == limit || (bytes + size > MAX_PAGE_BYTES && !activities.is_empty()) {
-                    let next = activities.last().map(|last: &Activity| Position::behind(&last.borrowed()));
-                    return Ok(Page { activities, next });
+                if page.len() == limit || (bytes + size > MAX_PAGE_BYTES && !page.is_empty()) {
+                    let next = page.last().map(|last: &Row| Position::behind(&last.activity()));
+                    return Ok(Page { rows: page, next });
                 }
                 bytes += size;
-                activities.push(activity.owned());
+                page.push(row);
+            }
+            if bytes_read > MAX_READ_BYTES {
+                break;
             }
         }
-        Ok(Page { activities, next: walk.after })
+        Ok(Page { rows: page, next: walk.after })
     }
 
     /// Reads a whole selection in order, chunk by chunk, in bounded memory; with details if asked.

@@ -278,7 +278,7 @@ async fn everything_that_an_export_holds_is_what_the_list_shows_and_the_other_wa
         let mut after = None;
         loop {
             let page = ledger.page(&contoso(), &selection, 7, after, None).await.unwrap();
-            listed.extend(page.activities);
+            listed.extend(page.activities().map(|activity| activity.owned()));
             match page.next {
                 Some(next) => after = Some(next),
                 None => break,

@@ -32,8 +32,8 @@ async fn pages(ledger: &Ledger, selection: &Selection, limit: usize) -> Vec<Acti
     let mut after = None;
     loop {
         let page = ledger.page(&contoso(), selection, limit, after, None).await.unwrap();
-        assert!(page.activities.len() <= limit);
-        all.extend(page.activities);
+        assert!(page.activities().len() <= limit);
+        all.extend(page.activities().map(|activity| activity.owned()));
         match page.next {
             Some(next) => after = Some(next),
             None => return all,
@@ -161,7 +161,7 @@ async fn what_is_recorded_while_someone_pages_neither_repeats_nor_hides_anything
     let mut number = 0;
     loop {
         let page = ledger.page(&contoso(), &all, 3, after, None).await.unwrap();
-        seen.extend(page.activities.into_iter().map(|activity| activity.id.to_string()));
+        seen.extend(page.activities().map(|activity| activity.id.to_string()));
         for prefix in ["a", "m-010x", "z"] {
             record(&recorder, &sent(&format!("{prefix}{number:03}"), "2026-11-01T00:00:00Z", &json!({})))
                 .await
