@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from api import ALL_OF_2024, Caller, Partner, compact, in_parallel, is_problem, new_activity
+from api import ALL_OF_2024, Caller, Partner, compact, in_parallel, is_guarded, is_problem, new_activity
 
 READERS = ["global-admin", "admin-agent", "billing-admin", "user-management-admin", "sales-agent", "helpdesk-agent"]
 
@@ -190,4 +190,4 @@ def test_a_registration_that_is_not_valid_is_refused(operator, body, field):
 ])
 def test_a_path_that_is_no_route_is_404(caller, method, path):
     for name in (None, "contoso-global-admin", "operator"):
-        is_problem(caller(name).request(method, path), 404, "not-found")
+        is_problem(is_guarded(caller(name).request(method, path)), 404, "not-found")

@@ -1,5 +1,7 @@
 """The whole of access, walked: each route by each caller at each kind of partner, and with each kind of bad token.
 
+On the way, each answer's headers are checked.
+
 What is expected stands in access.yaml, where a route that is deployed must stand too.
 """
 
@@ -14,7 +16,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from api import Caller, Partner, eventually, in_parallel, is_problem, new_activity
+from api import Caller, Partner, eventually, in_parallel, is_guarded, is_problem, new_activity
 from issuer import Issuer, Key, encoded
 
 HERE = Path(__file__).resolve().parent
@@ -97,8 +99,10 @@ def address(route, place, things):
 
 
 def ask(who, route, place, things):
+    """An answer of a route; of all of them, what browsers are told is checked."""
     body = BODIES[route]() if route in BODIES else None
-    return who.request(route.split(" ")[0], address(route, place, things), json=body)
+    answer = who.request(route.split(" ")[0], address(route, place, things), json=body)
+    return is_guarded(answer, private=route in PROTECTED)
 
 
 def cases(route):
