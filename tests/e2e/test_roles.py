@@ -174,3 +174,19 @@ def test_of_all_operations_a_function_may_those_of_its_table(stack, resources, f
     got = {(service, *each) for service, all_of_it in found.items() for each in all_of_it if each[0] not in FREE.get(service, ())}
     assert sorted(got - must - may) == []
     assert sorted(must - got) == []
+
+
+def test_no_role_of_the_deployed_stack_has_a_wildcard_action(stack, aws):
+    """Those that the transform makes included: what starts the monthly run, what writes the gateway's log."""
+    iam = aws("iam")
+    roles = [role["RoleName"] for page in iam.get_paginator("list_roles").paginate() for role in page["Roles"]]
+    ours = [role for role in roles if role.startswith("daybook")]
+    assert len(ours) > len(FUNCTIONS)
+    for role in ours:
+        assert iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"] == [], role
+        for policy in iam.list_role_policies(RoleName=role)["PolicyNames"]:
+            document = iam.get_role_policy(RoleName=role, PolicyName=policy)["PolicyDocument"]
+            statements = document["Statement"] if isinstance(document["Statement"], list) else [document["Statement"]]
+            for statement in statements:
+                actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+                assert not [action for action in actions if "*" in action], (role, policy)
