@@ -294,6 +294,8 @@ mod tests {
             "http://portal.example/hook",
             "ftp://portal.example/",
             "portal.example",
+            "https://portal.example/a b",
+            "https://portal\r\n.example/",
             "",
             "https://",
             "https://user@portal.example/",
@@ -313,6 +315,7 @@ mod tests {
             assert!(Recipient::parse(bad, &reach()).is_err(), "{bad}");
         }
         assert!(Recipient::parse(&format!("https://portal.example/{}", "x".repeat(2_048)), &reach()).is_err());
+        assert!(Recipient::parse(&format!("https://portal.example/{}", "é".repeat(400)), &reach()).is_err());
     }
 
     #[test]
