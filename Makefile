@@ -20,7 +20,7 @@ export CARGO_BUILD_TARGET := $(HOST)
 export CARGO_TARGET_DIR ?= $(abspath target)
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help up down logs token redrive test openapi check types browser screenshots build deploy bench clean tools
+.PHONY: help up down logs token redrive test fuzz sbom openapi check types browser screenshots build deploy bench clean tools
 
 help:
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "make %-11s %s\n", $$1, $$2}'
@@ -43,6 +43,12 @@ redrive: ## Send dead letters to their queues again, once the cause is mended (S
 
 test: ## Run all tests, end to end included; leaves nothing running
 	@python3 tests/run.py
+
+fuzz: ## Try made-up inputs for longer (TARGET=activity, query, cursor, csv, filter or recipient; SECONDS=60, SEED=1)
+	FUZZ_SECONDS=$(or $(SECONDS),60) FUZZ_SEED=$(or $(SEED),$(shell date +%s)) cargo test -q --workspace --test targets -- $(TARGET) --nocapture
+
+sbom: ## Write what the functions are made of to daybook.cdx.json (CycloneDX)
+	@python3 infra/sbom.py daybook.cdx.json
 
 openapi: ## Write the API's description anew, as the code has it
 	cargo run -q -p openapi -- functions/portal/assets/openapi.json

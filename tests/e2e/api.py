@@ -102,6 +102,19 @@ def check_problem(document, status, slug, field=None):
     return document
 
 
+def is_guarded(response, private=True):
+    """Checks the headers that tell a browser, or a cache, what not to do with an answer; the answer."""
+    headers = response.headers
+    assert headers["Strict-Transport-Security"] == "max-age=31536000", headers
+    assert headers["X-Content-Type-Options"] == "nosniff", headers
+    assert headers["Referrer-Policy"] == "no-referrer", headers
+    # The gateway's own answers are in no frame either; they say it with the older header.
+    assert "frame-ancestors 'none'" in headers.get("Content-Security-Policy", "") or headers["X-Frame-Options"] == "DENY", headers
+    if private:
+        assert headers["Cache-Control"] == "no-store", headers
+    return response
+
+
 class Caller:
     """Somebody with a token, or without one."""
 

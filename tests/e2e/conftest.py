@@ -86,7 +86,7 @@ def as_function(stack):
     return cache(lambda name: local.clients(stack["port"], **local.function_credentials(stack, name)))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def machine(stack, aws):
     """Makes clients at the issuer, of a scope; each call of what is made is a caller with a fresh token."""
     made = []

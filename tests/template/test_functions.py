@@ -121,6 +121,14 @@ def test_no_action_and_no_resource_is_a_wildcard(template, function):
         assert "*" not in resources
 
 
+def test_the_authorizer_reads_registrations_only(template):
+    statements = [each for policy in template.resources["AuthorizerRole"]["Properties"]["Policies"] for each in policy["PolicyDocument"]["Statement"]]
+    (reading,) = [each for each in statements if each["Action"] == "dynamodb:GetItem"]
+    assert reading["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": "client#*"}}
+    control = (ROOT / "crates" / "daybook" / "src" / "control.rs").read_text()
+    assert 'key(&format!("client#{client_id}"), "client")' in control
+
+
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_nobody_can_change_remove_or_scan_activities(template, function):
     for actions, resources in template.statements(function):

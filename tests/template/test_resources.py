@@ -12,6 +12,13 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+# What the gateway's own answers tell browsers, as those of the functions do.
+GUARDS = {
+    "Strict-Transport-Security": "'max-age=31536000'",
+    "X-Content-Type-Options": "'nosniff'",
+    "Referrer-Policy": "'no-referrer'",
+    "X-Frame-Options": "'DENY'",
+}
 STATEFUL = ("AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::Cognito::UserPool")
 
 
@@ -183,6 +190,8 @@ def test_the_gateway_answers_with_the_problems_of_the_code(template):
         assert (problem["title"], problem["status"]) == titles.get(slug, ("Too many requests", 429)), kind
         headers = answer["ResponseParameters"]["Headers"]
         assert headers["Content-Type"] == "'application/problem+json'", kind
+        assert headers["Cache-Control"] == "'no-store'", kind
+        assert {name: headers[name] for name in GUARDS} == GUARDS, kind
         assert ("Retry-After" in headers) == (problem["status"] in (429, 503)), kind
 
 

@@ -1,15 +1,27 @@
-//! The issuer's public keys: fetched when first needed, kept, and fetched again when a token names a new one.
+//! The issuer's public keys: fetched when first needed, kept, and fetched again when a token names a new one or they are old.
+//!
+//! Whoever is known stays known while the issuer is silent: its outage must not become ours. What the issuer has withdrawn
+//! is trusted for [`OLD_AFTER`] at most while it answers.
 
 use std::{collections::HashMap, time::Duration};
 
-use daybook::{host::Error, storage::causes};
-use jsonwebtoken::{DecodingKey, jwk::JwkSet};
-use tokio::{sync::Mutex, time::Instant};
+use daybook::{host::Error, period::Instant, storage::causes};
+use jsonwebtoken::{
+    DecodingKey,
+    jwk::{AlgorithmParameters, JwkSet, PublicKeyUse},
+};
+use tokio::sync::Mutex;
 
 /// How long the issuer has to answer.
 const TIMEOUT: Duration = Duration::from_secs(3);
 /// A token with an unknown key makes us ask the issuer at most this often: such tokens cost nothing to make up.
 const ASK_AGAIN_AFTER: Duration = Duration::from_secs(10);
+/// The same while no key is known, when no token at all can be verified.
+const ASK_AGAIN_AFTER_NOTHING: Duration = Duration::from_secs(1);
+/// When known keys are asked for again.
+const OLD_AFTER: Duration = Duration::from_secs(15 * 60);
+/// The longest answer that is read, in bytes; that of a user pool has less than 1 KB.
+const MAX_BYTES: usize = 256 * 1_024;
 
 /// The keys of one issuer.
 #[derive(Debug)]
@@ -23,12 +35,26 @@ pub struct Keys {
 struct Known {
     keys: HashMap<String, DecodingKey>,
     asked: Option<Instant>,
+    answered: Option<Instant>,
 }
 
 impl std::fmt::Debug for Known {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Known").field("keys", &self.keys.keys()).finish_non_exhaustive()
     }
+}
+
+impl Known {
+    /// Whether a token with that key is a reason to ask the issuer, and the issuer may be asked.
+    fn asks(&self, id: &str, now: Instant) -> bool {
+        let pause = if self.keys.is_empty() { ASK_AGAIN_AFTER_NOTHING } else { ASK_AGAIN_AFTER };
+        (!self.keys.contains_key(id) || past(self.answered, OLD_AFTER, now)) && past(self.asked, pause, now)
+    }
+}
+
+/// Whether that time has passed since then. A clock that was set back counts as one that goes on.
+fn past(then: Option<Instant>, time: Duration, now: Instant) -> bool {
+    then.is_none_or(|then| u128::from(now.micros().abs_diff(then.micros())) >= time.as_micros())
 }
 
 impl Keys {
@@ -45,27 +71,42 @@ impl Keys {
     ///
     /// # Errors
     /// When the issuer does not answer and no key at all is known. Known keys stay good while it is silent.
-    pub async fn find(&self, id: &str) -> Result<Option<DecodingKey>, Error> {
+    pub async fn find(&self, id: &str, now: Instant) -> Result<Option<DecodingKey>, Error> {
         let mut known = self.known.lock().await;
-        let recently = known.asked.is_some_and(|asked| asked.elapsed() < ASK_AGAIN_AFTER);
-        if !known.keys.contains_key(id) && (!recently || known.keys.is_empty()) {
-            known.asked = Some(Instant::now());
+        if known.asks(id, now) {
+            known.asked = Some(now);
             match self.fetch().await {
-                Ok(keys) => known.keys = keys,
+                Ok(keys) => *known = Known { keys, asked: Some(now), answered: Some(now) },
                 Err(error) if known.keys.is_empty() => return Err(error),
                 Err(error) => tracing::warn!(error = causes(&*error), "the issuer's keys cannot be fetched"),
             }
         }
+        if known.keys.is_empty() {
+            return Err("the issuer gave no keys a moment ago".into());
+        }
         Ok(known.keys.get(id).cloned())
     }
 
+    /// All keys of the issuer that tokens can be verified with, at least one.
     async fn fetch(&self) -> Result<HashMap<String, DecodingKey>, Error> {
-        let body = self.client.get(&self.url).send().await?.error_for_status()?.bytes().await?;
+        let mut answer = self.client.get(&self.url).send().await?.error_for_status()?;
+        let mut body = Vec::new();
+        while let Some(chunk) = answer.chunk().await? {
+            if body.len() + chunk.len() > MAX_BYTES {
+                return Err(format!("the issuer's keys have more than {MAX_BYTES} bytes").into());
+            }
+            body.extend_from_slice(&chunk);
+        }
         let set: JwkSet = serde_json::from_slice(&body)?;
-        let keys = set.keys.iter().filter_map(|jwk| {
+        let keys: HashMap<_, _> = set
+            .keys
+            .iter()
             // A key of a kind that we do not use is no reason to refuse the others.
-            Some((jwk.common.key_id.clone()?, DecodingKey::from_jwk(jwk).ok()?))
-        });
-        Ok(keys.collect())
+            .filter(|jwk| matches!(jwk.algorithm, AlgorithmParameters::RSA(_) | AlgorithmParameters::EllipticCurve(_)))
+            .filter(|jwk| jwk.common.public_key_use.as_ref().is_none_or(|its| *its == PublicKeyUse::Signature))
+            .filter_map(|jwk| Some((jwk.common.key_id.clone()?, DecodingKey::from_jwk(jwk).ok()?)))
+            .collect();
+        // To forget every key would lock everybody out; an issuer that shows none has a fault.
+        if keys.is_empty() { Err("the issuer shows no key that signs".into()) } else { Ok(keys) }
     }
 }

@@ -6,7 +6,7 @@
 mod keys;
 
 use aws_lambda_events::apigw::ApiGatewayCustomAuthorizerRequestTypeRequest as AuthorizerRequest;
-use daybook::{access::Role, control::Control, host::Error};
+use daybook::{access::Role, control::Control, host::Error, period::Instant};
 use jsonwebtoken::{Algorithm, Validation, decode, decode_header};
 use serde_json::{Map, Value, json};
 
@@ -43,19 +43,22 @@ pub struct App {
 ///
 /// # Errors
 /// `Unauthorized` for a token that is not good; anything else is a fault of ours.
-pub async fn handle(app: &App, request: AuthorizerRequest) -> Result<Value, Error> {
+pub async fn handle(app: &App, request: AuthorizerRequest, now: Instant) -> Result<Value, Error> {
     let token = bearer(&request).ok_or(UNAUTHORIZED)?;
-    let claims = app.verify(token).await?;
+    let claims = app.verify(token, now).await?;
+    let client_id = text(&claims, "client_id");
     let audiences = audiences(&claims);
     let own_client = request.stage_variables.get("client_id").map(String::as_str);
     let known = audiences
         .iter()
+        .filter(|audience| !audience.is_empty())
         .any(|audience| app.audiences.iter().any(|known| known == audience) || own_client == Some(audience));
     let mut partner = text(&claims, &app.partner_claim);
-    let client_id = text(&claims, "client_id");
     if !known || (partner.is_empty() && !client_id.is_empty()) {
+        // A client's registration makes its own tokens good, not those that it has for another API.
         let registered = match client_id.as_str() {
             "" => None,
+            _ if !known && !audiences.contains(&client_id) => None,
             client_id => app.control.client(client_id).await?,
         };
         match registered {
@@ -87,13 +90,13 @@ pub async fn handle(app: &App, request: AuthorizerRequest) -> Result<Value, Erro
 }
 
 impl App {
-    async fn verify(&self, token: &str) -> Result<Map<String, Value>, Error> {
+    async fn verify(&self, token: &str, now: Instant) -> Result<Map<String, Value>, Error> {
         let header = decode_header(token).map_err(|_| UNAUTHORIZED)?;
         // Only these: neither "none" nor a secret that could be the public key.
         if !matches!(header.alg, Algorithm::RS256 | Algorithm::ES256) {
             return Err(UNAUTHORIZED.into());
         }
-        let key = self.keys.find(&header.kid.ok_or(UNAUTHORIZED)?).await?.ok_or(UNAUTHORIZED)?;
+        let key = self.keys.find(&header.kid.ok_or(UNAUTHORIZED)?, now).await?.ok_or(UNAUTHORIZED)?;
         let mut validation = Validation::new(header.alg);
         validation.set_issuer(&[&self.issuer]);
         validation.set_required_spec_claims(&["exp", "iss"]);

@@ -26,7 +26,7 @@ async fn main() -> Result<(), host::Error> {
     };
     let app = &app;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<AuthorizerRequest>| {
-        authorizer::handle(app, event.payload).await
+        authorizer::handle(app, event.payload, host::now()).await
     }))
     .await
 }

@@ -28,6 +28,8 @@ pub struct App {
     pub subscriptions_url: String,
     /// The zone that partners work in, an IANA name, or nothing.
     pub time_zone: String,
+    /// Who may show the page in a frame: `'none'`, `'self'` or origins, as in the policy's directive.
+    pub frame_ancestors: String,
 }
 
 /// The routes of this function.
@@ -88,7 +90,7 @@ fn asset(app: &App, request: &Request, name: &str) -> Answer {
     // A name with a digest never stands for anything else; any other is asked after each time.
     let caching = if file.is_named_by_content { "public, max-age=31536000, immutable" } else { "no-cache" };
     http::add_header(&mut response, header::CACHE_CONTROL, caching);
-    http::add_header(&mut response, header::CONTENT_SECURITY_POLICY, &policy(&app.sign_in_url));
+    http::add_header(&mut response, header::CONTENT_SECURITY_POLICY, &policy(&app.sign_in_url, &app.frame_ancestors));
     Ok(response)
 }
 
@@ -173,14 +175,14 @@ fn media_type(name: &str) -> &'static str {
 }
 
 /// Everything from here, but for the sign-in's own pages.
-fn policy(sign_in_url: &str) -> String {
+fn policy(sign_in_url: &str, frame_ancestors: &str) -> String {
     let origin: String = match sign_in_url.splitn(4, '/').collect::<Vec<_>>().as_slice() {
         [scheme, "", host, ..] => format!("{scheme}//{host}"),
         _ => String::new(),
     };
     format!(
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; \
-         connect-src 'self' {origin}; form-action 'self' {origin}; frame-ancestors 'none'; base-uri 'none'"
+         connect-src 'self' {origin}; form-action 'self' {origin}; frame-ancestors {frame_ancestors}; base-uri 'none'"
     )
 }
 
@@ -190,8 +192,9 @@ mod tests {
 
     #[test]
     fn the_policy_names_the_sign_in_by_its_origin() {
-        assert!(policy("https://x.example/base/").contains("connect-src 'self' https://x.example;"));
-        assert!(policy("").contains("connect-src 'self' ;"));
+        assert!(policy("https://x.example/base/", "'none'").contains("connect-src 'self' https://x.example;"));
+        assert!(policy("", "'none'").contains("connect-src 'self' ;"));
+        assert!(policy("", "https://portal.example").contains("frame-ancestors https://portal.example;"));
     }
 
     #[test]

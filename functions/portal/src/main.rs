@@ -12,6 +12,7 @@ async fn main() -> Result<(), host::Error> {
         client_id: host::variable("CLIENT_ID")?,
         subscriptions_url: host::variable("SUBSCRIPTIONS_URL")?,
         time_zone: host::variable("TIME_ZONE")?,
+        frame_ancestors: host::variable("FRAME_ANCESTORS")?,
     };
     host::serve(async |request, now| portal::handle(&app, request, now).await).await
 }

@@ -67,8 +67,12 @@ impl Recipient {
         if url.scheme() != "https" && !of_tests {
             return refused("must begin with https://");
         }
-        if text.chars().count() > MAX_URL_CHARS {
-            return refused(&format!("has more than {MAX_URL_CHARS} characters"));
+        if text.contains(|char: char| char.is_whitespace() || char.is_control()) {
+            return refused("must not hold white space; encode it");
+        }
+        // As it is stored and called: encoding makes it longer.
+        if url.as_str().len() > MAX_URL_CHARS {
+            return refused(&format!("has more than {MAX_URL_CHARS} characters, encoded"));
         }
         if !url.username().is_empty() || url.password().is_some() {
             return refused("must not hold a user name or a password; notifications are signed instead");
@@ -290,6 +294,8 @@ mod tests {
             "http://portal.example/hook",
             "ftp://portal.example/",
             "portal.example",
+            "https://portal.example/a b",
+            "https://portal\r\n.example/",
             "",
             "https://",
             "https://user@portal.example/",
@@ -309,6 +315,7 @@ mod tests {
             assert!(Recipient::parse(bad, &reach()).is_err(), "{bad}");
         }
         assert!(Recipient::parse(&format!("https://portal.example/{}", "x".repeat(2_048)), &reach()).is_err());
+        assert!(Recipient::parse(&format!("https://portal.example/{}", "é".repeat(400)), &reach()).is_err());
     }
 
     #[test]

@@ -1,0 +1,116 @@
+"""The bill of materials of what is deployed: every crate in the functions' binaries, as CycloneDX 1.6 in JSON.
+
+    python3 infra/sbom.py daybook.cdx.json
+
+It is made from `cargo metadata` and Cargo.lock, and from nothing that changes: the same sources make the same bytes. What only
+tests, benchmarks and the local platform use is not in it, since it is not deployed; its versions and hashes stand in
+Cargo.lock and infra/local/requirements. Only the standard library is used here.
+"""
+
+import hashlib
+import json
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+TARGETS = ["x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"]
+
+
+def metadata() -> dict:
+    """What cargo knows of the workspace and all that it is built from, for the processors that it is built for."""
+    command = ["cargo", "metadata", "--format-version", "1", "--locked"]
+    command += [word for target in TARGETS for word in ("--filter-platform", target)]
+    return json.loads(subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout)
+
+
+def linked(known: dict) -> dict[str, list[str]]:
+    """Package ids that the functions' binaries are made of, each with those that it depends on."""
+    nodes = {node["id"]: node for node in known["resolve"]["nodes"]}
+    waiting = [package["id"] for package in known["packages"] if is_function(package)]
+    found: dict[str, list[str]] = {}
+    while waiting:
+        at = waiting.pop()
+        if at not in found:
+            # A dependency without a kind is one that is linked; tests and build scripts have theirs apart.
+            kinds = nodes[at]["deps"]
+            found[at] = sorted(each["pkg"] for each in kinds if any(kind["kind"] is None for kind in each["dep_kinds"]))
+            waiting += found[at]
+    return found
+
+
+def is_function(package: dict) -> bool:
+    """Whether a package is one of the workspace's functions."""
+    return Path(package["manifest_path"]).is_relative_to(ROOT / "functions")
+
+
+def checksums() -> dict[tuple[str, str], str]:
+    """SHA-256 of each package's archive, by name and version, as Cargo.lock has them."""
+    found: dict[tuple[str, str], str] = {}
+    for block in (ROOT / "Cargo.lock").read_text().split("[[package]]")[1:]:
+        fields = dict(line.split(" = ", 1) for line in block.splitlines() if " = " in line)
+        if "checksum" in fields:
+            found[fields["name"].strip('"'), fields["version"].strip('"')] = fields["checksum"].strip('"')
+    return found
+
+
+def component(package: dict, archive: str | None) -> dict:
+    """A package as CycloneDX describes it."""
+    name, version = package["name"], package["version"]
+    made = {
+        "type": "application" if is_function(package) else "library",
+        "bom-ref": reference(package),
+        "name": name,
+        "version": version,
+        "scope": "required",
+        "purl": f"pkg:cargo/{name}@{version}",
+    }
+    if package["license"]:
+        # Cargo's older spelling of a choice.
+        made["licenses"] = [{"expression": package["license"].replace("/", " OR ")}]
+    if archive:
+        made["hashes"] = [{"alg": "SHA-256", "content": archive}]
+    if package["repository"]:
+        made["externalReferences"] = [{"type": "vcs", "url": package["repository"]}]
+    return made
+
+
+def reference(package: dict) -> str:
+    """A package's name within the document."""
+    return f"{package['name']}@{package['version']}"
+
+
+def bill() -> dict:
+    """The whole document."""
+    known = metadata()
+    packages = {package["id"]: package for package in known["packages"]}
+    graph, archives = linked(known), checksums()
+    order = sorted(graph, key=lambda each: (packages[each]["name"], packages[each]["version"]))
+    components = [component(packages[each], archives.get((packages[each]["name"], packages[each]["version"]))) for each in order]
+    version = next(package["version"] for package in known["packages"] if package["name"] == "daybook")
+    content = hashlib.sha256(json.dumps(components, sort_keys=True).encode()).digest()
+    return {
+        "bomFormat": "CycloneDX",
+        "specVersion": "1.6",
+        "serialNumber": f"urn:uuid:{uuid.UUID(bytes=content[:16], version=4)}",
+        "version": 1,
+        "metadata": {"component": {"type": "application", "bom-ref": "service", "name": "daybook-service", "version": version}},
+        "components": components,
+        "dependencies": [
+            {"ref": "service", "dependsOn": [reference(packages[each]) for each in order if is_function(packages[each])]},
+            *({"ref": reference(packages[each]), "dependsOn": [reference(packages[other]) for other in graph[each]]} for each in order),
+        ],
+    }
+
+
+def main() -> int:
+    """Writes it to the file that the command line names."""
+    made = bill()
+    Path(sys.argv[1]).write_text(json.dumps(made, indent=1) + "\n")
+    print(f"{sys.argv[1]}: {len(made['components'])} components", file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,263 @@
+"""The whole of access, walked: each route by each caller at each kind of partner, and with each kind of bad token.
+
+On the way, each answer's headers are checked.
+
+What is expected stands in access.yaml, where a route that is deployed must stand too.
+"""
+
+import base64
+import json
+import re
+import sys
+import time
+import uuid
+from pathlib import Path
+
+import pytest
+import yaml
+
+from api import Caller, Partner, eventually, in_parallel, is_guarded, is_problem, new_activity
+from issuer import Issuer, Key, encoded
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "template"))
+
+from application import Template  # noqa: E402
+
+MATRIX = yaml.safe_load((HERE / "access.yaml").read_text())
+CALLERS, ROUTES = MATRIX["callers"], MATRIX["routes"]
+PROTECTED = [route for route, cells in ROUTES.items() if "public" not in cells]
+PUBLIC = [route for route in ROUTES if route not in PROTECTED]
+PLACES = {"own": "contoso", "other": "fabrikam", "absent": "never-heard-of"}
+# Long ago, where no other test looks.
+OF_2019 = {"from": "2019-06-01", "to": "2019-06-30"}
+KNOWN = new_activity(id="of-the-matrix", occurred_at="2019-06-05T09:30:00Z", customer={"id": "fabrikam-sarl"})
+NOTIFY = {"enabled": False, "notify": ["https://127.0.0.1/hook"]}
+# What is sent, for the routes that take a body.
+BODIES = {
+    "POST /v1/partners/{partner}/activities": lambda: new_activity(occurred_at="2019-06-06T09:30:00Z"),
+    "POST /v1/partners/{partner}/exports": lambda: OF_2019,
+    "PUT /v1/partners/{partner}/export-schedule": lambda: NOTIFY,
+    "PUT /v1/partners/{partner}/settings": lambda: {"shards": 1},
+    "POST /v1/months/{month}/run": lambda: {"partner": "never-heard-of"},
+    "PUT /v1/clients/{client_id}": lambda: {"partner": "never-heard-of"},
+}
+QUERIES = {
+    "GET /v1/partners/{partner}/activities/{id}": f"?occurred_at={KNOWN['occurred_at']}",
+    "GET /v1/partners/{partner}/activities": "?limit=1",
+    "GET /v1/exports": "?kind=monthly&month=2019-06",
+}
+FIXED = {"customer": "fabrikam-sarl", "month": "2019-06", "client_id": "of-the-matrix", "asset": "page.css"}
+
+
+@pytest.fixture(scope="module")
+def issuer(stack, aws):
+    """An issuer beside the user pool, trusted by the deployed authorizer while these tests run."""
+    functions, name = aws("lambda"), stack["functions"]["authorizer"]
+    before = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+    issuer = Issuer(before["JWKS_URL"], before["ISSUER"], stack["client_id"])
+    try:
+        functions.update_function_configuration(FunctionName=name, Environment={"Variables": before | {"JWKS_URL": issuer.url}})
+        eventually(lambda: Caller(stack["api_url"], issuer.token()).get("/v1/actions").status_code == 200, "the authorizer trusts the issuer")
+        yield issuer
+    finally:
+        functions.update_function_configuration(FunctionName=name, Environment={"Variables": before})
+        issuer.stop()
+
+
+@pytest.fixture(scope="module")
+def callers(stack, caller, operator, issuer, machine):
+    """The columns of the matrix: people and machines with tokens of the user pool, the last two with ones of the issuer."""
+    people = {role: caller(f"contoso-{role.replace('_', '-')}") for role in CALLERS[:6]}
+    reader, fresh = machine("daybook/read")
+    assert operator.put(f"/v1/clients/{reader}", json={"partner": "contoso"}).status_code == 200
+    machines = {"record": caller("recorder-contoso"), "read": fresh(), "operate": operator}
+    others = {"no_role": issuer.token(**{"cognito:groups": None}), "no_partner": issuer.token(**{"custom:partner_id": None})}
+    return people | machines | {name: Caller(stack["api_url"], token) for name, token in others.items()}
+
+
+@pytest.fixture(scope="module")
+def things(operator):
+    """What there is at the caller's partner and at the other one: an activity, exports, a schedule with a secret."""
+    made = {}
+    for place in ("own", "other"):
+        partner = Partner(operator, PLACES[place])
+        assert partner.send(KNOWN).status_code in (200, 201)
+        export = partner.export(**OF_2019)
+        made[place] = {"id": KNOWN["id"], "export": export["id"], "name": export["files"][0]["name"], "cancelled": partner.export(**OF_2019)["id"]}
+        assert operator.put(f"{partner.path}/export-schedule", json=NOTIFY).status_code == 200
+    return made | {"absent": made["own"], "any": made["own"]}
+
+
+def address(route, place, things):
+    """The path of a route at a place, with what it is about there."""
+    thing = things[place]
+    names = FIXED | {"partner": PLACES.get(place, "contoso"), "name": thing["name"], "id": thing["id"]}
+    if "/exports/{id}" in route:
+        names["id"] = thing["cancelled" if route.startswith("DELETE") else "export"]
+    return re.sub(r"\{(\w+)\}", lambda found: names[found[1]], route.split(" ")[1]) + QUERIES.get(route, "")
+
+
+def ask(who, route, place, things):
+    """An answer of a route; of all of them, what browsers are told is checked."""
+    body = BODIES[route]() if route in BODIES else None
+    answer = who.request(route.split(" ")[0], address(route, place, things), json=body)
+    return is_guarded(answer, private=route in PROTECTED)
+
+
+def cases(route):
+    return [(place, name, status) for place, row in ROUTES[route].items() for name, status in zip(CALLERS, row, strict=True)]
+
+
+def test_every_route_that_is_deployed_is_in_the_matrix(caller):
+    template = Template()
+    deployed = {f"{method} {path}" for function in template.functions for method, path, _ in template.routes(function)}
+    document = caller().get("/openapi.json").json()
+    described = {f"{method.upper()} {path}" for path, item in document["paths"].items() for method in item}
+    assert set(ROUTES) == deployed == described
+
+
+@pytest.mark.parametrize("route", PROTECTED)
+def test_each_caller_gets_what_the_matrix_says(callers, things, route):
+    # One after the other: some change what the next one would find changing.
+    unexpected, refused = [], {}
+    for place, name, status in cases(route):
+        answer = ask(callers[name], route, place, things)
+        if answer.status_code != status:
+            unexpected.append((place, name, status, answer.status_code, answer.text[:200]))
+        elif status in (403, 404):
+            problem = is_problem(answer, status, {403: "forbidden", 404: "not-found"}[status])
+            refused[place, name] = problem | {"trace_id": None}
+    assert unexpected == []
+    # Whether there is another partner, nobody learns.
+    for place, name in refused:
+        if place == "other":
+            assert refused["other", name] == refused["absent", name]
+
+
+@pytest.mark.parametrize("route", PUBLIC)
+def test_a_public_route_asks_for_no_token_and_looks_at_none(stack, caller, things, route):
+    for who in (caller(), Caller(stack["api_url"], "garbage"), caller("operator")):
+        assert ask(who, route, "any", things).status_code == ROUTES[route]["public"]
+
+
+def of_another(issuer, **changed):
+    """A token signed by somebody whose key the issuer does not show, under a key id that it shows."""
+    return issuer.token(key=Key(), header={"kid": issuer.key.id}, **changed)
+
+
+def tampered(token, **changed):
+    head, claims, signature = token.split(".")
+    claims = json.loads(base64.urlsafe_b64decode(claims + "==")) | changed
+    return f"{head}.{encoded(claims)}.{signature}"
+
+
+# Bad tokens, each but one thing away from a good one. A registered client is `client`.
+FAULTS = {
+    "none": lambda issuer, client: None,
+    "empty": lambda issuer, client: "",
+    "garbage": lambda issuer, client: "garbage",
+    "three words": lambda issuer, client: "a.b.c",
+    "expired": lambda issuer, client: issuer.token(exp=int(time.time()) - 60),
+    "not yet valid": lambda issuer, client: issuer.token(nbf=int(time.time()) + 60),
+    "another issuer": lambda issuer, client: issuer.token(iss="https://issuer.example"),
+    "another issuer's beginning": lambda issuer, client: issuer.token(iss=issuer.name[:-1]),
+    "another audience": lambda issuer, client: issuer.token(aud="another-client"),
+    "other audiences": lambda issuer, client: issuer.token(aud=["another-client", ""]),
+    "a registered client's for another API": lambda issuer, client: issuer.token(aud="https://other.example", client_id=client, scope="daybook/read"),
+    "an unregistered client's": lambda issuer, client: issuer.token(aud=None, client_id="unheard-of", scope="daybook/operate"),
+    "nobody's signature": lambda issuer, client: issuer.token(algorithm="none"),
+    "no signature under a good algorithm": lambda issuer, client: issuer.token().rsplit(".", 1)[0] + ".",
+    "another's signature": lambda issuer, client: of_another(issuer),
+    "another's signature, its key brought along": lambda issuer, client: own_key(issuer),
+    "the public key as a secret": lambda issuer, client: issuer.token(algorithm="HS256"),
+    "an algorithm that is not ours": lambda issuer, client: issuer.token(algorithm="RS512"),
+    "another padding": lambda issuer, client: issuer.token(algorithm="PS256"),
+    "an algorithm of other keys": lambda issuer, client: issuer.token(key=issuer.elliptic, algorithm="ES256", header={"kid": issuer.key.id}),
+    "an unknown key": lambda issuer, client: issuer.token(key=Key()),
+    "no key": lambda issuer, client: issuer.token(header={"kid": None}),
+    "a key that is a path": lambda issuer, client: issuer.token(header={"kid": "../../../dev/null"}),
+    "other claims": lambda issuer, client: tampered(issuer.token(), **{"cognito:groups": ["global_admin"], "custom:partner_id": "fabrikam"}),
+    "no end": lambda issuer, client: issuer.token(exp=None),
+    "an end that is no number": lambda issuer, client: issuer.token(exp="never"),
+    "no issuer": lambda issuer, client: issuer.token(iss=None),
+    "no audience": lambda issuer, client: issuer.token(aud=None),
+    "no subject": lambda issuer, client: issuer.token(sub=None),
+    "a subject that is no text": lambda issuer, client: issuer.token(sub={"a": 1}),
+    "claims that are no object": lambda issuer, client: issuer.token(claims=[1]),
+    "very long": lambda issuer, client: issuer.token(padding="x" * 20_000),
+}
+
+
+def own_key(issuer):
+    key = Key()
+    return issuer.token(key=key, header={"kid": issuer.key.id, "jwk": key.jwk(), "jku": issuer.url, "x5u": issuer.url})
+
+
+@pytest.fixture(scope="module")
+def registered(operator):
+    name = f"client-{uuid.uuid4().hex[:8]}"
+    assert operator.put(f"/v1/clients/{name}", json={"partner": "contoso"}).status_code == 200
+    yield name
+    assert operator.delete(f"/v1/clients/{name}").status_code == 204
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_with_a_bad_token_every_route_is_401(stack, issuer, registered, things, fault):
+    token = FAULTS[fault](issuer, registered)
+    for route, answer in zip(PROTECTED, in_parallel(lambda route: ask(Caller(stack["api_url"], token), route, "own", things), PROTECTED)):
+        assert answer.status_code == 401, (route, answer.status_code, answer.text[:200])
+        is_problem(answer, 401, "unauthorized")
+
+
+def test_the_good_tokens_beside_the_bad_ones_are_good(stack, issuer, registered):
+    """Else the tests above would pass for a wrong reason."""
+    now = int(time.time())
+    for token in (
+        issuer.token(), issuer.token(key=issuer.elliptic), issuer.token(nbf=now), issuer.token(aud=["another-client", issuer.audience]),
+        issuer.token(padding="x" * 4_000), issuer.token(aud=None, client_id=registered, scope="daybook/read", **{"custom:partner_id": None}),
+        issuer.token(aud=registered, client_id=registered, scope="daybook/read", **{"custom:partner_id": None}),
+    ):
+        assert Caller(stack["api_url"], token).get("/v1/partners/contoso/activities?limit=1").status_code == 200
+
+
+def test_claims_of_odd_kinds_give_nothing(stack, issuer):
+    """A partner or a role that is not a text is none; a person's claim gives no machine's role."""
+    odd = [
+        ({"custom:partner_id": ["contoso"]}, 404), ({"custom:partner_id": {"contoso": 1}}, 404), ({"custom:partner_id": "contoso "}, 404),
+        ({"custom:partner_id": "CONTOSO"}, 404), ({"custom:partner_id": "*"}, 404), ({"custom:partner_id": "contoso#months"}, 404),
+        ({"cognito:groups": {"global_admin": 1}}, 403), ({"cognito:groups": ["GLOBAL_ADMIN"]}, 403), ({"cognito:groups": ["operator"]}, 403),
+        ({"cognito:groups": ["daybook/operate"]}, 403), ({"cognito:groups": None, "scope": "operate"}, 403),
+        ({"cognito:groups": None, "scope": {"daybook/operate": 1}}, 403),
+    ]
+    for changed, status in odd:
+        answer = Caller(stack["api_url"], issuer.token(**changed)).get("/v1/partners/contoso/activities?limit=1")
+        assert answer.status_code == status, (changed, answer.status_code)
+        assert Caller(stack["api_url"], issuer.token(**changed)).get("/v1/partners/fabrikam/activities?limit=1").status_code == 404
+
+
+def test_keys_are_replaced_withdrawn_and_outlive_the_issuers_silence(stack, issuer):
+    """The whole life of a key, at the deployed authorizer."""
+
+    def status(key):
+        # A token that the gateway has not seen: it keeps the answer to one that it has.
+        return Caller(stack["api_url"], issuer.token(key=key)).get("/v1/actions").status_code
+
+    old, new = Key(), Key()
+    issuer.shown = [*issuer.shown, old]
+    eventually(lambda: status(old) == 200, "the authorizer has learned of a key", 30)
+
+    issuer.shown = [new if key is old else key for key in issuer.shown]
+    eventually(lambda: status(new) == 200, "the authorizer has learned of the next key", 30)
+    assert status(old) == 401, "the issuer has withdrawn it"
+
+    issuer.is_up = False
+    asked = issuer.asked
+    try:
+        assert [status(new) for _ in range(5)] == [200] * 5
+        assert [status(Key()) for _ in range(20)] == [401] * 20
+        assert status(new) == 200
+        # One for every ten seconds, whatever is asked for.
+        assert issuer.asked - asked <= 4
+    finally:
+        issuer.is_up = True

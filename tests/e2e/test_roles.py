@@ -1,0 +1,192 @@
+"""Roles, tried to the end: every operation of the services in use, by each function, on what is ours and on what is not.
+
+What a role may do is the table of the template's tests. Operations that an identity without any permission gets through with
+too need none, or are not looked at by the emulator; they stand in FREE, and nothing else may be among them.
+"""
+
+import sys
+import uuid
+from pathlib import Path
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "template"))
+
+import stack as local  # noqa: E402
+from test_functions import ALLOWED, FUNCTIONS  # noqa: E402
+
+SERVICES = [
+    "apigateway", "cognito-idp", "dynamodb", "dynamodbstreams", "iam", "kms", "lambda", "logs", "s3", "scheduler", "ses", "sesv2", "sns", "sqs",
+    "sts",
+]
+DENIED = {"AccessDenied", "AccessDeniedException", "AuthorizationError", "AuthorizationErrorException", "403"}
+# Whom a caller is, it may always ask, and bring another's proof of who it is. People's own operations at a user pool take a person's token instead of a role. The
+# rest the emulator does not look at; on AWS each needs an action that no role has.
+FREE = {
+    "sts": {"AssumeRoleWithSAML", "AssumeRoleWithWebIdentity", "GetCallerIdentity"},
+    "cognito-idp": {
+        "AssociateSoftwareToken", "ChangePassword", "CompleteWebAuthnRegistration", "ConfirmDevice", "ConfirmForgotPassword", "ConfirmSignUp",
+        "DeleteUser", "DeleteUserAttributes", "DeleteWebAuthnCredential", "ForgetDevice", "ForgotPassword", "GetDevice",
+        "GetTokensFromRefreshToken", "GetUser", "GetUserAttributeVerificationCode", "GetUserAuthFactors", "GlobalSignOut", "InitiateAuth",
+        "ListDevices", "ListWebAuthnCredentials", "ResendConfirmationCode", "RespondToAuthChallenge", "RevokeToken", "SetUserMFAPreference",
+        "SetUserSettings", "SignUp", "StartWebAuthnRegistration", "UpdateAuthEventFeedback", "UpdateDeviceStatus", "UpdateUserAttributes",
+        "VerifySoftwareToken", "VerifyUserAttribute",
+    },
+    "logs": {"ListTagsForResource", "TagResource", "UntagResource"},
+    "lambda": {
+        "CheckpointDurableExecution", "CreateCapacityProvider", "CreateCodeSigningConfig", "DeleteCapacityProvider", "DeleteCodeSigningConfig",
+        "DeleteEventSourceMapping", "DeleteLayerVersion", "DeleteResourcePolicy", "GetAccountSettings", "GetCapacityProvider",
+        "GetCodeSigningConfig", "GetDurableExecution", "GetDurableExecutionHistory", "GetDurableExecutionState", "GetResourcePolicy", "InvokeAsync",
+        "InvokeWithResponseStream", "ListCapacityProviders", "ListCodeSigningConfigs", "ListFunctionVersionsByCapacityProvider",
+        "PutResourcePolicy", "RemoveLayerVersionPermission", "SendDurableExecutionCallbackFailure", "SendDurableExecutionCallbackHeartbeat",
+        "SendDurableExecutionCallbackSuccess", "StopDurableExecution", "UpdateCapacityProvider", "UpdateCodeSigningConfig",
+        "UpdateEventSourceMapping", "UpdateFunctionEventInvokeConfig",
+    },
+}  # fmt: skip
+# The operations that an action opens, where it is not the one of its name alone. On the right, those that it opens on AWS or
+# here, not on both: batches need the single action on AWS, and one of their own at the emulator; some need more than a name.
+OPENS = {
+    "s3:GetObject": ({"GetObject", "HeadObject"}, {"GetObjectTorrent", "SelectObjectContent"}),
+    "s3:PutObject": (
+        {"PutObject", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload"}, {"CopyObject", "UploadPartCopy", "RenameObject"}),
+    "s3:DeleteObject": ({"DeleteObject"}, {"DeleteObjects"}),
+    "s3:ListMultipartUploadParts": ({"ListParts"}, set()),
+    "sqs:SendMessage": ({"SendMessage"}, {"SendMessageBatch"}),
+    "sqs:DeleteMessage": ({"DeleteMessage"}, {"DeleteMessageBatch"}),
+    "sqs:ChangeMessageVisibility": ({"ChangeMessageVisibility"}, {"ChangeMessageVisibilityBatch"}),
+}
+
+
+@pytest.fixture(scope="module")
+def resources(stack, aws):
+    """Resources by service: what operations are tried on, ours by the template's names, and others of the same account."""
+    outputs, other = stack["outputs"], f"other-{uuid.uuid4().hex[:8]}"
+    db, s3, sqs = aws("dynamodb"), aws("s3"), aws("sqs")
+    db.create_table(TableName=other, BillingMode="PAY_PER_REQUEST", KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+                    AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}])
+    s3.create_bucket(Bucket=other)
+    queue = sqs.create_queue(QueueName=other)["QueueUrl"]
+    tables = {"ActivitiesTable": outputs["ActivitiesTable"], "ControlTable": outputs["ControlTable"], "PartnersTable": outputs["PartnersTable"], "other": other}
+    queues = {
+        "ExportJobs": outputs["ExportQueueUrl"], "ActivityIntake": outputs["IntakeQueueUrl"], "MonthRuns": outputs["RunQueueUrl"],
+        "Notices": outputs["NoticeQueueUrl"], "dead letters": outputs["ExportDeadLetterQueueUrl"], "other": queue,
+    }
+    objects = {"DataBucket/exports/*": (outputs["DataBucket"], "exports/probe"), "DataBucket/details/*": (outputs["DataBucket"], "details/probe"),
+               "DataBucket": (outputs["DataBucket"], "probe"), "other": (other, "exports/probe")}
+    yield {
+        "dynamodb": {name: {"TableName": table, "Key": {}, "RequestItems": {table: {}}} for name, table in tables.items()},
+        "s3": {name: {"Bucket": bucket, "Key": key} for name, (bucket, key) in objects.items()},
+        "sqs": {name: {"QueueUrl": url, "MaxNumberOfMessages": 0} for name, url in queues.items()},
+        "lambda": {"functions": {"FunctionName": stack["functions"]["query"]}},
+    }
+    db.delete_table(TableName=other)
+    sqs.delete_queue(QueueUrl=queue)
+    s3.delete_bucket(Bucket=other)
+
+
+# Of one table, what has indexes: these are resources of their own.
+INDEXES = {"ActivitiesTable": ["by_customer", "late"], "ControlTable": ["due", "by_month"]}
+
+
+def arguments(model, known):
+    """What an operation must at least be sent to be told apart and to name its resource. The rest is left out, so that what
+    is let through fails before it does anything."""
+    sent = {}
+    if model.input_shape is None:
+        return sent
+    for name, shape in model.input_shape.members.items():
+        if name in known:
+            sent[name] = known[name]
+        elif name in model.input_shape.required_members and (
+            shape.serialization.get("location") in ("uri", "querystring", "headers", "header") or shape.serialization.get("hostLabel")
+        ):
+            kinds = {"integer": 1, "long": 1, "timestamp": 0, "list": ["probe"], "boolean": False}
+            sent[name] = kinds.get(shape.type_name, (getattr(shape, "enum", None) or ["probe"])[0])
+    return sent
+
+
+def is_denied(client, operation, sent):
+    try:
+        client._make_api_call(operation, sent)
+    except ClientError as error:
+        return error.response["Error"]["Code"] in DENIED
+    return False
+
+
+def attempts(client, service, resources):
+    """Every operation on every resource, as (operation, resource, what is sent)."""
+    for operation in client.meta.service_model.operation_names:
+        model = client.meta.service_model.operation_model(operation)
+        for resource, known in resources.get(service, {"any": {}}).items():
+            sent = arguments(model, known)
+            yield operation, resource, sent
+            if service == "dynamodb" and operation in ("Query", "Scan"):
+                for index in INDEXES.get(resource, ()):
+                    yield operation, f"{resource}/index/{index}", sent | {"IndexName": index}
+            if not set(sent) & set(known):
+                # It names no resource: once is enough.
+                break
+
+
+def allowed(stack, credentials, resources):
+    """What an identity is not denied, by service; and how much was tried."""
+    session = boto3.Session(region_name=stack["region"], **credentials)
+    config = Config(retries={"total_max_attempts": 1}, parameter_validation=False, inject_host_prefix=False, s3={"addressing_style": "path"})
+    found, tried = {}, 0
+    for service in SERVICES:
+        client = session.client(service, endpoint_url=stack["endpoint"], config=config)
+        for operation, resource, sent in attempts(client, service, resources):
+            tried += 1
+            if not is_denied(client, operation, sent):
+                found.setdefault(service, set()).add((operation, resource))
+    return found, tried
+
+
+def test_an_identity_without_permissions_is_denied_everything_but_what_is_free(stack, aws, resources):
+    """This is what says that the emulator looks at all."""
+    iam, name = aws("iam"), f"nobody-{uuid.uuid4().hex[:8]}"
+    iam.create_user(UserName=name)
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    try:
+        credentials = {"aws_access_key_id": key["AccessKeyId"], "aws_secret_access_key": key["SecretAccessKey"]}
+        found, tried = allowed(stack, credentials, resources)
+        assert tried > 1_500
+        # A user, other than a role, may change its key for a short-lived one.
+        free = FREE | {"sts": FREE["sts"] | {"GetSessionToken"}}
+        assert {service: {operation for operation, _ in each} for service, each in found.items()} == free
+    finally:
+        iam.delete_access_key(UserName=name, AccessKeyId=key["AccessKeyId"])
+        iam.delete_user(UserName=name)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_of_all_operations_a_function_may_those_of_its_table(stack, resources, function):
+    found, _ = allowed(stack, local.function_credentials(stack, function), resources)
+    must, may = set(), set()
+    for resource, action in ALLOWED[function]:
+        service, operation = action.split(":")
+        always, sometimes = OPENS.get(action, ({operation}, set()))
+        must |= {(service, each, resource) for each in always}
+        may |= {(service, each, resource) for each in sometimes}
+    got = {(service, *each) for service, all_of_it in found.items() for each in all_of_it if each[0] not in FREE.get(service, ())}
+    assert sorted(got - must - may) == []
+    assert sorted(must - got) == []
+
+
+def test_no_role_of_the_deployed_stack_has_a_wildcard_action(stack, aws):
+    """Those that the transform makes included: what starts the monthly run, what writes the gateway's log."""
+    iam = aws("iam")
+    roles = [role["RoleName"] for page in iam.get_paginator("list_roles").paginate() for role in page["Roles"]]
+    ours = [role for role in roles if role.startswith("daybook")]
+    assert len(ours) > len(FUNCTIONS)
+    for role in ours:
+        assert iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"] == [], role
+        for policy in iam.list_role_policies(RoleName=role)["PolicyNames"]:
+            document = iam.get_role_policy(RoleName=role, PolicyName=policy)["PolicyDocument"]
+            statements = document["Statement"] if isinstance(document["Statement"], list) else [document["Statement"]]
+            for statement in statements:
+                actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+                assert not [action for action in actions if "*" in action], (role, policy)

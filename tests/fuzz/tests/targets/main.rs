@@ -1,0 +1,314 @@
+//! What is fuzzed, and what must hold whatever comes in.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod door;
+
+use std::net::IpAddr;
+
+use daybook::{
+    activity::{Activity, Details, NewActivity, PartnerId, RecordRequest, Rejection},
+    export::{
+        job::{Format, Output, Rows},
+        profile::{Encoder, Lines, Locale},
+    },
+    months::{Reach, Recipient},
+    period::{Instant, parse_zone},
+};
+use fuzz::run;
+use serde_json::{Map, Value, json, value::RawValue};
+
+fn now() -> Instant {
+    Instant::parse("2026-11-02T12:00:00Z").unwrap()
+}
+
+fn recorded(new: NewActivity) -> Activity {
+    let mut new = new;
+    Activity {
+        partner: PartnerId::parse("contoso").unwrap(),
+        id: new.ensure_id(now()),
+        occurred_at: new.occurred_at,
+        recorded_at: now(),
+        entry: new.entry,
+        details: new.details.map_or(Details::None, Details::Here),
+    }
+}
+
+/// What a refusal says, without the values in it.
+fn said(rejection: &Rejection) -> String {
+    let faults = rejection.faults();
+    assert!(!faults.is_empty());
+    for fault in faults {
+        assert!(fault.pointer.is_empty() || fault.pointer.starts_with('/'), "{fault:?}");
+        assert!(!fault.detail.is_empty() && fault.detail.len() < 2_000, "{fault:?}");
+    }
+    faults.iter().map(|fault| outline(&fault.detail)).collect()
+}
+
+/// A text with one letter for every run of digits and of quoted characters.
+fn outline(text: &str) -> String {
+    let mut outline = String::new();
+    for (number, part) in text.split(['"', '`', '\'']).enumerate() {
+        match number % 2 {
+            0 => outline.extend(part.chars().filter(|char| !char.is_ascii_digit())),
+            _ => outline.push('_'),
+        }
+    }
+    outline
+}
+
+const OF_ACTIVITIES: [&str; 26] = [
+    "{",
+    "}",
+    "[",
+    "]",
+    ":",
+    ",",
+    "{\"activities\":[",
+    "\"details\":{",
+    "\"changes\":[{\"field\":\"q\",\"old\":1,\"new\":2}]",
+    "\"id\":\"e-1\"",
+    "\"occurred_at\":\"2026-11-02T09:30:00Z\"",
+    "\"action\":\"order.created\"",
+    "\"actor\":{\"id\":\"a\"}",
+    "\"customer\":{\"id\":\"c\"}",
+    "\"target\":{\"type\":\"t\"}",
+    "\"status\":\"failed\"",
+    "\"specversion\":\"1.0\"",
+    "\"data\":{",
+    "\"type\":\"x.y\"",
+    "\"time\":\"2026-11-02T09:30:00+01:00\"",
+    "null",
+    "true",
+    "-0.0",
+    "1E400",
+    "12345678901234567890",
+    "\"\\ud83d\\ude00\"",
+];
+
+/// An activity that was taken is the same one when it comes again as the service shows it, and stays within the limits.
+fn taken(json: &str, new: NewActivity) -> String {
+    let digest = new.digest;
+    let (had_id, had_details) = (new.id.is_some(), new.details.is_some());
+    let activity = recorded(new);
+    let shown = serde_json::to_string(&activity).unwrap();
+    let mut fields: std::collections::BTreeMap<String, Box<RawValue>> = serde_json::from_str(&shown).unwrap();
+    for ours in ["recorded_at", "partner_id", "has_details", "details_size", "url"] {
+        assert!(fields.remove(ours).is_some(), "{ours}");
+    }
+    if !had_id {
+        fields.remove("id");
+    }
+    let again = NewActivity::parse(&serde_json::to_string(&fields).unwrap(), now());
+    let again = again.unwrap_or_else(|why| panic!("{json}\nwas taken, and not again as\n{shown}\n{why:?}"));
+    assert_eq!(again.digest, digest, "{json}\n{shown}");
+    let entry = &activity.entry;
+    let ids = [Some(&entry.actor.id), entry.customer.as_ref().map(|customer| &customer.id)];
+    assert!(ids.into_iter().flatten().all(|id| !id.is_empty() && id.chars().count() <= 128), "{shown}");
+    format!("taken {had_id} {had_details} {} {}", entry.customer.is_some(), entry.changes.is_some())
+}
+
+#[test]
+fn activity() {
+    run("activity", &OF_ACTIVITIES, |input| {
+        let Ok(json) = std::str::from_utf8(input) else { return String::new() };
+        let mut came = String::new();
+        for media_type in ["application/json", "application/cloudevents+json", "application/cloudevents-batch+json"] {
+            match RecordRequest::parse(json, media_type) {
+                Err(rejection) => came += &said(&rejection),
+                Ok(request) => {
+                    let sent = match request {
+                        RecordRequest::One(sent) => vec![sent],
+                        RecordRequest::Many(sent) => sent,
+                    };
+                    for sent in sent.iter().take(20) {
+                        came += &match sent.parse(now()) {
+                            Ok(new) if media_type == "application/json" => taken(json, new),
+                            Ok(_) => "taken".to_owned(),
+                            Err(rejection) => said(&rejection),
+                        };
+                    }
+                }
+            }
+        }
+        came
+    });
+}
+
+const OF_CELLS: [&str; 24] = [
+    "=1+1",
+    "+33",
+    "-5",
+    "@SUM(A1)",
+    "＝",
+    "\t",
+    "\r",
+    "\n",
+    "'",
+    "''",
+    "\"",
+    "\"\"",
+    ",",
+    ";",
+    "0042",
+    "12-",
+    "1e5",
+    "2026-11-02",
+    "10:30",
+    "1234567890123456",
+    "-12.50",
+    "😀",
+    "\u{1}",
+    " ",
+];
+
+/// Whether a spreadsheet would run a cell. Simpler than the writer's own rule, and stricter nowhere.
+fn runs(cell: &str) -> bool {
+    let number = cell.strip_prefix(['+', '-']).unwrap_or(cell);
+    let is_number =
+        !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b','));
+    cell.starts_with(['=', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'])
+        || (cell.starts_with(['+', '-']) && !is_number)
+}
+
+#[test]
+fn csv() {
+    run("csv", &OF_CELLS, |input| {
+        let text = String::from_utf8_lossy(input);
+        let mut texts = text.split('\u{1}').map(|text| text.chars().take(256).collect::<String>());
+        let mut next = || texts.next().unwrap_or_default();
+        let (customer, actor, target, kind, note) = (next(), next(), next(), next(), next());
+        let lines: Vec<_> =
+            (0..3).map(|_| json!({"product": next(), "unit_price": next(), "quantity": next()})).collect();
+        let mut sent = Map::from_iter([
+            ("occurred_at".to_owned(), json!("2026-11-02T09:30:00.123456Z")),
+            ("action".to_owned(), json!("order.created")),
+            ("details".to_owned(), json!({"note": note, "lines": lines})),
+        ]);
+        let named = |name: &str| if name.is_empty() { json!({"id": "x"}) } else { json!({"id": "x", "name": name}) };
+        sent.insert("customer".to_owned(), named(&customer));
+        sent.insert("actor".to_owned(), named(&actor));
+        if !target.is_empty() && !kind.is_empty() {
+            sent.insert("target".to_owned(), json!({"type": kind, "name": target}));
+        }
+        let sent = Value::Object(sent).to_string();
+        let new = match NewActivity::parse(&sent, now()) {
+            Ok(new) => new,
+            Err(rejection) => return said(&rejection),
+        };
+        let activity = recorded(new);
+        let activity = activity.borrowed();
+        let mut came = String::new();
+        for (locale, separator) in [(Locale::En, b','), (Locale::Fr, b';')] {
+            for rows in [Rows::Activities, Rows::Lines] {
+                let output = Output { format: Format::Csv, locale, rows, ..Output::default() };
+                let encoder = Encoder::new(output, parse_zone("Europe/Paris").unwrap());
+                let mut file = Vec::new();
+                encoder.start(&mut file);
+                let lines = Lines::of(&activity, output);
+                for number in 0..lines.rows() {
+                    encoder.row(&mut file, &activity, &lines, number).unwrap();
+                }
+                let file = file.strip_prefix("\u{feff}".as_bytes()).unwrap();
+                let mut reader = csv::ReaderBuilder::new().delimiter(separator).from_reader(file);
+                let width = reader.headers().unwrap().len();
+                let records: Vec<_> = reader.records().map(|record| record.unwrap()).collect();
+                assert_eq!(records.len(), lines.rows());
+                for record in &records {
+                    assert_eq!(record.len(), width);
+                    for cell in record {
+                        assert!(!runs(cell), "{cell:?} of {sent}");
+                    }
+                    let cell = |index: usize| record[index].strip_prefix('\'').unwrap_or(&record[index]).to_owned();
+                    let or_id = |name: &str| if name.is_empty() { "x".to_owned() } else { name.to_owned() };
+                    assert_eq!((cell(1), cell(3)), (or_id(&customer), or_id(&actor)), "{sent}");
+                    came += &format!("{:?}", record.iter().map(|cell| cell.starts_with('\'')).collect::<Vec<_>>());
+                }
+            }
+        }
+        came
+    });
+}
+
+const OF_URLS: [&str; 30] = [
+    "https://",
+    "http://",
+    "mailto:",
+    "//",
+    "@",
+    ":",
+    "/",
+    "?",
+    "#",
+    "[::1]",
+    "[::ffff:127.0.0.1]",
+    "127.0.0.1",
+    "0x7f.1",
+    "2130706433",
+    "017700000001",
+    "169.254.169.254",
+    "10.0.0.1",
+    "localhost",
+    "%31",
+    "。",
+    "①",
+    "xn--",
+    ".",
+    "..",
+    "\\",
+    ":443",
+    ":99999",
+    "user:pass@",
+    "\r\nBcc: x@y.z",
+    "%0d%0a",
+];
+
+#[test]
+fn recipient() {
+    let reach = Reach::new(true, "");
+    run("recipient", &OF_URLS, |input| {
+        let text = String::from_utf8_lossy(input);
+        let recipient = match Recipient::parse(&text, &reach) {
+            Ok(recipient) => recipient,
+            Err(why) => return outline(&why),
+        };
+        let stored = recipient.to_string();
+        assert!(!stored.chars().any(char::is_control), "{stored:?}");
+        let read: Recipient = serde_json::from_value(json!(stored)).unwrap();
+        assert_eq!(read, recipient);
+        assert_eq!(Recipient::parse(&stored, &reach), Ok(recipient.clone()), "what is shown can be saved again");
+        match recipient {
+            Recipient::Webhook(url) => {
+                assert_eq!(url.scheme(), "https");
+                assert!(url.username().is_empty() && url.password().is_none() && url.fragment().is_none(), "{url}");
+                match url.host().unwrap() {
+                    url::Host::Ipv4(address) => assert!(!is_inside(address.into()), "{url}"),
+                    url::Host::Ipv6(address) => assert!(!is_inside(address.into()), "{url}"),
+                    // What a name leads to is looked at when it is called.
+                    url::Host::Domain(name) => assert!(!name.is_empty(), "{url}"),
+                }
+                format!("webhook {:?} {}", url.host().map(|host| host.to_string().len()), url.query().is_some())
+            }
+            Recipient::Email(address) => {
+                assert_eq!(address.matches('@').count(), 1, "{address}");
+                assert!(
+                    address.bytes().all(|byte| byte.is_ascii_graphic() && !b"<>,;:\"()[]\\".contains(&byte)),
+                    "{address}"
+                );
+                format!("e-mail {}", address.len())
+            }
+        }
+    });
+}
+
+/// Addresses that are certainly inside, by the standard library's own words.
+fn is_inside(address: IpAddr) -> bool {
+    let address = address.to_canonical();
+    let special = address.is_loopback() || address.is_unspecified() || address.is_multicast();
+    special
+        || match address {
+            IpAddr::V4(address) => {
+                address.is_private() || address.is_link_local() || address.is_broadcast() || address.is_documentation()
+            }
+            IpAddr::V6(address) => address.is_unique_local() || address.is_unicast_link_local(),
+        }
+}
