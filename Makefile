@@ -54,7 +54,8 @@ check: tools types ## Check format, lints, types of the page, documentation, dep
 	PATH="$$PATH:$(abspath .local/cargo/bin)" && command -v cargo-deny >/dev/null || cargo install --locked --root .local/cargo cargo-deny@$(CARGO_DENY)
 	PATH="$$PATH:$(abspath .local/cargo/bin)" cargo deny check
 	$(TOOLS)/sam validate --lint --region us-east-1
-	$(TOOLS)/cfn-lint --regions us-east-1 eu-west-3 us-gov-west-1 -- template.yaml
+	$(TOOLS)/cfn-lint --regions us-east-1 eu-west-3 us-gov-west-1 -- template.yaml infra/*.yaml
+	$$($(LOCAL) tools check)/bin/checkov --framework cloudformation --quiet --compact --skip-download -f template.yaml infra/*.yaml
 
 types: tests/browser/node_modules
 	tests/browser/node_modules/.bin/tsc -p tests/browser

@@ -203,6 +203,7 @@ def _sources() -> str:
     single = ["template.yaml", "samconfig.toml", "Cargo.toml", "Cargo.lock", "rust-toolchain.toml", ".cargo/config.toml"]
     single += ["infra/local/requirements/build.txt", "infra/local/stack.py"]
     files = [ROOT / name for name in single if (ROOT / name).exists()]
+    files += (ROOT / "infra").glob("*.yaml")
     for tree in ("crates", "functions"):
         files += (path for path in (ROOT / tree).rglob("*") if path.is_file() and "target" not in path.parts)
     for path in sorted(files):

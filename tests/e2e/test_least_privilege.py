@@ -93,7 +93,7 @@ MAY = {
     "update control": (["exports", "export-worker", "monthly", "notifier"], lambda at: at.db.update_item(**at.control, **SET, **NEVER)),
     "delete from control": (["exports"], lambda at: at.db.delete_item(**at.control, Key=KEY, **NEVER)),
     "query control": (["exports", "monthly"], lambda at: at.query(at.control, "pk")),
-    "query a month": (["exports"], lambda at: at.query(at.control, "mk", IndexName="by_month")),
+    "query a month": (["exports", "monthly"], lambda at: at.query(at.control, "mk", IndexName="by_month")),
     "query what is due": (["exports", "monthly"], lambda at: at.query(at.control, "dk", IndexName="due")),
     "scan control": ([], lambda at: at.db.scan(**at.control)),
     "get settings": (["record", "intake", "exports"], lambda at: at.db.get_item(**at.partners, Key={"pk": {"S": "probe"}})),

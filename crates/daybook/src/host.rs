@@ -16,15 +16,17 @@ use aws_smithy_http_client::{
     tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode},
 };
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
-use lambda_runtime::Context;
-use tracing_subscriber::EnvFilter;
+use lambda_runtime::{Context, service_fn};
+use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     http::{self, Answer, Request},
+    log::{self, Outcome},
     period::Instant,
+    storage,
 };
 
-pub use lambda_runtime::{Error, LambdaEvent, service_fn};
+pub use lambda_runtime::{Error, LambdaEvent};
 
 /// The present, by the machine's clock.
 pub fn now() -> Instant {
@@ -62,16 +64,11 @@ pub fn random() -> Result<[u8; 32], Error> {
     Ok(bytes)
 }
 
-/// Starts the log: JSON lines; `LOG_LEVEL` says how much (`info` where it is not set).
-pub fn start_log() {
-    let filter = EnvFilter::new(variable("LOG_LEVEL").unwrap_or_else(|_| "info".to_owned()));
-    tracing_subscriber::fmt()
-        .json()
-        .flatten_event(true)
-        .with_current_span(false)
-        .with_env_filter(filter)
-        .without_time()
-        .init();
+/// Starts the log of a function; `LOG_LEVEL` says how much it holds (`info` where it is not set), `METRICS_NAMESPACE` where
+/// CloudWatch keeps the metrics (nowhere where it is not set).
+pub fn start_log(service: &'static str) {
+    let level = variable("LOG_LEVEL").unwrap_or_else(|_| "info".to_owned());
+    log::start(service, variable("METRICS_NAMESPACE").ok(), &level);
 }
 
 /// How long one try of a call may take where someone waits for the answer: with the retries, less than the functions have.
@@ -150,14 +147,45 @@ where
         move |LambdaEvent { payload: mut request, context }: LambdaEvent<Request>| async move {
             let started = now();
             request.time = time_left(&context, started);
-            let (route, request_id) = (request.route(), request.id().to_owned());
+            let (route, trace_id) = (request.route(), request.id().to_owned());
+            log::begin(&context.request_id, context.xray_trace_id.as_deref(), Some(&trace_id));
             // Boxed: the futures of the SDK, nested this deep, exceed what the compiler lays out.
             let answer = Box::pin(handle(request, started)).await;
-            let response = http::respond(&request_id, allowed_origin, answer);
-            let duration_ms = (now().micros() - started.micros()) / 1_000;
-            tracing::info!(route, status = response.status().as_u16(), duration_ms, trace_id = request_id, "answered");
+            let response = http::respond(&trace_id, allowed_origin, answer);
+            let ended = now();
+            let answered = Some((route.as_str(), response.status().as_u16()));
+            log::end(&Outcome { answered, error: None, duration_ms: milliseconds(started, ended) }, ended);
             Ok::<_, Infallible>(response)
         },
     ))
     .await
+}
+
+/// Serves a function that another service invokes: every invocation is timed and logged in one line.
+///
+/// # Errors
+/// When the runtime ends.
+pub async fn run<E, H, F, R>(handle: H) -> Result<(), Error>
+where
+    E: DeserializeOwned,
+    H: Fn(LambdaEvent<E>) -> F,
+    F: Future<Output = Result<R, Error>>,
+    R: Serialize,
+{
+    let handle = &handle;
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<E>| async move {
+        let started = now();
+        log::begin(&event.context.request_id, event.context.xray_trace_id.as_deref(), None);
+        let outcome = Box::pin(handle(event)).await;
+        let ended = now();
+        let error = outcome.as_ref().err().map(|error| storage::causes(&**error));
+        let duration_ms = milliseconds(started, ended);
+        log::end(&Outcome { answered: None, error: error.as_deref(), duration_ms }, ended);
+        outcome
+    }))
+    .await
+}
+
+fn milliseconds(started: Instant, ended: Instant) -> i64 {
+    (ended.micros() - started.micros()) / 1_000
 }

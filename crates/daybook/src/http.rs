@@ -29,7 +29,7 @@ use crate::{
     access::{Caller, Operation, Refusal},
     activity::{Fault, PartnerId, Rejection, hex},
     export::profile::Locale,
-    storage,
+    log, storage,
 };
 
 /// The largest body of a request, in bytes.
@@ -320,6 +320,7 @@ pub fn partner_for(request: &Request, operation: Operation) -> Result<(Caller, P
     let caller = caller(request)?;
     let partner = PartnerId::parse(&path(request, "partner")?).map_err(|_| Problem::not_found())?;
     caller.may(operation, &partner)?;
+    log::about(&partner);
     Ok((caller, partner))
 }
 

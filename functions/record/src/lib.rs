@@ -7,6 +7,7 @@ use daybook::{
     activity::{Activity, ActivityId, NewActivity, PartnerId, RecordRequest, Sent},
     http::{self, Answer, Problem, ProblemDocument, ProblemKind, Request, StatusCode, header},
     ledger::{RecordError, Recorded, Recorder},
+    log::{self, Metric},
     period::Instant,
 };
 use serde::Serialize;
@@ -29,13 +30,22 @@ pub async fn handle(recorder: &Recorder, request: Request, now: Instant) -> Answ
 }
 
 async fn one(recorder: &Recorder, partner: &PartnerId, sent: Sent<'_>, now: Instant, time: Duration) -> Answer {
-    let mut new = sent.parse(now)?;
+    let mut new = sent.parse(now).inspect_err(|_| log::add(Metric::Rejected, 1))?;
     let own_id = new.id.is_some();
     let id = new.ensure_id(now);
     let (status, activity) = match recorder.record(partner, new, now, time).await {
-        Ok(Recorded::New(activity)) => (StatusCode::CREATED, activity),
-        Ok(Recorded::Duplicate(activity)) => (StatusCode::OK, activity),
-        Err(error) => return Err(problem(error, (!own_id).then_some(&id))),
+        Ok(Recorded::New(activity)) => {
+            log::add(Metric::Recorded, 1);
+            (StatusCode::CREATED, activity)
+        }
+        Ok(Recorded::Duplicate(activity)) => {
+            log::add(Metric::Duplicates, 1);
+            (StatusCode::OK, activity)
+        }
+        Err(error) => {
+            log::add(Metric::Rejected, 1);
+            return Err(problem(error, (!own_id).then_some(&id)));
+        }
     };
     let mut response = http::ok(status, &activity)?;
     http::add_header(&mut response, header::LOCATION, &location(&activity));
@@ -119,7 +129,9 @@ async fn many(recorder: &Recorder, partner: &PartnerId, batch: &[Sent<'_>], now:
     let count = |status| results.iter().filter(|result| result.status == status).count();
     let (recorded, duplicates, rejected) =
         (count(BatchStatus::Recorded), count(BatchStatus::Duplicate), count(BatchStatus::Rejected));
-    tracing::info!(%partner, recorded, duplicates, rejected, "batch");
+    log::add(Metric::Recorded, recorded);
+    log::add(Metric::Duplicates, duplicates);
+    log::add(Metric::Rejected, rejected);
     http::ok(StatusCode::OK, &BatchAnswer { results, recorded, duplicates, rejected })
 }
 
