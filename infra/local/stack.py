@@ -227,6 +227,10 @@ def _deploy(client, port: int, built: str) -> dict:
         "NotifyWaits": "1,2",
         "EmailSender": EMAIL_SENDER,
         "TimeZone": "Europe/Paris",
+        # Generous ones, so that tests can give a partner its own.
+        "PartnerLimits": "true",
+        "RecordsPerSecond": "100000",
+        "OpenExports": "1000",
     }
     wanted = _sha256(json.dumps([built, parameters], sort_keys=True).encode())
     if _remembered(client, DEPLOYED) == wanted and _status(client).endswith("_COMPLETE"):

@@ -19,7 +19,7 @@ class Platform:
     def __init__(self, clients, outputs):
         self.db, self.s3, self.sqs = clients("dynamodb"), clients("s3"), clients("sqs")
         self.activities, self.control = {"TableName": outputs["ActivitiesTable"]}, {"TableName": outputs["ControlTable"]}
-        self.partners = {"TableName": outputs["PartnersTable"]}
+        self.partners, self.limits = {"TableName": outputs["PartnersTable"]}, {"TableName": outputs["LimitsTable"]}
         self.bucket, self.queue, self.intake = outputs["DataBucket"], outputs["ExportQueueUrl"], outputs["IntakeQueueUrl"]
         self.runs, self.notices = outputs["RunQueueUrl"], outputs["NoticeQueueUrl"]
 
@@ -98,6 +98,8 @@ MAY = {
     "scan control": ([], lambda at: at.db.scan(**at.control)),
     "get settings": (["record", "intake", "exports"], lambda at: at.db.get_item(**at.partners, Key={"pk": {"S": "probe"}})),
     "put settings": (["exports"], lambda at: at.db.put_item(**at.partners, Item={"pk": {"S": "probe"}}, **NEVER)),
+    "change settings": ([], lambda at: at.db.update_item(**at.partners, **(SET | {"Key": {"pk": {"S": "probe"}}}), **NEVER)),
+    "count": (["record"], lambda at: at.db.update_item(**at.limits, **(SET | {"Key": {"pk": {"S": "probe"}}}), **NEVER)),
     "remove settings": ([], lambda at: at.db.delete_item(**at.partners, Key={"pk": {"S": "probe"}})),
     "put details": (["record", "intake"], lambda at: at.put("details/probe/new")),
     "get details": (["query", "export-worker"], lambda at: at.get("details/probe/file")),

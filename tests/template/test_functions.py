@@ -17,6 +17,7 @@ ALLOWED = {
     "record": {
         ("ActivitiesTable", "dynamodb:PutItem"),
         ("PartnersTable", "dynamodb:GetItem"),
+        ("LimitsTable", "dynamodb:UpdateItem"),
         ("DataBucket/details/*", "s3:PutObject"),
     },
     "intake": {

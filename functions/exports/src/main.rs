@@ -5,6 +5,7 @@ use daybook::{
     export::Files,
     host,
     ledger::LateIndex,
+    limits::Limits,
     months::{Reach, Rules},
     queue::{ExportQueue, RunQueue},
     settings::Partners,
@@ -18,7 +19,13 @@ async fn main() -> Result<(), host::Error> {
     let dynamodb = aws_sdk_dynamodb::Client::new(&aws);
     let sqs = aws_sdk_sqs::Client::new(&aws);
     let has_email = !host::variable("EMAIL_SENDER")?.is_empty();
+    let limits = Limits {
+        open_exports: Some(u32::try_from(host::number("OPEN_EXPORTS")?)?),
+        export_rows_per_day: Some(u64::try_from(host::number("EXPORT_ROWS_PER_DAY")?)?),
+        ..Limits::default()
+    };
     let app = App {
+        limits: (host::variable("PARTNER_LIMITS")? == "true").then_some(limits),
         control: Control::new(dynamodb.clone(), host::variable("CONTROL_TABLE")?),
         partners: Partners::new(dynamodb.clone(), host::variable("PARTNERS_TABLE")?),
         queue: ExportQueue::new(sqs.clone(), host::variable("EXPORT_QUEUE_URL")?),
