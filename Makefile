@@ -6,8 +6,12 @@ PORT ?=
 ARCH ?= arm64
 # Name of a stack on AWS that `make redrive` is about.
 STACK ?=
-# Environment of samconfig.toml that `make deploy` deploys to.
+# Environment of samconfig.toml that `make deploy` deploys to; whether it asks again.
 ENV ?= default
+ASK ?=
+# An installation that `make smoke` is about.
+URL ?=
+TOKEN ?=
 
 LOCAL := python3 infra/local
 TOOLS = $(abspath .local/venvs/build/bin)
@@ -20,10 +24,10 @@ export CARGO_BUILD_TARGET := $(HOST)
 export CARGO_TARGET_DIR ?= $(abspath target)
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help up down logs token redrive test fuzz sbom openapi check types browser screenshots build deploy bench clean tools
+.PHONY: help up down logs token redrive test fuzz sbom openapi check types browser screenshots build deploy smoke compare bench clean tools
 
 help:
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "make %-11s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "make %-11s %s\n", $$1, $$2}'
 
 up: ## Run everything on this machine, with demo data (PORT=4600 chooses the port)
 	@$(LOCAL) up $(if $(PORT),--port $(PORT))
@@ -60,7 +64,8 @@ check: tools types ## Check format, lints, types of the page, documentation, dep
 	PATH="$$PATH:$(abspath .local/cargo/bin)" && command -v cargo-deny >/dev/null || cargo install --locked --root .local/cargo cargo-deny@$(CARGO_DENY)
 	PATH="$$PATH:$(abspath .local/cargo/bin)" cargo deny check
 	$(TOOLS)/sam validate --lint --region us-east-1
-	$(TOOLS)/cfn-lint --regions us-east-1 eu-west-3 us-gov-west-1 -- template.yaml
+	$(TOOLS)/cfn-lint --regions us-east-1 eu-west-3 us-gov-west-1 -- template.yaml infra/*.yaml
+	$$($(LOCAL) tools check)/bin/checkov --framework cloudformation --quiet --compact --skip-download -f template.yaml infra/*.yaml
 
 types: tests/browser/node_modules
 	tests/browser/node_modules/.bin/tsc -p tests/browser
@@ -81,10 +86,14 @@ build: tools ## Build the release artifacts for AWS (ARCH=x86_64 for the other p
 		echo "Or build for the other processor: make build ARCH=$(if $(filter arm64,$(ARCH)),x86_64,arm64)"; exit 1; }
 	PATH="$(TOOLS):$$PATH" sam build --parameter-overrides Architecture=$(ARCH)
 
-deploy: tools ## Deploy what was built to AWS (ENV=gov; asks for everything the first time)
-	PATH="$(TOOLS):$$PATH" sam deploy --config-env $(ENV) $(if $(wildcard .local/deployed-$(ENV)),,--guided) \
-		$(if $(filter-out arm64,$(ARCH)),--parameter-overrides Architecture=$(ARCH))
-	@touch .local/deployed-$(ENV)
+deploy: tools ## Deploy what was built to AWS (ENV=gov; asks for everything the first time, with ASK=1 again)
+	@PATH="$(TOOLS):$$PATH" $(TOOLS)/python infra/deploy.py --environment $(ENV) $(if $(ASK),--ask)
+
+smoke: ## Prove that an installation works (URL=… TOKEN=…: its API, the operator's token)
+	@TOKEN=$(TOKEN) python3 infra/smoke.py $(URL)
+
+compare: tools ## Hold a table against one restored from it (NOW=… THEN=…; COPY=1 puts back what is missing)
+	@$(TOOLS)/python infra/compare.py $(NOW) $(THEN) $(if $(COPY),--copy) $(if $(SORT_KEYS),--sort-keys $(SORT_KEYS))
 
 bench: ## Measure what it costs, beside the ordinary ways (ROUNDS=7 ONLY=record,query,cost,instructions,exports)
 	@python3 tests/bench $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ONLY),--only $(ONLY)) $(if $(ROWS),--rows $(ROWS)) $(if $(PROFILE),--profile $(PROFILE)) $(if $(ACCEPT),--accept)

@@ -24,7 +24,7 @@ def main() -> int:
     redrive.add_argument("--stack", help="a stack on AWS, by its name; that of this machine when absent")
     commands.add_parser("clean", help="end the emulator and remove its data")
     tools = commands.add_parser("tools", help="install the tools of one environment, print its place")
-    tools.add_argument("name", choices=["emulator", "build", "tests", "bench"])
+    tools.add_argument("name", choices=["emulator", "build", "check", "tests", "bench"])
     for command in commands.choices.values():
         command.add_argument("--dir", type=Path, default=TOOLS, help="where the stack keeps its files (.local)")
     chosen = parser.parse_args()

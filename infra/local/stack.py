@@ -203,6 +203,7 @@ def _sources() -> str:
     single = ["template.yaml", "samconfig.toml", "Cargo.toml", "Cargo.lock", "rust-toolchain.toml", ".cargo/config.toml"]
     single += ["infra/local/requirements/build.txt", "infra/local/stack.py"]
     files = [ROOT / name for name in single if (ROOT / name).exists()]
+    files += (ROOT / "infra").glob("*.yaml")
     for tree in ("crates", "functions"):
         files += (path for path in (ROOT / tree).rglob("*") if path.is_file() and "target" not in path.parts)
     for path in sorted(files):
@@ -226,6 +227,10 @@ def _deploy(client, port: int, built: str) -> dict:
         "NotifyWaits": "1,2",
         "EmailSender": EMAIL_SENDER,
         "TimeZone": "Europe/Paris",
+        # Generous ones, so that tests can give a partner its own.
+        "PartnerLimits": "true",
+        "RecordsPerSecond": "100000",
+        "OpenExports": "1000",
     }
     wanted = _sha256(json.dumps([built, parameters], sort_keys=True).encode())
     if _remembered(client, DEPLOYED) == wanted and _status(client).endswith("_COMPLETE"):

@@ -38,8 +38,7 @@ def _value(value) -> str:
 
 def variables(function: str, runtime_api: str, endpoint: str) -> dict[str, str]:
     """The environment of a function, as Lambda and the template give it, with the stores at an address of ours."""
-    shared = TEMPLATE.body["Globals"]["Function"]["Environment"]["Variables"]
-    own = {name: _value(value) for name, value in (shared | TEMPLATE.variables(function)).items()}
+    own = {name: _value(value) for name, value in TEMPLATE.variables(function).items()}
     memory = TEMPLATE.functions[function].get("MemorySize", TEMPLATE.body["Globals"]["Function"]["MemorySize"])
     # Nothing of this program's own environment, but for what finds programs and libraries.
     return own | {

@@ -19,7 +19,7 @@ class Platform:
     def __init__(self, clients, outputs):
         self.db, self.s3, self.sqs = clients("dynamodb"), clients("s3"), clients("sqs")
         self.activities, self.control = {"TableName": outputs["ActivitiesTable"]}, {"TableName": outputs["ControlTable"]}
-        self.partners = {"TableName": outputs["PartnersTable"]}
+        self.partners, self.limits = {"TableName": outputs["PartnersTable"]}, {"TableName": outputs["LimitsTable"]}
         self.bucket, self.queue, self.intake = outputs["DataBucket"], outputs["ExportQueueUrl"], outputs["IntakeQueueUrl"]
         self.runs, self.notices = outputs["RunQueueUrl"], outputs["NoticeQueueUrl"]
 
@@ -93,11 +93,13 @@ MAY = {
     "update control": (["exports", "export-worker", "monthly", "notifier"], lambda at: at.db.update_item(**at.control, **SET, **NEVER)),
     "delete from control": (["exports"], lambda at: at.db.delete_item(**at.control, Key=KEY, **NEVER)),
     "query control": (["exports", "monthly"], lambda at: at.query(at.control, "pk")),
-    "query a month": (["exports"], lambda at: at.query(at.control, "mk", IndexName="by_month")),
+    "query a month": (["exports", "monthly"], lambda at: at.query(at.control, "mk", IndexName="by_month")),
     "query what is due": (["exports", "monthly"], lambda at: at.query(at.control, "dk", IndexName="due")),
     "scan control": ([], lambda at: at.db.scan(**at.control)),
     "get settings": (["record", "intake", "exports"], lambda at: at.db.get_item(**at.partners, Key={"pk": {"S": "probe"}})),
     "put settings": (["exports"], lambda at: at.db.put_item(**at.partners, Item={"pk": {"S": "probe"}}, **NEVER)),
+    "change settings": ([], lambda at: at.db.update_item(**at.partners, **(SET | {"Key": {"pk": {"S": "probe"}}}), **NEVER)),
+    "count": (["record"], lambda at: at.db.update_item(**at.limits, **(SET | {"Key": {"pk": {"S": "probe"}}}), **NEVER)),
     "remove settings": ([], lambda at: at.db.delete_item(**at.partners, Key={"pk": {"S": "probe"}})),
     "put details": (["record", "intake"], lambda at: at.put("details/probe/new")),
     "get details": (["query", "export-worker"], lambda at: at.get("details/probe/file")),

@@ -38,6 +38,26 @@ def test_a_problem_is_found_in_the_log_by_its_trace(partner, logged):
     assert line["duration_ms"] >= 0
 
 
+def test_an_invocation_says_which_function_and_request_it_was_and_what_it_measured(partner, logged, stack):
+    sent = [new_activity() for _ in range(3)]
+    partner.record(sent)
+    partner.send({"activities": [*sent, new_activity(action="Not An Action")]})
+    partner.list(**ALL_OF_2024)
+    mine = lambda name: [json.loads(line) for line in logged(name) if "answered" in line and f'"partner":"{partner.name}"' in line]
+    first, second = eventually(lambda: len(mine("RecordLog")) == 2 and mine("RecordLog"), "lines of both requests")
+    assert (first["recorded"], first["duplicates"], first["rejected"]) == (3, 0, 0)
+    assert (second["recorded"], second["duplicates"], second["rejected"]) == (0, 3, 1)
+    [listed] = eventually(lambda: mine("QueryLog"), "a line of the list")
+    assert listed["list_latency"] == listed["duration_ms"]
+    for line, service in ((first, "record"), (second, "record"), (listed, "query")):
+        assert line["service"] == service and line["status"] == 200
+        assert isinstance(line["cold_start"], bool) and line["function_request_id"] and line["trace_id"]
+        [directive] = line["_aws"]["CloudWatchMetrics"]
+        assert (directive["Namespace"], directive["Dimensions"]) == ("Daybook/daybook", [["service"]])
+        assert all(isinstance(line[metric["Name"]], int) for metric in directive["Metrics"])
+        assert abs(line["_aws"]["Timestamp"] / 1000 - now().timestamp()) < 600
+
+
 def test_logs_hold_no_token_no_content_no_address_and_no_link(partner, logged):
     marker = "nobody-else-knows-this"
     sent = new_activity(

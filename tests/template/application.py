@@ -27,8 +27,8 @@ Loader.add_multi_constructor("!", _function)
 class Template:
     """The template, with the questions that tests ask of it."""
 
-    def __init__(self):
-        self.text = (ROOT / "template.yaml").read_text()
+    def __init__(self, path="template.yaml"):
+        self.text = (ROOT / path).read_text()
         self.body = yaml.load(self.text, Loader)
         self.resources = self.body["Resources"]
         self.parameters = self.body["Parameters"]
@@ -44,8 +44,9 @@ class Template:
         return {each["Properties"]["CodeUri"].removeprefix("functions/"): each["Properties"] for each in found}
 
     def variables(self, function):
-        """The variables of a function's own."""
-        return self.functions[function]["Environment"]["Variables"]
+        """The variables of a function, those of all functions included."""
+        of_all = self.body["Globals"]["Function"]["Environment"]["Variables"]
+        return of_all | self.functions[function].get("Environment", {}).get("Variables", {})
 
     def routes(self, function):
         """The routes that lead to a function: method, path, properties."""

@@ -7,6 +7,8 @@ from application import ROOT, sources
 
 FUNCTIONS = ["authorizer", "record", "intake", "query", "exports", "export-worker", "monthly", "notifier", "portal"]
 READ = re.compile(r'\bhost::(?:variable|number)\("([A-Z][A-Z0-9_]*)"\)')
+# What `host`, the SDK and the C library read in every function.
+OF_ALL = {"LOG_LEVEL", "METRICS_NAMESPACE", "AWS_USE_FIPS_ENDPOINT", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TOP_PAD_", "MALLOC_TRIM_THRESHOLD_"}
 LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
 ACTIVITIES = {"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"}
 # What each role may do besides logging, word for word: a change here is a change of who can do what.
@@ -15,6 +17,7 @@ ALLOWED = {
     "record": {
         ("ActivitiesTable", "dynamodb:PutItem"),
         ("PartnersTable", "dynamodb:GetItem"),
+        ("LimitsTable", "dynamodb:UpdateItem"),
         ("DataBucket/details/*", "s3:PutObject"),
     },
     "intake": {
@@ -59,6 +62,7 @@ ALLOWED = {
     "monthly": {
         *(("ControlTable", f"dynamodb:{action}") for action in ("PutItem", "Query", "UpdateItem")),
         ("ControlTable/index/due", "dynamodb:Query"),
+        ("ControlTable/index/by_month", "dynamodb:Query"),
         ("ActivitiesTable/index/late", "dynamodb:Query"),
         ("ExportJobs", "sqs:SendMessage"),
         *(("MonthRuns", f"sqs:{action}") for action in ("DeleteMessage", "GetQueueAttributes", "ReceiveMessage", "SendMessage")),
@@ -89,7 +93,7 @@ def test_there_are_these_functions_and_no_others(template):
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_what_is_set_is_read_and_what_is_read_is_set(template, function):
     code = sources(function)
-    read = set(READ.findall(code)) | {"LOG_LEVEL"}
+    read = set(READ.findall(code)) | OF_ALL
     if "host::serve" in code:
         # What every HTTP function reads through `host::serve`, and its framework.
         read |= {"ALLOWED_ORIGIN", "AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH"}
@@ -99,7 +103,7 @@ def test_what_is_set_is_read_and_what_is_read_is_set(template, function):
 def test_the_host_reads_no_variable_unknown_to_these_tests():
     host = (ROOT / "crates" / "daybook" / "src" / "host.rs").read_text()
     # SSL_CERT_FILE is for endpoints of one's own: the template leaves it out.
-    assert set(re.findall(r'\bvariable\("([A-Z_]+)"\)', host)) == {"LOG_LEVEL", "ALLOWED_ORIGIN", "SSL_CERT_FILE"}
+    assert set(re.findall(r'\bvariable\("([A-Z_]+)"\)', host)) == {"LOG_LEVEL", "METRICS_NAMESPACE", "ALLOWED_ORIGIN", "SSL_CERT_FILE"}
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -148,12 +152,23 @@ def test_every_function_has_a_role_and_a_log_of_its_own(template):
 
 
 def test_e_mail_is_sent_by_the_notifier_only_and_from_the_sender_only(template):
-    ((name, policy),) = template.of_type("AWS::IAM::Policy").items()
-    assert (name, policy["Condition"]) == ("NotifierMailPolicy", "HasEmailSender")
+    assert set(template.of_type("AWS::IAM::Policy")) == {"NotifierMailPolicy", "TracingPolicy"}
+    policy = template.resources["NotifierMailPolicy"]
+    assert policy["Condition"] == "HasEmailSender"
     assert policy["Properties"]["Roles"] == [{"Ref": "NotifierRole"}]
     (statement,) = policy["Properties"]["PolicyDocument"]["Statement"]
     assert statement["Action"] == "ses:SendEmail"
     assert statement["Condition"] == {"StringEquals": {"ses:FromAddress": {"Ref": "EmailSender"}}}
+
+
+def test_functions_trace_only_where_that_is_asked_for(template):
+    policy = template.resources["TracingPolicy"]
+    assert policy["Condition"] == "IsTraced"
+    roles = {role["Ref"] for role in policy["Properties"]["Roles"]}
+    assert roles == {function["Role"]["Fn::GetAtt"][0] for function in template.functions.values()}
+    (statement,) = policy["Properties"]["PolicyDocument"]["Statement"]
+    assert statement["Action"] == ["xray:PutTelemetryRecords", "xray:PutTraceSegments"]
+    assert template.parameters["Tracing"]["Default"] == "PassThrough"
 
 
 def test_what_calls_addresses_of_partners_reads_no_activities_and_no_files(template):
@@ -175,7 +190,7 @@ def test_functions_are_built_from_rust_for_the_chosen_processor(template):
     assert common["Architectures"] == [{"Ref": "Architecture"}]
     for resource in template.of_type("AWS::Serverless::Function").values():
         binary = resource["Properties"]["CodeUri"].removeprefix("functions/")
-        assert resource["Metadata"] == {"BuildMethod": "rust-cargolambda", "BuildProperties": {"Binary": binary}}
+        assert resource["Metadata"].items() >= {"BuildMethod": "rust-cargolambda", "BuildProperties": {"Binary": binary}}.items()
 
 
 def test_logs_are_not_kept_for_ever(template):

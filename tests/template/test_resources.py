@@ -5,7 +5,7 @@ import re
 import sys
 
 import pytest
-from application import ROOT
+from application import ROOT, Template
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -24,15 +24,19 @@ STATEFUL = ("AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::Cognito::UserPool")
 
 def test_data_outlive_the_stack(template):
     found = template.of_type(*STATEFUL)
+    # Counts of partners' limits live for an hour.
+    assert found.pop("LimitsTable")["Properties"]["TimeToLiveSpecification"] == {"AttributeName": "ttl", "Enabled": True}
     assert len(found) == 5
     for name, resource in found.items():
         assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain", "Retain"), name
 
 
 def test_tables_are_on_demand_and_can_be_set_back(template):
-    for table in template.of_type("AWS::DynamoDB::Table").values():
+    for name, table in template.of_type("AWS::DynamoDB::Table").items():
         properties = table["Properties"]
         assert properties["BillingMode"] == "PAY_PER_REQUEST"
+        if name == "LimitsTable":
+            continue
         assert properties["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
         assert properties["DeletionProtectionEnabled"] == {"Fn::If": ["Protected", True, False]}
 
@@ -70,7 +74,8 @@ def test_bucket_and_queues_refuse_plain_http(template):
 def test_a_job_is_not_handed_out_while_the_worker_may_be_at_it(template):
     queue, worker = template.resources["ExportJobs"]["Properties"], template.functions["export-worker"]
     assert queue["VisibilityTimeout"] >= 6 * worker["Timeout"]
-    assert queue["RedrivePolicy"]["maxReceiveCount"] == 5
+    code = (ROOT / "crates" / "daybook" / "src" / "queue.rs").read_text()
+    assert queue["RedrivePolicy"]["maxReceiveCount"] == int(re.search(r"TRIES: u32 = (\d+)", code)[1]) == 5
     assert template.resources["ExportJobsDead"]["Properties"]["MessageRetentionPeriod"] == 14 * 86_400
     source = worker["Events"]["Jobs"]["Properties"]
     assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
@@ -97,17 +102,70 @@ def test_the_index_of_customers_holds_all_that_is_shown(template):
     assert index["Projection"] == {"ProjectionType": "INCLUDE", "NonKeyAttributes": re.findall(r'"(\w+)"', code)}
 
 
-def test_every_queue_has_dead_letters_that_raise_an_alarm(template):
+def test_every_queue_has_dead_letters_that_raise_an_alarm(template, watch):
     queues = template.of_type("AWS::SQS::Queue")
-    alarms = template.of_type("AWS::CloudWatch::Alarm")
-    watched = {alarm["Properties"]["Dimensions"][0]["Value"].get("Fn::GetAtt", [""])[0] for alarm in alarms.values()}
+    alarms = [alarm["Properties"] for alarm in watch.of_type("AWS::CloudWatch::Alarm").values()]
+    handed = template.resources["Watch"]["Properties"]["Parameters"]
+    watched = {
+        handed[alarm["Dimensions"][0]["Value"]["Ref"]]["Fn::GetAtt"][0]
+        for alarm in alarms
+        if alarm.get("MetricName") == "ApproximateNumberOfMessagesVisible" and alarm["Threshold"] == 0
+    }
     live = {name: queue["Properties"] for name, queue in queues.items() if not name.endswith("Dead")}
     assert len(live) == 4
     for name, queue in live.items():
         assert queue["RedrivePolicy"] == {"deadLetterTargetArn": {"Fn::GetAtt": [f"{name}Dead", "Arn"]}, "maxReceiveCount": 5}
         assert f"{name}Dead" in watched
-    for alarm in alarms.values():
-        assert alarm["Properties"]["Threshold"] == 0 and alarm["Properties"]["AlarmActions"]["Fn::If"][0] == "HasAlarmTopic"
+
+
+def test_what_is_nested_gets_every_parameter_and_no_other(template, watch):
+    assert set(template.resources["Watch"]["Properties"]["Parameters"]) == set(watch.parameters)
+    assert set(template.resources["Wall"]["Properties"]["Parameters"]) == set(Template("infra/firewall.yaml").parameters)
+
+
+def test_every_alarm_tells_somebody_what_to_do_and_where_to_read_more(watch):
+    headings = re.findall(r"^#+ (.+)$", (ROOT / "docs" / "operations.md").read_text(), re.MULTILINE)
+    anchors = {re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    for name, alarm in watch.of_type("AWS::CloudWatch::Alarm").items():
+        properties = alarm["Properties"]
+        assert properties["AlarmActions"] == [{"Fn::If": ["OwnTopic", {"Ref": "Topic"}, {"Ref": "AlarmTopic"}]}], name
+        assert len(properties["AlarmDescription"]) <= 1024
+        (anchor,) = re.findall(r"docs/operations\.md#([a-z0-9-]+)$", properties["AlarmDescription"])
+        assert anchor in anchors, name
+
+
+def test_alarms_and_dashboard_show_metrics_that_the_code_has(watch):
+    code = (ROOT / "crates" / "daybook" / "src" / "log.rs").read_text()
+    written = set(re.findall(r'\("(\w+)", "(?:Count|Milliseconds|Seconds)"\)', code))
+    assert {alarm["Properties"]["MetricName"] for alarm in watch.of_type("AWS::CloudWatch::Alarm").values()
+            if alarm["Properties"].get("Namespace") == {"Ref": "Namespace"}} == {"export_age", "months_unmade"}
+    body = watch.resources["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    own = [row for widget in json.loads(body)["widgets"] for row in widget["properties"]["metrics"]]
+    shown, namespace = set(), None
+    for namespace_of_row, *rest in own:
+        namespace = namespace if namespace_of_row in (".", "...") else namespace_of_row
+        if namespace == "${Namespace}" and namespace_of_row != "...":
+            shown.add(rest[0])
+    assert shown and shown <= written
+
+
+def test_the_firewall_is_in_front_of_the_stage_where_it_is_asked_for(template):
+    assert template.resources["Wall"]["Condition"] == "HasFirewall"
+    assert template.parameters["Firewall"]["Default"] == "false"
+    rules = Template("infra/firewall.yaml").resources["Acl"]["Properties"]["Rules"]
+    assert [rule["Priority"] for rule in rules] == list(range(len(rules)))
+    assert rules[0]["Action"] == {"Block": {}} and rules[0]["Statement"]["RateBasedStatement"]["AggregateKeyType"] == "IP"
+    managed = {rule["Statement"]["ManagedRuleGroupStatement"]["Name"] for rule in rules[1:]}
+    assert managed == {"AWSManagedRulesKnownBadInputsRuleSet", "AWSManagedRulesAmazonIpReputationList", "AWSManagedRulesCommonRuleSet"}
+
+
+def test_the_stage_has_limits_and_exports_have_concurrency_of_their_own(template):
+    (settings,) = template.resources["Api"]["Properties"]["MethodSettings"]
+    assert (settings["HttpMethod"], settings["ResourcePath"]) == ("*", "/*")
+    assert (settings["ThrottlingRateLimit"], settings["ThrottlingBurstLimit"]) == ({"Ref": "RequestRate"}, {"Ref": "RequestBurst"})
+    worker = template.functions["export-worker"]
+    reserved = worker["ReservedConcurrentExecutions"]["Fn::If"]
+    assert reserved[:2] == ["ReservesWorkers", worker["Events"]["Jobs"]["Properties"]["ScalingConfig"]["MaximumConcurrency"]]
 
 
 def test_a_run_and_a_notification_are_not_handed_out_while_somebody_may_be_at_it(template):
@@ -187,7 +245,7 @@ def test_the_gateway_answers_with_the_problems_of_the_code(template):
         slug = problem["type"].removeprefix(uri)
         assert problem["trace_id"] == "$context.requestId"
         assert problem["status"] == answer["StatusCode"], kind
-        assert (problem["title"], problem["status"]) == titles.get(slug, ("Too many requests", 429)), kind
+        assert (problem["title"], problem["status"]) == titles[slug], kind
         headers = answer["ResponseParameters"]["Headers"]
         assert headers["Content-Type"] == "'application/problem+json'", kind
         assert headers["Cache-Control"] == "'no-store'", kind

@@ -18,16 +18,20 @@ use aws_smithy_http_client::{
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use futures_util::{FutureExt as _, future::LocalBoxFuture};
 use http::Method;
-use lambda_runtime::{Context, LambdaInvocation, Runtime, Service, tower::Layer};
-use serde::de::IgnoredAny;
-use tracing_subscriber::EnvFilter;
+use lambda_runtime::{Context, LambdaInvocation, Runtime, Service, service_fn, tower::Layer};
+use serde::{
+    Serialize,
+    de::{DeserializeOwned, IgnoredAny},
+};
 
 use crate::{
     http::{Answer, Problem, Request, respond},
+    log::{self, Outcome},
     period::Instant,
+    storage,
 };
 
-pub use lambda_runtime::{Error, LambdaEvent, service_fn};
+pub use lambda_runtime::{Error, LambdaEvent};
 
 /// The present, by the machine's clock.
 pub fn now() -> Instant {
@@ -65,16 +69,11 @@ pub fn random() -> Result<[u8; 32], Error> {
     Ok(bytes)
 }
 
-/// Starts the log: JSON lines; `LOG_LEVEL` says how much (`info` where it is not set).
-pub fn start_log() {
-    let filter = EnvFilter::new(variable("LOG_LEVEL").unwrap_or_else(|_| "info".to_owned()));
-    tracing_subscriber::fmt()
-        .json()
-        .flatten_event(true)
-        .with_current_span(false)
-        .with_env_filter(filter)
-        .without_time()
-        .init();
+/// Starts the log of a function; `LOG_LEVEL` says how much it holds (`info` where it is not set), `METRICS_NAMESPACE` where
+/// CloudWatch keeps the metrics (nowhere where it is not set).
+pub fn start_log(service: &'static str) {
+    let level = variable("LOG_LEVEL").unwrap_or_else(|_| "info".to_owned());
+    log::start(service, variable("METRICS_NAMESPACE").ok(), &level);
 }
 
 /// How long one try of a call may take where someone waits for the answer: with the retries, less than the functions have.
@@ -153,7 +152,8 @@ where
         allowed_origin: allowed_origin.as_deref(),
         client: Arc::new(lambda_runtime_api_client::Client::builder().build()?),
     };
-    let other = service_fn(async |_: LambdaEvent<IgnoredAny>| Err::<(), Error>("this is no request of the gateway".into()));
+    let other =
+        service_fn(async |_: LambdaEvent<IgnoredAny>| Err::<(), Error>("this is no request of the gateway".into()));
     Runtime::new(other).layer(answered).run().await
 }
 
@@ -202,14 +202,16 @@ where
         };
         let started = now();
         request.time = time_left(&invocation.context, started);
-        let (route, request_id) = (request.route(), request.id().to_owned());
+        let (route, trace_id) = (request.route(), request.id().to_owned());
+        log::begin(&invocation.context.request_id, invocation.context.xray_trace_id.as_deref(), Some(&trace_id));
         let (allowed_origin, client) = (self.allowed_origin, Arc::clone(&self.client));
         let answer = AssertUnwindSafe((self.handle)(request, started)).catch_unwind();
         Box::pin(async move {
             let answer = answer.await.unwrap_or_else(|_| Err(Problem::broken()));
-            let response = respond(&request_id, allowed_origin, answer);
-            let duration_ms = (now().micros() - started.micros()) / 1_000;
-            tracing::info!(route, status = response.status().as_u16(), duration_ms, trace_id = request_id, "answered");
+            let response = respond(&trace_id, allowed_origin, answer);
+            let ended = now();
+            let answered = Some((route.as_str(), response.status().as_u16()));
+            log::end(&Outcome { answered, error: None, duration_ms: milliseconds(started, ended) }, ended);
             send(&client, &invocation, response.into_payload()).await
         })
     }
@@ -237,4 +239,33 @@ async fn send(
         tracing::error!(status = taken.status().as_u16(), "the Runtime API did not take the answer");
     }
     Ok(())
+}
+
+/// Serves a function that another service invokes: every invocation is timed and logged in one line.
+///
+/// # Errors
+/// When the runtime ends.
+pub async fn run<E, H, F, R>(handle: H) -> Result<(), Error>
+where
+    E: DeserializeOwned,
+    H: Fn(LambdaEvent<E>) -> F,
+    F: Future<Output = Result<R, Error>>,
+    R: Serialize,
+{
+    let handle = &handle;
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<E>| async move {
+        let started = now();
+        log::begin(&event.context.request_id, event.context.xray_trace_id.as_deref(), None);
+        let outcome = Box::pin(handle(event)).await;
+        let ended = now();
+        let error = outcome.as_ref().err().map(|error| storage::causes(&**error));
+        let duration_ms = milliseconds(started, ended);
+        log::end(&Outcome { answered: None, error: error.as_deref(), duration_ms }, ended);
+        outcome
+    }))
+    .await
+}
+
+fn milliseconds(started: Instant, ended: Instant) -> i64 {
+    (ended.micros() - started.micros()) / 1_000
 }

@@ -30,11 +30,15 @@ use crate::{
     access::{Caller, Operation, Refusal},
     activity::{Fault, PartnerId, Rejection, hex},
     export::profile::Locale,
-    storage,
+    limits::Over,
+    log, storage,
 };
 
 /// The largest body of a request, in bytes.
 pub const MAX_BODY_BYTES: usize = 6_000_000;
+
+/// When to ask again what the storage did not answer, in seconds.
+const STORAGE_RETRY_SECONDS: u32 = 2;
 
 /// What went wrong, as the caller is told.
 #[derive(Clone, Debug)]
@@ -42,6 +46,8 @@ pub struct Problem {
     kind: ProblemKind,
     detail: String,
     errors: Vec<Fault>,
+    /// In how many seconds to ask again, where that is known.
+    retry_after: Option<u32>,
 }
 
 /// The kinds of problems: each has a slug, a title and a status.
@@ -63,6 +69,8 @@ pub enum ProblemKind {
     TooLarge,
     /// 422
     Unprocessable,
+    /// 429
+    Throttled,
     /// 500
     Internal,
     /// 503
@@ -80,6 +88,7 @@ impl ProblemKind {
             Self::Gone => ("gone", "This is no longer available", 410),
             Self::TooLarge => ("too-large", "The request is too large", 413),
             Self::Unprocessable => ("unprocessable", "The request cannot be accepted", 422),
+            Self::Throttled => ("throttled", "Too many requests", 429),
             Self::Internal => ("internal", "Something went wrong on our side", 500),
             Self::Unavailable => ("unavailable", "The service is briefly unavailable", 503),
         }
@@ -89,7 +98,7 @@ impl ProblemKind {
 impl Problem {
     /// A problem with a sentence that says what is wrong and what to do.
     pub fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), errors: Vec::new() }
+        Self { kind, detail: detail.into(), errors: Vec::new(), retry_after: None }
     }
 
     /// What every caller gets that asks for what it cannot see, whether it exists or not.
@@ -172,7 +181,13 @@ impl From<Rejection> for Problem {
             // Writing to a string cannot fail.
             write!(detail, "{separator}{field}: {what}").ok();
         }
-        Self { kind, detail, errors }
+        Self { kind, detail, errors, retry_after: None }
+    }
+}
+
+impl From<Over> for Problem {
+    fn from(over: Over) -> Self {
+        Self { retry_after: Some(over.retry_after), ..Self::new(ProblemKind::Throttled, over.detail) }
     }
 }
 
@@ -180,7 +195,8 @@ impl From<storage::Error> for Problem {
     fn from(error: storage::Error) -> Self {
         tracing::error!(error = storage::causes(&error), "storage");
         if error.is_passing() {
-            Self::new(ProblemKind::Unavailable, "The storage does not answer. Send the same request again in a moment.")
+            let detail = "The storage does not answer. Send the same request again in a moment.";
+            Self { retry_after: Some(STORAGE_RETRY_SECONDS), ..Self::new(ProblemKind::Unavailable, detail) }
         } else {
             Self::broken()
         }
@@ -326,6 +342,7 @@ pub fn partner_for(request: &Request, operation: Operation) -> Result<(Caller, P
     let caller = caller(request)?;
     let partner = PartnerId::parse(&path(request, "partner")?).map_err(|_| Problem::not_found())?;
     caller.may(operation, &partner)?;
+    log::about(&partner);
     Ok((caller, partner))
 }
 
@@ -513,7 +530,7 @@ impl Response {
     }
 
     /// The JSON text that the gateway is sent. It can be megabytes, which are written once only: in place, and escaped.
-    pub(crate) fn into_payload(self) -> Vec<u8> {
+    pub fn into_payload(self) -> Vec<u8> {
         #[derive(Serialize)]
         #[serde(rename_all = "camelCase")]
         struct Rest<'a> {
@@ -616,13 +633,13 @@ pub fn add_header(response: &mut Response, name: HeaderName, value: &str) {
 /// Turns what a handler answers into what is sent, with the headers that every answer has.
 pub fn respond(request_id: &str, allowed_origin: Option<&str>, answer: Answer) -> Response {
     let mut response = answer.unwrap_or_else(|problem| {
-        let kind = problem.kind;
+        let retry_after = problem.retry_after;
         let document = ProblemDocument { trace_id: Some(request_id.to_owned()), ..problem.document() };
         let status = StatusCode::from_u16(document.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = ok(status, &document).unwrap_or_else(|_| empty(status));
         add_header(&mut response, header::CONTENT_TYPE, "application/problem+json");
-        if kind == ProblemKind::Unavailable {
-            add_header(&mut response, header::RETRY_AFTER, "2");
+        if let Some(seconds) = retry_after {
+            add_header(&mut response, header::RETRY_AFTER, &seconds.to_string());
         }
         response
     });

@@ -9,11 +9,11 @@
 //! | [`access`] | who may do what |
 //! | [`catalogue`], [`partner_center`] | actions' names in each language, and in Partner Center's |
 //! | [`ledger`] | the Activities table |
-//! | [`settings`] | the Partners table |
+//! | [`settings`], [`limits`] | the Partners table, and what one partner may take |
 //! | [`control`], [`queue`] | jobs, schedules, clients, and the way to the workers |
 //! | [`export`], [`months`] | the making of exports, on demand and by the month |
 //! | [`notify`] | telling people of a month's export |
-//! | [`http`], [`host`], [`schema`] | what the functions share |
+//! | [`http`], [`host`], [`log`], [`schema`] | what the functions share |
 //!
 //! The first six do no I/O and read no clock.
 
@@ -28,6 +28,8 @@ pub mod host;
 pub mod http;
 pub mod json;
 pub mod ledger;
+pub mod limits;
+pub mod log;
 pub mod months;
 pub mod notify;
 pub mod partner_center;

@@ -1,7 +1,7 @@
 //! The queues: of export jobs, and of runs that are to be gone on with. A message names what is to be done; everything else
 //! is on its record.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +11,19 @@ use crate::{
     period::{Instant, Month},
     storage::Error,
 };
+
+/// How often a queue delivers a message before it goes to the dead letters: `maxReceiveCount` of all of ours.
+pub const TRIES: u32 = 5;
+
+/// Which try of a message this is, by the attributes that it came with.
+pub fn tries(attributes: &HashMap<String, String>) -> u32 {
+    attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok()).unwrap_or(1)
+}
+
+/// Whether a message that fails now goes to the dead letters.
+pub fn is_last_try(attributes: &HashMap<String, String>) -> bool {
+    tries(attributes) >= TRIES
+}
 
 /// A job to be worked on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

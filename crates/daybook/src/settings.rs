@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 
 use crate::{
     activity::PartnerId,
+    limits::Limits,
     period::{Instant, Month},
     storage::Error,
 };
@@ -31,6 +32,9 @@ pub struct ShardsFrom {
 pub struct Settings {
     /// How many partitions the months are spread over, in the order of months; one before the first.
     pub shards: Vec<ShardsFrom>,
+    /// What the partner may take, where that is not what the installation allows every partner.
+    #[serde(default, skip_serializing_if = "Limits::is_empty")]
+    pub limits: Limits,
     /// When they were saved.
     pub updated_at: Option<Instant>,
     /// By whom.

@@ -4,12 +4,12 @@ use authorizer::{App, Keys};
 use aws_lambda_events::apigw::ApiGatewayCustomAuthorizerRequestTypeRequest as AuthorizerRequest;
 use daybook::{
     control::Control,
-    host::{self, LambdaEvent, service_fn},
+    host::{self, LambdaEvent},
 };
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), host::Error> {
-    host::start_log();
+    host::start_log(env!("CARGO_PKG_NAME"));
     let aws = host::aws(host::INTERACTIVE).await;
     let app = App {
         keys: Keys::at(host::variable("JWKS_URL")?)?,
@@ -25,8 +25,6 @@ async fn main() -> Result<(), host::Error> {
         control: Control::new(aws_sdk_dynamodb::Client::new(&aws), host::variable("CONTROL_TABLE")?),
     };
     let app = &app;
-    lambda_runtime::run(service_fn(async |event: LambdaEvent<AuthorizerRequest>| {
-        authorizer::handle(app, event.payload, host::now()).await
-    }))
-    .await
+    host::run(async |event: LambdaEvent<AuthorizerRequest>| authorizer::handle(app, event.payload, host::now()).await)
+        .await
 }

@@ -7,14 +7,13 @@ use daybook::{
     activity::PartnerId,
     export::worker::{Outcome, Run, Worker},
     host::Error,
+    log::{self, Metric},
     notify::NoticeQueue,
     period::Instant,
-    queue::{ExportQueue, Message},
+    queue::{self, ExportQueue, Message},
     storage,
 };
 
-/// How often the queue delivers a message before it goes to the dead letters: the queue's `maxReceiveCount`.
-pub const TRIES: u32 = 5;
 /// The time that a run leaves for its last part to arrive and its checkpoint to be written, in seconds.
 pub const MARGIN_SECONDS: i64 = 60;
 /// How long a failed message waits before its next try, times the number of the try.
@@ -47,6 +46,9 @@ pub async fn handle(
         let id = message.message_id.clone().unwrap_or_default();
         let run = Run { name: &format!("{run}/{id}"), stop_at: deadline.plus_seconds(-MARGIN_SECONDS), clock };
         if !work(app, &message, &run).await {
+            if queue::is_last_try(&message.attributes) {
+                log::add(Metric::DeadLetters, 1);
+            }
             let mut failure = BatchItemFailure::default();
             failure.item_identifier = id;
             answer.batch_item_failures.push(failure);
@@ -65,8 +67,7 @@ async fn work(app: &App, message: &SqsMessage, run: &Run<'_>) -> bool {
         tracing::error!(message_id = message.message_id, "a message names no export");
         return false;
     };
-    let tries =
-        message.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse::<u32>().ok()).unwrap_or(1);
+    let tries = queue::tries(&message.attributes);
     match app.worker.work(&partner, &export, run).await {
         Ok(Outcome::Done) => {
             tracing::info!(%partner, export, "export finished");
@@ -86,7 +87,7 @@ async fn work(app: &App, message: &SqsMessage, run: &Run<'_>) -> bool {
         Ok(Outcome::Busy) => false,
         Err(error) => {
             tracing::error!(%partner, export, tries, error = storage::causes(&error), "export failed");
-            if tries >= TRIES {
+            if tries >= queue::TRIES {
                 if let Err(error) = app.worker.give_up(&partner, &export, run).await {
                     tracing::error!(%partner, export, error = storage::causes(&error), "export could not be given up");
                 }

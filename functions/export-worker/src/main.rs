@@ -8,7 +8,7 @@ use daybook::{
         profile::SubscriptionsUrl,
         worker::{Limits, Worker},
     },
-    host::{self, LambdaEvent, service_fn},
+    host::{self, LambdaEvent},
     ledger::Ledger,
     notify::NoticeQueue,
     queue::ExportQueue,
@@ -17,7 +17,7 @@ use export_worker::App;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), host::Error> {
-    host::start_log();
+    host::start_log(env!("CARGO_PKG_NAME"));
     let aws = host::aws(host::BULK).await;
     let (dynamodb, s3) = (aws_sdk_dynamodb::Client::new(&aws), aws_sdk_s3::Client::new(&aws));
     let (activities, bucket) = (host::variable("ACTIVITIES_TABLE")?, host::variable("DATA_BUCKET")?);
@@ -34,9 +34,9 @@ async fn main() -> Result<(), host::Error> {
         notices: NoticeQueue::new(sqs, host::variable("NOTICE_QUEUE_URL")?),
     };
     let app = &app;
-    lambda_runtime::run(service_fn(async |event: LambdaEvent<SqsEvent>| {
+    host::run(async |event: LambdaEvent<SqsEvent>| {
         let deadline = host::deadline(&event.context);
         export_worker::handle(app, event.payload, &event.context.request_id, deadline, &host::now).await
-    }))
+    })
     .await
 }

@@ -16,6 +16,8 @@ use daybook::{
     },
     filter::Filter,
     http::{self, Answer, HeaderName, Parameters, Problem, ProblemKind, Request, StatusCode, header},
+    limits,
+    log::{self, Metric},
     period::{Instant, Month, quoted},
     question::{OneOrMany, Question, one_or_many},
 };
@@ -218,11 +220,21 @@ pub(crate) async fn create(app: &App, request: &Request, now: Instant) -> Answer
     let asked = ExportRequest { from: period.from(), to: period.to(), time_zone, filter, output };
     let time = UNIX_EPOCH + Duration::from_micros(u64::try_from(now.micros()).unwrap_or_default());
     let mut id = Ulid::from_datetime(time).to_string();
+    let mut is_repeated = false;
     if let Some(key) = http::header_text(request, &IDEMPOTENCY_KEY) {
         if key.is_empty() || key.chars().count() > MAX_KEY_CHARS {
             return Err(Problem::field("Idempotency-Key", format!("must have 1 to {MAX_KEY_CHARS} characters")));
         }
-        id = app.control.claim_key(&partner, key, &id).await?;
+        let own = std::mem::take(&mut id);
+        id = app.control.claim_key(&partner, key, &own).await?;
+        // The key may be claimed and the export refused: then there is none to answer with.
+        is_repeated = app.limits.is_some() && id != own && app.control.job(&partner, &id).await?.is_some();
+    }
+    if let Some(limits) = app.limits.filter(|_| !is_repeated)
+        && let Some(over) = limits::over_exports(&app.control, &app.partners, limits, &partner, now).await?
+    {
+        log::add(Metric::Refused, 1);
+        return Err(over.into());
     }
     let job = Job::on_demand(id, asked, caller.name().to_owned(), now, app.rules.retention_seconds);
     let job = if app.control.create_job(&partner, &job).await? {

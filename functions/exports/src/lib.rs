@@ -11,6 +11,7 @@ use daybook::{
     export::Files,
     http::{Answer, Problem, Request},
     ledger::LateIndex,
+    limits::Limits,
     months::{Months, Reach, Rules},
     period::Instant,
     queue::{ExportQueue, RunQueue},
@@ -30,6 +31,8 @@ pub struct App {
     pub control: Control,
     /// Settings of partners.
     pub partners: Partners,
+    /// What every partner may take, where partners have limits.
+    pub limits: Option<Limits>,
     /// The way to the workers.
     pub queue: ExportQueue,
     /// The files of exports.

@@ -5,6 +5,7 @@ use daybook::{
     export::Files,
     host,
     ledger::LateIndex,
+    limits::Limits,
     months::{Reach, Rules},
     queue::{ExportQueue, RunQueue},
     settings::Partners,
@@ -13,12 +14,18 @@ use exports::App;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), host::Error> {
-    host::start_log();
+    host::start_log(env!("CARGO_PKG_NAME"));
     let aws = host::aws(host::INTERACTIVE).await;
     let dynamodb = aws_sdk_dynamodb::Client::new(&aws);
     let sqs = aws_sdk_sqs::Client::new(&aws);
     let has_email = !host::variable("EMAIL_SENDER")?.is_empty();
+    let limits = Limits {
+        open_exports: Some(u32::try_from(host::number("OPEN_EXPORTS")?)?),
+        export_rows_per_day: Some(u64::try_from(host::number("EXPORT_ROWS_PER_DAY")?)?),
+        ..Limits::default()
+    };
     let app = App {
+        limits: (host::variable("PARTNER_LIMITS")? == "true").then_some(limits),
         control: Control::new(dynamodb.clone(), host::variable("CONTROL_TABLE")?),
         partners: Partners::new(dynamodb.clone(), host::variable("PARTNERS_TABLE")?),
         queue: ExportQueue::new(sqs.clone(), host::variable("EXPORT_QUEUE_URL")?),

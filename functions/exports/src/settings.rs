@@ -1,8 +1,9 @@
-//! Settings of partners: over how many partitions their months are spread. The operator's alone.
+//! Settings of partners: over how many partitions their months are spread, and how much they may take. The operator's alone.
 
 use daybook::{
     activity::{Object, PartnerId, from_json},
     http::{self, Answer, Problem, ProblemKind, Request, StatusCode},
+    limits::Limits,
     period::{Instant, Month},
     settings::{MAX_SHARDS, Settings, ShardsFrom},
 };
@@ -15,17 +16,21 @@ use crate::App;
 /// keeps its shards.
 const AHEAD_SECONDS: i64 = 2 * 86_400;
 
-/// Settings to save.
+/// Settings to save; what is absent stays as it is.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = SavePartnerSettings)]
 pub struct Wire {
     /// Over how many partitions a month is spread: one takes about 1,000 activities a second.
-    #[schema(required, nullable = false, minimum = 1, maximum = 64)]
+    #[schema(nullable = false, minimum = 1, maximum = 64)]
     shards: Option<u8>,
     /// The first month for which that holds; absent, the first possible one. Months that have begun keep what they have.
     #[schema(value_type = Option<Month>)]
     shards_from: Option<String>,
+    /// What the partner may take; for what is absent in it, the installation's limit holds. They hold from a minute later on,
+    /// and only where the installation has limits.
+    #[schema(nullable = false)]
+    limits: Option<Limits>,
 }
 
 /// A partner's settings.
@@ -36,6 +41,8 @@ pub struct SettingsAnswer {
     pub partner_id: PartnerId,
     /// How many partitions a month is spread over, from which month on; one before the first.
     pub shards: Vec<ShardsFrom>,
+    /// What it may take, where that is not what the installation allows every partner.
+    pub limits: Limits,
     /// When they were saved; null where they never were.
     #[schema(format = DateTime)]
     pub updated_at: Option<String>,
@@ -52,10 +59,58 @@ pub(crate) async fn show(app: &App, request: &Request) -> Answer {
 pub(crate) async fn save(app: &App, request: &Request, now: Instant) -> Answer {
     let partner = partner(request)?;
     let Object(wire): Object<Wire> = from_json(&http::body(request)?)?;
-    let shards = wire
-        .shards
-        .filter(|shards| (1..=MAX_SHARDS).contains(shards))
-        .ok_or_else(|| Problem::field("shards", format!("is required: a whole number from 1 to {MAX_SHARDS}")))?;
+    if wire.shards.is_none() && wire.limits.is_none() {
+        return Err(Problem::field("shards", "is required where there are no limits"));
+    }
+    let step = step(&wire, now)?;
+    let read = app.partners.settings(&partner).await?;
+    let mut settings = Settings {
+        updated_at: Some(now),
+        updated_by: Some(http::caller(request)?.name().to_owned()),
+        limits: limits(wire.limits.unwrap_or(read.limits))?,
+        ..read.clone()
+    };
+    if let Some(step) = step {
+        settings = settings.with_shards(step);
+    }
+    if !app.partners.save(&partner, &read, &settings).await? {
+        return Err(Problem::new(
+            ProblemKind::Conflict,
+            "Someone else has just changed these settings. Read them again.",
+        ));
+    }
+    http::ok(StatusCode::OK, &shown(partner, settings))
+}
+
+/// Limits that can be kept: nobody is shut out by one.
+fn limits(limits: Limits) -> Result<Limits, Problem> {
+    let Limits { records_per_second, open_exports, export_rows_per_day } = limits;
+    for (name, value) in [
+        ("records_per_second", records_per_second.map(u64::from)),
+        ("open_exports", open_exports.map(u64::from)),
+        ("export_rows_per_day", export_rows_per_day),
+    ] {
+        if value == Some(0) {
+            return Err(Problem::field(
+                &format!("limits/{name}"),
+                "must be at least 1; leave it out for the installation's",
+            ));
+        }
+    }
+    Ok(limits)
+}
+
+/// The change of shards that is asked for, if one is.
+fn step(wire: &Wire, now: Instant) -> Result<Option<ShardsFrom>, Problem> {
+    let Some(shards) = wire.shards else {
+        return match wire.shards_from {
+            None => Ok(None),
+            Some(_) => Err(Problem::field("shards_from", "says nothing without shards")),
+        };
+    };
+    if !(1..=MAX_SHARDS).contains(&shards) {
+        return Err(Problem::field("shards", format!("must be a whole number from 1 to {MAX_SHARDS}")));
+    }
     let earliest = Month::of(now.plus_seconds(AHEAD_SECONDS), chrono_tz::Tz::UTC).next();
     let from = match wire.shards_from.as_deref().map(Month::parse) {
         None => earliest,
@@ -66,19 +121,7 @@ pub(crate) async fn save(app: &App, request: &Request, now: Instant) -> Answer {
         }
         Some(Ok(from)) => from,
     };
-    let read = app.partners.settings(&partner).await?;
-    let settings = Settings {
-        updated_at: Some(now),
-        updated_by: Some(http::caller(request)?.name().to_owned()),
-        ..read.clone().with_shards(ShardsFrom { from, shards })
-    };
-    if !app.partners.save(&partner, &read, &settings).await? {
-        return Err(Problem::new(
-            ProblemKind::Conflict,
-            "Someone else has just changed these settings. Read them again.",
-        ));
-    }
-    http::ok(StatusCode::OK, &shown(partner, settings))
+    Ok(Some(ShardsFrom { from, shards }))
 }
 
 fn partner(request: &Request) -> Result<PartnerId, Problem> {
@@ -90,6 +133,7 @@ fn shown(partner_id: PartnerId, settings: Settings) -> SettingsAnswer {
     SettingsAnswer {
         partner_id,
         shards: settings.shards,
+        limits: settings.limits,
         updated_at: settings.updated_at.map(Instant::to_millis_text),
         updated_by: settings.updated_by,
     }

@@ -13,7 +13,9 @@ use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMe
 use daybook::{
     activity::{Fault, MAX_BATCH, Object, PartnerId, Rejection, Sent, from_json},
     ledger::{RecordError, Recorded, Recorder},
+    log::{self, Metric},
     period::Instant,
+    queue,
     storage::causes,
 };
 use futures_util::{StreamExt as _, stream};
@@ -30,7 +32,11 @@ pub async fn handle(recorder: &Recorder, event: SqsEvent, now: Instant, time: Du
     let failed: Vec<Option<String>> = stream::iter(event.records)
         .map(|message| async move {
             let id = message.message_id.clone().unwrap_or_default();
-            (!record(recorder, &message, now, time).await).then_some(id)
+            let is_done = record(recorder, &message, now, time).await;
+            if !is_done && queue::is_last_try(&message.attributes) {
+                log::add(Metric::DeadLetters, 1);
+            }
+            (!is_done).then_some(id)
         })
         .buffer_unordered(MESSAGES)
         .collect()
@@ -84,7 +90,10 @@ async fn record(recorder: &Recorder, message: &SqsMessage, now: Instant, time: D
             }
         }
     }
-    tracing::info!(message_id, %partner, recorded, duplicates, rejected, "message");
+    tracing::debug!(message_id, %partner, recorded, duplicates, rejected, "message");
+    log::add(Metric::Recorded, recorded);
+    log::add(Metric::Duplicates, duplicates);
+    log::add(Metric::Rejected, rejected);
     rejected == 0
 }
 

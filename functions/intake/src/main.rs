@@ -2,14 +2,14 @@
 
 use aws_lambda_events::sqs::SqsEvent;
 use daybook::{
-    host::{self, LambdaEvent, service_fn},
+    host::{self, LambdaEvent},
     ledger::{Ledger, Recorder},
     settings::Partners,
 };
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), host::Error> {
-    host::start_log();
+    host::start_log(env!("CARGO_PKG_NAME"));
     let aws = host::aws(host::INTERACTIVE).await;
     let dynamodb = aws_sdk_dynamodb::Client::new(&aws);
     let ledger = Ledger::new(
@@ -20,10 +20,10 @@ async fn main() -> Result<(), host::Error> {
     );
     let partners = Partners::new(dynamodb, host::variable("PARTNERS_TABLE")?);
     let recorder = &Recorder::new(ledger, partners, host::number("GRACE_HOURS")? * 3_600);
-    lambda_runtime::run(service_fn(async |event: LambdaEvent<SqsEvent>| {
+    host::run(async |event: LambdaEvent<SqsEvent>| {
         let now = host::now();
         let time = host::time_left(&event.context, now).saturating_sub(intake::TIME_TO_ANSWER);
         Ok::<_, host::Error>(intake::handle(recorder, event.payload, now, time).await)
-    }))
+    })
     .await
 }

@@ -2,9 +2,11 @@
 
 use daybook::{
     host::Error,
+    log::{self, Metric},
     months::{Months, Outcome},
     period::Instant,
     queue::Run,
+    storage,
 };
 use serde_json::Value;
 
@@ -24,12 +26,21 @@ pub async fn handle(
     clock: &(dyn Fn() -> Instant + Send + Sync),
 ) -> Result<Outcome, Error> {
     let stop_at = deadline.plus_seconds(-MARGIN_SECONDS);
+    if event.get("Records").is_none() {
+        // Before anything is ordered: what was ordered an hour ago is to be ready. A count that fails holds nothing up.
+        match months.unmade(event_time(event)?.unwrap_or_else(clock)).await {
+            Ok(unmade) => log::add(Metric::MonthsUnmade, unmade),
+            Err(error) => tracing::warn!(error = storage::causes(&error), "what is not made was not counted"),
+        }
+    }
     let mut sum = Outcome { complete: true, ..Outcome::default() };
     for run in runs(event)? {
         let now = run.now.unwrap_or_else(clock);
         let outcome = months.run(&run, now, &|| clock() < stop_at).await?;
         let Outcome { due, created, failed, complete } = outcome;
         tracing::info!(due, created, failed, complete, "months made");
+        log::add(Metric::MonthsDue, due);
+        log::add(Metric::MonthsMade, created);
         sum.due += due;
         sum.created += created;
         sum.failed += failed;
@@ -41,11 +52,14 @@ pub async fn handle(
     Ok(sum)
 }
 
+fn event_time(event: &Value) -> Result<Option<Instant>, Error> {
+    Ok(event.get("now").and_then(Value::as_str).map(Instant::parse).transpose()?)
+}
+
 /// The runs that an event asks for.
 fn runs(event: &Value) -> Result<Vec<Run>, Error> {
     let Some(records) = event.get("Records").and_then(Value::as_array) else {
-        let now = event.get("now").and_then(Value::as_str).map(Instant::parse).transpose()?;
-        return Ok(vec![Run { now, ..Run::default() }]);
+        return Ok(vec![Run { now: event_time(event)?, ..Run::default() }]);
     };
     let body = |record: &Value| serde_json::from_str::<Run>(record["body"].as_str().unwrap_or_default());
     Ok(records.iter().map(body).collect::<Result<_, _>>()?)

@@ -13,10 +13,11 @@ use daybook::{
     control::Control,
     export::job::{Job, Standing, State},
     host::Error,
+    log::{self, Metric},
     months::Recipient,
     notify::{self, Delivery, DeliveryState, Failure, Notice, NoticeQueue},
     period::Instant,
-    storage,
+    queue, storage,
 };
 use futures_util::future::join_all;
 
@@ -58,6 +59,9 @@ pub async fn handle(
             Ok(()) => None,
             Err(error) => {
                 tracing::error!(message_id = id, error = storage::causes(&error), "a notification is left");
+                if queue::is_last_try(&message.attributes) {
+                    log::add(Metric::DeadLetters, 1);
+                }
                 let mut failure = BatchItemFailure::default();
                 failure.item_identifier = id;
                 Some(failure)

@@ -3,7 +3,7 @@
 use aws_lambda_events::sqs::SqsEvent;
 use daybook::{
     control::Control,
-    host::{self, LambdaEvent, service_fn},
+    host::{self, LambdaEvent},
     months::Reach,
     notify::NoticeQueue,
 };
@@ -11,7 +11,7 @@ use notifier::{App, Mail, Webhooks};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), host::Error> {
-    host::start_log();
+    host::start_log(env!("CARGO_PKG_NAME"));
     let aws = host::aws(host::INTERACTIVE).await;
     let waits = host::variable("NOTIFY_WAITS")?;
     let app = App {
@@ -23,8 +23,5 @@ async fn main() -> Result<(), host::Error> {
         waits: waits.split(',').map(|wait| wait.trim().parse()).collect::<Result<_, _>>()?,
     };
     let app = &app;
-    lambda_runtime::run(service_fn(async |event: LambdaEvent<SqsEvent>| {
-        notifier::handle(app, event.payload, &host::now).await
-    }))
-    .await
+    host::run(async |event: LambdaEvent<SqsEvent>| notifier::handle(app, event.payload, &host::now).await).await
 }

@@ -5,7 +5,7 @@ use portal::App;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), host::Error> {
-    host::start_log();
+    host::start_log(env!("CARGO_PKG_NAME"));
     let app = App {
         issuer: host::variable("ISSUER")?,
         sign_in_url: host::variable("SIGN_IN_URL")?,

@@ -5,6 +5,7 @@ use daybook::{
     activity::{Activity, ActivityId, hex},
     http::{self, Answer, Parameters, Problem, Request, StatusCode, header},
     ledger::{Ledger, MAX_PAGE_ROWS, Order, Position, SETTLE_SECONDS, Selection},
+    log,
     period::{Instant, Period, quoted},
     question::Question,
     schema,
@@ -70,6 +71,7 @@ struct Cursor {
 
 pub(crate) async fn list(ledger: &Ledger, request: &Request, customer: Option<String>, now: Instant) -> Answer {
     let (_, partner) = http::partner_for(request, Operation::Read)?;
+    log::time_list();
     let parameters = Parameters::read(request, &PARAMETERS)?;
     let order = match parameters.one("order")?.as_deref() {
         None | Some("desc") => Order::Descending,

@@ -11,6 +11,7 @@ use daybook::{
     filter::Filter,
     http::{self, Answer, HeaderName, Parameters, Problem, Request, StatusCode},
     ledger::{Condition, Ledger, MAX_PAGE_ROWS, Order, Position, Selection},
+    log,
     partner_center::{operation_status, operation_type, resource_type},
     period::{Instant, Period, quoted},
     storage::Error,
@@ -156,6 +157,8 @@ enum Wanted {
 pub(crate) async fn list(ledger: &Ledger, request: &Request, now: Instant) -> Answer {
     let caller = http::caller(request)?;
     let partner = caller.may_at_home(Operation::Read)?;
+    log::about(partner);
+    log::time_list();
     let parameters = Parameters::read_any_case(request, &["startDate", "endDate", "filter", "size", "seekOperation"])?;
     let size = parameters.number("size", DEFAULT_SIZE, MAX_PAGE_ROWS)?;
     let (start, end, filter) = (parameters.one("startDate")?, parameters.one("endDate")?, parameters.one("filter")?);
@@ -199,7 +202,8 @@ pub(crate) async fn list(ledger: &Ledger, request: &Request, now: Instant) -> An
     };
     let page = ledger.page(partner, &selection, size, after, also).await?;
     let (from, to) = (period.from(), period.to());
-    let token = page.next.as_ref().map(|next| http::seal(&Token { after: next.to_text(), from, to, query: fingerprint }));
+    let token =
+        page.next.as_ref().map(|next| http::seal(&Token { after: next.to_text(), from, to, query: fingerprint }));
     let token = token.transpose()?;
     let uri = uri(&parameters);
     let link = |headers| Link { uri: uri.clone(), method: "GET", headers };

@@ -7,6 +7,8 @@ use daybook::{
     activity::{Activity, ActivityId, NewActivity, PartnerId, RecordRequest, Sent},
     http::{self, Answer, Problem, ProblemDocument, ProblemKind, Request, StatusCode, header},
     ledger::{RecordError, Recorded, Recorder},
+    limits::{Meter, Over},
+    log::{self, Metric},
     period::Instant,
 };
 use serde::Serialize;
@@ -15,27 +17,62 @@ use utoipa::ToSchema;
 /// What is left of the function's time for the answer.
 const TIME_TO_ANSWER: Duration = Duration::from_secs(3);
 
+/// What the function works with.
+#[derive(Clone, Debug)]
+pub struct App {
+    /// Writes.
+    pub recorder: Recorder,
+    /// Counts, where partners have limits.
+    pub meter: Option<Meter>,
+}
+
+impl App {
+    /// How many of so many activities may be recorded; why not all.
+    async fn allow(&self, partner: &PartnerId, wanted: usize, now: Instant) -> (usize, Option<Over>) {
+        let (allowed, over) = match &self.meter {
+            Some(meter) if wanted > 0 => meter.allow(partner, wanted, now).await,
+            _ => (wanted, None),
+        };
+        if over.is_some() {
+            log::add(Metric::Refused, wanted - allowed);
+        }
+        (allowed, over)
+    }
+}
+
 /// `POST /v1/partners/{partner}/activities`
 ///
 /// # Errors
 /// A problem; nothing is recorded then. A batch answers for each of its activities instead.
-pub async fn handle(recorder: &Recorder, request: Request, now: Instant) -> Answer {
+pub async fn handle(app: &App, request: Request, now: Instant) -> Answer {
     let (_, partner) = http::partner_for(&request, Operation::Record)?;
     let time = http::time_left(&request).saturating_sub(TIME_TO_ANSWER);
     match RecordRequest::parse(&http::body(&request)?, &http::media_type(&request))? {
-        RecordRequest::One(sent) => one(recorder, &partner, sent, now, time).await,
-        RecordRequest::Many(batch) => many(recorder, &partner, &batch, now, time).await,
+        RecordRequest::One(sent) => one(app, &partner, sent, now, time).await,
+        RecordRequest::Many(batch) => many(app, &partner, &batch, now, time).await,
     }
 }
 
-async fn one(recorder: &Recorder, partner: &PartnerId, sent: Sent<'_>, now: Instant, time: Duration) -> Answer {
-    let mut new = sent.parse(now)?;
+async fn one(app: &App, partner: &PartnerId, sent: Sent<'_>, now: Instant, time: Duration) -> Answer {
+    let mut new = sent.parse(now).inspect_err(|_| log::add(Metric::Rejected, 1))?;
+    if let (_, Some(over)) = app.allow(partner, 1, now).await {
+        return Err(over.into());
+    }
     let own_id = new.id.is_some();
     let id = new.ensure_id(now);
-    let (status, activity) = match recorder.record(partner, new, now, time).await {
-        Ok(Recorded::New(activity)) => (StatusCode::CREATED, activity),
-        Ok(Recorded::Duplicate(activity)) => (StatusCode::OK, activity),
-        Err(error) => return Err(problem(error, (!own_id).then_some(&id))),
+    let (status, activity) = match app.recorder.record(partner, new, now, time).await {
+        Ok(Recorded::New(activity)) => {
+            log::add(Metric::Recorded, 1);
+            (StatusCode::CREATED, activity)
+        }
+        Ok(Recorded::Duplicate(activity)) => {
+            log::add(Metric::Duplicates, 1);
+            (StatusCode::OK, activity)
+        }
+        Err(error) => {
+            log::add(Metric::Rejected, 1);
+            return Err(problem(error, (!own_id).then_some(&id)));
+        }
     };
     let mut response = http::ok(status, &activity)?;
     http::add_header(&mut response, header::LOCATION, &location(&activity));
@@ -87,11 +124,12 @@ pub enum BatchStatus {
     Recorded,
     /// It was recorded before.
     Duplicate,
-    /// It is not recorded; when its problem is `unavailable`, it may be: send it again, with the id given here.
+    /// It is not recorded; when its problem is `unavailable`, it may be: send it again, with the id given here. When it is
+    /// `throttled`, send it again later.
     Rejected,
 }
 
-async fn many(recorder: &Recorder, partner: &PartnerId, batch: &[Sent<'_>], now: Instant, time: Duration) -> Answer {
+async fn many(app: &App, partner: &PartnerId, batch: &[Sent<'_>], now: Instant, time: Duration) -> Answer {
     let mut results = Vec::with_capacity(batch.len());
     let mut accepted: Vec<NewActivity> = Vec::with_capacity(batch.len());
     let mut places = Vec::with_capacity(batch.len());
@@ -107,7 +145,17 @@ async fn many(recorder: &Recorder, partner: &PartnerId, batch: &[Sent<'_>], now:
         };
         results.push(BatchResult { index, id, occurred_at, status: BatchStatus::Rejected, problem });
     }
-    let outcomes = recorder.record_all(partner, accepted, now, time).await;
+    let (allowed, over) = app.allow(partner, accepted.len(), now).await;
+    if let Some(over) = over {
+        if allowed == 0 {
+            return Err(over.into());
+        }
+        for place in places.drain(allowed..) {
+            results[place].problem = Some(Problem::from(over.clone()).document());
+        }
+        accepted.truncate(allowed);
+    }
+    let outcomes = app.recorder.record_all(partner, accepted, now, time).await;
     for (place, outcome) in places.into_iter().zip(outcomes) {
         let result = &mut results[place];
         match outcome {
@@ -119,7 +167,9 @@ async fn many(recorder: &Recorder, partner: &PartnerId, batch: &[Sent<'_>], now:
     let count = |status| results.iter().filter(|result| result.status == status).count();
     let (recorded, duplicates, rejected) =
         (count(BatchStatus::Recorded), count(BatchStatus::Duplicate), count(BatchStatus::Rejected));
-    tracing::info!(%partner, recorded, duplicates, rejected, "batch");
+    log::add(Metric::Recorded, recorded);
+    log::add(Metric::Duplicates, duplicates);
+    log::add(Metric::Rejected, rejected);
     http::ok(StatusCode::OK, &BatchAnswer { results, recorded, duplicates, rejected })
 }
 

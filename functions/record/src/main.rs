@@ -3,12 +3,14 @@
 use daybook::{
     host,
     ledger::{Ledger, Recorder},
+    limits::{Limits, Meter},
     settings::Partners,
 };
+use record::App;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), host::Error> {
-    host::start_log();
+    host::start_log(env!("CARGO_PKG_NAME"));
     let aws = host::aws(host::INTERACTIVE).await;
     let dynamodb = aws_sdk_dynamodb::Client::new(&aws);
     let ledger = Ledger::new(
@@ -17,7 +19,14 @@ async fn main() -> Result<(), host::Error> {
         host::variable("ACTIVITIES_TABLE")?,
         host::variable("DATA_BUCKET")?,
     );
-    let partners = Partners::new(dynamodb, host::variable("PARTNERS_TABLE")?);
-    let recorder = Recorder::new(ledger, partners, host::number("GRACE_HOURS")? * 3_600);
-    host::serve(async |request, now| record::handle(&recorder, request, now).await).await
+    let partners = Partners::new(dynamodb.clone(), host::variable("PARTNERS_TABLE")?);
+    let limits =
+        Limits { records_per_second: Some(u32::try_from(host::number("RECORDS_PER_SECOND")?)?), ..Limits::default() };
+    let limits_table = host::variable("LIMITS_TABLE")?;
+    let app = App {
+        recorder: Recorder::new(ledger, partners.clone(), host::number("GRACE_HOURS")? * 3_600),
+        meter: (host::variable("PARTNER_LIMITS")? == "true")
+            .then(|| Meter::new(dynamodb, limits_table, partners, limits)),
+    };
+    host::serve(async |request, now| record::handle(&app, request, now).await).await
 }

@@ -28,6 +28,7 @@ use crate::{
     activity::{PartnerId, hex},
     control::{Control, Lease},
     ledger::{Chunk, Ledger, Position, Selection},
+    log::{self, Metric},
     period::{Instant, MAX_PERIOD_DAYS, Month, Period},
     storage::Error,
 };
@@ -128,7 +129,10 @@ impl Worker {
                 Lease::Nothing => return Ok(Outcome::Done),
                 Lease::Busy => return Ok(Outcome::Busy),
             };
-        match self.make(partner, &job, standing, run).await {
+        let made = self.make(partner, &job, standing, run).await;
+        let age = ((run.clock)().micros() - job.created_at.micros()) / 1_000_000;
+        log::add(Metric::ExportAge, usize::try_from(age).unwrap_or_default());
+        match made {
             Ok(()) | Err(Stop::Lost) => Ok(Outcome::Done),
             Err(Stop::Time) => {
                 self.control.release_job(partner, &job, run.name).await?;
@@ -171,6 +175,9 @@ impl Worker {
         self.put_manifest(partner, job, &files).await?;
         if !self.control.finish_job(partner, job, run.name, &files).await? {
             self.clear_away(partner, job, Checkpoint { files, ..Checkpoint::default() }).await?;
+        } else {
+            let rows: u64 = files.iter().map(|file| file.rows).sum();
+            log::add(Metric::RowsExported, usize::try_from(rows).unwrap_or(usize::MAX));
         }
         Ok(())
     }

@@ -11,6 +11,7 @@ mod recipient;
 
 use std::{future::Future, pin::pin};
 
+use chrono_tz::Tz;
 use futures_util::{StreamExt as _, stream};
 
 pub use self::{
@@ -19,7 +20,7 @@ pub use self::{
 };
 use crate::{
     activity::PartnerId,
-    control::Control,
+    control::{Control, MonthPlace},
     export::job::{Job, Kind, Output, Request, Standing, State, version_name},
     filter::Filter,
     ledger::LateIndex,
@@ -30,6 +31,8 @@ use crate::{
 
 /// How many schedules are read at a time, and after how many a run looks whether its time is up.
 pub const PAGE: usize = 200;
+/// How many exports that are not ready are counted at most: from there on, how many makes no difference.
+pub const MAX_COUNTED: usize = 10_000;
 /// How many partners are attended to side by side.
 const CONCURRENCY: usize = 32;
 
@@ -308,6 +311,25 @@ impl Months {
         }
         outcome.complete = true;
         Ok(outcome)
+    }
+
+    /// How many exports are not ready of the month that ended last, in UTC, a day and the grace period ago or longer; no
+    /// more than [`MAX_COUNTED`].
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    pub async fn unmade(&self, now: Instant) -> Result<usize, Error> {
+        let month = Month::of(now.plus_seconds(-self.rules.grace_seconds - 86_400), Tz::UTC).previous();
+        let mut unmade = 0;
+        for state in [State::Pending, State::Running, State::Failed] {
+            let mut place = Some(MonthPlace::default());
+            while let Some(from) = place.filter(|_| unmade < MAX_COUNTED) {
+                let (found, next) = self.control.exports_of_month(month, Some(state), PAGE, from).await?;
+                unmade += found.len();
+                place = next;
+            }
+        }
+        Ok(unmade)
     }
 
     /// Makes at once what a month lacks, for one partner with a schedule.

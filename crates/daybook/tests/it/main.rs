@@ -4,6 +4,7 @@
 mod exports;
 mod formats;
 mod ledger;
+mod limits;
 mod lists;
 mod months;
 mod periods;

@@ -53,6 +53,7 @@ use tokio::{
 pub(crate) const TABLE: &str = "activities";
 pub(crate) const CONTROL: &str = "control";
 pub(crate) const PARTNERS: &str = "partners";
+pub(crate) const LIMITS: &str = "limits";
 pub(crate) const BUCKET: &str = "data";
 /// The grace period of the tests' ledgers.
 pub(crate) const GRACE_SECONDS: i64 = 6 * 3_600;
@@ -135,6 +136,7 @@ impl Stores {
                 vec![("due", "dk", "nr", all), ("by_month", "mk", "state", of_month)],
             ),
             (PARTNERS, key_schema("pk", None), vec![]),
+            (LIMITS, key_schema("pk", None), vec![]),
         ] {
             let mut names: Vec<String> = keys.iter().map(|key| key.attribute_name.clone()).collect();
             let mut create = dynamodb.create_table().table_name(table).billing_mode(BillingMode::PayPerRequest);
@@ -468,6 +470,10 @@ fn read_of_activities(request: &HttpRequest) -> Option<String> {
 
 pub(crate) fn at(text: &str) -> Instant {
     Instant::parse(text).unwrap()
+}
+
+pub(crate) fn partner(name: &str) -> PartnerId {
+    PartnerId::parse(name).unwrap()
 }
 
 pub(crate) fn contoso() -> PartnerId {

@@ -1,0 +1,139 @@
+//! Limits of partners, on a real table.
+
+use daybook::{
+    control::Control,
+    export::job::{File, Job, Output, Request},
+    filter::Filter,
+    limits::{Limits, Meter, over_exports},
+    settings::Settings,
+};
+
+use crate::stores::{Fault, Faults, LIMITS, Stores, at, contoso, partner};
+
+fn records(limit: u32) -> Limits {
+    Limits { records_per_second: Some(limit), ..Limits::default() }
+}
+
+fn meter(stores: &Stores, faults: &Faults, installation: Limits) -> Meter {
+    Meter::new(stores.dynamodb(Some(faults)), LIMITS.to_owned(), stores.partners(), installation)
+}
+
+#[tokio::test]
+async fn processes_share_a_span_of_which_nothing_is_given_out_twice() {
+    let stores = Stores::start().await;
+    let processes: Vec<Meter> = (0..8).map(|_| meter(&stores, &Faults::none(), records(20))).collect();
+    let now = at("2026-11-02T09:30:04Z");
+    let mut allowed = 0;
+    for turn in 0..400 {
+        let (granted, over) = processes[turn % 8].allow(&contoso(), 1, now).await;
+        assert_eq!(over.is_none(), granted == 1);
+        allowed += granted;
+    }
+    assert_eq!(allowed, 200);
+
+    let (granted, over) = processes[0].allow(&contoso(), 1, now).await;
+    assert_eq!((granted, over.unwrap().retry_after), (0, 6));
+    assert_eq!(
+        processes[0].allow(&partner("fabrikam"), 200, now).await,
+        (200, None),
+        "another partner is not affected"
+    );
+    assert_eq!(
+        processes[0].allow(&contoso(), 150, now.plus_seconds(6)).await,
+        (150, None),
+        "the next span begins anew"
+    );
+    let (granted, over) = processes[1].allow(&contoso(), 150, now.plus_seconds(15)).await;
+    assert_eq!((granted, over.unwrap().retry_after), (50, 1), "of a batch, as many as there is room for");
+}
+
+#[tokio::test]
+async fn counting_costs_few_requests_and_none_far_from_the_limit() {
+    let stores = Stores::start().await;
+    let now = at("2026-11-02T09:30:00Z");
+    for (activities, requests) in [(39, 0), (1_000, 2), (10_000, 90)] {
+        let counted = Faults::none();
+        let meter = meter(&stores, &counted, records(1_000));
+        let partner = partner(&format!("p-{activities}"));
+        for _ in 0..activities {
+            assert_eq!(meter.allow(&partner, 1, now).await, (1, None));
+        }
+        assert_eq!(counted.calls(), requests, "for {activities} activities");
+    }
+}
+
+#[tokio::test]
+async fn a_limit_that_cannot_be_looked_at_refuses_nobody() {
+    let stores = Stores::start().await;
+    for fault in [Fault::NotSent, Fault::AnswerLost, Fault::Throttled, Fault::Failed] {
+        let meter = meter(&stores, &Faults::from(0, fault), records(1));
+        assert_eq!(meter.allow(&contoso(), 500, at("2026-11-02T09:30:00Z")).await, (500, None), "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_partner_s_own_limit_counts_from_a_minute_after_it_was_saved() {
+    let stores = Stores::start().await;
+    let meter = meter(&stores, &Faults::none(), Limits::default());
+    let now = at("2026-11-02T09:30:00Z");
+    assert_eq!(meter.allow(&contoso(), 500, now).await, (500, None));
+    let read = stores.partners().settings(&contoso()).await.unwrap();
+    let limited = Settings { limits: records(3), ..read.clone() };
+    assert!(stores.partners().save(&contoso(), &read, &limited).await.unwrap());
+    assert_eq!(stores.partners().settings(&contoso()).await.unwrap(), limited);
+    assert_eq!(meter.allow(&contoso(), 500, now.plus_seconds(59)).await, (500, None));
+    assert_eq!(meter.allow(&contoso(), 500, now.plus_seconds(60)).await.0, 30);
+}
+
+async fn export(control: &Control, number: u32, created_at: daybook::period::Instant) -> Job {
+    let request = Request {
+        from: at("2026-10-01T00:00:00Z"),
+        to: at("2026-11-01T00:00:00Z"),
+        time_zone: chrono_tz::UTC,
+        filter: Filter::default(),
+        output: Output::default(),
+    };
+    let job =
+        Job::on_demand(format!("01JD7Z6Q3V5W8X9Y0Z1A2B{number:04}"), request, "ana".to_owned(), created_at, 86_400);
+    assert!(control.create_job(&contoso(), &job).await.unwrap());
+    job
+}
+
+#[tokio::test]
+async fn exports_are_refused_while_too_many_are_open_or_too_many_rows_were_made_in_a_day() {
+    let stores = Stores::start().await;
+    let (control, partners) = (stores.control(None), stores.partners());
+    let now = at("2026-11-02T09:30:00Z");
+    let open = |limit| Limits { open_exports: Some(limit), ..Limits::default() };
+    let rows = |limit| Limits { export_rows_per_day: Some(limit), ..Limits::default() };
+    let over = async |limits| over_exports(&control, &partners, limits, &contoso(), now).await.unwrap();
+
+    export(&control, 0, now.plus_seconds(-90_000)).await;
+    let second = export(&control, 1, now.plus_seconds(-7_200)).await;
+    export(&control, 2, now.plus_seconds(-60)).await;
+    assert_eq!(over(open(3)).await, None, "of a day ago, none counts");
+    assert_eq!(over(open(2)).await.unwrap().retry_after, 30);
+    assert_eq!(over(Limits::default()).await, None);
+
+    let until = now.plus_seconds(300);
+    control.take_job(&contoso(), &second.id, "worker", now, until).await.unwrap();
+    let file = File { name: "a.csv".to_owned(), rows: 100, bytes: 1, sha256: String::new() };
+    assert!(control.finish_job(&contoso(), &second, "worker", &[file]).await.unwrap());
+    assert_eq!(over(open(2)).await, None, "one is ready");
+    assert_eq!(over(rows(101)).await, None);
+    assert_eq!(over(rows(100)).await.unwrap().retry_after, 22 * 3_600 + 1);
+}
+
+#[tokio::test]
+async fn looking_at_a_busy_day_ends() {
+    let stores = Stores::start().await;
+    let control = stores.control(None);
+    let now = at("2026-11-02T09:30:00Z");
+    for number in 0..1_100 {
+        export(&control, number, now.plus_seconds(-60)).await;
+    }
+    let counted = Faults::none();
+    let limits = Limits { open_exports: Some(5_000), ..Limits::default() };
+    let looked = over_exports(&stores.control(Some(&counted)), &stores.partners(), limits, &contoso(), now).await;
+    assert_eq!((looked.unwrap(), counted.calls()), (None, 10));
+}

@@ -1,0 +1,87 @@
+"""Limits of partners: what one takes does not change what the others get."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from api import ALL_OF_2024, Partner, in_parallel, is_problem, new_activity
+
+
+@pytest.fixture
+def limited(operator, names):
+    """Makes partners with limits of their own."""
+
+    def make(**limits):
+        partner = Partner(operator, names())
+        saved = operator.put(f"{partner.path}/settings", json={"limits": limits})
+        assert saved.status_code == 200 and saved.json()["limits"] == limits, saved.text
+        return partner
+
+    return make
+
+
+def is_refused(answer):
+    is_problem(answer, 429, "throttled")
+    assert 1 <= int(answer.headers["Retry-After"]) <= 10
+    return True
+
+
+def test_a_noisy_partner_is_refused_and_a_quiet_one_notices_nothing(limited, partner):
+    noisy = limited(records_per_second=3)
+    with ThreadPoolExecutor(1) as aside:
+        quiet = aside.submit(lambda: [partner.send(new_activity()).status_code for _ in range(40)])
+        sent = [new_activity() for _ in range(200)]
+        answers = in_parallel(noisy.send, sent)
+    assert quiet.result() == [201] * 40
+    recorded = [activity["id"] for activity, answer in zip(sent, answers) if answer.status_code == 201]
+    refused = [answer for answer in answers if answer.status_code != 201]
+    # In each span of ten seconds, as many as the limit allows.
+    assert refused and all(map(is_refused, refused))
+    assert len(recorded) >= 30
+    # What was acknowledged is there, what was refused is not.
+    assert sorted(noisy.ids(**ALL_OF_2024)) == sorted(recorded)
+
+
+def test_of_a_batch_as_many_are_recorded_as_the_limit_allows_and_the_others_can_be_sent_again(limited):
+    partner = limited(records_per_second=2)
+    sent = [new_activity() for _ in range(50)]
+    answer = partner.send({"activities": sent}).json()
+    assert (answer["recorded"], answer["rejected"]) == (20, 30)
+    statuses = [result["status"] for result in answer["results"]]
+    assert statuses == ["recorded"] * 20 + ["rejected"] * 30
+    assert {result["problem"]["type"].rsplit(":", 1)[-1] for result in answer["results"][20:]} == {"throttled"}
+    assert sorted(partner.ids(**ALL_OF_2024)) == sorted(activity["id"] for activity in sent[:20])
+
+
+def test_exports_are_refused_when_a_day_s_rows_are_used_up_and_a_repeated_request_is_answered_all_the_same(limited):
+    partner = limited(export_rows_per_day=3)
+    partner.record([new_activity() for _ in range(3)])
+    key = {"Idempotency-Key": "once"}
+    first = partner.order(ALL_OF_2024, headers=key)
+    partner.ready(first.json()["id"])
+    refused = partner.order(ALL_OF_2024)
+    assert "3" in is_problem(refused, 429, "throttled")["detail"]
+    assert 86_000 < int(refused.headers["Retry-After"]) <= 86_401
+    again = partner.order(ALL_OF_2024, headers=key)
+    assert (again.status_code, again.json()["id"]) == (202, first.json()["id"])
+    # A key that was claimed by a request that was refused is of no use until there is room.
+    for _ in range(2):
+        is_problem(partner.order(ALL_OF_2024, headers={"Idempotency-Key": "twice"}), 429, "throttled")
+
+
+@pytest.mark.parametrize("body, field", [
+    ({}, "/shards"),
+    ({"limits": {"open_exports": 0}}, "/limits/open_exports"),
+    ({"limits": {"records_per_second": -1}}, "/limits/records_per_second"),
+    ({"limits": {"colour": 1}}, "/limits/colour"),
+])
+def test_limits_that_are_none_are_refused(partner, operator, body, field):
+    is_problem(operator.put(f"{partner.path}/settings", json=body), 400, "invalid-request", field)
+
+
+def test_limits_and_shards_are_changed_apart(limited, operator):
+    partner = limited(open_exports=5)
+    spread = operator.put(f"{partner.path}/settings", json={"shards": 4}).json()
+    assert (spread["limits"], [step["shards"] for step in spread["shards"]]) == ({"open_exports": 5}, [4])
+    free = operator.put(f"{partner.path}/settings", json={"limits": {}}).json()
+    assert (free["limits"], free["shards"]) == ({}, spread["shards"])

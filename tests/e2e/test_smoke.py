@@ -1,0 +1,50 @@
+"""`make smoke`: it proves an installation, says what is wrong with one, and leaves nothing behind but its own activities."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from api import Partner
+
+SMOKE = Path(__file__).resolve().parents[2] / "infra" / "smoke.py"
+
+
+def smoke(url, name, **environment):
+    surroundings = {key: value for key, value in os.environ.items() if key not in ("TOKEN", "TOKEN_URL", "CLIENT_ID", "CLIENT_SECRET")}
+    return subprocess.run([sys.executable, str(SMOKE), url, "--partner", name], env=surroundings | environment, capture_output=True, text=True)
+
+
+def test_an_installation_is_proven_and_only_activities_of_its_partner_stay(stack, operator, names):
+    partner = Partner(operator, names())
+    for _ in range(2):
+        done = smoke(stack["api_url"], partner.name, TOKEN=operator.token)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "The installation works: 8 steps" in done.stdout
+    began = time.strftime("%Y-%m-%d", time.gmtime(time.time() - 86_400))
+    left = partner.all(**{"from": began})
+    assert len(left) == 6 and {activity["action"] for activity in left} == {"smoke.checked"}
+    assert [export["status"] for export in partner.exports()] == ["cancelled", "cancelled"]
+
+
+def test_a_fresh_token_is_taken_where_there_is_none(stack, names):
+    [client] = [each for each in stack["clients"] if each["name"] == "operator"]
+    done = smoke(
+        stack["api_url"], names(), TOKEN_URL=f"{stack['sign_in_url']}/oauth2/token",
+        CLIENT_ID=client["client_id"], CLIENT_SECRET=client["client_secret"])
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_what_is_wrong_is_said_in_one_line(stack, operator, caller, names):
+    for url, token, said in (
+        (stack["api_url"], "not.a.token", "401"),
+        (stack["api_url"], caller("recorder-contoso").token, "404"),
+        (stack["api_url"].rsplit("/", 1)[0] + "/nowhere", operator.token, "/health"),
+        ("http://127.0.0.1:1", operator.token, "no answer"),
+    ):
+        done = smoke(url, names(), TOKEN=token)
+        assert done.returncode == 1
+        assert said in done.stderr and "Traceback" not in done.stderr, done.stderr
+        assert token not in done.stdout + done.stderr
+    assert "TOKEN" in smoke(stack["api_url"], names()).stderr
