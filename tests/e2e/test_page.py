@@ -229,7 +229,7 @@ def test_the_exports_and_the_schedule_say_what_was_made_and_who_was_told(window,
     monthly = jobs.filter(has_text="Monthly export")
     name = f"{month.start:%B %Y}"
     assert f"Monthly export, {name}, version 1" in monthly.inner_text() and export["files"][0]["name"] in monthly.inner_text()
-    assert "available until" in monthly.inner_text()
+    assert "Available until" in monthly.inner_text()
     cells = monthly.locator("td").all_inner_texts()
     assert cells[4] == "1" and re.match(r"\d+ byte|[\d.]+ kB", cells[5])
     asked = jobs.filter(has_not_text="Monthly export").inner_text()

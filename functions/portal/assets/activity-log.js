@@ -129,6 +129,8 @@ class ActivityLog extends HTMLElement {
     }
     this.lang = locale;
     if (!this.#question) this.#readAddress();
+    // Another partner's are none of this one's.
+    for (const seen of Object.values(this.#seen)) seen.clear();
     this.#service = new Service({
       root: new URL(this.getAttribute("api") || ".", document.baseURI).href,
       partner: this.getAttribute("partner") ?? "", locale, signal,
@@ -235,11 +237,13 @@ class ActivityLog extends HTMLElement {
       input("from", "from", day), input("to", "to", day),
       field("timeZone", choice("time_zone", this.#zones(), { onchange: (/** @type {any} */ event) => this.#ask({ time_zone: event.target.value }) }), "zone"),
       input("search", "q", { type: "search", maxlength: 256, placeholder: say("searchHint") }, "wide"),
-      input("customerFilter", "customer", picker("customer")), input("userFilter", "actor", picker("actor")),
+      // Where there is little room, these wait for a click.
+      h("button", { type: "button", class: "plain filters", "aria-expanded": "false", onclick: () => this.#showFilters(!form.classList.contains("all")) }, say("moreFilters")),
+      input("customerFilter", "customer", picker("customer"), "extra"), input("userFilter", "actor", picker("actor"), "extra"),
       h("datalist", { id: "seen-customer" }), h("datalist", { id: "seen-actor" }),
-      field("action", choice("action", [option("", say("anyAction"))]), "wide"),
-      field("status", choice("status", [option("", say("anyStatus")), ...STATUSES.map((each) => option(each, this.#status(each)))])),
-      field("order", choice("order", ["desc", "asc"].map((each) => option(each, say(`order_${each}`))), { onchange: (/** @type {any} */ event) => this.#ask({ order: event.target.value }) })),
+      field("action", choice("action", [option("", say("anyAction"))]), "wide extra"),
+      field("status", choice("status", [option("", say("anyStatus")), ...STATUSES.map((each) => option(each, this.#status(each)))]), "extra"),
+      field("order", choice("order", ["desc", "asc"].map((each) => option(each, say(`order_${each}`))), { onchange: (/** @type {any} */ event) => this.#ask({ order: event.target.value }) }), "extra"),
       h("div", { class: "buttons" }, h("button", { class: "primary" }, say("show")),
         h("button", { type: "button", class: "plain clear", onclick: () => this.#clear() }, say("clearFilters"))),
       h("p", { id: "range-fault", class: "fault", role: "alert" }));
@@ -335,6 +339,15 @@ class ActivityLog extends HTMLElement {
       each.setAttribute("aria-pressed", String(first === from && last === to));
     }
     form.querySelector(".clear").hidden = !FILTERS.some((key) => this.#asked[key]);
+    // No filter works unseen.
+    if (this.#asked.order === "asc" || FILTERS.some((key) => key !== "q" && this.#asked[key])) this.#showFilters(true);
+  }
+
+  /** @param {boolean} all */
+  #showFilters(all) {
+    const { form } = this.#parts;
+    form.classList.toggle("all", all);
+    form.querySelector(".filters").setAttribute("aria-expanded", String(all));
   }
 
   /** @param {string} key */

@@ -115,7 +115,7 @@ rows = Rows
 size = Size
 files = Files
 download = Download { $name }
-until = available until { $time }
+until = Available until { $time }
 export_pending = Waiting
 export_running = Being made
 export_ready = Ready
@@ -145,6 +145,7 @@ view_exports = Exports
 
 # Period and filters
 
+moreFilters = More filters
 filters = Period and filters
 quickPeriods = Quick periods
 quick_recent = Most recent month
@@ -248,7 +249,7 @@ lastAttempt = last on { $time }
 nextAttempt = next on { $time }
 answered = answered { $status }
 secretTitle = Signing secret
-secretIntro = Your receiver checks with it that messages come from here. Whoever has it can forge them: keep it to yourself.
+secretIntro = Your receiver checks with it that messages come from here. Whoever has it can forge messages: give it to nobody else.
 showSecret = Show the secret
 secretShown = Copy it now: it is hidden again when you leave this view.
 copySecret = Copy the secret

@@ -295,7 +295,7 @@ export class Exports {
     if (isUnfinished(job)) {
       state.append(" ", this.#progress(job));
     } else if (job.status === "ready") {
-      state.append(" ", h("span", { class: "quiet" }, words.say("until", { time: words.time(job.expires_at, this.#zone()) })));
+      state.append(h("p", { class: "quiet" }, words.say("until", { time: words.time(job.expires_at, this.#zone()) })));
     } else if (job.status === "failed") {
       state.append(h("p", { class: "quiet" }, say("exportFailedHint"), " ", h("span", { lang: "en" }, job.problem ?? "")));
     }

@@ -115,7 +115,7 @@ rows = Lignes
 size = Taille
 files = Fichiers
 download = Télécharger { $name }
-until = disponible jusqu'au { $time }
+until = Disponible jusqu'au { $time }
 export_pending = En attente
 export_running = En préparation
 export_ready = Prêt
@@ -145,6 +145,7 @@ view_exports = Exports
 
 # Période et filtres
 
+moreFilters = Plus de filtres
 filters = Période et filtres
 quickPeriods = Périodes rapides
 quick_recent = Depuis un mois
@@ -248,7 +249,7 @@ lastAttempt = dernière le { $time }
 nextAttempt = prochaine le { $time }
 answered = réponse { $status }
 secretTitle = Secret de signature
-secretIntro = Il permet à votre récepteur de vérifier que les messages viennent d'ici. Quiconque le connaît peut en forger : gardez-le pour vous.
+secretIntro = Il permet à votre récepteur de vérifier que les messages viennent d'ici. Quiconque le connaît peut falsifier des messages : ne le communiquez à personne d'autre.
 showSecret = Afficher le secret
 secretShown = Copiez-le maintenant : il sera de nouveau masqué dès que vous quitterez cette vue.
 copySecret = Copier le secret
