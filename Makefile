@@ -71,7 +71,7 @@ screenshots: ## Take the pictures of the page in docs/ anew, from the stack of m
 
 # To record 100,000 takes some minutes.
 figures: ## Measure the page for docs/page.md, on the stack of make up (ACTIVITIES=100000 records so many first)
-	@STACK_JSON=$(abspath .local/stack.json) $(if $(ACTIVITIES),PAGE_ACTIVITIES=$(ACTIVITIES)) $$($(LOCAL) tools tests)/bin/python \
+	@STACK_JSON=$(abspath .local/stack.json) PAGE_ROWS=5000 $(if $(ACTIVITIES),PAGE_ACTIVITIES=$(ACTIVITIES)) $$($(LOCAL) tools tests)/bin/python \
 		-m pytest -q -s -p no:cacheprovider tests/e2e/test_page_states.py -k "thousands or large or light"
 
 build: tools ## Build the release artifacts for AWS (ARCH=x86_64 for the other processor)

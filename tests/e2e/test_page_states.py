@@ -15,9 +15,9 @@ from browser import LANGUAGES, NEEDED, SAYS, hosted_sign_in, mixed, order, shown
 from test_months import grace, run, schedules  # noqa: F401
 from test_notifications import made, receiver, settled  # noqa: F401
 
-# How many rows are scrolled through.
-ROWS = int(os.environ.get("PAGE_ROWS", "5000"))
-# How many activities the partner of that test has: 100,000 take minutes to record, so not in every run.
+# How many rows are scrolled through, and how many activities their partner has. `make figures` takes more of both, which takes
+# minutes.
+ROWS = int(os.environ.get("PAGE_ROWS", "2000"))
 ACTIVITIES = max(ROWS, int(os.environ.get("PAGE_ACTIVITIES", "0")))
 
 pytestmark = NEEDED
