@@ -24,7 +24,7 @@ export CARGO_BUILD_TARGET := $(HOST)
 export CARGO_TARGET_DIR ?= $(abspath target)
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help up down logs token redrive test fuzz sbom openapi check types browser screenshots build deploy smoke compare bench clean tools
+.PHONY: help up down logs token redrive test fuzz sbom openapi check types browser screenshots figures build deploy smoke compare bench clean tools
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "make %-11s %s\n", $$1, $$2}'
@@ -79,6 +79,11 @@ browser: tests/browser/node_modules ## Install what the page is tested with: Deb
 
 screenshots: ## Take the pictures of the page in docs/ anew, from the stack of make up
 	@STACK_JSON=$(abspath .local/stack.json) $$($(LOCAL) tools tests)/bin/python tests/browser/screenshots.py
+
+# To record 100,000 takes some minutes.
+figures: ## Measure the page for docs/page.md, on the stack of make up (ACTIVITIES=100000 records so many first)
+	@STACK_JSON=$(abspath .local/stack.json) PAGE_ROWS=5000 $(if $(ACTIVITIES),PAGE_ACTIVITIES=$(ACTIVITIES)) $$($(LOCAL) tools tests)/bin/python \
+		-m pytest -q -s -p no:cacheprovider tests/e2e/test_page_states.py -k "thousands or large or light"
 
 build: tools ## Build the release artifacts for AWS (ARCH=x86_64 for the other processor)
 	@test -d "$$(rustc --print sysroot)/lib/rustlib/$(TRIPLE)" || { \

@@ -52,7 +52,7 @@ def rust() -> tuple[int, int, int]:
 
 def python() -> tuple[int, int, int]:
     """The tests of the template, of the page's files and of exports' files, and those against a deployed stack."""
-    install_libreoffice()
+    install_programs()
     interpreter = ensure("tests") / "bin" / "python"
     places = [str(ROOT / "tests" / name) for name in ("template", "page", "formats", "e2e")]
     with tempfile.TemporaryDirectory() as scratch:
@@ -67,16 +67,26 @@ def python() -> tuple[int, int, int]:
     return max(tests - failed - skipped, 0), failed or int(status != 0), skipped
 
 
-def install_libreoffice() -> None:
-    """In CI no test is skipped for want of the program: it is installed. Elsewhere that is for the person to decide."""
-    if "CI" not in os.environ or shutil.which("soffice"):
+def install_programs() -> None:
+    """In CI no test is skipped for want of a program: it is installed. Elsewhere that is for the person to decide."""
+    if "CI" not in os.environ:
         return
+    wanted = {"libreoffice-calc-nogui": ["soffice"], "chromium": ["chromium", "chromium-browser", "google-chrome"], "npm": ["npm"]}
+    packages = [package for package, programs in wanted.items() if not any(map(shutil.which, programs))]
     apt = ["apt-get"] if os.geteuid() == 0 else ["sudo", "-n", "apt-get"]
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    for command in (["update", "-qq"], ["install", "-qq", "--no-install-recommends", "libreoffice-calc-nogui"]):
-        if subprocess.run([*apt, *command], env=environment, stdout=subprocess.DEVNULL).returncode:
-            print("LibreOffice could not be installed: its tests are skipped.", file=sys.stderr, flush=True)
-            return
+    steps = [[*apt, "update", "-qq"], [*apt, "install", "-qq", "--no-install-recommends", *packages]] if packages else []
+    # What checks accessibility comes from npm, in the versions of the lock file.
+    place = ROOT / "tests" / "browser"
+    if not (place / "node_modules" / "axe-core" / "axe.min.js").exists():
+        steps.append(["npm", "ci", "--silent", "--no-audit", "--no-fund", f"--prefix={place}"])
+    for command in steps:
+        try:
+            failed = subprocess.run(command, env=environment, stdout=subprocess.DEVNULL).returncode
+        except OSError as error:
+            failed = error
+        if failed:
+            print(f"{' '.join(command)} failed ({failed}): tests that need it are skipped.", file=sys.stderr, flush=True)
 
 
 def stop_all() -> None:

@@ -59,8 +59,11 @@ DEMO = "/daybook/demo"
 DEMO_UNTIL = "/daybook/demo-until"
 
 
-def up(directory: Path, port: int | None = None, demo: bool = True) -> dict:
-    """Brings the stack of that directory up to date, and says what there is (also in its stack.json)."""
+def up(directory: Path, port: int | None = None, demo: bool = True, allowed_origin: str = "*") -> dict:
+    """Brings the stack of that directory up to date, and says what there is (also in its stack.json).
+
+    `allowed_origin` is whose pages may call it.
+    """
     directory = directory.resolve()
     directory.mkdir(parents=True, exist_ok=True)
     with _alone(directory / "lock"):
@@ -69,8 +72,8 @@ def up(directory: Path, port: int | None = None, demo: bool = True) -> dict:
         client = clients(port)
         # The build belongs to all stacks of this checkout, so none may change it while another deploys it.
         with _alone(TOOLS / "build.lock"):
-            outputs = _deploy(client, port, _build())
-        stack = _describe(client, port, outputs)
+            outputs = _deploy(client, port, _build(), allowed_origin)
+        stack = _describe(client, port, outputs) | {"allowed_origin": allowed_origin}
         _people(client, stack)
         _wait_for_page(stack, emulator)
         stack["clients"] = _machines(client, stack)
@@ -212,7 +215,7 @@ def _sources() -> str:
     return digest.hexdigest()
 
 
-def _deploy(client, port: int, built: str) -> dict:
+def _deploy(client, port: int, built: str, allowed_origin: str) -> dict:
     """Deploys the stack when it is not the one that is there; its outputs."""
     here = f"http://localhost:{port}"
     parameters = {
@@ -231,6 +234,7 @@ def _deploy(client, port: int, built: str) -> dict:
         "PartnerLimits": "true",
         "RecordsPerSecond": "100000",
         "OpenExports": "1000",
+        "AllowedOrigin": allowed_origin,
     }
     wanted = _sha256(json.dumps([built, parameters], sort_keys=True).encode())
     if _remembered(client, DEPLOYED) == wanted and _status(client).endswith("_COMPLETE"):

@@ -1,5 +1,6 @@
 """Takes the pictures of the page for docs/, from the demo data of `make up`."""
 
+import base64
 import json
 import os
 import re
@@ -36,8 +37,10 @@ def main():
             return opened
 
         def take(shown, name):
+            """As WebP, a quarter of a PNG's size, which Playwright itself does not write."""
             shown.evaluate("document.activeElement?.shadowRoot?.activeElement?.blur()")
-            shown.screenshot(path=PLACE / f"{name}.png")
+            picture = shown.context.new_cdp_session(shown).send("Page.captureScreenshot", {"format": "webp", "quality": 60})
+            (PLACE / f"{name}.webp").write_bytes(base64.b64decode(picture["data"]))
 
         wide = {"viewport": {"width": 1200, "height": 760}}
         log = page("en-GB", **wide)

@@ -17,11 +17,12 @@ import requests
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "infra" / "local"))
 
-pytest.register_assert_rewrite("api", "spreadsheet")
+pytest.register_assert_rewrite("api", "browser", "spreadsheet")
 
 import stack as local  # noqa: E402
 import tokens  # noqa: E402
 from api import Caller, Partner  # noqa: E402
+from browser import chromium, elsewhere, person, window  # noqa: E402, F401
 from emulator import port_is_free  # noqa: E402
 
 DIRECTORY = ROOT / ".local" / "e2e"
@@ -40,7 +41,7 @@ def stack():
         return
     local.clean(DIRECTORY)
     try:
-        yield local.up(DIRECTORY, free_port(), demo=False)
+        yield local.up(DIRECTORY, free_port(), demo=False, allowed_origin="http://portal.localhost")
     finally:
         local.down(DIRECTORY)
 

@@ -13,7 +13,7 @@ LANGUAGES = ["en", "fr"]
 OTHERS = ("docs.css", "docs.html", "docs.js", "openapi.json")
 SCRIPTS = sorted(path for path in ASSETS.glob("*.js") if path.name not in OTHERS)
 # Keys of which the scripts write only the beginning.
-FAMILIES = ("status_", "actor_", "role_", "line_", "export_", "formatHint_", "error", "quick_", "view_", "order_")
+FAMILIES = ("status_", "actor_", "role_", "line_", "export_", "delivery_", "formatHint_", "error", "quick_", "view_", "order_")
 # What the page and its component weigh together, compressed, at most.
 MAX_BYTES = 80 * 1024
 

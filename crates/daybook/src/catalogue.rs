@@ -155,6 +155,7 @@ known! {
     "transfer.accepted" "Transfer accepted" "Transfert accepté"
     "transfer.created" "Transfer created" "Transfert créé"
     "transfer.updated" "Transfer updated" "Transfert modifié"
+    "usage_budget.exceeded" "Usage budget exceeded" "Budget de consommation dépassé"
     "user.created" "User created" "Utilisateur créé"
     "user.deleted" "User deleted" "Utilisateur supprimé"
     "user.licences_updated" "User's licences updated" "Licences de l'utilisateur modifiées"

@@ -24,6 +24,8 @@ const ENOUGH_ROWS = 50;
 const MAX_REQUESTS = 8;
 /** After so long, the page says that it takes long. */
 const SLOW_MS = 4_000;
+/** So many customers and users of the list are offered as filters. */
+const MAX_OFFERED = 500;
 const STATUSES = ["succeeded", "failed", "declined", "in_progress"];
 
 const sheet = new CSSStyleSheet();
@@ -64,6 +66,8 @@ class ActivityLog extends HTMLElement {
   /** @type {Map<string, string>} */ #labels = new Map();
   /** @type {Words} */ #words = new Words("en", new Map());
   /** @type {Service | null} */ #service = null;
+  /** Names by ids of the customers and the users that the list has shown, for the filters. */
+  #seen = { customer: /** @type {Map<string, string>} */ (new Map()), actor: /** @type {Map<string, string>} */ (new Map()) };
   /** Parts of the page that change. @type {Record<string, any>} */ #parts = {};
 
   constructor() {
@@ -125,6 +129,8 @@ class ActivityLog extends HTMLElement {
     }
     this.lang = locale;
     if (!this.#question) this.#readAddress();
+    // Another partner's are none of this one's.
+    for (const seen of Object.values(this.#seen)) seen.clear();
     this.#service = new Service({
       root: new URL(this.getAttribute("api") || ".", document.baseURI).href,
       partner: this.getAttribute("partner") ?? "", locale, signal,
@@ -194,7 +200,8 @@ class ActivityLog extends HTMLElement {
   /** Filters in words, for who exports. */
   #filterWords() {
     const { q, customer, actor, action, status } = this.#asked;
-    return [q && `“${q}”`, customer, actor, action && this.#label(action), status && this.#status(status)].filter(Boolean).join(", ");
+    const named = (/** @type {"customer" | "actor"} */ key, /** @type {string} */ id) => this.#seen[key].get(id) || id;
+    return [q && `“${q}”`, named("customer", customer), named("actor", actor), action && this.#label(action), status && this.#status(status)].filter(Boolean).join(", ");
   }
 
   /** @param {string} action */
@@ -219,7 +226,9 @@ class ActivityLog extends HTMLElement {
       field(key, h("input", { ...properties, name }), kind);
     const choice = (/** @type {string} */ name, /** @type {Node[]} */ options, /** @type {any} */ properties = {}) => h("select", { ...properties, name }, ...options);
     const option = (/** @type {string} */ value, /** @type {string} */ text) => h("option", { value }, text);
-    const id = { type: "text", autocomplete: "off", autocapitalize: "off", spellcheck: "false", maxlength: 128 };
+    const picker = (/** @type {"customer" | "actor"} */ name) => ({
+      type: "text", autocomplete: "off", autocapitalize: "off", spellcheck: "false", maxlength: 256, list: `seen-${name}`, placeholder: say("pickHint"),
+    });
     const day = { type: "date", required: true, "aria-describedby": "range-fault" };
     const quick = h("div", { class: "quick", role: "group", "aria-label": say("quickPeriods") }, ...Object.keys(PERIODS).map((key) =>
       h("button", { type: "button", "data-period": key, onclick: () => this.#quick(key) }, say(`quick_${key}`))));
@@ -228,10 +237,13 @@ class ActivityLog extends HTMLElement {
       input("from", "from", day), input("to", "to", day),
       field("timeZone", choice("time_zone", this.#zones(), { onchange: (/** @type {any} */ event) => this.#ask({ time_zone: event.target.value }) }), "zone"),
       input("search", "q", { type: "search", maxlength: 256, placeholder: say("searchHint") }, "wide"),
-      input("customerFilter", "customer", id), input("userFilter", "actor", id),
-      field("action", choice("action", [option("", say("anyAction"))]), "wide"),
-      field("status", choice("status", [option("", say("anyStatus")), ...STATUSES.map((each) => option(each, this.#status(each)))])),
-      field("order", choice("order", ["desc", "asc"].map((each) => option(each, say(`order_${each}`))), { onchange: (/** @type {any} */ event) => this.#ask({ order: event.target.value }) })),
+      // Where there is little room, these wait for a click.
+      h("button", { type: "button", class: "plain filters", "aria-expanded": "false", onclick: () => this.#showFilters(!form.classList.contains("all")) }, say("moreFilters")),
+      input("customerFilter", "customer", picker("customer"), "extra"), input("userFilter", "actor", picker("actor"), "extra"),
+      h("datalist", { id: "seen-customer" }), h("datalist", { id: "seen-actor" }),
+      field("action", choice("action", [option("", say("anyAction"))]), "wide extra"),
+      field("status", choice("status", [option("", say("anyStatus")), ...STATUSES.map((each) => option(each, this.#status(each)))]), "extra"),
+      field("order", choice("order", ["desc", "asc"].map((each) => option(each, say(`order_${each}`))), { onchange: (/** @type {any} */ event) => this.#ask({ order: event.target.value }) }), "extra"),
       h("div", { class: "buttons" }, h("button", { class: "primary" }, say("show")),
         h("button", { type: "button", class: "plain clear", onclick: () => this.#clear() }, say("clearFilters"))),
       h("p", { id: "range-fault", class: "fault", role: "alert" }));
@@ -241,7 +253,7 @@ class ActivityLog extends HTMLElement {
     const exports = new Exports({
       service: /** @type {Service} */ (this.#service), words: this.#words, zone: () => this.#zone,
       question: () => { const { order, ...asked } = this.#parameters(); return asked; },
-      filters: () => this.#filterWords(), partnerZone: this.#partnerZone ?? ownTimeZone(),
+      filters: () => this.#filterWords(), partner: `${this.getAttribute("api")} ${this.getAttribute("partner")}`, partnerZone: this.#partnerZone ?? ownTimeZone(),
       alert: (place, error, again) => this.#alert(place, error, again),
     });
     const view = (/** @type {string} */ key) => h("button", { type: "button", "data-view": key, onclick: () => { this.#view = key; this.#writeAddress(); this.#showView(); } }, say(`view_${key}`));
@@ -267,6 +279,7 @@ class ActivityLog extends HTMLElement {
     this.#parts.sentinel = () => { sentinel.unobserve(foot); sentinel.observe(foot); };
     this.#root.replaceChildren(h("header", { class: "top" }, h("h1", {}, say("title")), views, exports.button), exports.bar, this.#parts.log, exports.section, exports.dialog);
     this.#offerActions([]);
+    this.#offerSeen([]);
     this.#fillForm();
     this.#showView();
   }
@@ -277,6 +290,7 @@ class ActivityLog extends HTMLElement {
     log.hidden = this.#view !== "log";
     exports.section.hidden = this.#view !== "exports";
     if (this.#view === "exports") exports.showSchedule();
+    else exports.leave();
   }
 
   /** The zones to choose from: the partner's, the browser's, UTC, and one that the address may have brought. */
@@ -298,6 +312,20 @@ class ActivityLog extends HTMLElement {
     select.value = action;
   }
 
+  /** Offers the customers and users of these activities, and of those before, as filters. @param {any[]} activities */
+  #offerSeen(activities) {
+    for (const key of /** @type {const} */ (["customer", "actor"])) {
+      const seen = this.#seen[key];
+      const before = seen.size;
+      for (const { [key]: each } of activities) {
+        if (each && seen.size < MAX_OFFERED && !seen.has(each.id)) seen.set(each.id, each.name ?? "");
+      }
+      if (seen.size === before && activities.length > 0) continue;
+      const options = [...seen].sort(([, a], [, b]) => a.localeCompare(b, this.#words.locale));
+      this.#parts.form.querySelector(`#seen-${key}`).replaceChildren(...options.map(([id, text]) => h("option", { value: id }, text || id)));
+    }
+  }
+
   /** Shows the question in the form. */
   #fillForm() {
     const { form } = this.#parts;
@@ -311,6 +339,15 @@ class ActivityLog extends HTMLElement {
       each.setAttribute("aria-pressed", String(first === from && last === to));
     }
     form.querySelector(".clear").hidden = !FILTERS.some((key) => this.#asked[key]);
+    // No filter works unseen.
+    if (this.#asked.order === "asc" || FILTERS.some((key) => key !== "q" && this.#asked[key])) this.#showFilters(true);
+  }
+
+  /** @param {boolean} all */
+  #showFilters(all) {
+    const { form } = this.#parts;
+    form.classList.toggle("all", all);
+    form.querySelector(".filters").setAttribute("aria-expanded", String(all));
   }
 
   /** @param {string} key */
@@ -324,8 +361,17 @@ class ActivityLog extends HTMLElement {
     this.#parts.form.elements.namedItem("q").focus();
   }
 
-  /** What the form's filters say. */
-  #typed() { return Object.fromEntries(FILTERS.map((key) => [key, this.#parts.form.elements.namedItem(key).value.trim()])); }
+  /** What the form's filters say. Ids are what the service compares; where somebody typed the name of one, that is meant. */
+  #typed() {
+    const typed = Object.fromEntries(FILTERS.map((key) => [key, this.#parts.form.elements.namedItem(key).value.trim()]));
+    for (const key of /** @type {const} */ (["customer", "actor"])) {
+      const text = typed[key].toLocaleLowerCase();
+      if (!text || this.#seen[key].has(typed[key])) continue;
+      const named = [...this.#seen[key]].filter(([, name]) => name.toLocaleLowerCase() === text);
+      if (named.length === 1) [[typed[key]]] = named;
+    }
+    return typed;
+  }
 
   /** @param {Event} event */
   #submit(event) {
@@ -355,12 +401,15 @@ class ActivityLog extends HTMLElement {
     const paragraph = h("p", {}, this.#say(key));
     if (key === "errorOther" && error instanceof Error && error.message) paragraph.append(" ", h("span", { lang: "en" }, error.message));
     const trace = error instanceof Refusal && status !== 401 && error.trace;
-    const retry = () => { this.#parts.again = null; place.replaceChildren(); again(); };
+    this.#tell(place, [paragraph, ...(trace ? [h("p", { class: "quiet" }, this.#say("reference", { trace }))] : [])], status === 403 ? null : again);
     // What the network broke goes on by itself when it is back.
-    this.#parts.again = error instanceof Unreachable ? retry : null;
-    place.replaceChildren(h("div", { class: "alert" }, paragraph,
-      trace ? h("p", { class: "quiet" }, this.#say("reference", { trace })) : null,
-      status === 403 ? null : h("button", { type: "button", onclick: retry }, this.#say("retry"))));
+    this.#parts.again = error instanceof Unreachable ? () => place.querySelector("button")?.click() : null;
+  }
+
+  /** @param {HTMLElement} place @param {Node[]} message @param {(() => void) | null} again what to do next, where that is possible */
+  #tell(place, message, again) {
+    const retry = () => { this.#parts.again = null; place.replaceChildren(); again?.(); };
+    place.replaceChildren(h("div", { class: "alert" }, ...message, again && h("button", { type: "button", onclick: retry }, this.#say("retry"))));
   }
 
   // The list
@@ -379,7 +428,9 @@ class ActivityLog extends HTMLElement {
       skeleton.hidden = false;
       table.hidden = true;
       more.hidden = true;
-      caption.textContent = this.#say("caption", { from: this.#words.day(this.#asked.from), to: this.#words.day(this.#asked.to), zone: this.#zone });
+      const period = this.#say("caption", { from: this.#words.day(this.#asked.from), to: this.#words.day(this.#asked.to), zone: this.#zone });
+      const filters = this.#filterWords();
+      caption.textContent = filters ? `${period} · ${this.#say("exportFilters", { filters })}` : period;
     }
     trouble.replaceChildren();
     this.#isEndless = false;
@@ -399,6 +450,7 @@ class ActivityLog extends HTMLElement {
         const [page] = await Promise.all([service.activities(parameters, stopping.signal), named]);
         if (!isCurrent()) return;
         first = rows.append(page.activities) ?? first;
+        this.#offerSeen(page.activities);
         added += page.activities.length;
         this.#cursor = page.next_cursor;
         this.#completeThrough = page.complete_through;
@@ -415,10 +467,12 @@ class ActivityLog extends HTMLElement {
       if (!isCurrent()) return;
       status.replaceChildren(...(rows.count > 0 ? this.#summary(rows.count) : []));
       if (stopping.signal.aborted) {
-        if (anew && rows.count === 0) this.#alert(trouble, new Refusal(503, null), () => this.#load(true));
+        if (anew && rows.count === 0) this.#tell(trouble, [h("p", {}, this.#say("stopped"))], () => this.#load(true));
         more.hidden = !this.#cursor;
       } else {
         more.hidden = true;
+        // Who may not see the log has nothing to export.
+        if (error instanceof Refusal && error.status === 403) this.#parts.exports.button.hidden = true;
         this.#alert(trouble, error, () => this.#load(anew && added === 0));
       }
     } finally {

@@ -1,9 +1,22 @@
-// One activity in full: who and what, what changed, an order's lines, and everything else as a tree.
+// One activity in full: who and what, what changed, an order's lines, and everything else as a tree. Details have up to 5 MiB:
+// whatever their form, so much is shown at once that the page stays quick, and the rest at a click.
 
-import { fill, h, name, plainTable } from "./elements.js";
+import { AT_ONCE, fill, h, name, plainTable, takeFocus } from "./elements.js";
 import { digits } from "./service.js";
 
 /** @typedef {import("./language.js").Words} Words */
+
+/** So many values of a tree are shown at once; what is nested behind them waits for a click. */
+const VALUES_AT_ONCE = 400;
+/** In a cell of a table there are fewer. */
+const VALUES_IN_A_CELL = 12;
+/** So many cells of an order's lines are shown at once, where they have many columns. */
+const CELLS_AT_ONCE = 2_000;
+/** So much of a text, in UTF-16 units, is shown at once, and so much more at each click. */
+const TEXT_AT_ONCE = 2_000;
+const MORE_TEXT = 20_000;
+/** An order's lines have so many columns; what else there is shares the last. */
+const MAX_COLUMNS = 20;
 
 const isObject = (/** @type {any} */ value) => value !== null && typeof value === "object" && !Array.isArray(value) && digits(value) === null;
 
@@ -21,7 +34,7 @@ export function details(words, activity, zones, link) {
   const nodes = [facts(words, activity, actor, target, zones)];
   if (changes.length > 0) nodes.push(h("h2", {}, say("changes")), changeTable(words, changes));
   if (isOrder) nodes.push(h("h2", {}, say("lines")), lineTable(words, lines, link));
-  if (Object.keys(rest).length > 0) nodes.push(h("h2", {}, say("otherDetails")), tree(words, rest));
+  if (Object.keys(rest).length > 0) nodes.push(h("h2", {}, say("otherDetails")), tree(words, rest, VALUES_AT_ONCE));
   nodes.push(copyBar(words, activity));
   return nodes;
 }
@@ -57,7 +70,7 @@ function facts(words, activity, actor, target, zones) {
 /** @param {Words} words @param {{field: string, old: any, new: any}[]} changes */
 function changeTable(words, changes) {
   const body = h("tbody", {}, ...changes.map((change) => h("tr", {},
-    h("th", { scope: "row" }, change.field), h("td", {}, tree(words, change.old)), h("td", {}, tree(words, change.new)))));
+    h("th", { scope: "row" }, change.field), ...[change.old, change.new].map((value) => h("td", {}, tree(words, value, VALUES_IN_A_CELL))))));
   return plainTable(words.say("changes"), ["field", "before", "after"].map((key) => words.say(key)), body);
 }
 
@@ -100,11 +113,14 @@ function lineTable(words, lines, link) {
   const present = new Set(lines.flatMap((line) => Object.keys(line)));
   // A price that is written with its currency needs no column that repeats it.
   if (isPriced) present.delete("currency");
-  const keys = [...COLUMNS.filter((key) => present.has(key)), ...[...present].filter((key) => !COLUMNS.includes(key))];
+  const all = [...COLUMNS.filter((key) => present.has(key)), ...[...present].filter((key) => !COLUMNS.includes(key))];
+  const keys = all.slice(0, MAX_COLUMNS);
+  const others = all.slice(MAX_COLUMNS);
   const title = (/** @type {string} */ key) => (words.has(`line_${key}`) ? words.say(`line_${key}`) : key);
   const columns = keys.map(title);
   const at = keys.indexOf("unit_price") + 1;
   if (isPriced) columns.splice(at, 0, words.say("line_amount"));
+  if (others.length > 0) columns.push(words.say("otherDetails"));
 
   /** @type {Map<string, [bigint, number]>} */ const sums = new Map();
   lines.forEach((line, index) => {
@@ -126,13 +142,18 @@ function lineTable(words, lines, link) {
         return h("td", {}, h("a", { href: subscription, target: "_blank", rel: "noopener noreferrer", "aria-label": words.say("lineLink", { id: value }) }, name(value)));
       }
       if (key === "quantity" && typeof value === "number") return h("td", { class: "number" }, words.number(value));
-      return h("td", { class: digits(value) === null ? null : "number" }, tree(words, value));
+      return h("td", { class: digits(value) === null ? null : "number" }, tree(words, value, VALUES_IN_A_CELL));
     });
+    if (others.length > 0) {
+      const rest = others.filter((key) => Object.hasOwn(line, key)).map((key) => [key, line[key]]);
+      cells.push(h("td", {}, rest.length > 0 ? tree(words, Object.fromEntries(rest), VALUES_IN_A_CELL) : null));
+    }
     if (isPriced) cells.splice(at, 0, h("td", { class: "number" }, words.money(/** @type {string} */ (each), line.currency)));
     return h("tr", {}, ...cells);
   };
   const body = fill(h("tbody"), lines.map((line, index) => /** @type {[any, string | null]} */ ([line, amounts[index]])), row,
-    (button) => h("tr", {}, h("td", { colspan: String(columns.length) }, button)), (left) => words.count("moreLines", left));
+    (button) => h("tr", {}, h("td", { colspan: String(columns.length) }, button)), (left) => words.count("moreLines", left),
+    () => Math.min(AT_ONCE, Math.ceil(CELLS_AT_ONCE / columns.length)));
   const totals = [...sums].map(([currency, [sum, places]]) => words.money(unscaled(sum, places), currency)).join(" + ");
   const foot = totals && isPriced ? h("tfoot", {}, h("tr", {},
     h("th", { scope: "row", colspan: String(at) }, words.say("total")), h("td", { class: "number" }, totals),
@@ -141,18 +162,57 @@ function lineTable(words, lines, link) {
   return plainTable(words.say("lines"), columns, body, foot, isPriced ? [...numeric, at] : numeric);
 }
 
-/** Any JSON as nested lists. @param {Words} words @param {any} value @returns {Node} */
-function tree(words, value) {
+/** A text, the end of a long one at a click. @param {Words} words @param {string} all */
+function longText(words, all) {
+  if (all.length <= TEXT_AT_ONCE) return name(all);
+  // The halves of a character stay together.
+  const upTo = (/** @type {number} */ end) => (/[\uD800-\uDBFF]/.test(all[end - 1] ?? "") ? end + 1 : end);
+  let end = upTo(TEXT_AT_ONCE);
+  const place = h("span", {}, name(all.slice(0, end)));
+  const button = h("button", { type: "button", onclick: () => {
+    const next = upTo(end + MORE_TEXT);
+    button.before(name(all.slice(end, next)));
+    end = next;
+    if (end < all.length) return label();
+    button.remove();
+    takeFocus(place);
+  } });
+  const label = () => { button.textContent = words.count("moreText", all.length - end); };
+  label();
+  place.append(" ", button);
+  return place;
+}
+
+/**
+ * Any JSON as nested lists.
+ * @param {Words} words @param {any} value @param {number | {left: number}} room how many values may be shown at once, shared by what is nested
+ * @returns {Node}
+ */
+function tree(words, value, room) {
   if (value === null || value === undefined || value === "") return h("span", { class: "quiet" }, words.say("empty"));
   if (typeof value === "boolean") return document.createTextNode(words.say(value ? "yes" : "no"));
   // Digits as they are: many numbers are ids, which a thousands separator would spoil.
-  if (typeof value !== "object" || digits(value) !== null) return name(digits(value) ?? String(value));
+  if (typeof value !== "object" || digits(value) !== null) return longText(words, digits(value) ?? String(value));
   const isList = Array.isArray(value);
   const entries = Object.entries(value);
   if (entries.length === 0) return h("span", { class: "quiet" }, words.say("empty"));
+  const shared = typeof room === "number" ? { left: room } : room;
+  if (shared.left <= 0) {
+    const button = h("button", { type: "button", onclick: () => {
+      const opened = /** @type {HTMLElement} */ (tree(words, value, VALUES_AT_ONCE));
+      button.replaceWith(opened);
+      takeFocus(opened);
+    } }, words.count("nested", entries.length));
+    return button;
+  }
   return fill(h(isList ? "ol" : "ul", { class: "tree" }), entries,
-    ([key, inner]) => h("li", {}, isList ? null : h("span", { class: "key" }, name(key)), isList ? null : " ", tree(words, inner)),
-    (button) => h("li", {}, button), (left) => words.count("moreEntries", left));
+    ([key, inner]) => h("li", {}, isList ? null : h("span", { class: "key" }, name(key)), isList ? null : " ", tree(words, inner, shared)),
+    (button) => h("li", {}, button), (left) => words.count("moreEntries", left), (shown) => {
+      if (shown > 0) shared.left = VALUES_AT_ONCE;
+      const next = Math.min(AT_ONCE, shared.left, entries.length - shown);
+      shared.left -= next;
+      return next;
+    });
 }
 
 /** @param {Words} words @param {any} activity */

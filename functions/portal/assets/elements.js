@@ -47,20 +47,23 @@ export function plainTable(title, columns, body, foot = null, numeric = []) {
     h("thead", {}, h("tr", {}, ...headings(columns, numeric))), body, foot));
 }
 
+/** So many items of a list are shown at once. */
+export const AT_ONCE = 200;
+
 /**
  * Fills a place with what the items become: some at once, more at each click, so that thousands do not hold up the page.
  * @template T
  * @param {HTMLElement} place @param {T[]} items @param {(item: T) => Node} render
  * @param {(button: any) => Node} wrap puts the button where the place takes it
  * @param {(left: number) => string} label
+ * @param {(shown: number) => number} [take] how many are shown next, after so many
  */
-export function fill(place, items, render, wrap, label) {
-  const AT_ONCE = 200;
+export function fill(place, items, render, wrap, label, take = () => AT_ONCE) {
   let shown = 0;
   const button = h("button", { type: "button", onclick: () => more() });
   const row = wrap(button);
   function more() {
-    const next = items.slice(shown, shown + AT_ONCE);
+    const next = items.slice(shown, shown + take(shown));
     shown += next.length;
     const nodes = next.map(render);
     const held = /** @type {Document | ShadowRoot} */ (place.getRootNode()).activeElement === button;
@@ -71,13 +74,17 @@ export function fill(place, items, render, wrap, label) {
       place.append(row);
       if (held) button.focus();
     } else if (held) {
-      const first = /** @type {HTMLElement} */ (nodes[0]);
-      first.tabIndex = -1;
-      first.focus();
+      takeFocus(nodes[0]);
     }
   }
   more();
   return place;
+}
+
+/** Takes the focus that a button loses when it goes. @param {any} element */
+export function takeFocus(element) {
+  element.tabIndex = -1;
+  element.focus();
 }
 
 /** A button that can be in the middle of something. It keeps the focus, which a disabled one loses. @param {any} button @param {boolean} busy */

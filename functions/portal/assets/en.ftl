@@ -78,6 +78,16 @@ moreEntries =
         [one] Show more ({ $count } entry left)
        *[other] Show more ({ $count } entries left)
     }
+moreText =
+    { $count ->
+        [one] Show more ({ $count } character left)
+       *[other] Show more ({ $count } characters left)
+    }
+nested =
+    { $count ->
+        [one] Show { $count } entry
+       *[other] Show { $count } entries
+    }
 total = Total
 otherDetails = Other details
 yes = yes
@@ -93,9 +103,9 @@ exportReady =
         [one] The export is ready to download: { $count } row.
        *[other] The export is ready to download: { $count } rows.
     }
-exportEnded = The export ended without a file. The list says why.
+exportEnded = The export ended without a file. The list of exports says why.
 exportLost = The connection was lost. The export goes on; asking again in a moment.
-exportFailedHint = Export again; if it fails again, tell the operator.
+exportFailedHint = Export again; if it fails again, tell the operator of this service.
 noExports = There are no exports yet.
 moreExports = Load more exports
 requested = Requested
@@ -105,7 +115,7 @@ rows = Rows
 size = Size
 files = Files
 download = Download { $name }
-until = until { $time }
+until = Available until { $time }
 export_pending = Waiting
 export_running = Being made
 export_ready = Ready
@@ -119,7 +129,7 @@ error409 = This is not ready yet. Wait a moment and try again.
 error410 = This file has expired. Export again.
 error429 = Too many requests. Wait a moment and try again.
 error503 = The service is briefly unavailable. Wait a moment and try again.
-errorOurs = The service has a problem. Try again in a minute; if it stays, tell the operator.
+errorOurs = The service has a problem. Try again in a minute; if it stays, tell the operator of this service.
 errorOther = This did not work.
 reference = Reference: { $trace }
 offline = No connection to the service. Check your network and try again.
@@ -135,6 +145,7 @@ view_exports = Exports
 
 # Period and filters
 
+moreFilters = More filters
 filters = Period and filters
 quickPeriods = Quick periods
 quick_recent = Most recent month
@@ -146,10 +157,11 @@ quick_quarter = 3 months
 quick_year = 12 months
 zone_partner = Partner's: { $zone }
 zone_mine = Mine: { $zone }
-customerFilter = Customer ID
-userFilter = User ID
-search = Text
+customerFilter = Customer
+userFilter = User
+search = Search
 searchHint = Name, ID or action
+pickHint = Name or ID
 anyAction = All actions
 anyStatus = All statuses
 clearFilters = Clear filters
@@ -168,6 +180,7 @@ noneYet = Nothing found so far. Show more to search further.
 stillLoading = Loading… { $count } so far.
 slow = This takes longer than usual. Wait, or stop and choose a shorter period.
 stop = Stop
+stopped = Stopped. Choose a shorter period, or try again.
 details = details
 subscriptionsOf = { $customer }: subscriptions (opens a new tab)
 customerLabel = Customer
@@ -179,7 +192,7 @@ exportTitle = Export the log
 exportPeriod = Everything from { $from } to { $to } ({ $zone })
 exportFilters = Only: { $filters }
 exportNoFilters = No filters: every activity of the period.
-formatLabel = File
+formatLabel = File format
 format_csv = CSV
 format_xlsx = Excel workbook
 format_jsonl = JSON lines
@@ -199,8 +212,9 @@ cancel = Cancel
 close = Close
 exportAsked = Asking for the export…
 exportStarted = Your export is being made. Go on working, or leave and come back.
+exportProgress = Your export is being made: { $percent } done.
 cancelExport = Cancel this export
-exportCancelled = The export is cancelled.
+exportCancelled = The export was cancelled.
 monthly = Monthly export
 version = version { $version }
 exportsIntro = Files made here or by the monthly schedule. Whoever may read the log may download them.
@@ -212,10 +226,36 @@ scheduleIntro = Each month is exported by itself after it has ended, in the time
 scheduleDenied = The monthly schedule is managed by global admins, admin agents and billing admins. You can download the files that it makes.
 scheduleEnabled = Export every month
 scheduleFrom = First month
-scheduleNotify = Tell
-scheduleNotifyHint = Addresses such as https://… or mailto:…, one a line.
+scheduleNotify = Whom to tell
+scheduleNotifyHint = One address a line: https://… or mailto:…
 scheduleNext = Next: { $month }, on { $time }
 scheduleOff = No month is exported by itself.
 save = Save
 saving = Saving…
 saved = Saved.
+results = Latest monthly exports
+month = Month
+told = Told
+nobody = Nobody
+delivery_pending = Not told yet
+delivery_delivered = Told
+delivery_failed = Given up
+attempts =
+    { $count ->
+        [one] { $count } attempt
+       *[other] { $count } attempts
+    }
+lastAttempt = last on { $time }
+nextAttempt = next on { $time }
+answered = answered { $status }
+secretTitle = Signing secret
+secretIntro = Your receiver checks with it that messages come from here. Whoever has it can forge messages: give it to nobody else.
+showSecret = Show the secret
+secretShown = Copy it now: it is hidden again when you leave this view.
+copySecret = Copy the secret
+hide = Hide
+replaceSecret = Replace the secret…
+replaceSecretWarning = A new secret signs from now on. The present one signs as well for one more day: give your receiver the new one by then.
+replaceSecretNow = Replace now
+secretReplaced = Replaced. Copy the new one now: it is hidden again when you leave this view.
+secretBefore = The secret before it signs as well until { $time }.

@@ -1,6 +1,6 @@
 // Asks for exports, follows them until they are ready, lists earlier ones with their files, and sets the monthly schedule.
 
-import { cardTable, cell, h, isBusy, name, setBusy } from "./elements.js";
+import { cardTable, cell, h, isBusy, name, setBusy, takeFocus } from "./elements.js";
 import { scheduleForm } from "./schedule.js";
 import { Refusal, Unreachable } from "./service.js";
 
@@ -9,6 +9,8 @@ import { Refusal, Unreachable } from "./service.js";
 
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 5_000;
+/** The tab's own memory of the export that was asked for last in it: its id, by the partner's address. */
+const ASKED = "daybook.export ";
 const isUnfinished = (/** @type {any} */ job) => job.status === "pending" || job.status === "running";
 
 export class Exports {
@@ -29,14 +31,16 @@ export class Exports {
   #unanswered = null;
   /** The export asked for last, which the bar shows. */
   #newest = "";
+  /** How far it was when that was said last, in quarters. */
+  #quarter = 0;
   #hasSchedule = false;
   #parts;
 
   /**
    * @param {{
-   *   service: Service, words: Words, zone: () => string, partnerZone: string, question: () => Record<string, string>, filters: () => string,
+   *   service: Service, words: Words, zone: () => string, partnerZone: string, partner: string, question: () => Record<string, string>, filters: () => string,
    *   alert: (place: HTMLElement, error: unknown, again: () => void) => void,
-   * }} host `question` is what the list shows, `filters` says its filters in words, `alert` shows what went wrong
+   * }} host `partner` is its address, `question` is what the list shows, `filters` says its filters in words, `alert` shows what went wrong
    */
   constructor(host) {
     const { service, words, zone, alert } = host;
@@ -108,6 +112,32 @@ export class Exports {
     scheduleForm({ ...this.#host, place: this.#parts.schedule });
   }
 
+  /** What nobody looks at any more is not left lying about: a secret. */
+  leave() {
+    const { schedule } = this.#parts;
+    if (!schedule.querySelector(".secret code")) return;
+    schedule.replaceChildren();
+    this.#hasSchedule = false;
+  }
+
+  /** Which export is the newest, also after a reload. @param {string} id empty for none */
+  #remember(id) {
+    this.#newest = id;
+    this.#quarter = 0;
+    try {
+      if (id) sessionStorage.setItem(ASKED + this.#host.partner, id);
+      else sessionStorage.removeItem(ASKED + this.#host.partner);
+    } catch { /* Where storage is forbidden, a reload loses it: the list still has it. */ }
+  }
+
+  #remembered() {
+    try {
+      return sessionStorage.getItem(ASKED + this.#host.partner) ?? "";
+    } catch {
+      return "";
+    }
+  }
+
   /** Asks for an export of what the list shows. */
   async start() {
     const { status, outcome, trouble } = this.#parts;
@@ -127,7 +157,7 @@ export class Exports {
     try {
       const job = await this.#service.startExport(request, this.#unanswered.key);
       this.#unanswered = null;
-      this.#newest = job.id;
+      this.#remember(job.id);
       this.#show(job, true);
       this.#follow(job);
     } catch (error) {
@@ -146,8 +176,8 @@ export class Exports {
     setBusy(more, true);
     try {
       const page = await this.#service.exports(cursor);
-      // What was being made when the page was left is gone on with.
-      if (!cursor && !this.#newest) this.#newest = page.exports.find((/** @type {any} */ job) => isUnfinished(job) && job.kind === "on_demand")?.id ?? "";
+      // What was asked for before the page was left is gone on with.
+      if (!cursor) this.#newest ||= this.#remembered();
       for (const job of page.exports) {
         this.#show(job, false);
         if (isUnfinished(job)) this.#follow(job);
@@ -159,8 +189,7 @@ export class Exports {
       more.onclick = () => this.list(page.next_cursor);
       if (held && more.hidden) {
         const first = this.#rows.get(page.exports[0]?.id);
-        if (first) first.tabIndex = -1;
-        first?.focus();
+        if (first) takeFocus(first);
       }
     } catch (error) {
       if (!this.#service.signal.aborted) this.#alert(listTrouble, error, () => this.list(cursor));
@@ -221,17 +250,21 @@ export class Exports {
   #showNewest(job) {
     const { status, outcome } = this.#parts;
     if (isUnfinished(job)) {
-      const started = this.#words.say("exportStarted");
-      if (status.textContent !== started) status.textContent = started;
+      const fraction = job.progress.fraction ?? 0;
+      // Said aloud a few times, not at every step.
+      const quarter = Math.floor(fraction * 4);
+      if (quarter > this.#quarter) status.textContent = this.#words.say("exportProgress", { percent: this.#words.percent(quarter / 4) });
+      else if (quarter === 0) status.textContent = this.#words.say("exportStarted");
+      this.#quarter = quarter;
       const [progress] = outcome.children;
-      if (progress) progress.value = job.progress.fraction ?? 0;
+      if (progress) progress.value = fraction;
       else outcome.append(this.#progress(job), h("button", { type: "button", class: "plain", onclick: () => this.#cancel(job) }, this.#words.say("cancelExport")));
       return;
     }
     status.textContent = job.status === "ready" ? this.#words.count("exportReady", job.progress.rows) : this.#words.say("exportEnded");
     if (job.status === "cancelled") status.textContent = this.#words.say("exportCancelled");
     outcome.replaceChildren(...job.files.map((/** @type {any} */ file) => this.#download(job.id, file)),
-      h("button", { type: "button", class: "plain", onclick: () => { status.textContent = ""; outcome.replaceChildren(); this.button.focus(); } }, this.#words.say("close")));
+      h("button", { type: "button", class: "plain", onclick: () => { this.#remember(""); status.textContent = ""; outcome.replaceChildren(); this.button.focus(); } }, this.#words.say("close")));
   }
 
   /** @param {any} job */
@@ -256,14 +289,13 @@ export class Exports {
     const say = (/** @type {string} */ key) => words.say(key);
     const bytes = job.files.reduce((/** @type {number} */ sum, /** @type {any} */ file) => sum + file.bytes, 0);
     const filters = Object.values(job.filters ?? {}).flat().filter(Boolean).join(", ");
-    const version = Number(/_v(\d+)$/.exec(job.id)?.[1] ?? 1);
-    const kind = [say("monthly"), job.month && words.month(job.month), version > 1 && words.say("version", { version })].filter(Boolean).join(", ");
+    const kind = [say("monthly"), job.month && words.month(job.month), job.version && words.say("version", { version: job.version })].filter(Boolean).join(", ");
     const status = say(`export_${job.status}`);
     const state = cell(say("status"), h("span", { class: `state ${job.status}` }, status));
     if (isUnfinished(job)) {
       state.append(" ", this.#progress(job));
     } else if (job.status === "ready") {
-      state.append(" ", h("span", { class: "quiet" }, words.say("until", { time: words.time(job.expires_at, this.#zone()) })));
+      state.append(h("p", { class: "quiet" }, words.say("until", { time: words.time(job.expires_at, this.#zone()) })));
     } else if (job.status === "failed") {
       state.append(h("p", { class: "quiet" }, say("exportFailedHint"), " ", h("span", { lang: "en" }, job.problem ?? "")));
     }

@@ -5,26 +5,26 @@ skip = Aller au journal d'activité
 language = Langue
 signIn = Se connecter
 signOut = Se déconnecter
-signInFailed = La connexion a échoué ({ $reason }). Réessayez ; si l'échec se répète, adressez-vous à un administrateur de votre société.
+signInFailed = La connexion a échoué ({ $reason }). Réessayez ; si le problème persiste, adressez-vous à un administrateur de votre société.
 signInStale = Cette connexion a été commencée ailleurs, ou il y a trop longtemps. Reconnectez-vous.
-signInBlocked = Ce navigateur n'a pas pu ouvrir de session ici. Autorisez les cookies et le stockage pour cette page, ouvrez-la en https et réessayez.
-noPartner = Votre compte n'est rattaché à aucun partenaire : il n'y a pas de journal à afficher. Adressez-vous à un administrateur de votre société, ou déconnectez-vous et utilisez un autre compte.
+signInBlocked = Ce navigateur n'a pas pu ouvrir de session ici. Autorisez les cookies et le stockage pour cette page, ouvrez-la en HTTPS, puis réessayez.
+noPartner = Votre compte n'est rattaché à aucun partenaire : il n'y a pas de journal à afficher. Adressez-vous à un administrateur de votre société, ou déconnectez-vous et utilisez un autre compte.
 
 from = Du
 to = Au
 timeZone = Fuseau horaire
 show = Afficher
 dayMissing = Indiquez une date.
-rangeReversed = Le dernier jour précède le premier. Choisissez-en un plus tardif.
-rangeTooLong = Cela fait plus de { $days } jours. Choisissez une période plus courte.
+rangeReversed = La date de fin précède la date de début. Choisissez une date de fin plus tardive.
+rangeTooLong = La période dépasse { $days } jours. Choisissez-en une plus courte.
 dateTime = Date et heure
 customer = Client concerné
 action = Action
 user = Utilisateur partenaire
 noCustomer = Aucun
-status_succeeded = Réussite
-status_failed = Échec
-status_declined = Refus
+status_succeeded = Réussie
+status_failed = Échouée
+status_declined = Refusée
 status_in_progress = En cours
 loading = Chargement…
 shown =
@@ -32,7 +32,7 @@ shown =
         [one] { $count } activité affichée.
        *[other] { $count } activités affichées.
     }
-none = Aucune activité ne correspond. Choisissez d'autres dates ou retirez un filtre.
+none = Aucune activité ne correspond à votre recherche. Choisissez d'autres dates ou retirez un filtre.
 status = Statut
 actorType = Type d'utilisateur
 actor_application = Application
@@ -78,25 +78,35 @@ moreEntries =
         [one] Afficher la suite ({ $count } élément restant)
        *[other] Afficher la suite ({ $count } éléments restants)
     }
+moreText =
+    { $count ->
+        [one] Afficher la suite ({ $count } caractère restant)
+       *[other] Afficher la suite ({ $count } caractères restants)
+    }
+nested =
+    { $count ->
+        [one] Afficher { $count } élément
+       *[other] Afficher { $count } éléments
+    }
 total = Total
 otherDetails = Autres détails
 yes = oui
 no = non
 empty = (vide)
-copy = Copier en JSON
+copy = Copier au format JSON
 copied = Copié.
 copyFailed = Le navigateur n'a pas autorisé la copie.
 
 export = Exporter le journal
 exportReady =
     { $count ->
-        [one] L'export est prêt à télécharger : { $count } ligne.
-       *[other] L'export est prêt à télécharger : { $count } lignes.
+        [one] L'export est prêt à télécharger : { $count } ligne.
+       *[other] L'export est prêt à télécharger : { $count } lignes.
     }
-exportEnded = L'export s'est terminé sans fichier. La liste dit pourquoi.
-exportLost = La connexion est interrompue. L'export continue ; nouvelle tentative dans un instant.
-exportFailedHint = Relancez l'export ; si l'échec se répète, prévenez l'exploitant.
-noExports = Il n'y a pas encore d'export.
+exportEnded = L'export s'est terminé sans produire de fichier. La raison figure dans la liste des exports.
+exportLost = Connexion interrompue. L'export se poursuit ; nouvelle vérification dans un instant.
+exportFailedHint = Relancez l'export ; si l'échec se répète, prévenez l'exploitant du service.
+noExports = Aucun export pour l'instant.
 moreExports = Afficher d'autres exports
 requested = Demandé le
 by = Par
@@ -105,36 +115,37 @@ rows = Lignes
 size = Taille
 files = Fichiers
 download = Télécharger { $name }
-until = jusqu'au { $time }
+until = Disponible jusqu'au { $time }
 export_pending = En attente
 export_running = En préparation
 export_ready = Prêt
 export_failed = Échec
 export_expired = Expiré
 export_cancelled = Annulé
-error401 = Votre session est terminée. Reconnectez-vous.
-error403 = Votre rôle ne le permet pas. Demandez un rôle qui le permet à un administrateur de votre société.
-error404 = Il n'y a rien ici, ou votre compte ne peut pas le voir. Vérifiez que vous êtes connecté avec le bon compte.
-error409 = Ce n'est pas encore prêt. Patientez un instant et réessayez.
+error401 = Votre session a expiré. Reconnectez-vous.
+error403 = Votre rôle ne vous y autorise pas. Demandez à un administrateur de votre société de vous attribuer un rôle qui le permet.
+error404 = Élément introuvable, ou inaccessible avec votre compte. Vérifiez que vous êtes connecté avec le bon compte.
+error409 = Ce n'est pas encore prêt. Patientez un instant, puis réessayez.
 error410 = Ce fichier a expiré. Relancez l'export.
-error429 = Trop de demandes. Patientez un instant et réessayez.
-error503 = Le service est momentanément indisponible. Patientez un instant et réessayez.
-errorOurs = Le service a un problème. Réessayez dans une minute ; si cela persiste, prévenez l'exploitant.
-errorOther = Cela n'a pas fonctionné.
-reference = Référence : { $trace }
-offline = Pas de connexion au service. Vérifiez votre réseau et réessayez.
+error429 = Trop de requêtes. Patientez un instant, puis réessayez.
+error503 = Le service est momentanément indisponible. Patientez un instant, puis réessayez.
+errorOurs = Le service rencontre un problème. Réessayez dans une minute ; si le problème persiste, prévenez l'exploitant du service.
+errorOther = L'opération n'a pas abouti.
+reference = Référence : { $trace }
+offline = Impossible de joindre le service. Vérifiez votre connexion réseau, puis réessayez.
 retry = Réessayer
 
 # La page
 
-signInFirst = Voyez ce qui a été fait sur les comptes de vos clients, par qui et quand.
-sessionOver = Votre session est terminée. Reconnectez-vous : vos dates et vos filtres sont conservés.
+signInFirst = Consultez les opérations effectuées sur les comptes de vos clients : qui a fait quoi, et quand.
+sessionOver = Votre session a expiré. Reconnectez-vous : vos dates et vos filtres sont conservés.
 views = Vues
 view_log = Journal
 view_exports = Exports
 
 # Période et filtres
 
+moreFilters = Plus de filtres
 filters = Période et filtres
 quickPeriods = Périodes rapides
 quick_recent = Depuis un mois
@@ -144,48 +155,50 @@ quick_thisMonth = Ce mois-ci
 quick_lastMonth = Mois précédent
 quick_quarter = 3 mois
 quick_year = 12 mois
-zone_partner = Partenaire : { $zone }
-zone_mine = Le mien : { $zone }
-customerFilter = ID du client
-userFilter = ID de l'utilisateur
-search = Texte
+zone_partner = Partenaire : { $zone }
+zone_mine = Le mien : { $zone }
+customerFilter = Client
+userFilter = Utilisateur
+search = Recherche
 searchHint = Nom, ID ou action
+pickHint = Nom ou ID
 anyAction = Toutes les actions
 anyStatus = Tous les statuts
 clearFilters = Effacer les filtres
-order = Ordre
-order_desc = Plus récentes d'abord
-order_asc = Plus anciennes d'abord
+order = Tri
+order_desc = Les plus récentes d'abord
+order_asc = Les plus anciennes d'abord
 
 # La liste
 
 caption = Activités du { $from } au { $to }, { $zone }
-andMore = La suite arrive en faisant défiler.
-andThatIsAll = C'est tout.
-completeThrough = Complet jusqu'au { $time }
+andMore = Faites défiler pour afficher la suite.
+andThatIsAll = Fin de la liste.
+completeThrough = Données complètes jusqu'au { $time }
 more = Afficher la suite
-noneYet = Rien trouvé jusqu'ici. Affichez la suite pour chercher plus loin.
-stillLoading = Chargement… { $count } jusqu'ici.
-slow = C'est plus long que d'habitude. Patientez, ou arrêtez et choisissez une période plus courte.
+noneYet = Aucun résultat pour l'instant. Affichez la suite pour poursuivre la recherche.
+stillLoading = Chargement… { $count } pour l'instant.
+slow = Le chargement prend plus de temps que d'habitude. Patientez, ou arrêtez-le et choisissez une période plus courte.
 stop = Arrêter
+stopped = Chargement arrêté. Choisissez une période plus courte, ou réessayez.
 details = détails
-subscriptionsOf = { $customer } : abonnements (nouvel onglet)
+subscriptionsOf = { $customer } : abonnements (nouvel onglet)
 customerLabel = Client
 lineLink = Abonnement { $id } (nouvel onglet)
 
 # Exports
 
 exportTitle = Exporter le journal
-exportPeriod = Tout ce qui s'est passé du { $from } au { $to } ({ $zone })
-exportFilters = Seulement : { $filters }
-exportNoFilters = Aucun filtre : toutes les activités de la période.
-formatLabel = Fichier
+exportPeriod = Activités du { $from } au { $to } ({ $zone })
+exportFilters = Filtres : { $filters }
+exportNoFilters = Aucun filtre : toutes les activités de la période.
+formatLabel = Format du fichier
 format_csv = CSV
 format_xlsx = Classeur Excel
 format_jsonl = JSON, une activité par ligne
-formatHint_csv = S'ouvre directement dans Excel : séparateur et dates selon la langue.
-formatHint_xlsx = Les dates sont des dates, les clients mènent à leurs abonnements.
-formatHint_jsonl = Tout, une activité par ligne, pour les programmes.
+formatHint_csv = S'ouvre directement dans Excel ; le séparateur et les dates suivent la langue choisie.
+formatHint_xlsx = De vraies dates, et un lien de chaque client vers ses abonnements.
+formatHint_jsonl = Toutes les données, une activité par ligne, à l'usage des programmes.
 rowsLabel = Une ligne du fichier par
 rows_activities = activité
 rows_lines = ligne de commande
@@ -197,25 +210,52 @@ withDetails = Inclure les détails
 startExport = Exporter
 cancel = Annuler
 close = Fermer
-exportAsked = Demande d'export…
-exportStarted = Votre export est en préparation. Continuez à travailler, ou quittez la page et revenez.
+exportAsked = Demande d'export en cours…
+exportStarted = Votre export est en préparation. Vous pouvez continuer à travailler, ou quitter la page et revenir plus tard.
+exportProgress = Votre export est en préparation : { $percent } effectués.
 cancelExport = Annuler cet export
-exportCancelled = L'export est annulé.
+exportCancelled = L'export a été annulé.
 monthly = Export mensuel
 version = version { $version }
-exportsIntro = Fichiers demandés ici ou produits chaque mois. Qui peut lire le journal peut les télécharger.
+exportsIntro = Exports demandés ici ou produits chaque mois. Toute personne autorisée à lire le journal peut les télécharger.
 
 # La planification mensuelle
 
 scheduleTitle = Export mensuel
-scheduleIntro = Chaque mois est exporté automatiquement une fois terminé, dans le fuseau horaire choisi.
+scheduleIntro = Chaque mois est exporté automatiquement une fois terminé, selon le fuseau horaire choisi.
 scheduleDenied = L'export mensuel est géré par les administrateurs généraux, les agents d'administration et les administrateurs de facturation. Vous pouvez télécharger les fichiers qu'il produit.
 scheduleEnabled = Exporter chaque mois
 scheduleFrom = Premier mois
-scheduleNotify = Prévenir
-scheduleNotifyHint = Adresses comme https://… ou mailto:…, une par ligne.
-scheduleNext = Prochain : { $month }, le { $time }
+scheduleNotify = Qui prévenir
+scheduleNotifyHint = Une adresse par ligne : https://… ou mailto:…
+scheduleNext = Prochain export : { $month }, le { $time }
 scheduleOff = Aucun mois n'est exporté automatiquement.
 save = Enregistrer
 saving = Enregistrement…
 saved = Enregistré.
+results = Derniers exports mensuels
+month = Mois
+told = Destinataires
+nobody = Personne
+delivery_pending = Pas encore prévenu
+delivery_delivered = Prévenu
+delivery_failed = Abandonné
+attempts =
+    { $count ->
+        [one] { $count } tentative
+       *[other] { $count } tentatives
+    }
+lastAttempt = dernière le { $time }
+nextAttempt = prochaine le { $time }
+answered = réponse { $status }
+secretTitle = Secret de signature
+secretIntro = Il permet à votre récepteur de vérifier que les messages viennent d'ici. Quiconque le connaît peut falsifier des messages : ne le communiquez à personne d'autre.
+showSecret = Afficher le secret
+secretShown = Copiez-le maintenant : il sera de nouveau masqué dès que vous quitterez cette vue.
+copySecret = Copier le secret
+hide = Masquer
+replaceSecret = Remplacer le secret…
+replaceSecretWarning = Un nouveau secret signera désormais les messages. L'actuel reste valable un jour de plus : d'ici là, donnez le nouveau à votre récepteur.
+replaceSecretNow = Remplacer maintenant
+secretReplaced = Secret remplacé. Copiez le nouveau maintenant : il sera de nouveau masqué dès que vous quitterez cette vue.
+secretBefore = L'ancien secret reste valable jusqu'au { $time }.

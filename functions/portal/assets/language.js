@@ -97,6 +97,9 @@ export class Words {
   /** @param {number} number */
   number(number) { return this.#format(Intl.NumberFormat, {}).format(number); }
 
+  /** A part of a whole. @param {number} fraction */
+  percent(fraction) { return this.#format(Intl.NumberFormat, { style: "percent" }).format(fraction); }
+
   /** An amount of money; of a currency that nobody knows, the number and its text. @param {string} decimal @param {string} currency */
   money(decimal, currency) {
     const places = decimal.split(".")[1]?.length ?? 0;

@@ -1,7 +1,7 @@
 // The page around the activity log: sign-in, language, sign-out.
 
 import { language, texts, Words } from "./language.js";
-import { finishSignIn, renew, signIn, SignInFailure, signOut } from "./sign-in.js";
+import { finishSignIn, renew, signIn, signInAgain, SignInFailure, signOut } from "./sign-in.js";
 import "./activity-log.js";
 
 /** @typedef {import("./sign-in.js").Config} Config */
@@ -107,9 +107,9 @@ try {
   config = /** @type {Config} */ (await response.json());
   const opened = await finishSignIn(config);
   if (opened) open(config, opened);
-  else welcome(() => words.say("signInFirst"));
+  else if (!await signInAgain(config)) welcome(() => words.say("signInFirst"));
 } catch (error) {
-  console.error(error);
+  if (!(error instanceof SignInFailure) || error.cause) console.error(error);
   // The texts may be what did not come.
   words ??= new Words("en", new Map([["offline", ["No connection to the service. Check your network and try again."]]]));
   if (error instanceof SignInFailure) welcome(() => words.say(error.key, { reason: error.message }));

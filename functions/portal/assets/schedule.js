@@ -1,7 +1,10 @@
-// The monthly schedule: shown and set by those who may; others are told who may.
+// The monthly schedule: shown and set by those who may, with what it made, who was told, and the secret that signs webhooks;
+// others are told who may.
 
-import { h, isBusy, setBusy } from "./elements.js";
+import { cardTable, cell, h, isBusy, name, setBusy, takeFocus } from "./elements.js";
 import { Refusal } from "./service.js";
+
+/** @typedef {import("./language.js").Words} Words */
 
 /**
  * @param {{
@@ -47,7 +50,9 @@ function show(host, saved) {
       h("textarea", { name: "notify", rows: "2", spellcheck: "false", "aria-describedby": "notify-hint" }, notify.join("\n"))),
     h("p", { class: "quiet", id: "notify-hint" }, say("scheduleNotifyHint")),
     h("div", { class: "buttons" }, button, outcome), trouble);
-  place.replaceChildren(h("p", { class: "quiet" }, say("scheduleIntro")), h("p", { class: "standing" }, standing), form);
+  place.replaceChildren(h("p", { class: "quiet" }, say("scheduleIntro")), h("p", { class: "standing" }, standing), form,
+    ...(notify.some((/** @type {string} */ each) => /^https?:/.test(each)) ? [signing(host)] : []),
+    ...(saved?.results.length > 0 ? [h("h3", {}, say("results")), results(words, saved.results, zone)] : []));
 
   /** @param {Event} [event] */
   async function save(event) {
@@ -79,4 +84,84 @@ function show(host, saved) {
       setBusy(button, false);
     }
   }
+}
+
+/** What the schedule made lately, and how it went to tell of it. @param {Words} words @param {any[]} made @param {string} zone */
+function results(words, made, zone) {
+  const say = (/** @type {string} */ key) => words.say(key);
+  const { table, body } = cardTable("results", ["month", "status", "rows", "requested", "told"].map(say), h("caption", { class: "unseen" }, say("results")), [2]);
+  body.append(...made.map((each) => {
+    const month = [each.month && words.month(each.month), words.say("version", { version: each.version })].filter(Boolean).join(", ");
+    const rows = cell(say("rows"), words.number(each.rows));
+    rows.classList.add("number");
+    return h("tr", { role: "row" }, cell(say("month"), month),
+      cell(say("status"), h("span", { class: `state ${each.status}` }, say(`export_${each.status}`)), each.problem && h("p", { class: "quiet", lang: "en" }, each.problem)),
+      rows, cell(say("requested"), h("time", { datetime: each.created_at }, words.time(each.created_at, zone))),
+      cell(say("told"), each.deliveries.length > 0 ? h("ul", {}, ...each.deliveries.map((/** @type {any} */ delivery) => told(words, delivery, zone))) : say("nobody")));
+  }));
+  return table;
+}
+
+/** @param {Words} words @param {any} delivery @param {string} zone */
+function told(words, delivery, zone) {
+  const { recipient, status, attempts, last_attempt_at: last, next_attempt_at: next, http_status: answer, problem } = delivery;
+  const facts = [
+    attempts > 0 && words.count("attempts", attempts),
+    last && words.say("lastAttempt", { time: words.time(last, zone) }),
+    next && words.say("nextAttempt", { time: words.time(next, zone) }),
+    answer && status !== "delivered" && words.say("answered", { status: String(answer) }),
+  ].filter(Boolean).join(" · ");
+  return h("li", {}, name(recipient), " ", h("span", { class: `state ${status}` }, words.say(`delivery_${status}`)),
+    facts && h("p", { class: "quiet" }, facts), problem && status !== "delivered" ? h("p", { class: "quiet", lang: "en" }, problem) : null);
+}
+
+/** The secret that signs webhooks: shown when somebody asks, and only until they hide it or leave. @param {Parameters<typeof scheduleForm>[0]} host */
+function signing({ service, words, partnerZone, alert }) {
+  const say = (/** @type {string} */ key) => words.say(key);
+  const shown = h("div", { class: "secret" });
+  const said = h("p", { role: "status" });
+  const trouble = h("div", { role: "alert" });
+  const button = (/** @type {string} */ key, /** @type {() => void} */ onclick, kind = "") => h("button", { type: "button", class: kind, onclick }, say(key));
+  const idle = () => {
+    const reveal = button("showSecret", () => ask(() => service.secret(), "secretShown"));
+    shown.replaceChildren(h("div", { class: "bar" }, reveal, button("replaceSecret", confirm)));
+    return reveal;
+  };
+  function confirm() {
+    const question = h("p", {}, say("replaceSecretWarning"));
+    shown.replaceChildren(question, h("div", { class: "bar" }, button("replaceSecretNow", () => ask(() => service.replaceSecret(), "secretReplaced"), "primary"),
+      button("cancel", () => idle().focus())));
+    takeFocus(question);
+  }
+  /** @param {() => ReturnType<import("./service.js").Service["secret"]>} call @param {string} outcome */
+  async function ask(call, outcome) {
+    if (isBusy(shown)) return;
+    setBusy(shown, true);
+    trouble.replaceChildren();
+    said.textContent = say("loading");
+    try {
+      const { secret, previous_valid_until: until } = await call();
+      const text = h("code", { class: "code" }, secret);
+      const copy = async () => {
+        try {
+          await navigator.clipboard.writeText(secret);
+          said.textContent = say("copied");
+        } catch {
+          said.textContent = say("copyFailed");
+        }
+      };
+      shown.replaceChildren(text, until ? h("p", { class: "quiet" }, words.say("secretBefore", { time: words.time(until, partnerZone) })) : "",
+        h("div", { class: "bar" }, button("copySecret", copy), button("hide", () => { said.textContent = ""; idle().focus(); })));
+      said.textContent = say(outcome);
+      takeFocus(text);
+    } catch (error) {
+      if (service.signal.aborted) return;
+      said.textContent = "";
+      alert(trouble, error, () => ask(call, outcome));
+    } finally {
+      setBusy(shown, false);
+    }
+  }
+  idle();
+  return h("section", { "aria-labelledby": "secret-title" }, h("h3", { id: "secret-title" }, say("secretTitle")), h("p", { class: "quiet" }, say("secretIntro")), shown, said, trouble);
 }

@@ -1,7 +1,11 @@
 // Signs people in by OpenID Connect: authorization code with PKCE (RFC 7636).
 // Tokens stay in memory; what must survive the way to the sign-in and back is the verifier, the state and the query.
+// A reload therefore loses the session, and gets one anew from the issuer's own: by a redirect, since browsers keep the
+// issuer's cookies from a hidden frame of another site.
 
 const PENDING = "daybook.sign-in";
+/** That somebody signed in with this browser, and did not leave: worth asking the issuer. */
+const SIGNED_IN = "daybook.signed-in";
 
 /** @typedef {{issuer: string, client_id: string, api: string, authorization_endpoint: string, token_endpoint: string,
  *   end_session_endpoint: string, scope: string, subscriptions_url: string, time_zone: string}} Config */
@@ -28,15 +32,42 @@ export class SignInFailure extends Error {
   }
 }
 
+/** @param {boolean} [signedIn] to remember it or to forget it @returns {boolean} whether it was remembered */
+function signedInHere(signedIn) {
+  try {
+    const known = localStorage.getItem(SIGNED_IN) !== null;
+    if (signedIn === true) localStorage.setItem(SIGNED_IN, "yes");
+    else if (signedIn === false) localStorage.removeItem(SIGNED_IN);
+    return known;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Leaves for the sign-in without asking anybody, where somebody signed in before: an issuer that still has their session
+ * sends the browser back with it. Says whether it leaves.
+ * @param {Config} config
+ */
+export async function signInAgain(config) {
+  // Forgotten until it has worked, so that the way back from the issuer leads to the page and not to the issuer again.
+  if (!signedInHere(false)) return false;
+  await leave(config, true);
+  return true;
+}
+
 /** Leaves for the sign-in. @param {Config} config */
-export async function signIn(config) {
+export const signIn = (config) => leave(config, false);
+
+/** @param {Config} config @param {boolean} isSilent whether the issuer may ask for nothing */
+async function leave(config, isSilent) {
   const verifier = random();
   const state = random();
-  sessionStorage.setItem(PENDING, JSON.stringify({ verifier, state, query: location.search }));
+  sessionStorage.setItem(PENDING, JSON.stringify({ verifier, state, isSilent, query: location.search }));
   const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(verifier));
   const query = new URLSearchParams({
     response_type: "code", client_id: config.client_id, redirect_uri: here(), scope: config.scope, state,
-    code_challenge: base64url(new Uint8Array(digest)), code_challenge_method: "S256",
+    code_challenge: base64url(new Uint8Array(digest)), code_challenge_method: "S256", ...(isSilent ? { prompt: "none" } : {}),
   });
   location.assign(`${config.authorization_endpoint}?${query}`);
 }
@@ -53,6 +84,8 @@ export async function finishSignIn(config) {
   sessionStorage.removeItem(PENDING);
   history.replaceState(null, "", here() + (pending?.query ?? ""));
   if (!pending || pending.state !== answer.get("state")) throw new SignInFailure("signInStale");
+  // Whoever did not ask to sign in is not told that it failed.
+  if (answer.has("error") && pending.isSilent) throw new SignInFailure("sessionOver");
   if (answer.has("error")) throw new SignInFailure("signInFailed", answer.get("error_description") ?? answer.get("error") ?? "");
   const asked = Date.now();
   let response;
@@ -68,7 +101,9 @@ export async function finishSignIn(config) {
     throw new SignInFailure("offline", "", error);
   }
   if (!response.ok) throw new SignInFailure("signInFailed", String(response.status));
-  return sessionOf(await response.json(), asked);
+  const session = sessionOf(await response.json(), asked);
+  signedInHere(true);
+  return session;
 }
 
 /** @param {{id_token: string, refresh_token?: string}} answer @param {number} asked @param {string} [refresh] the token to renew with, where there is no newer one @returns {Session} */
@@ -100,6 +135,7 @@ export async function renew(config, session) {
 
 /** Leaves through the sign-in, which forgets the person too. @param {Config} config */
 export function signOut(config) {
+  signedInHere(false);
   location.assign(`${config.end_session_endpoint}?${new URLSearchParams({ client_id: config.client_id, logout_uri: here() })}`);
 }
 

@@ -1,0 +1,231 @@
+"""Chromium, and what people do in it: sign in through the real hosted page, look, and go on by keyboard alone.
+
+Chromium is the system's (Debian: `chromium`); no browser is downloaded. `make browser` installs what is missing.
+"""
+
+import functools
+import html
+import http.server
+import re
+import shutil
+import threading
+import uuid
+from pathlib import Path
+from urllib.parse import urljoin, urlsplit
+
+import pytest
+import requests
+
+from api import new_activity, now, rfc3339
+
+ROOT = Path(__file__).resolve().parents[2]
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+AXE = ROOT / "tests" / "browser" / "node_modules" / "axe-core" / "axe.min.js"
+NEEDED = pytest.mark.skipif(not CHROMIUM or not AXE.exists(), reason="needs Chromium and axe-core: make browser")
+SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+            "--disable-component-update", "--disable-sync"]
+PASSWORD = "Daybook-local-1"
+LANGUAGES = {"en": "en-GB", "fr": "fr-FR"}
+SAYS = {
+    "en": {"title": "Activity log", "sign_in": "Sign in", "sign_out": "Sign out", "text": "Search", "show": "Show", "export": "Export log", "start": "Export",
+           "download": "Download", "exports": "Exports", "log": "Log", "none": "No activity matches", "again": "Try again", "cancel": "Cancel this export",
+           "over": "Your session has ended", "save": "Save", "slow": "This takes longer than usual", "stopped": "Stopped.", "reveal": "Show the secret",
+           "replace": "Replace the secret…", "denied": "Your role does not allow this", "ours": "The service has a problem", "no_partner": "belongs to no partner",
+           "schedule_denied": "The monthly schedule is managed by", "failed": "Signing in did not work", "fault": "The last day is before the first"},
+    "fr": {"title": "Journal d'activité", "sign_in": "Se connecter", "sign_out": "Se déconnecter", "text": "Recherche", "show": "Afficher", "export": "Exporter le journal",
+           "start": "Exporter", "download": "Télécharger", "exports": "Exports", "log": "Journal", "none": "Aucune activité ne correspond", "again": "Réessayer",
+           "cancel": "Annuler cet export", "over": "Votre session a expiré", "save": "Enregistrer", "slow": "prend plus de temps que d'habitude",
+           "stopped": "Chargement arrêté.", "reveal": "Afficher le secret", "replace": "Remplacer le secret…", "denied": "Votre rôle ne vous y autorise pas",
+           "ours": "Le service rencontre un problème", "no_partner": "rattaché à aucun partenaire", "schedule_denied": "L'export mensuel est géré par",
+           "failed": "La connexion a échoué", "fault": "La date de fin précède"},
+}
+
+
+class Elsewhere:
+    """Pages of another origin: the host that the deployed stack allows to call, where it allows only one."""
+
+    def __init__(self, directory):
+        self.directory = directory
+        handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(directory))
+        handler.func.log_message = lambda *_: None
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self.port = self.server.server_port
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+@pytest.fixture(scope="session")
+def elsewhere(tmp_path_factory):
+    server = Elsewhere(tmp_path_factory.mktemp("elsewhere"))
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def chromium(elsewhere):
+    from playwright.sync_api import sync_playwright
+
+    # The browser alone knows portal.localhost, on the port that was free.
+    rules = f"--host-resolver-rules=MAP portal.localhost:80 127.0.0.1:{elsewhere.port}"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*SWITCHES, rules])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def window(chromium, stack):
+    """Opens pages in a browser of their own; at the end, none may have logged an error that the test did not expect."""
+    contexts, complaints = [], []
+
+    def make(language="en", **options):
+        context = chromium.new_context(locale=LANGUAGES.get(language, language), timezone_id="America/New_York", accept_downloads=True,
+                                       **({"viewport": {"width": 1280, "height": 900}} | options))
+        contexts.append(context)
+        context.grant_permissions(["clipboard-read", "clipboard-write"])
+        page = context.new_page()
+
+        def heard(message):
+            address = message.location.get("url", "")
+            # What a status says is no fault of the page, and the sign-in's own pages have no icon.
+            if message.type == "error" and not (message.text.startswith("Failed to load resource") and ("/v1/" in address or "favicon.ico" in address or "/oauth2/" in address)):
+                complaints.append(message.text)
+
+        page.on("console", heard)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        return page
+
+    make.complaints = complaints
+    yield make
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+@pytest.fixture
+def person(stack, aws):
+    """Makes people; what is made is a user name."""
+    made = []
+
+    def make(partner, role="global_admin", name="Ana Trujillo"):
+        user = f"{(role or 'nobody').replace('_', '-')}-{uuid.uuid4().hex[:8]}"
+        cognito, pool = aws("cognito-idp"), stack["user_pool_id"]
+        attributes = {"email": f"{user}@example.com", "email_verified": "true", "name": name}
+        if partner:
+            attributes["custom:partner_id"] = partner.name
+        cognito.admin_create_user(UserPoolId=pool, Username=user, MessageAction="SUPPRESS",
+                                  UserAttributes=[{"Name": key, "Value": value} for key, value in attributes.items()])
+        if role:
+            cognito.admin_add_user_to_group(UserPoolId=pool, Username=user, GroupName=role)
+        cognito.admin_set_user_password(UserPoolId=pool, Username=user, Password=PASSWORD, Permanent=True)
+        made.append(user)
+        return user
+
+    yield make
+    for user in made:
+        aws("cognito-idp").admin_delete_user(UserPoolId=stack["user_pool_id"], Username=user)
+
+
+def order(number=1, **fields):
+    lines = [
+        {"line": 1, "product": "CFQ7", "name": "Business Basic", "quantity": 12, "unit_price": "14.90", "currency": "EUR", "subscription_id": "s-1"},
+        {"line": 2, "product": "CFQ8", "name": "Enterprise", "quantity": 1000, "unit_price": "0.0125", "currency": "EUR", "subscription_id": "s-2"},
+    ]
+    return recent(action="order.created", customer={"id": "tailspin", "name": "Tailspin Toys"}, target={"type": "order", "id": f"o-{number}", "name": "Renewal"},
+                  details={"lines": lines, "purchase_order": "BC-1"}) | fields
+
+
+def recent(**fields):
+    return new_activity(occurred_at=rfc3339(now()), actor={"id": "ana@contoso.example", "name": "Ana Trujillo", "role": "admin_agent", "ip": "203.0.113.7"}) | fields
+
+
+def mixed():
+    """An activity of each status, an order and a change."""
+    return [
+        order(),
+        recent(action="subscription.updated", customer={"id": "fabrikam", "name": "Fabrikam SARL"}, changes=[{"field": "quantity", "old": 5, "new": 12}]),
+        recent(action="customer.created", status="failed", details={"reason": "The domain is in use."}),
+        recent(action="user.created", status="declined", customer={"id": "fabrikam", "name": "Fabrikam SARL"}),
+        recent(action="invoice.ready", status="in_progress"),
+    ]
+
+
+def sign_in(page, stack, user, language="en", query="", keyboard=False):
+    """From the page through the hosted sign-in and back."""
+    page.goto(stack["portal_url"] + query)
+    button = page.get_by_role("button", name=SAYS[language]["sign_in"])
+    button.wait_for()
+    if keyboard:
+        tab_to(page, SAYS[language]["sign_in"])
+        page.keyboard.press("Enter")
+    else:
+        button.click()
+    hosted_sign_in(page, user, keyboard)
+    page.locator("activity-log h1").wait_for()
+
+
+def hosted_sign_in(page, user, keyboard=False):
+    """Fills in the issuer's own form."""
+    page.locator("input[name=username]").wait_for()
+    for name, text in (("username", user), ("password", PASSWORD)):
+        if keyboard:
+            for _ in range(20):
+                if page.evaluate("document.activeElement?.name") == name:
+                    break
+                page.keyboard.press("Tab")
+            page.keyboard.type(text)
+        else:
+            page.locator(f"input[name={name}]").fill(text)
+    page.keyboard.press("Enter")
+
+
+def keep_the_issuers_session(page, user):
+    """From now on the issuer knows the browser, as one with a session of its own does: it asks for nothing and sends back a code.
+
+    The emulator's issuer has no sessions, so the test signs in for the browser, on the way. The code is a real one.
+    """
+    def answer(route):
+        form = requests.get(route.request.url, timeout=60)
+        hidden = {name: html.unescape(value) for name, value in re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', form.text)}
+        action = html.unescape(re.search(r'<form[^>]*action="([^"]+)"', form.text)[1])
+        back = requests.post(urljoin(form.url, action), data=hidden | {"username": user, "password": PASSWORD}, allow_redirects=False, timeout=60)
+        route.fulfill(status=302, headers={"Location": back.headers["Location"]})
+
+    page.route(re.compile(r"/oauth2/authorize\?.*prompt=none"), answer)
+
+
+def shown(page):
+    """Waits until the list is there."""
+    page.locator("activity-log table.log:not([aria-busy])").wait_for(state="attached")
+    page.locator("activity-log .count").filter(has_text=re.compile(r"\d|No|Aucun")).wait_for()
+
+
+FOCUSED = """() => { let at = document.activeElement; while (at?.shadowRoot?.activeElement) at = at.shadowRoot.activeElement;
+  return [at?.getAttribute('aria-label') || at?.labels?.[0]?.innerText || at?.innerText || '', at?.getAttribute('class') || '']; }"""
+
+
+def tab_to(page, text="", kind=None, most=120):
+    """Goes on by the tabulator alone until what has the focus is called so."""
+    for _ in range(most):
+        name, classes = page.evaluate(FOCUSED)
+        if name.strip().startswith(text) and (kind is None or kind in classes.split()):
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError(f"{text or kind} is not reached by the keyboard")
+
+
+def violations(page):
+    """What axe finds by the rules of WCAG 2.2, A and AA."""
+    if not page.evaluate("Boolean(window.axe)"):
+        page.evaluate(AXE.read_text("utf-8"))
+    found = page.evaluate("""async () => (await axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'],
+      resultTypes: ['violations'], preload: false})).violations""")
+    return [(each["id"], node["target"], node.get("failureSummary", "")[:200]) for each in found for node in each["nodes"]]
+
+
+def origin(url):
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"

@@ -1,0 +1,423 @@
+"""Every state of the page: reachable by everybody, in every form, with a word on what to do next; and light, whatever it shows."""
+
+import gzip
+import json
+import os
+import re
+from datetime import timedelta
+from urllib.parse import urlencode, urlsplit
+
+import pytest
+import requests
+
+from api import batches, in_parallel, new_activity, now, rfc3339
+from browser import LANGUAGES, NEEDED, SAYS, hosted_sign_in, mixed, order, shown, sign_in, violations
+from test_months import grace, run, schedules  # noqa: F401
+from test_notifications import made, receiver, settled  # noqa: F401
+
+# How many rows are scrolled through, and how many activities their partner has. `make figures` takes more of both, which takes
+# minutes.
+ROWS = int(os.environ.get("PAGE_ROWS", "2000"))
+ACTIVITIES = max(ROWS, int(os.environ.get("PAGE_ACTIVITIES", "0")))
+
+pytestmark = NEEDED
+
+
+class Look:
+    """Looks at a state as everybody does: light and dark, wide and at 320 px, which is also 400 % of 1280."""
+
+    def __init__(self, page):
+        self.page, self.seen = page, []
+
+    def __call__(self, state):
+        for width in (320, 1280):
+            self.page.set_viewport_size({"width": width, "height": 900})
+            for scheme in ("dark", "light"):
+                self.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+                assert violations(self.page) == [], (state, width, scheme)
+            assert self.page.evaluate("document.documentElement.scrollWidth") <= width, (state, width)
+        self.seen.append(state)
+
+
+def ask(page, language, text):
+    page.get_by_label(SAYS[language]["text"], exact=True).fill(text)
+    page.get_by_role("button", name=SAYS[language]["show"], exact=True).click()
+
+
+def live(page, text, role="status"):
+    """Waits for a text where screen readers hear of it."""
+    page.get_by_role(role).filter(has_text=text).first.wait_for()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_state_of_the_log_is_accessible_and_says_what_to_do_next(window, stack, person, partner, language):
+    partner.record(mixed())
+    says = SAYS[language]
+    page = window(language)
+    look = Look(page)
+    page.clock.install()
+    page.goto(stack["portal_url"])
+    page.get_by_role("button", name=says["sign_in"]).wait_for()
+    look("welcome")
+    sign_in(page, stack, person(partner), language)
+    shown(page)
+    live(page, re.compile("5 activit"))
+    look("list")
+    page.set_viewport_size({"width": 320, "height": 900})
+    assert not page.locator("activity-log select[name=status]").is_visible()
+    page.locator("activity-log .filters").click()
+    page.locator("activity-log select[name=status]").wait_for()
+    look("more filters")
+    for toggle in page.locator("activity-log .toggle").all():
+        toggle.click()
+    page.locator("activity-log tfoot").wait_for()
+    page.locator("activity-log tr.opened dl").nth(4).wait_for()
+    look("open rows")
+
+    # An answer that does not come: loading, then slow, then stopped by whoever does not want to wait.
+    held = []
+    page.route(re.compile(r"/activities\?"), lambda route: held.append(route))
+    ask(page, language, "a")
+    page.locator("activity-log .skeleton").wait_for()
+    look("loading")
+    page.clock.fast_forward(5_000)
+    live(page, says["slow"])
+    look("slow")
+    page.locator("activity-log .slow button").click()
+    live(page, says["stopped"], "alert")
+    look("stopped")
+    # One that says that the service is down.
+    page.unroute_all(behavior="ignoreErrors")
+    problem = {"status": 500, "title": "Internal error", "trace_id": "1-5f84c7a7"}
+    page.route(re.compile(r"/activities\?"), lambda route: route.fulfill(status=500, content_type="application/problem+json", body=json.dumps(problem)))
+    page.get_by_role("button", name=says["again"]).click()
+    live(page, says["ours"], "alert")
+    live(page, "1-5f84c7a7", "alert")
+    look("error")
+    page.unroute_all(behavior="ignoreErrors")
+    page.get_by_role("button", name=says["again"]).click()
+    shown(page)
+
+    page.locator("activity-log input[name=to]").fill("2020-01-01")
+    page.get_by_role("button", name=says["show"], exact=True).click()
+    live(page, says["fault"], "alert")
+    look("wrong dates")
+    page.locator("activity-log [data-period=recent]").click()
+    shown(page)
+    ask(page, language, "nothing has this")
+    live(page, says["none"])
+    look("empty")
+    page.context.set_offline(True)
+    page.get_by_role("button", name=says["show"], exact=True).click()
+    page.get_by_role("button", name=says["again"]).wait_for()
+    look("offline")
+    page.context.set_offline(False)
+    # It goes on by itself.
+    page.get_by_role("button", name=says["again"]).wait_for(state="detached")
+    # A token that is refused.
+    page.route(re.compile(r"/activities\?"), lambda route: route.continue_(headers=route.request.headers | {"authorization": "Bearer x.y.z"}))
+    page.get_by_role("button", name=says["show"], exact=True).click()
+    live(page, says["over"])
+    look("session over")
+    page.unroute_all(behavior="ignoreErrors")
+    # What the sign-in may come back with.
+    page.get_by_role("button", name=says["sign_in"]).click()
+    page.locator("input[name=username]").wait_for()
+    state = page.evaluate("JSON.parse(sessionStorage.getItem('daybook.sign-in')).state")
+    page.goto(stack["portal_url"] + "?" + urlencode({"error": "access_denied", "error_description": "No.", "state": state}))
+    live(page, says["failed"])
+    look("sign-in failed")
+    assert len(look.seen) == 13
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_state_of_the_exports_is_accessible_and_says_what_to_do_next(window, stack, person, partner, receiver, made, language):  # noqa: F811
+    receiver.answers = [(500, {})]
+    made(receiver.url)
+    settled(partner, receiver.url)
+    partner.record(mixed())
+    says = SAYS[language]
+    page = window(language)
+    look = Look(page)
+    sign_in(page, stack, person(partner), language)
+    shown(page)
+    page.get_by_role("button", name=says["export"]).click()
+    look("export dialog")
+    # Half-way, for as long as it takes to look.
+    half = {"status": "running", "progress": {"rows": 2, "bytes": 512, "fraction": 0.5}, "files": []}
+    page.route(re.compile(r"/exports/[^/]+$"), lambda route: route.fulfill(json=route.fetch().json() | half))
+    page.get_by_role("dialog").get_by_role("button", name=says["start"], exact=True).click()
+    live(page, re.compile(r"50\s?%"))
+    page.get_by_role("button", name=says["cancel"]).wait_for()
+    look("export running")
+    page.unroute_all(behavior="ignoreErrors")
+    page.locator("activity-log .exporting").get_by_role("button", name=re.compile(says["download"])).wait_for(timeout=120_000)
+    look("export ready")
+    page.get_by_role("button", name=says["exports"], exact=True).click()
+    page.locator("activity-log .results").wait_for()
+    look("exports and schedule")
+    page.get_by_role("button", name=says["replace"]).click()
+    look("replace the secret")
+    page.locator("activity-log .secret button").last.click()
+    page.get_by_role("button", name=says["reveal"]).click()
+    page.locator("activity-log .secret code").wait_for()
+    look("secret shown")
+    page.context.set_offline(True)
+    page.get_by_role("button", name=says["save"]).click()
+    page.get_by_role("alert").get_by_role("button", name=says["again"]).wait_for()
+    look("schedule not saved")
+    assert len(look.seen) == 7
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_refusal_is_accessible_and_says_what_to_do_next(window, stack, person, partner, language):
+    says = SAYS[language]
+    for user, text, view in [(person(partner, "helpdesk_agent"), "schedule_denied", "exports"), (person(partner, role=None), "denied", ""), (person(None), "no_partner", "")]:
+        page = window(language)
+        page.goto(stack["portal_url"] + (f"?view={view}" if view else ""))
+        page.get_by_role("button", name=says["sign_in"]).click()
+        hosted_sign_in(page, user)
+        page.get_by_text(says[text]).first.wait_for()
+        Look(page)(text)
+        page.context.close()
+
+
+def test_on_paper_there_is_the_list_and_nothing_to_press(window, stack, person, partner):
+    partner.record(mixed())
+    page = window("fr", color_scheme="dark")
+    sign_in(page, stack, person(partner), "fr", query="?q=a")
+    shown(page)
+    page.locator("activity-log .toggle").last.click()
+    page.locator("activity-log tr.opened dl").wait_for()
+    page.emulate_media(media="print")
+    for gone in ("form", ".views", ".export", ".foot"):
+        assert not page.locator(f"activity-log {gone}").first.is_visible(), gone
+    assert not page.locator("body > header").is_visible()
+    assert page.locator("activity-log h1").is_visible() and page.locator("activity-log tr.opened dl").is_visible()
+    assert "Filtres\u00a0: “a”" in page.locator("activity-log .log caption").inner_text()
+    # Ink on white, whatever the screen.
+    assert page.locator("activity-log").evaluate("element => getComputedStyle(element).color") == "rgb(27, 33, 48)"
+    assert page.pdf(format="A4").startswith(b"%PDF")
+
+
+def test_thousands_of_rows_keep_the_browser_light_and_the_place(window, stack, person, partner, record_property):
+    base = now()
+    first = [new_activity(occurred_at=rfc3339(base), id=f"r-{number:06}", target={"type": "user", "id": f"t-{number}"}) for number in range(ROWS)]
+    # Over a year, as a partner's are.
+    earlier = [new_activity(occurred_at=rfc3339(base - timedelta(minutes=5 * number))) for number in range(1, ACTIVITIES - ROWS + 1)]
+    in_parallel(partner.record, batches(first + earlier))
+    page = window("en")
+    sign_in(page, stack, person(partner), query="?" + urlencode({"from": (base - timedelta(days=364)).strftime("%Y-%m-%d")}))
+    shown(page)
+    # How much longer than the API's answer it takes until the rows are painted. Reported, not asserted: machines are noisy.
+    ratios = sorted(page.evaluate(PAINT) for _ in range(5))
+    record_property("paint_over_answer", ratios[2])
+    print(f"first rows painted after {ratios[2]:.2f} times the API's answer time, of {ACTIVITIES:,} activities ({ratios[0]:.2f} to {ratios[-1]:.2f})")
+    shown(page)
+    held = page.locator("activity-log")
+    most = 0
+    for _ in range(ROWS):
+        page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
+        most = max(most, held.evaluate("element => element.shadowRoot.querySelectorAll('*').length"))
+        text = page.locator("activity-log .count").inner_text()
+        if int(re.match(r"[\d,]+", text)[0].replace(",", "")) >= ROWS:
+            break
+        page.wait_for_timeout(50)
+    else:
+        raise AssertionError(text)
+    print(f"at most {most:,} elements while {ROWS:,} rows were scrolled through")
+    assert most < 12_000
+    # Above and below, blocks come and go, and nothing moves.
+    page.locator("activity-log .target", has_text="t-0").last.wait_for() if ACTIVITIES == ROWS else None
+    height = page.evaluate("document.documentElement.scrollHeight")
+    page.evaluate("scrollTo(0, 0)")
+    page.locator("activity-log .target", has_text=f"t-{ROWS - 1}").first.wait_for()
+    assert page.locator("activity-log tr.row").count() < 1_200
+    if ACTIVITIES == ROWS:
+        assert abs(page.evaluate("document.documentElement.scrollHeight") - height) <= 2
+
+
+# Asks again, and says how long that took until rows were painted, divided by how long the API took to answer.
+PAINT = """async () => {
+  const root = document.querySelector('activity-log').shadowRoot;
+  performance.clearResourceTimings();
+  const frame = () => new Promise((done) => requestAnimationFrame(done));
+  const started = performance.now();
+  root.querySelector('.view form').requestSubmit();
+  while (root.querySelector('tr.row')) await frame();
+  while (!root.querySelector('tr.row')) await frame();
+  await frame();
+  const painted = performance.now() - started;
+  const answer = performance.getEntriesByType('resource').find((each) => each.name.includes('/activities?'));
+  return painted / answer.duration;
+}"""
+
+# Notes the tasks that keep the browser from answering to people, from 50 ms on.
+WATCH = """() => { window.tasks = []; new PerformanceObserver((list) => window.tasks.push(...list.getEntries().map((each) => each.duration))).observe({type: 'longtask'}); }"""
+
+
+def deep(depth, width):
+    """JSON of that depth, with so many members at each level."""
+    value = {"end": "x"}
+    for _ in range(depth):
+        value = {"next": value} | {f"m{number}": number for number in range(width)}
+    return value
+
+
+LARGE = {
+    "an order of 2,000 lines": {"lines": [{"line": number, "product": "P" * 40, "note": "x" * 2_300, "quantity": number, "unit_price": "1.10", "currency": "EUR"}
+                                          for number in range(2_000)]},
+    "one text of 4.9 MB": {"text": "word " * 980_000},
+    "a list of 39,000": {"numbers": [{"a": number, "b": ["x" * 100, 1.5]} for number in range(39_000)]},
+    "a tree that is deep and wide": {"tree": deep(60, 3_000)},
+    "lines of 400 columns each": {"lines": [{f"c{line % 5}-{column}": column for column in range(400)} for line in range(400)]},
+}
+
+
+@pytest.mark.parametrize("what", LARGE)
+def test_large_details_stay_within_reach(window, stack, person, partner, what, record_property):
+    details = LARGE[what]
+    partner.record([order(details=details)])
+    page = window("en")
+    sign_in(page, stack, person(partner))
+    shown(page)
+    page.evaluate(WATCH)
+    page.locator("activity-log .toggle").click()
+    opened = page.locator("activity-log tr.opened")
+    opened.get_by_role("button", name="Copy as JSON").wait_for()
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
+    longest = max(page.evaluate("window.tasks"), default=0)
+    elements = opened.evaluate("element => element.querySelectorAll('*').length")
+    size = len(json.dumps(details, separators=(",", ":")))
+    record_property("longest_task_ms", longest)
+    # Reported, not asserted: machines are noisy. How much is shown is what it depends on.
+    told = f"{longest:.0f} ms" if longest else "under 50 ms"
+    print(f"{what} ({size:,} bytes): longest task {told}, {elements:,} elements")
+    assert elements < 10_000
+    assert opened.evaluate("element => element.innerText.length") < 1_000_000
+    if what == "an order of 2,000 lines":
+        assert page.locator("activity-log tr.opened tbody tr").count() <= 201
+        assert "€2,198,900.00" in page.locator("activity-log tfoot").inner_text()
+        page.get_by_role("button", name=re.compile(r"Show more \(1,800 lines left\)")).click()
+        page.get_by_role("button", name=re.compile(r"1,600 lines left")).wait_for()
+    else:
+        # What waits is opened by the keyboard, and the focus stays in it.
+        more = opened.get_by_role("button", name=re.compile(r"^Show (more \(|\d)")).first
+        before = opened.inner_text()
+        more.focus()
+        page.keyboard.press("Enter")
+        assert opened.inner_text() != before
+        assert opened.evaluate("element => element.contains(element.getRootNode().activeElement)")
+        assert opened.evaluate("element => element.querySelectorAll('*').length") < 12_000
+    page.get_by_role("button", name="Copy as JSON").click()
+    page.get_by_text("Copied.").wait_for()
+    assert json.loads(page.evaluate("navigator.clipboard.readText()"))["details"] == details
+
+
+def test_the_page_is_light_and_loads_nothing_from_elsewhere(window, stack, person, partner):
+    loaded = {}
+    page = window("fr")
+    # Only what the page itself loads: the API's answers and the sign-in's pages are not its weight.
+    page.on("response", lambda answer: loaded.setdefault(answer.url, answer))
+    sign_in(page, stack, person(partner), "fr")
+    shown(page)
+    page.get_by_role("button", name="Exports", exact=True).click()
+    page.get_by_role("button", name="Enregistrer").wait_for()
+    hosts = {urlsplit(url).netloc for url in loaded}
+    assert hosts == {urlsplit(stack["portal_url"]).netloc}
+    ours = {url: answer for url, answer in loaded.items() if url.startswith(stack["portal_url"]) and "/v1/" not in url and answer.status == 200}
+    bodies = {url: requests.get(url, timeout=60).content for url in ours if not urlsplit(url).query}
+    assert len(bodies) > 10
+    weight = sum(len(gzip.compress(body)) for body in bodies.values())
+    print(f"the page weighs {weight:,} bytes, compressed one by one")
+    assert weight <= 80 * 1024
+    for url, answer in ours.items():
+        kept = re.search(r"\.[0-9a-f]{16}\.(js|css|ftl|svg)$", url)
+        assert ("immutable" in answer.headers["cache-control"]) == bool(kept), url
+        assert kept or url.endswith(("/", "config.json")) or urlsplit(url).query, url
+
+
+RAW = """() => {
+  const found = [];
+  const names = 'bdi, time, .number, .row td:nth-child(3), .quiet.target, dl .quiet, .row .quiet, td > .quiet:not([class*=" "]):not(p), caption, datalist, td[data-label="⟦Period⟧"] > span, .count .quiet, code, option[value*="."], option[value*="/"], [name=time_zone] option, dd, .brand, #language, tbody th';
+  const walk = (root) => {
+    for (const each of root.querySelectorAll('*')) {
+      if (each.shadowRoot) walk(each.shadowRoot);
+      if (each.closest(names) || ['SCRIPT', 'STYLE', 'NOSCRIPT', 'TEXTAREA'].includes(each.tagName)) continue;
+      if (each.closest('[lang]')?.lang !== document.documentElement.lang && !each.getRootNode().host) continue;
+      for (const node of each.childNodes) {
+        if (node.nodeType === 3 && /[a-z]{2}/i.test(node.data) && !node.data.includes('⟦')) found.push(node.data);
+      }
+      for (const name of ['aria-label', 'placeholder', 'title', 'data-label']) {
+        const value = each.getAttribute(name);
+        if (value && !value.includes('⟦')) found.push(value);
+      }
+    }
+  };
+  walk(document.body);
+  return found;
+}"""
+
+
+def test_no_text_of_the_page_stands_in_its_code(window, stack, person, partner, receiver, made):  # noqa: F811
+    """In a language made up for this, every text is in brackets: whatever is not would be raw."""
+    made(receiver.url)
+    settled(partner, receiver.url)
+    partner.record(mixed())
+    page = window("en")
+
+    def bracketed(route):
+        text = route.fetch().text()
+        text = re.sub(r"^([a-zA-Z]\w*) = (.+)$", r"\1 = ⟦\2⟧", text, flags=re.M)
+        text = re.sub(r"(\[(?:one|other)\]) (.+)$", r"\1 ⟦\2⟧", text, flags=re.M)
+        route.fulfill(body=text, content_type="text/plain; charset=utf-8")
+
+    page.route(re.compile(r"/en\.[0-9a-f]+\.ftl$"), bracketed)
+    page.goto(stack["portal_url"])
+    page.get_by_role("button", name="⟦Sign in⟧").wait_for()
+    assert page.evaluate(RAW) == []
+    page.get_by_role("button", name="⟦Sign in⟧").click()
+    hosted_sign_in(page, person(partner))
+    page.locator("activity-log tr.row").first.wait_for()
+    for toggle in page.locator("activity-log .toggle").all():
+        toggle.click()
+    page.locator("activity-log tfoot").wait_for()
+    page.get_by_role("button", name="⟦Export log⟧").click()
+    assert page.evaluate(RAW) == []
+    page.get_by_role("dialog").get_by_role("button", name="⟦Export⟧").click()
+    page.locator("activity-log .exporting").get_by_role("button", name="⟦Download").wait_for(timeout=120_000)
+    page.get_by_role("button", name="⟦Exports⟧").click()
+    page.get_by_role("button", name="⟦Show the secret⟧").click()
+    page.locator("activity-log .secret code").wait_for()
+    assert page.evaluate(RAW) == []
+    page.context.set_offline(True)
+    page.get_by_role("button", name="⟦Save⟧").click()
+    page.get_by_role("alert").get_by_role("button", name="⟦Try again⟧").wait_for()
+    assert page.evaluate(RAW) == []
+
+
+def test_it_works_from_right_to_left(window, stack, person, partner):
+    partner.record(mixed())
+    page = window("en", viewport={"width": 320, "height": 900})
+    sign_in(page, stack, person(partner))
+    shown(page)
+    page.evaluate("document.documentElement.dir = 'rtl'")
+    page.locator("activity-log .toggle").first.click()
+    page.locator("activity-log tr.opened dl").wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+    page.set_viewport_size({"width": 1280, "height": 900})
+    first, last = (page.locator(f"activity-log .log thead th:nth-child({number})").bounding_box()["x"] for number in (1, 5))
+    assert first > last
+
+
+def test_nothing_moves_for_who_asked_for_that(window, stack, person, partner):
+    page = window("en", reduced_motion="reduce")
+    held = []
+    sign_in(page, stack, person(partner))
+    shown(page)
+    page.route(re.compile(r"/activities\?"), lambda route: held.append(route))
+    page.get_by_role("button", name="Show", exact=True).click()
+    page.locator("activity-log .skeleton").wait_for()
+    assert page.locator("activity-log").evaluate("element => element.shadowRoot.getAnimations().length") == 0
+    page.emulate_media(reduced_motion="no-preference")
+    assert page.locator("activity-log").evaluate("element => element.shadowRoot.getAnimations().length") > 0
