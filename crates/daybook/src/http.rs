@@ -6,7 +6,7 @@
 use std::{
     borrow::Cow,
     fmt::{self, Write as _},
-    io,
+    io::{self, BufWriter, Write as _},
     marker::PhantomData,
     time::Duration,
 };
@@ -599,9 +599,14 @@ fn write_escaped<W: ?Sized + io::Write>(writer: &mut W, text: &str) -> io::Resul
 /// 500 when the value cannot be written as JSON.
 pub fn ok<T: Serialize>(status: StatusCode, value: &T) -> Answer {
     let mut response = empty(status);
+    // Pieces of a few bytes, by the thousand: they are gathered before the vector has to grow.
+    let mut payload = BufWriter::new(&mut response.payload);
     value
-        .serialize(&mut serde_json::Serializer::with_formatter(&mut response.payload, Nested))
+        .serialize(&mut serde_json::Serializer::with_formatter(&mut payload, Nested))
+        .map_err(io::Error::from)
+        .and_then(|()| payload.flush())
         .map_err(|error| storage::Error::broken("writing an answer", error))?;
+    drop(payload);
     response.headers.push((header::CONTENT_TYPE, "application/json".into()));
     Ok(response)
 }
