@@ -215,20 +215,21 @@ def test_the_good_tokens_beside_the_bad_ones_are_good(stack, issuer, registered)
     now = int(time.time())
     for token in (
         issuer.token(), issuer.token(key=issuer.elliptic), issuer.token(nbf=now), issuer.token(aud=["another-client", issuer.audience]),
-        issuer.token(padding="x" * 4_000), issuer.token(aud=None, client_id=registered, scope="daybook/read", **{"custom:partner_id": None}),
+        issuer.token(padding="x" * 4_000), issuer.token(name="x" * 5_000), issuer.token(aud=None, client_id=registered, scope="daybook/read", **{"custom:partner_id": None}),
         issuer.token(aud=registered, client_id=registered, scope="daybook/read", **{"custom:partner_id": None}),
     ):
         assert Caller(stack["api_url"], token).get("/v1/partners/contoso/activities?limit=1").status_code == 200
 
 
-def test_claims_of_odd_kinds_give_nothing(stack, issuer):
-    """A partner or a role that is not a text is none; a person's claim gives no machine's role."""
+def test_claims_of_odd_kinds_give_nothing(stack, issuer, registered):
+    """A partner or a role that is not a text is none; a person's claim gives no machine's role, a registration no person's."""
     odd = [
         ({"custom:partner_id": ["contoso"]}, 404), ({"custom:partner_id": {"contoso": 1}}, 404), ({"custom:partner_id": "contoso "}, 404),
         ({"custom:partner_id": "CONTOSO"}, 404), ({"custom:partner_id": "*"}, 404), ({"custom:partner_id": "contoso#months"}, 404),
         ({"cognito:groups": {"global_admin": 1}}, 403), ({"cognito:groups": ["GLOBAL_ADMIN"]}, 403), ({"cognito:groups": ["operator"]}, 403),
         ({"cognito:groups": ["daybook/operate"]}, 403), ({"cognito:groups": None, "scope": "operate"}, 403),
         ({"cognito:groups": None, "scope": {"daybook/operate": 1}}, 403),
+        ({"custom:partner_id": None, "client_id": registered, "aud": None}, 403),
     ]
     for changed, status in odd:
         answer = Caller(stack["api_url"], issuer.token(**changed)).get("/v1/partners/contoso/activities?limit=1")

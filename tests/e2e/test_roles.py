@@ -63,19 +63,24 @@ OPENS = {
 @pytest.fixture(scope="module")
 def resources(stack, aws):
     """Resources by service: what operations are tried on, ours by the template's names, and others of the same account."""
-    outputs, other = stack["outputs"], f"other-{uuid.uuid4().hex[:8]}"
+    other = f"other-{uuid.uuid4().hex[:8]}"
     db, s3, sqs = aws("dynamodb"), aws("s3"), aws("sqs")
     db.create_table(TableName=other, BillingMode="PAY_PER_REQUEST", KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
                     AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}])
     s3.create_bucket(Bucket=other)
     queue = sqs.create_queue(QueueName=other)["QueueUrl"]
-    tables = {"ActivitiesTable": outputs["ActivitiesTable"], "ControlTable": outputs["ControlTable"], "PartnersTable": outputs["PartnersTable"], "other": other}
-    queues = {
-        "ExportJobs": outputs["ExportQueueUrl"], "ActivityIntake": outputs["IntakeQueueUrl"], "MonthRuns": outputs["RunQueueUrl"],
-        "Notices": outputs["NoticeQueueUrl"], "dead letters": outputs["ExportDeadLetterQueueUrl"], "other": queue,
-    }
-    objects = {"DataBucket/exports/*": (outputs["DataBucket"], "exports/probe"), "DataBucket/details/*": (outputs["DataBucket"], "details/probe"),
-               "DataBucket": (outputs["DataBucket"], "probe"), "other": (other, "exports/probe")}
+    pages = aws("cloudformation").get_paginator("list_stack_resources").paginate(StackName=local.NAME)
+    ours = [each for page in pages for each in page["StackResourceSummaries"]]
+
+    def of_type(kind):
+        return {each["LogicalResourceId"]: each["PhysicalResourceId"] for each in ours if each["ResourceType"] == kind}
+
+    tables = of_type("AWS::DynamoDB::Table") | {"other": other}
+    queues = of_type("AWS::SQS::Queue") | {"other": queue}
+    [(_, bucket)] = of_type("AWS::S3::Bucket").items()
+    objects = {"DataBucket/exports/*": (bucket, "exports/probe"), "DataBucket/details/*": (bucket, "details/probe"),
+               "DataBucket": (bucket, "probe"), "other": (other, "exports/probe")}
+    assert len(tables) > 3 and len(queues) > 8
     yield {
         "dynamodb": {name: {"TableName": table, "Key": {}, "RequestItems": {table: {}}} for name, table in tables.items()},
         "s3": {name: {"Bucket": bucket, "Key": key} for name, (bucket, key) in objects.items()},

@@ -6,7 +6,7 @@
 mod keys;
 
 use aws_lambda_events::apigw::ApiGatewayCustomAuthorizerRequestTypeRequest as AuthorizerRequest;
-use daybook::{access::Role, control::Control, host::Error, period::Instant};
+use daybook::{access::Role, activity::MAX_NAME_CHARS, control::Control, host::Error, period::Instant};
 use jsonwebtoken::{Algorithm, Validation, decode, decode_header};
 use serde_json::{Map, Value, json};
 
@@ -54,6 +54,7 @@ pub async fn handle(app: &App, request: AuthorizerRequest, now: Instant) -> Resu
         .filter(|audience| !audience.is_empty())
         .any(|audience| app.audiences.iter().any(|known| known == audience) || own_client == Some(audience));
     let mut partner = text(&claims, &app.partner_claim);
+    let mut people = words(claims.get(&app.roles_claim));
     if !known || (partner.is_empty() && !client_id.is_empty()) {
         // A client's registration makes its own tokens good, not those that it has for another API.
         let registered = match client_id.as_str() {
@@ -62,19 +63,27 @@ pub async fn handle(app: &App, request: AuthorizerRequest, now: Instant) -> Resu
             client_id => app.control.client(client_id).await?,
         };
         match registered {
-            Some(client) => partner = client.partner,
+            Some(client) => {
+                partner = client.partner;
+                // What is registered is a machine. Were it a page's client by mistake, all who sign in there would be this
+                // partner's people.
+                people.clear();
+            }
             None if known => {}
             None => return Err(UNAUTHORIZED.into()),
         }
     }
     let scopes = words(claims.get(&app.scope_claim)).into_iter().filter_map(|scope| Role::of_scope(&scope));
-    let people = words(claims.get(&app.roles_claim)).into_iter().filter_map(|name| Role::of_person(&name));
+    let people = people.iter().filter_map(|name| Role::of_person(name));
     let roles: Vec<String> = people.chain(scopes).map(|role| role.to_string()).collect();
-    let name = ["name", "email", "preferred_username", "cognito:username", "username", "client_id"]
+    let name: String = ["name", "email", "preferred_username", "cognito:username", "username", "client_id"]
         .into_iter()
         .map(|claim| text(&claims, claim))
         .find(|name| !name.is_empty())
-        .unwrap_or_default();
+        .unwrap_or_default()
+        .chars()
+        .take(MAX_NAME_CHARS)
+        .collect();
     let subject = text(&claims, "sub");
     if subject.is_empty() {
         return Err(UNAUTHORIZED.into());
