@@ -24,7 +24,7 @@ export CARGO_BUILD_TARGET := $(HOST)
 export CARGO_TARGET_DIR ?= $(abspath target)
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help up down logs token redrive test fuzz sbom openapi check types browser screenshots figures build deploy smoke compare bench clean tools
+.PHONY: help up down logs token redrive test fuzz sbom openapi check types browser screenshots figures build deploy smoke compare sam-local bench clean tools
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "make %-11s %s\n", $$1, $$2}'
@@ -99,6 +99,9 @@ smoke: ## Prove that an installation works (URL=… TOKEN=…: its API, the oper
 
 compare: tools ## Hold a table against one restored from it (NOW=… THEN=…; COPY=1 puts back what is missing)
 	@$(TOOLS)/python infra/compare.py $(NOW) $(THEN) $(if $(COPY),--copy) $(if $(SORT_KEYS),--sort-keys $(SORT_KEYS))
+
+sam-local: ## Run the functions in containers, on the data of make up (needs Docker)
+	@$(LOCAL) sam-local
 
 bench: ## Measure what it costs, beside the ordinary ways (ROUNDS=7 ONLY=record,query,cost,instructions,exports)
 	@python3 tests/bench $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ONLY),--only $(ONLY)) $(if $(ROWS),--rows $(ROWS)) $(if $(PROFILE),--profile $(PROFILE)) $(if $(ACCEPT),--accept)

@@ -71,7 +71,14 @@ def install_programs() -> None:
     """In CI no test is skipped for want of a program: it is installed. Elsewhere that is for the person to decide."""
     if "CI" not in os.environ:
         return
-    wanted = {"libreoffice-calc-nogui": ["soffice"], "chromium": ["chromium", "chromium-browser", "google-chrome"], "npm": ["npm"]}
+    wanted = {
+        "libreoffice-calc-nogui": ["soffice"],
+        "chromium": ["chromium", "chromium-browser", "google-chrome"],
+        "npm": ["npm"],
+        "docker.io": ["dockerd"],
+        # What the engine's network is made with; some machines have the engine's client only.
+        "iptables": ["iptables"],
+    }
     packages = [package for package, programs in wanted.items() if not any(map(shutil.which, programs))]
     apt = ["apt-get"] if os.geteuid() == 0 else ["sudo", "-n", "apt-get"]
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}

@@ -22,6 +22,7 @@ def main() -> int:
     token.add_argument("name", help="such as contoso-global-admin, recorder-contoso or operator")
     redrive = commands.add_parser("redrive", help="send dead letters to their queues again")
     redrive.add_argument("--stack", help="a stack on AWS, by its name; that of this machine when absent")
+    commands.add_parser("sam-local", help="run the functions in containers, on the data of the stack")
     commands.add_parser("clean", help="end the emulator and remove its data")
     tools = commands.add_parser("tools", help="install the tools of one environment, print its place")
     tools.add_argument("name", choices=["emulator", "build", "check", "tests", "bench"])
@@ -61,6 +62,10 @@ def _run(chosen: argparse.Namespace) -> int:
     elif chosen.command == "redrive":
         running = stack.load(chosen.dir)
         redrive.move_all(stack.clients(running["port"])("sqs"), running["outputs"])
+    elif chosen.command == "sam-local":
+        import sam_local
+
+        sam_local.run(stack.load(chosen.dir))
     elif chosen.command == "clean":
         stack.clean(chosen.dir)
         print("Stopped, and the data are removed. Tools and builds stay.")

@@ -76,6 +76,9 @@ pub fn start_log(service: &'static str) {
     log::start(service, variable("METRICS_NAMESPACE").ok(), &level);
 }
 
+/// The error by which an authorizer refuses a token. It is what the gateway wants to hear, and no fault.
+const UNAUTHORIZED: &str = "Unauthorized";
+
 /// How long one try of a call may take where someone waits for the answer: with the retries, less than the functions have.
 pub const INTERACTIVE: Duration = Duration::from_secs(4);
 /// How long one try of a call may take that carries megabytes.
@@ -211,7 +214,8 @@ where
             let response = respond(&trace_id, allowed_origin, answer);
             let ended = now();
             let answered = Some((route.as_str(), response.status().as_u16()));
-            log::end(&Outcome { answered, error: None, duration_ms: milliseconds(started, ended) }, ended);
+            let duration_ms = milliseconds(started, ended);
+            log::end(&Outcome { answered, error: None, is_fault: false, duration_ms }, ended);
             send(&client, &invocation, response.into_payload()).await
         })
     }
@@ -260,7 +264,8 @@ where
         let ended = now();
         let error = outcome.as_ref().err().map(|error| storage::causes(&**error));
         let duration_ms = milliseconds(started, ended);
-        log::end(&Outcome { answered: None, error: error.as_deref(), duration_ms }, ended);
+        let is_fault = error.as_deref().is_some_and(|error| error != UNAUTHORIZED);
+        log::end(&Outcome { answered: None, error: error.as_deref(), is_fault, duration_ms }, ended);
         outcome
     }))
     .await

@@ -151,6 +151,8 @@ pub(crate) struct Outcome<'a> {
     pub(crate) answered: Option<(&'a str, u16)>,
     /// What went wrong, where no answer could be given.
     pub(crate) error: Option<&'a str>,
+    /// Whether that is for somebody to look at.
+    pub(crate) is_fault: bool,
     /// How long it took.
     pub(crate) duration_ms: i64,
 }
@@ -171,7 +173,7 @@ fn last_line(invocation: &mut Invocation, namespace: Option<&str>, outcome: &Out
     if invocation.times_list {
         invocation.metrics[Metric::ListLatency as usize] = u64::try_from(outcome.duration_ms).ok();
     }
-    let level = if outcome.error.is_some() { "ERROR" } else { "INFO" };
+    let level = if outcome.is_fault { "ERROR" } else { "INFO" };
     let mut line = Line::new(level);
     line.member("message", if outcome.answered.is_some() { "answered" } else { "handled" });
     line.context(invocation);
@@ -333,7 +335,8 @@ mod tests {
         serde_json::from_slice(&written).unwrap()
     }
 
-    const ANSWERED: Outcome<'_> = Outcome { answered: Some(("GET /health", 200)), error: None, duration_ms: 7 };
+    const ANSWERED: Outcome<'_> =
+        Outcome { answered: Some(("GET /health", 200)), error: None, is_fault: false, duration_ms: 7 };
 
     #[test]
     fn an_invocation_ends_with_a_line_that_holds_its_metrics() {
@@ -366,8 +369,10 @@ mod tests {
         add(Metric::DeadLetters, 1);
         assert!(line(None, &ANSWERED).get("_aws").is_none());
         begin("invocation-2", Some("Root=1-2-3;Sampled=0"), None);
-        let handled =
-            line(Some("Daybook/test"), &Outcome { answered: None, error: Some("no \"keys\"\n"), duration_ms: 1 });
+        let handled = line(
+            Some("Daybook/test"),
+            &Outcome { answered: None, error: Some("no \"keys\"\n"), is_fault: true, duration_ms: 1 },
+        );
         assert_eq!(
             handled,
             json!({
