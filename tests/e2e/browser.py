@@ -102,7 +102,7 @@ def window(chromium, stack):
     yield make
     for context in contexts:
         context.close()
-    assert complaints == []
+    assert complaints == [], "\n".join(complaints)
 
 
 @pytest.fixture

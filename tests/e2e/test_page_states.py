@@ -194,7 +194,7 @@ def test_on_paper_there_is_the_list_and_nothing_to_press(window, stack, person, 
         assert not page.locator(f"activity-log {gone}").first.is_visible(), gone
     assert not page.locator("body > header").is_visible()
     assert page.locator("activity-log h1").is_visible() and page.locator("activity-log tr.opened dl").is_visible()
-    assert "Filtres\u00a0: “a”" in page.locator("activity-log .log caption").inner_text()
+    assert "Filtres\u00a0: «\u00a0a\u00a0»" in page.locator("activity-log .log caption").inner_text()
     # Ink on white, whatever the screen.
     assert page.locator("activity-log").evaluate("element => getComputedStyle(element).color") == "rgb(27, 33, 48)"
     assert page.pdf(format="A4").startswith(b"%PDF")

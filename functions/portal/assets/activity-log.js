@@ -201,7 +201,7 @@ class ActivityLog extends HTMLElement {
   #filterWords() {
     const { q, customer, actor, action, status } = this.#asked;
     const named = (/** @type {"customer" | "actor"} */ key, /** @type {string} */ id) => this.#seen[key].get(id) || id;
-    return [q && `“${q}”`, named("customer", customer), named("actor", actor), action && this.#label(action), status && this.#status(status)].filter(Boolean).join(", ");
+    return [q && this.#say("quoted", { text: q }), named("customer", customer), named("actor", actor), action && this.#label(action), status && this.#status(status)].filter(Boolean).join(", ");
   }
 
   /** @param {string} action */

@@ -161,6 +161,7 @@ customerFilter = Customer
 userFilter = User
 search = Search
 searchHint = Name, ID or action
+quoted = “{ $text }”
 pickHint = Name or ID
 anyAction = All actions
 anyStatus = All statuses

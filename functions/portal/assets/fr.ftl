@@ -161,6 +161,7 @@ customerFilter = Client
 userFilter = Utilisateur
 search = Recherche
 searchHint = Nom, ID ou action
+quoted = « { $text } »
 pickHint = Nom ou ID
 anyAction = Toutes les actions
 anyStatus = Tous les statuts

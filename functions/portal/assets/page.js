@@ -91,6 +91,10 @@ $("sign-in").addEventListener("click", async () => {
 });
 $("sign-out").addEventListener("click", () => {
   session = null;
+  // What this tab remembers is nobody else's: whoever signs in next begins anew.
+  try {
+    sessionStorage.clear();
+  } catch { /* Where storage is forbidden, it remembers nothing. */ }
   if (config) signOut(config);
 });
 $("language").addEventListener("change", () => translate(languageChoice($("language").value) ?? undefined));
