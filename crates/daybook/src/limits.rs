@@ -50,21 +50,24 @@ const MAX_COUNTED: usize = 1_000;
 /// When to ask again for an export where others are open, in seconds.
 const OPEN_RETRY_SECONDS: u32 = 30;
 
+/// The largest of each limit: activities a second, open exports (as many as are counted), rows a day.
+pub const LARGEST: (u32, u32, u64) = (1_000_000, 1_000, 2_000_000_000);
+
 /// What one partner may take; absent is without limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
     /// Activities a second, over ten seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(minimum = 1, nullable = false)]
+    #[schema(minimum = 1, maximum = 1000000)]
     pub records_per_second: Option<u32>,
     /// Exports on demand that are asked for and not ready, of the last 24 hours.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(minimum = 1, nullable = false)]
+    #[schema(minimum = 1, maximum = 1000)]
     pub open_exports: Option<u32>,
     /// Rows of exports on demand, of the last 24 hours.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(minimum = 1, nullable = false)]
+    #[schema(minimum = 1, maximum = 2000000000)]
     pub export_rows_per_day: Option<u64>,
 }
 

@@ -3,7 +3,7 @@
 use daybook::{
     activity::{Object, PartnerId, from_json},
     http::{self, Answer, Problem, ProblemKind, Request, StatusCode},
-    limits::Limits,
+    limits::{LARGEST, Limits},
     period::{Instant, Month},
     settings::{MAX_SHARDS, Settings, ShardsFrom},
 };
@@ -22,14 +22,13 @@ const AHEAD_SECONDS: i64 = 2 * 86_400;
 #[schema(as = SavePartnerSettings)]
 pub struct Wire {
     /// Over how many partitions a month is spread: one takes about 1,000 activities a second.
-    #[schema(nullable = false, minimum = 1, maximum = 64)]
+    #[schema(minimum = 1, maximum = 64)]
     shards: Option<u8>,
     /// The first month for which that holds; absent, the first possible one. Months that have begun keep what they have.
     #[schema(value_type = Option<Month>)]
     shards_from: Option<String>,
     /// What the partner may take; for what is absent in it, the installation's limit holds. They hold from a minute later on,
     /// and only where the installation has limits.
-    #[schema(nullable = false)]
     limits: Option<Limits>,
 }
 
@@ -82,19 +81,18 @@ pub(crate) async fn save(app: &App, request: &Request, now: Instant) -> Answer {
     http::ok(StatusCode::OK, &shown(partner, settings))
 }
 
-/// Limits that can be kept: nobody is shut out by one.
+/// Limits that can be kept: nobody is shut out by one, and each can be counted.
 fn limits(limits: Limits) -> Result<Limits, Problem> {
     let Limits { records_per_second, open_exports, export_rows_per_day } = limits;
-    for (name, value) in [
-        ("records_per_second", records_per_second.map(u64::from)),
-        ("open_exports", open_exports.map(u64::from)),
-        ("export_rows_per_day", export_rows_per_day),
+    let (records, exports, rows) = LARGEST;
+    for (name, value, largest) in [
+        ("records_per_second", records_per_second.map(u64::from), u64::from(records)),
+        ("open_exports", open_exports.map(u64::from), u64::from(exports)),
+        ("export_rows_per_day", export_rows_per_day, rows),
     ] {
-        if value == Some(0) {
-            return Err(Problem::field(
-                &format!("limits/{name}"),
-                "must be at least 1; leave it out for the installation's",
-            ));
+        if value.is_some_and(|value| !(1..=largest).contains(&value)) {
+            let detail = format!("must be from 1 to {largest}; leave it out for the installation's");
+            return Err(Problem::field(&format!("limits/{name}"), detail));
         }
     }
     Ok(limits)
