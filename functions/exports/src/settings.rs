@@ -29,7 +29,8 @@ pub struct Wire {
     shards_from: Option<String>,
     /// What the partner may take; for what is absent in it, the installation's limit holds. They hold from a minute later on,
     /// and only where the installation has limits.
-    limits: Option<Limits>,
+    #[schema(value_type = Option<Limits>)]
+    limits: Option<Object<Limits>>,
 }
 
 /// A partner's settings.
@@ -66,7 +67,7 @@ pub(crate) async fn save(app: &App, request: &Request, now: Instant) -> Answer {
     let mut settings = Settings {
         updated_at: Some(now),
         updated_by: Some(http::caller(request)?.name().to_owned()),
-        limits: limits(wire.limits.unwrap_or(read.limits))?,
+        limits: limits(wire.limits.map_or(read.limits, |Object(limits)| limits))?,
         ..read.clone()
     };
     if let Some(step) = step {
