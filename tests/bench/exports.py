@@ -28,6 +28,8 @@ SHARDS = {"one partition": 1, "8 shards": 8}
 PACE = {"latency_ms": [20, 40], "units_per_second": 3_000}
 FAULTS = {"fault_every": 25, "faults": ["throttle", "internal", "reset", "truncate"]}
 SECONDS = 900
+# The worker stops a minute before its function's time is over: this leaves it one second.
+STOPPED_SECONDS = 61
 PEER_SECONDS = 600
 # The slowest peers are given the small data set only: their cost grows with the rows alone.
 SLOW = {"python", "node"}
@@ -38,6 +40,7 @@ def measure(tools: Tools, rounds: int, rows: int) -> dict:
     found = {"rows": rows, "small": min(SMALL, rows)}
     found["correct"] = _correct(tools)
     data = {count: build.data(tools, activities=count, partners=1) for count in dict.fromkeys((found["small"], rows))}
+    found["stopped"] = _stopped(tools, data[rows], rows)
     found["replay"] = _replay(tools, data, rounds)
     found["paced"] = {name: _paced(tools, rows, shards, max(1, rounds // 3)) for name, shards in SHARDS.items()}
     return found
@@ -55,8 +58,8 @@ class Exporter:
         self.process = Contestant([*below, tools.programs["export-worker"]], variables, PLACE / "contestants.log")
         runtime.wait_until_idle()
 
-    def export(self, **output) -> tuple[dict, float]:
-        """Makes one export: what its job says at the end, and the seconds that it took."""
+    def export(self, *, lambda_seconds: int = SECONDS, **output) -> tuple[dict, float]:
+        """Makes one export: what its job says at the end, and the seconds that it took. A function has so many seconds each time."""
         job = _job(f"01BENCH{time.monotonic_ns():019d}", {"format": "csv", "locale": "en", "details": False} | output)
         control = deployed.client("dynamodb", self._store.url)
         control.put_item(TableName=deployed.NAMES["ControlTable"], Item={
@@ -68,8 +71,8 @@ class Exporter:
             "eventSourceARN": "arn:aws:sqs:us-east-1:123456789012:export-jobs", "awsRegion": "us-east-1",
         }]}  # fmt: skip
         started = time.monotonic()
-        for attempt in range(20):
-            answered = self._runtime.invoke(json.dumps(message).encode(), seconds=SECONDS)
+        for attempt in range(100):
+            answered = self._runtime.invoke(json.dumps(message).encode(), seconds=lambda_seconds)
             item = control.get_item(TableName=deployed.NAMES["ControlTable"], Key={"pk": {"S": PARTNER}, "sk": {"S": f"export#{job['id']}"}})["Item"]
             if item["state"]["S"] == "ready":
                 files = json.loads(item["files"]["S"])
@@ -124,6 +127,35 @@ def _correct(tools: Tools) -> dict:
             found[name] = {"seconds": seconds, "bytes": len(body), "faults": store.counts()["faults"]}
     if len(set(digests.values())) != 1:
         raise Trouble(f"exports of the same activities differ: {digests}")
+    return found
+
+
+def _stopped(tools: Tools, data: Path, rows: int) -> dict:
+    """An export of all there is, made at once and made a second at a time: the same bytes, and what was read again."""
+    found = {}
+    with tools.servers("lambda") as lambda_server, tools.servers("store", json.dumps(deployed.schema())) as store_server, build.engines(tools) as engine:
+        runtime, store = Runtime(lambda_server), Store(store_server)
+        store.tell("load", str(data))
+        for name, seconds in (("at once", SECONDS), ("stopped", STOPPED_SECONDS)):
+            say(f"· an export of {rows:,} rows {name}")
+            store.settings(mode="replay", upstream=engine.addresses["url"], keeps_objects=True)
+            exporter = Exporter(tools, runtime, store)
+            try:
+                made, _ = exporter.export(lambda_seconds=seconds)
+            finally:
+                exporter.process.end()
+            digest, places = hashlib.sha256(), []
+            for file in made["files"]:
+                if file["name"].endswith(".csv"):
+                    body = _body(store, engine, made["job"], file, name)
+                    digest.update(body)
+                    shown = csv.DictReader(io.StringIO(body.decode("utf-8-sig"), newline=""))
+                    places += [(row["Occurred at (UTC)"], row["Activity ID"]) for row in shown]
+            if len(places) != rows or len(set(places)) != rows:
+                raise Trouble(f"an export {name} has {len(places):,} rows, {len(set(places)):,} different, instead of {rows:,}")
+            found[name] = {"runs": made["tries"], "digest": digest.hexdigest(), "bytes": store.counts()["bytes"]}
+    if found["at once"]["digest"] != found["stopped"]["digest"]:
+        raise Trouble(f"an export that was stopped differs: {found}")
     return found
 
 
@@ -252,6 +284,12 @@ def report(found: dict) -> str:
         f"**Right first** (tier A): {correct['rows']:,} activities exported from a real engine into a real object store, from memory, and from memory with "
         f"{correct['memory, with faults']['faults']} faults on the way: every activity once, in order, the same bytes, the digest that the job names. "
         f"It took {number(correct['real engines']['seconds'])} s from the engine, {number(correct['memory']['seconds'])} s from memory: the engine is what takes the time, and no speed is claimed from it."
+    )
+    once, stopped = found["stopped"]["at once"], found["stopped"]["stopped"]
+    again = (stopped["bytes"] - once["bytes"]) / 1e6
+    parts.append(
+        f"**Stopped and continued**: {large:,} activities, the worker stopped after each second of work, in {stopped['runs']} runs: every activity once, the same bytes "
+        f"as at once. Of {number(once['bytes'] / 1e6)} MB of items it read {number(again)} MB again, {number(again / max(1, stopped['runs'] - 1))} MB for each stop: what it had read ahead."
     )
     for count in dict.fromkeys((large, small)):
         rows = []
