@@ -25,7 +25,7 @@ import boto3
 
 import demo as demo_data
 import tokens
-from emulator import KEYS, REGION, Emulator, answers, free_port, port_is_free, require_free
+from emulator import KEYS, REGION, Emulator, answers, free_port, require_free
 from environments import ROOT, TOOLS, Trouble, ensure, say
 
 NAME = "daybook"
@@ -150,15 +150,15 @@ def function_credentials(stack: dict, name: str) -> dict:
 
 
 def _start(emulator: Emulator, port: int | None) -> int:
-    running = emulator.running()
-    if running and port in (None, running[1]):
+    last = _port_of_last_time(emulator.directory)
+    if port and last and port != last:
+        # Queues have it in their addresses: under another they would be there, and nobody would read them.
+        raise Trouble(f"The data here were made on port {last}. Run it there (make up PORT={last}), or remove them first (make clean).")
+    if running := emulator.running():
         say(f"✓ emulator is running on port {running[1]}")
         return running[1]
-    if running:
-        require_free(port)
-        say(f"· moving the emulator from port {running[1]} to {port}")
-        emulator.stop()
-    port = port or _port_of_last_time(emulator.directory) or free_port()
+    port = port or last or free_port()
+    require_free(port)
     emulator.start(port)
     say(f"✓ emulator started on port {port}")
     return port
@@ -166,10 +166,9 @@ def _start(emulator: Emulator, port: int | None) -> int:
 
 def _port_of_last_time(directory: Path) -> int | None:
     try:
-        port = json.loads((directory / "stack.json").read_text())["port"]
+        return json.loads((directory / "stack.json").read_text())["port"]
     except (OSError, ValueError, KeyError):
         return None
-    return port if port_is_free(port) else None
 
 
 def _build() -> str:

@@ -17,7 +17,7 @@ import requests
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "infra" / "local"))
 
-pytest.register_assert_rewrite("api", "browser", "spreadsheet")
+pytest.register_assert_rewrite("api", "browser", "load", "spreadsheet")
 
 import stack as local  # noqa: E402
 import tokens  # noqa: E402

@@ -2,11 +2,11 @@
 
 import json
 import uuid
-from pathlib import Path
 
 import pytest
 
 from api import ALL_OF_2024, Partner, compact, is_guarded, is_problem, new_activity
+from processes import peaks
 
 MEGA = 1_000_000
 DEPTH = 100_000
@@ -51,22 +51,6 @@ BOMBS = {
     "a text": lambda body: compact(compact(body)).encode(),
     "a field of another language's objects": lambda body: with_field(body, "__proto__", '{"x":1}'),
 }
-
-
-def peaks(stack):
-    """The most memory that each running function has held, in KB, by its name: what the kernel says."""
-    names, found = {physical: name for name, physical in stack["functions"].items()}, {}
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            variables = dict(entry.split("=", 1) for entry in (process / "environ").read_text(errors="replace").split("\0") if "=" in entry)
-            name = names.get(variables.get("AWS_LAMBDA_FUNCTION_NAME"))
-            if name and variables.get("AWS_ENDPOINT_URL") == stack["endpoint"]:
-                status = dict(line.split(":", 1) for line in (process / "status").read_text().splitlines() if ":" in line)
-                found[name] = max(found.get(name, 0), int(status["VmHWM"].split()[0]))
-        except (OSError, KeyError):
-            # It has ended, or is nobody of ours.
-            continue
-    return found
 
 
 @pytest.fixture
