@@ -138,8 +138,9 @@ def _stopped(tools: Tools, data: Path, rows: int) -> dict:
         store.tell("load", str(data))
         for name, seconds in (("at once", SECONDS), ("stopped", STOPPED_SECONDS)):
             say(f"· an export of {rows:,} rows {name}")
-            store.settings(mode="replay", upstream=engine.addresses["url"], keeps_objects=True)
-            exporter = Exporter(tools, runtime, store)
+            store.settings(mode="replay", upstream=engine.addresses["url"])
+            # A real object store: what a worker puts aside when it stops is read by the next one.
+            exporter = Exporter(tools, runtime, store, engine.addresses["s3_url"])
             try:
                 made, _ = exporter.export(lambda_seconds=seconds)
             finally:
@@ -147,7 +148,7 @@ def _stopped(tools: Tools, data: Path, rows: int) -> dict:
             digest, places = hashlib.sha256(), []
             for file in made["files"]:
                 if file["name"].endswith(".csv"):
-                    body = _body(store, engine, made["job"], file, name)
+                    body = _body(store, engine, made["job"], file, "real engines")
                     digest.update(body)
                     shown = csv.DictReader(io.StringIO(body.decode("utf-8-sig"), newline=""))
                     places += [(row["Occurred at (UTC)"], row["Activity ID"]) for row in shown]
@@ -262,7 +263,7 @@ def _paced(tools: Tools, rows: int, shards: int, rounds: int) -> dict:
 def _holds_activities(key: str) -> bool:
     """Whether a hash key is of a month's activities, or of a shard of them."""
     _, month, *shard = key.split("#")
-    return month in MONTHS and (not shard or shard[0].isdigit())
+    return month in MONTHS and len(shard) < 2 and all(number.isdigit() for number in shard)
 
 
 SHOWN = {
