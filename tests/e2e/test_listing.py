@@ -350,7 +350,7 @@ def test_the_catalogue_names_actions_in_both_languages(book):
 
 def test_a_months_shards_are_planned_by_the_operator_and_change_nothing_that_is_seen(partner, operator):
     path = f"{partner.path}/settings"
-    assert operator.get(path).json() == {"partner_id": partner.name, "shards": [], "updated_at": None, "updated_by": None}
+    assert operator.get(path).json() == {"partner_id": partner.name, "shards": [], "limits": {}, "updated_at": None, "updated_by": None}
     planned = operator.put(path, json={"shards": 4})
     assert planned.status_code == 200, planned.text
     [step] = planned.json()["shards"]
