@@ -13,12 +13,13 @@ use std::{
 };
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_dynamodb::config::retry::{RetryPartition, TokenBucket};
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
     ScalarAttributeType,
 };
 use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
-use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
+use aws_smithy_async::rt::sleep::{AsyncSleep, SharedAsyncSleep, Sleep, TokioSleep};
 use aws_smithy_runtime_api::client::{
     http::{
         HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
@@ -49,6 +50,8 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::Notify,
 };
+
+use crate::records::Random;
 
 pub(crate) const TABLE: &str = "activities";
 pub(crate) const CONTROL: &str = "control";
@@ -82,6 +85,48 @@ pub(crate) enum Fault {
     Failed,
     /// The store does it, and what it answers is cut.
     Garbled,
+    /// The store does it, and answers after much else was done.
+    Late,
+}
+
+/// What calls meet at random: chances in a thousand for each way to fail. Which call fails depends on the seed and on the
+/// number of the call alone.
+#[derive(Clone, Debug)]
+pub(crate) struct Weather {
+    pub(crate) seed: u64,
+    /// For calls to the tables.
+    pub(crate) tables: Vec<(Fault, usize)>,
+    /// For calls to the bucket.
+    pub(crate) objects: Vec<(Fault, usize)>,
+    /// Calls that find the tables stopped.
+    pub(crate) stopped: Range<usize>,
+}
+
+impl Weather {
+    fn fault(&self, number: usize, request: &HttpRequest) -> Option<Fault> {
+        let is_table = request.headers().contains_key("x-amz-target");
+        if is_table && self.stopped.contains(&number) {
+            return Some(Fault::NotSent);
+        }
+        let mut drawn = Random::new(self.seed ^ (number as u64) << 20).below(1_000);
+        for (fault, chances) in if is_table { &self.tables } else { &self.objects } {
+            match drawn.checked_sub(*chances) {
+                Some(rest) => drawn = rest,
+                None => return Some(*fault),
+            }
+        }
+        None
+    }
+}
+
+/// The time between the tries of a call, which tests do not wait for.
+#[derive(Debug)]
+struct NoWait;
+
+impl AsyncSleep for NoWait {
+    fn sleep(&self, _: Duration) -> Sleep {
+        Sleep::new(tokio::task::yield_now())
+    }
 }
 
 impl Stores {
@@ -172,9 +217,17 @@ impl Stores {
             .endpoint_url(url)
             // A fault is to be seen by our code, not mended below it.
             .retry_config(RetryConfig::disabled());
-        if faults.is_some_and(|faults| faults.fault == Fault::Slow) {
-            let patience = TimeoutConfig::builder().operation_attempt_timeout(PATIENCE).build();
-            config = config.timeout_config(patience).sleep_impl(SharedAsyncSleep::new(TokioSleep::new()));
+        match faults.map(|faults| &faults.plan) {
+            Some(Plan::Within(_, Fault::Slow)) => {
+                let patience = TimeoutConfig::builder().operation_attempt_timeout(PATIENCE).build();
+                config = config.timeout_config(patience).sleep_impl(SharedAsyncSleep::new(TokioSleep::new()));
+            }
+            // As often as in the functions. Their mode also sends less for a while, by the clock.
+            Some(Plan::Drawn(_)) => {
+                let retries = RetryConfig::standard().with_max_attempts(5);
+                config = config.retry_config(retries).sleep_impl(SharedAsyncSleep::new(NoWait));
+            }
+            _ => {}
         }
         let client = aws_smithy_http_client::Builder::new().build_http();
         config = match faults {
@@ -186,11 +239,13 @@ impl Stores {
 
     pub(crate) fn s3(&self, faults: Option<&Faults>) -> aws_sdk_s3::Client {
         let config = self.config(&self.s3_url, faults);
-        aws_sdk_s3::Client::from_conf(aws_sdk_s3::config::Builder::from(&config).force_path_style(true).build())
+        let config = aws_sdk_s3::config::Builder::from(&config).force_path_style(true).retry_partition(of_a_process());
+        aws_sdk_s3::Client::from_conf(config.build())
     }
 
     pub(crate) fn dynamodb(&self, faults: Option<&Faults>) -> aws_sdk_dynamodb::Client {
-        aws_sdk_dynamodb::Client::new(&self.config(&self.dynamodb_url, faults))
+        let config = aws_sdk_dynamodb::config::Builder::from(&self.config(&self.dynamodb_url, faults));
+        aws_sdk_dynamodb::Client::from_conf(config.retry_partition(of_a_process()).build())
     }
 
     pub(crate) fn sqs(&self, sqs: &Sqs, faults: Option<&Faults>) -> aws_sdk_sqs::Client {
@@ -237,6 +292,11 @@ impl Stores {
         let listed = self.s3(None).list_objects_v2().bucket(BUCKET).prefix(prefix).send().await.unwrap();
         listed.contents().iter().filter_map(|object| object.key().map(str::to_owned)).collect()
     }
+}
+
+/// What a client may try again. Where nothing is said, all clients of a process share it, and here all are in one.
+fn of_a_process() -> RetryPartition {
+    RetryPartition::custom("tests").token_bucket(TokenBucket::default()).build()
 }
 
 /// A queue that takes messages and keeps them until they are looked at.
@@ -318,16 +378,25 @@ impl ForTests for Credentials {
 
 /// How long the clients wait that meet a slow store.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How often a late answer lets others go first.
+const LATE: usize = 500;
 
 /// Counts the calls of some clients and lets some of them fail.
 #[derive(Clone, Debug)]
 pub(crate) struct Faults {
     calls: Arc<AtomicUsize>,
     copies: Arc<AtomicUsize>,
-    failing: Range<usize>,
-    fault: Fault,
+    failed: Arc<AtomicUsize>,
+    plan: Plan,
     killed: Arc<Notify>,
     reads: Option<Reads>,
+}
+
+/// Which calls fail, and how.
+#[derive(Clone, Debug)]
+enum Plan {
+    Within(Range<usize>, Fault),
+    Drawn(Arc<Weather>),
 }
 
 /// Answers to reads of activities, by what was asked: of a table that does not change, the same again. So that many exports
@@ -345,8 +414,20 @@ impl Faults {
         Self::within(at..usize::MAX, fault)
     }
 
+    /// Lets calls fail at random. What the SDK tries again it tries as often as in the functions, without waiting.
+    pub(crate) fn drawn(weather: Weather) -> Self {
+        Self { plan: Plan::Drawn(Arc::new(weather)), ..Self::none() }
+    }
+
     fn within(failing: Range<usize>, fault: Fault) -> Self {
-        Self { calls: Arc::default(), copies: Arc::default(), failing, fault, killed: Arc::default(), reads: None }
+        Self {
+            calls: Arc::default(),
+            copies: Arc::default(),
+            failed: Arc::default(),
+            plan: Plan::Within(failing, fault),
+            killed: Arc::default(),
+            reads: None,
+        }
     }
 
     /// The same, with reads answered from memory where they were answered before.
@@ -367,6 +448,11 @@ impl Faults {
     /// How many of the calls copied what is stored already.
     pub(crate) fn copies(&self) -> usize {
         self.copies.load(Ordering::SeqCst)
+    }
+
+    /// How many of the calls failed.
+    pub(crate) fn failed(&self) -> usize {
+        self.failed.load(Ordering::SeqCst)
     }
 
     /// How many calls there were.
@@ -402,16 +488,22 @@ struct FaultyConnector {
 impl HttpConnector for FaultyConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let number = self.faults.calls.fetch_add(1, Ordering::SeqCst);
-        let fails = self.faults.failing.contains(&number);
+        let fault = match &self.faults.plan {
+            Plan::Within(failing, fault) => failing.contains(&number).then_some(*fault),
+            Plan::Drawn(weather) => weather.fault(number, &request),
+        };
+        if fault.is_some() {
+            self.faults.failed.fetch_add(1, Ordering::SeqCst);
+        }
         if request.headers().contains_key("x-amz-copy-source") {
             self.faults.copies.fetch_add(1, Ordering::SeqCst);
         }
-        match self.faults.fault {
-            Fault::NotSent if fails => {
+        match fault {
+            Some(Fault::NotSent) => {
                 return HttpConnectorFuture::ready(Err(ConnectorError::io("injected: not sent".into())));
             }
-            Fault::Throttled if fails => return HttpConnectorFuture::ready(Ok(throttled(&request))),
-            Fault::Failed if fails => return HttpConnectorFuture::ready(Ok(failed())),
+            Some(Fault::Throttled) => return HttpConnectorFuture::ready(Ok(throttled(&request))),
+            Some(Fault::Failed) => return HttpConnectorFuture::ready(Ok(failed())),
             _ => {}
         }
         let memory = self.faults.reads.clone().zip(read_of_activities(&request));
@@ -420,7 +512,7 @@ impl HttpConnector for FaultyConnector {
             Some(body) => HttpConnectorFuture::ready(Ok(HttpResponse::new(200.try_into().unwrap(), body.into()))),
             None => self.connector.call(request),
         };
-        let Faults { fault, killed, .. } = self.faults.clone();
+        let Faults { plan, killed, .. } = self.faults.clone();
         HttpConnectorFuture::new(async move {
             let mut answer = sent.await?;
             if let Some((reads, asked)) = memory {
@@ -434,13 +526,25 @@ impl HttpConnector for FaultyConnector {
                 reads.lock().unwrap().insert(asked, body);
             }
             match fault {
-                _ if !fails => Ok(answer),
-                Fault::Slow => std::future::pending().await,
-                Fault::Killed => {
+                None => Ok(answer),
+                Some(Fault::Late) => {
+                    for _ in 0..LATE {
+                        tokio::task::yield_now().await;
+                    }
+                    Ok(answer)
+                }
+                Some(Fault::Slow) if matches!(plan, Plan::Drawn(_)) => {
+                    Err(ConnectorError::timeout("injected: too slow".into()))
+                }
+                Some(Fault::Slow) => std::future::pending().await,
+                Some(Fault::Killed) => {
                     killed.notify_one();
                     std::future::pending().await
                 }
-                Fault::Garbled => Ok(HttpResponse::new(200.try_into().unwrap(), SdkBody::from("{\"Ite"))),
+                Some(Fault::Garbled) => {
+                    // What was done keeps its status: a refusal does not become a success on its way.
+                    Ok(HttpResponse::new(answer.status(), SdkBody::from("{\"Ite")))
+                }
                 _ => Err(ConnectorError::io("injected: the answer is lost".into())),
             }
         })
