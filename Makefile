@@ -24,7 +24,7 @@ export CARGO_BUILD_TARGET := $(HOST)
 export CARGO_TARGET_DIR ?= $(abspath target)
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help up down logs token redrive test fuzz sbom openapi check types browser screenshots figures build deploy smoke compare sam-local bench clean tools
+.PHONY: help up down logs token redrive test load fuzz sbom openapi check types browser screenshots figures build deploy smoke compare sam-local bench clean tools
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "make %-11s %s\n", $$1, $$2}'
@@ -47,6 +47,10 @@ redrive: ## Send dead letters to their queues again, once the cause is mended (S
 
 test: ## Run all tests, end to end included; leaves nothing running
 	@python3 tests/run.py
+
+# On a stack of its own, as the tests have it.
+load: ## Hold the local stack at its limit: nothing lost or doubled, memory flat (MINUTES=5)
+	@LOAD_SECONDS=$$((60 * $(or $(MINUTES),5))) $$($(LOCAL) tools tests)/bin/python -m pytest -q -s -p no:cacheprovider tests/e2e/test_load.py -k saturation
 
 fuzz: ## Try made-up inputs for longer (TARGET=activity, query, cursor, csv, filter or recipient; SECONDS=60, SEED=1)
 	FUZZ_SECONDS=$(or $(SECONDS),60) FUZZ_SEED=$(or $(SEED),$(shell date +%s)) cargo test -q --workspace --test targets -- $(TARGET) --nocapture

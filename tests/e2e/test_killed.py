@@ -1,0 +1,180 @@
+"""The programs as they are deployed, killed (SIGKILL) at random points of their work and started anew, with what they had
+not finished delivered again: nothing lost, nothing doubled, and an export's bytes are those of one made undisturbed.
+
+`KILLS=200` kills as often in each test, `KILL_SEED=` at other points.
+"""
+
+import json
+import os
+import random
+import uuid
+
+import pytest
+
+from api import ALL_OF_2024, new_activity
+from host import Host, Process, messages, request
+
+KILLS = int(os.environ.get("KILLS", "12"))
+SEED = int(os.environ.get("KILL_SEED", "1"))
+RESOURCE = "/v1/partners/{partner}/activities"
+
+
+@pytest.fixture
+def chance():
+    print(f"\nKILL_SEED={SEED}")
+    return random.Random(SEED)
+
+
+@pytest.fixture
+def host(stack, aws, chance):
+    """Starts functions that are killed."""
+    made = []
+
+    def make(name):
+        made.append(Host(lambda: Process(stack, aws, name), chance))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.end()
+
+
+def some(chance):
+    """Activities of a message: details in the item, beside it, in the bucket."""
+    size = lambda: chance.choice([20] * 8 + [4_000] * 3 + [120_000])
+    return [new_activity(details={"noise": chance.randbytes(size() // 2).hex()}) for _ in range(10)]
+
+
+def test_recorders_killed_at_random_lose_and_double_nothing(host, partner, chance):
+    record, sent, statuses = host("record"), [], {"recorded": 0, "duplicate": 0}
+    waiting = []
+    while record.killed < KILLS or waiting:
+        if not waiting:
+            waiting = [some(chance)]
+            sent += waiting[0]
+        batch = waiting.pop()
+        present = set(partner.ids(**ALL_OF_2024, limit=1_000))
+        answer = record.invoke(request("POST", RESOURCE, partner.name, {"activities": batch}), kill=record.killed < KILLS)
+        if answer is None:
+            waiting.append(batch)
+            continue
+        assert answer["statusCode"] == 200, answer
+        found = set(partner.ids(**ALL_OF_2024, limit=1_000))
+        for activity, result in zip(batch, json.loads(answer["body"])["results"]):
+            assert result["status"] in statuses, result
+            # What was under way when a process died may arrive after it.
+            assert result["status"] == "duplicate" or activity["id"] not in present, result
+            assert activity["id"] in found, "acknowledged, and not there"
+            statuses[result["status"]] += 1
+        if chance.random() < 0.3:
+            waiting.append(batch)
+    check(partner, sent, chance)
+    print(f"{record.killed} kills; {len(sent)} activities, answered {statuses}")
+
+
+def test_intakes_killed_at_random_lose_and_double_nothing(host, partner, chance):
+    intake, sent, deliveries = host("intake"), [], 0
+    waiting = {}
+    while intake.killed < KILLS or waiting:
+        if intake.killed < KILLS:
+            for activities in [some(chance) for _ in range(4)]:
+                body = json.dumps({"partner": partner.name, "activities": activities})
+                # Up to ten copies, as from a queue that delivers again.
+                copies = chance.choice([1, 1, 1, chance.randint(2, 10)])
+                waiting |= {str(uuid.uuid4()): body for _ in range(copies)}
+                sent += activities
+        taken = dict(chance.sample(sorted(waiting.items()), min(len(waiting), 8)))
+        deliveries += len(taken)
+        answer = intake.invoke(messages(taken), kill=intake.killed < KILLS)
+        if answer is not None:
+            failed = {each["itemIdentifier"] for each in answer["batchItemFailures"]}
+            waiting = {name: body for name, body in waiting.items() if name not in taken or name in failed}
+    check(partner, sent, chance)
+    print(f"{intake.killed} kills; {len(sent)} activities, {deliveries} deliveries")
+
+
+def check(partner, sent, chance):
+    """Everything that was sent is there once, as it was sent."""
+    listed = partner.ids(**ALL_OF_2024, limit=1_000)
+    assert sorted(listed) == sorted(activity["id"] for activity in sent)
+    for activity in chance.sample(sent, min(len(sent), 20)):
+        assert json.loads(partner.show(activity))["details"] == activity["details"]
+
+
+@pytest.fixture
+def jobs(stack, aws):
+    """Takes the messages of export jobs from their queue, which the emulator's own worker does not read meanwhile."""
+    functions, queue = aws("lambda"), aws("sqs").get_queue_url
+    worker = stack["functions"]["export-worker"]
+    source = functions.list_event_source_mappings(FunctionName=worker)["EventSourceMappings"][0]
+    name = source["EventSourceArn"].rsplit(":", 1)[-1]
+    functions.update_event_source_mapping(UUID=source["UUID"], Enabled=False)
+
+    def take():
+        url = queue(QueueName=name)["QueueUrl"]
+        [message] = aws("sqs").receive_message(QueueUrl=url, WaitTimeSeconds=20)["Messages"]
+        aws("sqs").delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+        return message["Body"]
+
+    yield take
+    functions.update_event_source_mapping(UUID=source["UUID"], Enabled=True)
+
+
+@pytest.fixture
+def expected(partner):
+    """Activities of several parts of a file, and the files of undisturbed exports of them, by format."""
+    sent = [
+        new_activity(occurred_at=f"2024-{1 + number % 12:02}-05T09:30:00.{number:06}Z", details={"text": "x" * 25_000, "number": number})
+        for number in range(1_000)
+    ]
+    for start in range(0, len(sent), 200):
+        partner.record(sent[start : start + 200])
+    return {name: contents(partner, partner.export(**ALL_OF_2024, **form)) for name, form in FORMS.items()}
+
+
+FORMS = {
+    "csv": {"format": "csv"},
+    "jsonl": {"format": "jsonl"},
+    "gzip": {"format": "jsonl", "compression": "gzip"},
+    "xlsx": {"format": "xlsx"},
+}
+
+
+def contents(partner, export):
+    return [partner.download(export, number) for number in range(len(export["files"]))]
+
+
+def test_export_workers_killed_at_random_make_the_same_bytes(host, partner, expected, jobs, chance, stack, aws):
+    worker, made, deliveries = host("export-worker"), 0, 0
+    control = aws("lambda").get_function_configuration(FunctionName=stack["functions"]["export-worker"])
+    control = control["Environment"]["Variables"]["CONTROL_TABLE"]
+    while worker.killed < KILLS:
+        form = list(FORMS)[made % len(FORMS)]
+        ordered = partner.order({**ALL_OF_2024, **FORMS[form]})
+        assert ordered.status_code == 202, ordered.text
+        export, body = ordered.json()["id"], jobs()
+        made += 1
+        for tries in range(1, 100):
+            deliveries += 1
+            # A worker that is killed again and again does not come further than its last checkpoint.
+            answer = worker.invoke(messages({str(uuid.uuid4()): body}), seconds=900, kill=tries <= 6)
+            shown = partner.caller.get(f"{partner.path}/exports/{export}").json()
+            if shown["status"] == "ready":
+                assert contents(partner, shown) == expected[form], f"{form}: other bytes"
+            if answer == {"batchItemFailures": []}:
+                break
+            pass_lease(aws, control, partner, export)
+        assert shown["status"] == "ready", shown
+        # A message that comes once more changes nothing.
+        assert worker.invoke(messages({"again": body}), seconds=900, kill=False) == {"batchItemFailures": []}
+        assert partner.caller.get(f"{partner.path}/exports/{export}").json() == shown
+    print(f"{worker.killed} kills; {made} exports, {deliveries} deliveries; bytes {[sum(map(len, each)) for each in expected.values()]}")
+
+
+def pass_lease(aws, table, partner, export):
+    """Lets the five minutes pass that a dead worker's lease lasts."""
+    job = {"pk": {"S": partner.name}, "sk": {"S": f"export#{export}"}}
+    if "lease" in aws("dynamodb").get_item(TableName=table, Key=job)["Item"]:
+        aws("dynamodb").update_item(
+            TableName=table, Key=job, UpdateExpression="SET lease = :past",
+            ExpressionAttributeValues={":past": {"S": "2024-01-01T00:00:00.000000Z"}})
