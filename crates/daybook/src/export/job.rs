@@ -450,6 +450,9 @@ pub struct Checkpoint {
     /// How many rests were put aside so far.
     #[serde(default)]
     pub rests: u32,
+    /// Whether all files are finished: no rest is needed any more.
+    #[serde(default)]
+    pub ended: bool,
     /// What earlier exports have of it, newest first: decided once, so that whoever goes on goes on with the same.
     #[serde(default)]
     pub segments: Option<Vec<Segment>>,

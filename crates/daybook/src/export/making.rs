@@ -137,7 +137,7 @@ impl<'a> Making<'a> {
             said_at: now,
             file_begun_at: now,
             files_before: checkpoint.files.len(),
-            is_done: false,
+            is_done: checkpoint.ended,
             checkpoint,
         };
         if making.checkpoint.file.complete {
@@ -554,6 +554,10 @@ impl<'a> Making<'a> {
         self.hash = Sha256::new();
         if more {
             self.stand_at(self.place.clone());
+            self.say(true).await?;
+        } else if self.checkpoint.rests > 0 {
+            // The rests are removed next: nobody who takes over may look for them.
+            self.checkpoint.ended = true;
             self.say(true).await?;
         }
         Ok(())

@@ -379,6 +379,38 @@ async fn an_export_stopped_again_and_again_goes_on_where_it_stopped_also_where_a
     }
 }
 
+#[tokio::test]
+async fn whichever_call_fails_once_an_export_was_stopped_going_on_ends_in_the_same_bytes_and_leaves_nothing_aside() {
+    let stores = Stores::start().await;
+    fill(&stores, 25).await;
+    let expected = made(&stores, "undisturbed", csv()).await;
+    for fault in [Fault::NotSent, Fault::AnswerLost, Fault::Killed] {
+        for call in 0.. {
+            let id = format!("{fault:?}{call}");
+            assert!(stores.control(None).create_job(&contoso(), &job(&id, csv())).await.unwrap());
+            let ticks = AtomicI64::new(0);
+            let clock = ticking(&ticks);
+            let stopped = Run { name: "stopped", stop_at: at(NOW).plus_seconds(1), clock: &clock };
+            let outcome = stores.worker(None, LIMITS).work(&contoso(), &id, &stopped).await.unwrap();
+            assert_eq!(outcome, Outcome::Continue);
+            assert_eq!(stores.objects(&format!("exports/contoso/{id}/rest-")).await.len(), 1);
+            let faults = Faults::at(call, fault);
+            tokio::select! {
+                _ = run(&stores, Some(&faults), &id, "first", at(NOW)) => {}
+                () = faults.killed() => {}
+            }
+            let later = at(NOW).plus_seconds(LEASE_SECONDS + 1);
+            assert_eq!(run(&stores, None, &id, "second", later).await.unwrap(), Outcome::Done, "{id}");
+            let files = files_of(&stores, &id, csv()).await;
+            assert!(matches!(&files[..], [(_, bytes)] if *bytes == expected), "{id}: other bytes");
+            if faults.calls() <= call {
+                assert!(call > 5, "an export makes more calls than {call}");
+                break;
+            }
+        }
+    }
+}
+
 /// A month of activities whose monthly export has several parts, one before and one after it.
 async fn three_months(stores: &Stores) -> Job {
     let recorder = stores.recorder(None);

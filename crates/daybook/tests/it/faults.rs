@@ -30,6 +30,7 @@ use daybook::{
     period::{Instant, Month, Period, parse_zone},
     queue::TRIES,
     settings::{Settings, ShardsFrom},
+    storage::causes,
 };
 use futures_util::{StreamExt as _, future::join_all, stream};
 use serde_json::json;
@@ -483,10 +484,10 @@ impl Life<'_> {
         }
         // By how often each copy was delivered.
         let mut copies: Vec<u32> = vec![0; 1 + dice.below(10)];
-        let (ticks, mut rounds, mut ready) = (AtomicI64::new(0), 0, None);
+        let (ticks, mut rounds, mut ready, last) = (AtomicI64::new(0), 0, None, Mutex::new(String::new()));
         while !copies.is_empty() {
             rounds += 1;
-            assert!(rounds < 2_000, "{id} does not come to an end; seed {}", self.seed);
+            assert!(rounds < 300, "{id} does not come to an end: {:?}; seed {}", last.lock().unwrap(), self.seed);
             let side_by_side = (1 + dice.below(3)).min(copies.len());
             let taken = copies.split_off(copies.len() - side_by_side);
             let runs = taken.into_iter().enumerate().map(|(place, count)| {
@@ -494,7 +495,7 @@ impl Life<'_> {
                 let ahead = ticks.load(Ordering::SeqCst) + place as i64 * (LEASE_SECONDS + 1);
                 let short = dice.below(4) == 0;
                 let name = format!("{rounds}-{place}");
-                let ticks = &ticks;
+                let (ticks, last) = (&ticks, &last);
                 async move {
                     let clock = || at(NOW).plus_seconds(ahead + ticks.fetch_add(1, Ordering::SeqCst) % 100);
                     let stop_at = if short { at(NOW).plus_seconds(ahead + 12) } else { Instant::MAX };
@@ -508,6 +509,9 @@ impl Life<'_> {
                         until_killed(&faults, worker.give_up(&self.of, id, &run)).await;
                     }
                     self.ended(&faults, outcome.is_some());
+                    if let Some(Err(error)) = &outcome {
+                        *last.lock().unwrap() = causes(error);
+                    }
                     match outcome {
                         Some(Ok(Outcome::Done)) => None,
                         Some(Ok(Outcome::Continue)) => Some(0),
