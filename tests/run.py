@@ -1,14 +1,17 @@
 #!/usr/bin/env python3
 """Runs every test there is and ends with one line of totals. The exit status says whether all passed."""
 
+import contextlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -16,16 +19,20 @@ sys.path.insert(0, str(ROOT / "infra" / "local"))
 
 from environments import TOOLS, Trouble, ensure  # noqa: E402
 
+CARGO_TEST = ["cargo", "test", "--workspace"]
 RESULT = re.compile(r"^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored", re.MULTILINE)
 
 
 def main() -> int:
-    """Rust first: without it the end-to-end tests have nothing to deploy."""
+    """Rust first: what does not compile cannot be deployed. Then its tests run beside the end-to-end tests, which mostly wait."""
     started = time.monotonic()
     totals = [0, 0, 0]
     try:
-        for outcome in (rust(), python()):
-            totals = [total + part for total, part in zip(totals, outcome)]
+        if subprocess.run([*CARGO_TEST, "--no-run"], cwd=ROOT).returncode:
+            raise Trouble("The tests in Rust do not compile.")
+        with rust() as collect:
+            outcomes = [python(), collect()]
+        totals = [sum(parts) for parts in zip(*outcomes)]
     except Trouble as trouble:
         print(trouble, file=sys.stderr)
         totals[1] += 1
@@ -37,17 +44,29 @@ def main() -> int:
     return 1 if failed or not passed else 0
 
 
-def rust() -> tuple[int, int, int]:
-    """Unit, property, snapshot, storage and documentation tests."""
-    command = ["cargo", "test", "--workspace", "--no-fail-fast"]
-    passed = failed = skipped = 0
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as running:
-        for line in running.stdout:
-            print(line, end="", flush=True)
-            if found := RESULT.match(line):
-                passed, failed, skipped = (total + int(part) for total, part in zip((passed, failed, skipped), found.groups()))
-    # What does not compile is no test result, but a failure all the same.
-    return passed, failed or int(running.returncode != 0), skipped
+@contextlib.contextmanager
+def rust() -> Iterator[Callable[[], tuple[int, int, int]]]:
+    """Unit, property, snapshot, storage and documentation tests, in the background; what is given waits for them, prints
+    what they said, and counts."""
+    with tempfile.TemporaryFile("w+") as said:
+        command = [*CARGO_TEST, "--no-fail-fast"]
+        running = subprocess.Popen(command, cwd=ROOT, stdout=said, stderr=subprocess.STDOUT, start_new_session=True)
+
+        def collect() -> tuple[int, int, int]:
+            running.wait()
+            said.seek(0)
+            text = said.read()
+            print(text, flush=True)
+            passed, failed, skipped = (sum(map(int, counts)) for counts in zip(("0", "0", "0"), *RESULT.findall(text)))
+            # What ends otherwise than by a test's result is a failure all the same.
+            return passed, failed or int(running.returncode != 0), skipped
+
+        try:
+            yield collect
+        finally:
+            if running.poll() is None:
+                os.killpg(running.pid, signal.SIGTERM)
+                running.wait()
 
 
 def python() -> tuple[int, int, int]:

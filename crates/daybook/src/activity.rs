@@ -115,6 +115,11 @@ impl<'a> ActivityId<&'a str> {
 }
 
 impl ActivityId {
+    /// Becomes the same as another, in the memory that it has.
+    pub(crate) fn become_copy_of(&mut self, other: &ActivityId<&str>) {
+        other.0.clone_into(&mut self.0);
+    }
+
     pub(crate) fn allows(text: &str) -> bool {
         let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b':' | b'-');
         (1..=MAX_ID_CHARS).contains(&text.len()) && text.bytes().all(allowed)
@@ -142,10 +147,14 @@ impl<'a> Action<&'a str> {
 
 impl Action {
     pub(crate) fn allows(text: &str) -> bool {
-        let word = |word: &str| {
-            !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
-        };
-        text.len() <= MAX_ACTION_CHARS && text.contains('.') && text.split('.').all(word)
+        // In front of a word and behind the last one stands a dot, or nothing.
+        let (mut before, mut dots) = (b'.', 0);
+        let fits = text.bytes().all(|byte| {
+            dots += usize::from(byte == b'.');
+            let between = std::mem::replace(&mut before, byte) != b'.';
+            byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_' || (byte == b'.' && between)
+        });
+        fits && before != b'.' && dots > 0 && text.len() <= MAX_ACTION_CHARS
     }
 
     /// Reads an action.
@@ -954,7 +963,10 @@ impl<T: AsRef<str>> Activity<T> {
     /// The activity's address, relative to the API's root.
     pub fn url(&self) -> String {
         // Of what an id and an instant can hold, nothing needs escaping in a path or a query.
-        format!("/v1/partners/{}/activities/{}?occurred_at={}", self.partner, self.id, self.occurred_at)
+        let occurred_at = self.occurred_at.to_bytes();
+        let occurred_at = std::str::from_utf8(&occurred_at).unwrap_or_default();
+        let (partner, id) = (self.partner.as_str(), self.id.as_str());
+        ["/v1/partners/", partner, "/activities/", id, "?occurred_at=", occurred_at].concat()
     }
 }
 

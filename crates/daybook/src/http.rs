@@ -6,7 +6,7 @@
 use std::{
     borrow::Cow,
     fmt::{self, Write as _},
-    io::{self, BufWriter, Write as _},
+    io,
     marker::PhantomData,
     time::Duration,
 };
@@ -517,6 +517,8 @@ pub struct Response {
 }
 
 /// What stands before the body in what the gateway is sent.
+/// What most answers fit into.
+const PAYLOAD_BYTES: usize = 128 * 1_024;
 const BEGUN: &[u8] = br#"{"body":""#;
 
 impl Response {
@@ -599,14 +601,11 @@ fn write_escaped<W: ?Sized + io::Write>(writer: &mut W, text: &str) -> io::Resul
 /// 500 when the value cannot be written as JSON.
 pub fn ok<T: Serialize>(status: StatusCode, value: &T) -> Answer {
     let mut response = empty(status);
-    // Pieces of a few bytes, by the thousand: they are gathered before the vector has to grow.
-    let mut payload = BufWriter::new(&mut response.payload);
+    // A page of a list: what grows is copied.
+    response.payload.reserve(PAYLOAD_BYTES);
     value
-        .serialize(&mut serde_json::Serializer::with_formatter(&mut payload, Nested))
-        .map_err(io::Error::from)
-        .and_then(|()| payload.flush())
+        .serialize(&mut serde_json::Serializer::with_formatter(&mut response.payload, Nested))
         .map_err(|error| storage::Error::broken("writing an answer", error))?;
-    drop(payload);
     response.headers.push((header::CONTENT_TYPE, "application/json".into()));
     Ok(response)
 }

@@ -8,7 +8,7 @@
 use std::{fmt, str::FromStr};
 
 use chrono::{
-    DateTime, Datelike, Days, LocalResult, Months, NaiveDate, NaiveDateTime, TimeDelta, TimeZone as _, Timelike, Utc,
+    DateTime, Datelike, Days, LocalResult, Months, NaiveDate, NaiveDateTime, Offset as _, TimeDelta, TimeZone as _, Utc,
 };
 use chrono_tz::Tz;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -65,10 +65,9 @@ impl Instant {
 
     /// The text with three fractional digits: how times of the service's own clock are shown.
     pub fn to_millis_text(self) -> String {
-        let mut text = self.to_string();
-        text.truncate("0000-00-00T00:00:00.000".len());
-        text.push('Z');
-        text
+        let mut text = self.to_bytes();
+        text[23] = b'Z';
+        String::from_utf8_lossy(&text[..24]).into_owned()
     }
 
     /// Reads the forms that the service writes itself, with three or six fractional digits, without the general parser:
@@ -112,22 +111,21 @@ impl Instant {
 
     /// The wall clock in `zone` as a spreadsheet reads it, `YYYY-MM-DD HH:MM:SS`.
     pub fn to_local_text(self, zone: Tz) -> String {
-        let local = self.utc().with_timezone(&zone).naive_local();
+        let utc = self.utc().naive_utc();
+        let offset = zone.offset_from_utc_datetime(&utc).fix().local_minus_utc();
+        let local = self.0 + i64::from(offset) * MICROS_PER_SECOND;
         // A zone can lead out of the years of four digits by a day.
-        if !(0..=9_999).contains(&local.year()) {
-            return local.format("%Y-%m-%d %H:%M:%S").to_string();
+        if Self::within(local).is_none() {
+            return (utc + TimeDelta::seconds(offset.into())).format("%Y-%m-%d %H:%M:%S").to_string();
         }
-        let mut text = *b"0000-00-00 00:00:00";
-        put_fields(&mut text, local);
-        String::from_utf8_lossy(&text).into_owned()
+        let mut text = text_of(local);
+        text[10] = b' ';
+        String::from_utf8_lossy(&text[..19]).into_owned()
     }
 
     /// The text in ASCII.
     pub fn to_bytes(self) -> [u8; 27] {
-        let (utc, mut text) = (self.utc().naive_utc(), *b"0000-00-00T00:00:00.000000Z");
-        put_fields(&mut text, utc);
-        put_digits(&mut text[20..26], utc.and_utc().timestamp_subsec_micros());
-        text
+        text_of(self.0)
     }
 
     /// The wall clock in `zone`, in whole seconds since 1970-01-01T00:00:00 of that clock.
@@ -155,22 +153,42 @@ impl fmt::Display for Instant {
     }
 }
 
-/// Writes date and time of day into a text of the form `0000-00-00 00:00:00`. By hand, and so are the other texts of an
-/// instant: they are written several times for every activity that is shown.
-fn put_fields(text: &mut [u8], time: NaiveDateTime) {
-    put_digits(&mut text[0..4], time.year().unsigned_abs());
-    for (at, number) in
-        [(5, time.month()), (8, time.day()), (11, time.hour()), (14, time.minute()), (17, time.second())]
-    {
-        put_digits(&mut text[at..at + 2], number);
+/// The text of a clock's microseconds since 1970, in the years 0000 to 9999. By hand, since it is written several times for
+/// every activity that is shown; the date of a day's number is found as by `civil_from_days` of Howard Hinnant's
+/// "chrono-Compatible Low-Level Date Algorithms", in years that begin in March and so end with the day that not all have.
+fn text_of(micros: i64) -> [u8; 27] {
+    const DAYS_TO_1970: i64 = 719_468;
+    const DAYS_OF_400_YEARS: i64 = 146_097;
+    // What is positive and small is counted in 32 bits, which divide faster.
+    let small = |number: i64| u32::try_from(number).unwrap_or_default();
+    let (days, of_day) = (micros.div_euclid(MICROS_PER_DAY) + DAYS_TO_1970, micros.rem_euclid(MICROS_PER_DAY));
+    let (second, micros) = (small(of_day / MICROS_PER_SECOND), small(of_day % MICROS_PER_SECOND));
+    let (era, day) = (small(days.div_euclid(DAYS_OF_400_YEARS)), small(days.rem_euclid(DAYS_OF_400_YEARS)));
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day_of_year = day - (365 * year + year / 4 - year / 100);
+    // Five months have 153 days.
+    let month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month + 2) / 5 + 1;
+    let (month, next) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    let year = year + era * 400 + next;
+    let mut text = *b"0000-00-00T00:00:00.000000Z";
+    for (at, number) in [
+        (0, year / 100),
+        (2, year % 100),
+        (5, month),
+        (8, day),
+        (11, second / 3_600),
+        (14, second / 60 % 60),
+        (17, second % 60),
+        (20, micros / 10_000),
+        (22, micros / 100 % 100),
+        (24, micros % 100),
+    ] {
+        let [.., pair] = number.to_be_bytes();
+        text[at] = b'0' + pair / 10;
+        text[at + 1] = b'0' + pair % 10;
     }
-}
-
-fn put_digits(digits: &mut [u8], mut number: u32) {
-    for digit in digits.iter_mut().rev() {
-        *digit = b'0' + u8::try_from(number % 10).unwrap_or_default();
-        number /= 10;
-    }
+    text
 }
 
 impl FromStr for Instant {
@@ -183,7 +201,7 @@ impl FromStr for Instant {
 
 impl Serialize for Instant {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(std::str::from_utf8(&self.to_bytes()).unwrap_or_default())
     }
 }
 
@@ -457,6 +475,10 @@ mod tests {
             prop_assert_eq!(Instant::parse_own(a.to_millis_text().as_bytes()), Some(a.truncated_to_millis()));
             prop_assert_eq!(a.cmp(&b), a.to_string().cmp(&b.to_string()));
             prop_assert_eq!(at(&a.to_string()), a);
+            for zone in [Tz::UTC, Tz::Europe__Paris, Tz::Australia__Lord_Howe, Tz::Pacific__Kiritimati] {
+                let local = a.utc().with_timezone(&zone).format("%Y-%m-%d %H:%M:%S");
+                prop_assert_eq!(a.to_local_text(zone), local.to_string());
+            }
         }
     }
 

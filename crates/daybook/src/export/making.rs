@@ -11,7 +11,11 @@ use sha2::{
     Digest as _, Sha256,
     digest::common::hazmat::{SerializableState as _, SerializedState},
 };
-use tokio::{sync::mpsc, task::JoinHandle, time::timeout};
+use tokio::{
+    sync::mpsc,
+    task::{JoinHandle, yield_now},
+    time::timeout,
+};
 
 use super::{
     job::{Checkpoint, File, FileInProgress, Format, Job, Progress, Rest, Segment},
@@ -48,7 +52,7 @@ struct Upload {
 /// segment that follows.
 #[derive(Clone, Debug, Default)]
 struct Place {
-    position: Option<String>,
+    position: Option<Position>,
     lines: usize,
     segment_bytes: u64,
 }
@@ -60,11 +64,10 @@ impl Place {
             self.lines = row + 1;
             return;
         }
-        let position = self.position.get_or_insert_default();
-        position.clear();
-        position.push_str(std::str::from_utf8(&activity.occurred_at.to_bytes()).unwrap_or_default());
-        position.push('#');
-        position.push_str(activity.id.as_str());
+        match &mut self.position {
+            Some(position) => position.step_behind(activity),
+            None => self.position = Some(Position::behind(activity)),
+        }
         self.lines = 0;
     }
 }
@@ -129,7 +132,7 @@ impl<'a> Making<'a> {
             buffer: Vec::with_capacity(worker.limits.part_bytes + worker.limits.part_bytes / 4),
             rows: file.rows,
             place: Place {
-                position: checkpoint.position.clone(),
+                position: checkpoint.position.as_deref().and_then(Position::parse),
                 lines: checkpoint.lines,
                 segment_bytes: checkpoint.segment_bytes,
             },
@@ -157,12 +160,12 @@ impl<'a> Making<'a> {
 
     /// Where to read on.
     pub(super) fn position(&self) -> Option<Position> {
-        self.place.position.as_deref().and_then(Position::parse)
+        self.place.position.clone()
     }
 
     /// Everything in front of a position is written, or there was nothing.
     pub(super) fn stand_behind(&mut self, position: &Position) {
-        self.place = Place { position: Some(position.to_text()), ..Place::default() };
+        self.place = Place { position: Some(position.clone()), ..Place::default() };
     }
 
     /// Whether some of a segment is stored and the rest of it is next.
@@ -199,7 +202,7 @@ impl<'a> Making<'a> {
             }
             if let Some(reached) = chunk.reached() {
                 // What the filter left out need not be read again either.
-                self.place = Place { position: Some(reached.to_owned()), ..Place::default() };
+                self.stand_behind(&reached);
             }
             self.check_time().await?;
         }
@@ -210,7 +213,11 @@ impl<'a> Making<'a> {
     async fn wait_for(&mut self, rows: &mut mpsc::Receiver<Result<Chunk, Error>>) -> Result<Option<Chunk>, Stop> {
         loop {
             match timeout(SAY_EVERY, rows.recv()).await {
-                Ok(chunk) => return Ok(chunk.transpose()?),
+                Ok(chunk) => {
+                    // What is to be asked for and to be sent goes out before the rows are encoded, which takes a while.
+                    yield_now().await;
+                    return Ok(chunk.transpose()?);
+                }
                 Err(_) => self.check_time().await?,
             }
         }
@@ -503,7 +510,7 @@ impl<'a> Making<'a> {
     }
 
     fn stand_at(&mut self, place: Place) {
-        self.checkpoint.position = place.position;
+        self.checkpoint.position = place.position.as_ref().map(Position::to_text);
         self.checkpoint.lines = place.lines;
         self.checkpoint.segment_bytes = place.segment_bytes;
     }

@@ -35,10 +35,10 @@ use crate::{
 
 /// How long a worker holds a job without a sign of life, in seconds: longer than the longest part takes.
 pub const LEASE_SECONDS: i64 = 300;
-/// How large a part is at least; S3 wants 5 MiB, and at most 10,000 of them.
-const PART_BYTES: usize = 8 * 1_024 * 1_024;
+/// How large a part is at least, which is what S3 wants; it takes at most 10,000 of them. Three of them are in memory.
+const PART_BYTES: usize = 5 * 1_024 * 1_024;
 
-/// The most parts of a file: 8 GiB. All of them stand in each checkpoint, and S3 takes no more than 10,000.
+/// The most parts of a file: 5 GiB. All of them stand in each checkpoint, and S3 takes no more than 10,000.
 const MAX_PARTS: usize = 1_024;
 
 /// How long the file of an earlier export must still be there to be built on, in seconds.

@@ -136,7 +136,8 @@ impl Ledger {
             .await
     }
 
-    /// The twin items between the first and the last activity that has one, by sort key, partition by partition.
+    /// The twin items between the first and the last activity that has one, by sort key, partition by partition. They are
+    /// read eventually consistent, at half the price: whichever is not there yet is then fetched by itself.
     async fn twins(&self, rows: &[Row]) -> Result<HashMap<String, Vec<u8>>, Error> {
         let mut ranges: BTreeMap<String, (String, String)> = BTreeMap::new();
         for row in rows {
@@ -167,7 +168,6 @@ impl Ledger {
                 .expression_attribute_values(":pk", AttributeValue::S(partition))
                 .expression_attribute_values(":first", AttributeValue::S(first))
                 .expression_attribute_values(":last", AttributeValue::S(last))
-                .consistent_read(true)
                 .into_paginator()
                 .items()
                 .send();

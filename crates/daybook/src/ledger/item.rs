@@ -22,7 +22,7 @@
 //! `{partner}#months`, `sk` = `YYYY-MM`) has `n`, the number of the month's shards. Names are short because they are
 //! stored, and billed, with every item.
 
-use std::{borrow::Cow, collections::HashMap, sync::Arc};
+use std::{borrow::Cow, cmp::Ordering, collections::HashMap, sync::Arc};
 
 use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -40,6 +40,9 @@ pub(super) type Item = HashMap<String, AttributeValue>;
 
 /// An item larger than this costs another write unit; details that would take it there are compressed and put apart.
 pub(super) const INLINE_ITEM_BYTES: usize = 1_024;
+
+/// The length of an instant's text.
+const INSTANT_BYTES: usize = 27;
 
 /// What the index `by_customer` holds of an item besides its keys: all that a list or an export shows. Inline details cost
 /// no write unit there, since an item that has them is within one anyway.
@@ -277,7 +280,9 @@ const DS: usize = 21;
 /// An item, its texts in the buffer of [`Items`].
 #[derive(Clone, Copy, Debug)]
 struct Stored {
-    texts: [Option<Span>; TEXTS.len()],
+    texts: [Span; TEXTS.len()],
+    /// In the sort key.
+    id: Span,
     occurred_at: Instant,
     recorded_at: Instant,
     status: Status,
@@ -286,17 +291,23 @@ struct Stored {
     details_size: Option<u64>,
 }
 
-/// From where to where a text goes. A page of Query is 1 MB: 32 bits are plenty.
-#[derive(Clone, Copy, Debug)]
+/// From where to where a text goes, if it is there. A page of Query is 1 MB: 32 bits are plenty. There are many of them:
+/// an option would take half as much again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Span {
     start: u32,
     end: u32,
 }
 
+impl Span {
+    /// Of a text that is not there.
+    const NONE: Self = Self { start: u32::MAX, end: 0 };
+}
+
 /// An item whose attributes are being read.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Draft {
-    texts: [Option<Span>; TEXTS.len()],
+    texts: [Span; TEXTS.len()],
     digest: Option<Digest>,
     details_size: Option<u64>,
     /// Where the buffer ended before it.
@@ -367,16 +378,22 @@ impl Items {
         self.finish(draft)
     }
 
+    /// Gives back the memory that is not needed once all are read: many pages wait at a time.
+    pub(super) fn shrink(&mut self) {
+        self.texts.shrink_to_fit();
+        self.stored.shrink_to_fit();
+    }
+
     /// Begins an item.
     pub(super) fn draft(&self) -> Draft {
-        Draft { begun_at: self.texts.len(), ..Draft::default() }
+        Draft { texts: [Span::NONE; TEXTS.len()], digest: None, details_size: None, begun_at: self.texts.len() }
     }
 
     /// Takes a text attribute, which `push` appends to the buffer. Tells whether it is one that items have, and new to
     /// this one; keys of indexes are made of what is there already and not kept.
     pub(super) fn take_text(&mut self, draft: &mut Draft, name: &str, push: impl FnOnce(&mut String)) -> bool {
         match index_of(name) {
-            Some(index) if draft.texts[index].is_none() => {
+            Some(index) if draft.texts[index] == Span::NONE => {
                 self.text(draft, index, push);
                 true
             }
@@ -409,7 +426,7 @@ impl Items {
         let start = self.texts.len();
         push(&mut self.texts);
         let bound = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
-        draft.texts[index] = Some(Span { start: bound(start), end: bound(self.texts.len()) });
+        draft.texts[index] = Span { start: bound(start), end: bound(self.texts.len()) };
     }
 
     /// Drops an item whose attributes are not all ours.
@@ -420,11 +437,12 @@ impl Items {
     /// Checks an item and keeps it.
     pub(super) fn finish(&mut self, draft: Draft) -> Result<(), Unreadable> {
         let Draft { texts, digest, details_size, .. } = draft;
-        let text = |index: usize| texts[index].map(|span| slice(&self.texts, span));
+        let text = |index: usize| slice(&self.texts, texts[index]);
         let sort_key = text(SK).unwrap_or_default();
         let unreadable = |index: usize| Unreadable { key: sort_key.to_owned(), attribute: TEXTS[index] };
-        let (occurred_at, id) = sort_key.split_once('#').ok_or_else(|| unreadable(SK))?;
-        let occurred_at = Instant::parse(occurred_at).map_err(|_| unreadable(SK))?;
+        let (time, id) = sort_key.split_at_checked(INSTANT_BYTES).ok_or_else(|| unreadable(SK))?;
+        let id = id.strip_prefix('#').ok_or_else(|| unreadable(SK))?;
+        let occurred_at = Instant::parse(time).map_err(|_| unreadable(SK))?;
         if !ActivityId::allows(id) {
             return Err(unreadable(SK));
         }
@@ -438,13 +456,15 @@ impl Items {
         for index in [PK, U] {
             text(index).ok_or_else(|| unreadable(index))?;
         }
-        self.stored.push(Stored { texts, occurred_at, recorded_at, status, kind, digest, details_size });
+        let id = Span { start: texts[SK].end - u32::try_from(id.len()).unwrap_or_default(), end: texts[SK].end };
+        self.stored.push(Stored { texts, id, occurred_at, recorded_at, status, kind, digest, details_size });
         Ok(())
     }
 }
 
-fn slice(texts: &str, span: Span) -> &str {
-    texts.get(span.start as usize..span.end as usize).unwrap_or_default()
+/// The text of a span, if it is there.
+fn slice(texts: &str, span: Span) -> Option<&str> {
+    texts.get(span.start as usize..span.end as usize)
 }
 
 /// Items in order, from the first that is not yet taken.
@@ -452,12 +472,21 @@ fn slice(texts: &str, span: Span) -> &str {
 pub(super) struct Rows {
     items: Arc<Items>,
     index: u32,
+    /// When the first one occurred, if there is one: it is compared with others' over and over.
+    time: Option<Instant>,
 }
 
 impl Rows {
     /// All of them.
     pub(super) fn of(items: Items) -> Self {
-        Self { items: Arc::new(items), index: 0 }
+        let mut rows = Self { items: Arc::new(items), index: 0, time: None };
+        rows.stand_at(0);
+        rows
+    }
+
+    fn stand_at(&mut self, index: u32) {
+        self.index = index;
+        self.time = self.items.stored.get(index as usize).map(|stored| stored.occurred_at);
     }
 
     /// The next one, which stays there.
@@ -465,15 +494,18 @@ impl Rows {
         self.clone().next()
     }
 
-    /// The key by which the next one is in order.
-    pub(super) fn key(&self) -> Option<(Instant, &str)> {
-        let stored = self.items.stored.get(self.index as usize)?;
-        Some((stored.occurred_at, id_of(slice(&self.items.texts, stored.texts[SK]?))))
+    /// Which of two comes first in an ascending list, by the next one of each.
+    pub(super) fn order(&self, other: &Self) -> Ordering {
+        self.time.cmp(&other.time).then_with(|| self.id().cmp(&other.id()))
+    }
+
+    fn id(&self) -> Option<&str> {
+        slice(&self.items.texts, self.items.stored.get(self.index as usize)?.id)
     }
 
     /// Whether none is left.
     pub(super) fn is_empty(&self) -> bool {
-        self.index as usize >= self.items.stored.len()
+        self.time.is_none()
     }
 }
 
@@ -482,7 +514,7 @@ impl Iterator for Rows {
 
     fn next(&mut self) -> Option<Row> {
         let row = (!self.is_empty()).then(|| Row { items: Arc::clone(&self.items), index: self.index })?;
-        self.index += 1;
+        self.stand_at(self.index + 1);
         Some(row)
     }
 }
@@ -494,18 +526,13 @@ pub(super) struct Row {
     index: u32,
 }
 
-/// The id in a sort key.
-fn id_of(sort_key: &str) -> &str {
-    sort_key.split_once('#').map_or("", |(_, id)| id)
-}
-
 impl Row {
     fn stored(&self) -> &Stored {
         &self.items.stored[self.index as usize]
     }
 
     fn text(&self, index: usize) -> Option<&str> {
-        self.stored().texts[index].map(|span| slice(&self.items.texts, span))
+        slice(&self.items.texts, self.stored().texts[index])
     }
 
     /// The sort key: the place of the activity in its partner's list.
@@ -538,7 +565,7 @@ impl Row {
         };
         Activity {
             partner: self.items.partner.borrowed(),
-            id: ActivityId::known(id_of(self.sort_key())),
+            id: ActivityId::known(slice(&self.items.texts, stored.id).unwrap_or_default()),
             occurred_at: stored.occurred_at,
             recorded_at: stored.recorded_at,
             entry,
@@ -567,7 +594,8 @@ impl Row {
 
     /// About what DynamoDB bills, in bytes.
     pub(super) fn size(&self) -> usize {
-        self.stored().texts.iter().flatten().map(|span| (span.end - span.start) as usize + 2).sum()
+        let texts = self.stored().texts.iter().filter(|span| **span != Span::NONE);
+        texts.map(|span| (span.end - span.start) as usize + 2).sum()
     }
 }
 

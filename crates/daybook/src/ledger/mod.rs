@@ -93,6 +93,12 @@ impl Position {
         Self { occurred_at: activity.occurred_at, id: activity.id.owned() }
     }
 
+    /// Moves it behind another activity.
+    pub fn step_behind(&mut self, activity: &Activity<&str>) {
+        self.occurred_at = activity.occurred_at;
+        self.id.become_copy_of(&activity.id);
+    }
+
     /// The text that [`Self::parse`] reads.
     pub fn to_text(&self) -> String {
         item::sort_key(self.occurred_at, &self.id)

@@ -4,7 +4,10 @@ use std::{collections::VecDeque, sync::Arc};
 
 use futures_util::{TryStreamExt as _, stream::FuturesUnordered};
 use serde::Serialize;
-use tokio::{sync::mpsc, task::JoinSet};
+use tokio::{
+    sync::mpsc,
+    task::{JoinSet, yield_now},
+};
 
 use super::{
     Ledger, Order, Position, Selection,
@@ -14,7 +17,7 @@ use super::{
 use crate::{
     activity::{Activity, Details, PartnerId},
     filter::Filter,
-    period::{Instant, Month},
+    period::Month,
     storage::Error,
 };
 
@@ -31,7 +34,7 @@ pub const MAX_PAGE_ROWS: usize = 1_000;
 /// How many customers are read side by side from their index; more are looked for among all of the partner's activities.
 const MAX_INDEXED_CUSTOMERS: usize = 8;
 /// The most activities of a chunk of an export.
-const MAX_CHUNK_ROWS: usize = 4_096;
+const MAX_CHUNK_ROWS: usize = 1_024;
 /// How many partitions are read side by side, if the next month's are not more: each holds two pages of 1 MB.
 const MAX_AHEAD: usize = 8;
 /// How many details' bytes an export holds at a time.
@@ -266,11 +269,12 @@ impl Source {
     }
 }
 
-/// Which of several heads comes first in an order, of those that there are.
-fn first<'a>(heads: impl Iterator<Item = Option<(Instant, &'a str)>>, order: Order) -> Option<usize> {
-    let heads = heads.enumerate().filter_map(|(index, head)| head.map(|(time, id)| (time, id, index)));
-    let first = if order == Order::Ascending { heads.min() } else { heads.max() };
-    first.map(|(.., index)| index)
+/// Which of several streams has the first row in an order, of those that have rows.
+fn first<'a>(streams: impl Iterator<Item = Option<&'a Rows>>, order: Order) -> Option<usize> {
+    let streams = streams.enumerate().filter_map(|(index, rows)| Some((index, rows.filter(|rows| !rows.is_empty())?)));
+    let compare = |left: &(usize, &Rows), right: &(usize, &Rows)| left.1.order(right.1);
+    let first = if order == Order::Ascending { streams.min_by(compare) } else { streams.max_by(compare) };
+    first.map(|(index, _)| index)
 }
 
 /// A walk over the rows of a selection, in order, round by round: a round reads what a page of a list needs.
@@ -355,8 +359,8 @@ impl Walk {
             merged.extend(stream.rows.iter_mut().flatten());
         }
         while !self.streams.iter().any(|stream| stream.is_dry() && !stream.ended) {
-            let heads = self.streams.iter().map(|stream| stream.rows.as_ref().and_then(Rows::key));
-            let Some(index) = first(heads, self.source.selection.order) else { break };
+            let streams = self.streams.iter().map(|stream| stream.rows.as_ref());
+            let Some(index) = first(streams, self.source.selection.order) else { break };
             merged.extend(self.streams[index].rows.as_mut().and_then(Rows::next));
         }
         self.streams.retain(|stream| !(stream.ended && stream.is_dry()));
@@ -393,10 +397,10 @@ pub struct Chunk {
 }
 
 impl Chunk {
-    /// The place in the list behind all that is in the chunk, and all that was left out: the text of a [`Position`]. None
-    /// where more of what was read waits for the next chunk.
-    pub fn reached(&self) -> Option<&str> {
-        self.reached.as_ref().map(Row::sort_key)
+    /// The place in the list behind all that is in the chunk, and all that was left out. None where more of what was read
+    /// waits for the next chunk.
+    pub fn reached(&self) -> Option<Position> {
+        self.reached.as_ref().map(|row| Position::behind(&row.activity()))
     }
 
     /// The activities, in order.
@@ -457,6 +461,8 @@ impl Ahead {
     async fn fill(&mut self) -> Result<(), Error> {
         while !self.ended && self.rows.as_ref().is_none_or(Rows::is_empty) {
             let page = self.pages.recv().await;
+            // The next page is asked for before this one is worked on, which takes a while.
+            yield_now().await;
             let AheadPage { rows, is_last } =
                 page.unwrap_or_else(|| Err(Error::broken("reading ahead", "it ended before its last page")))?;
             (self.rows, self.ended) = (Some(rows), is_last);
@@ -521,11 +527,14 @@ impl Reader {
                 merged.extend(stream.rows.iter_mut().flatten().take(MAX_CHUNK_ROWS));
             }
             while merged.len() < MAX_CHUNK_ROWS {
-                let heads = streams.iter().map(|stream| stream.rows.as_ref().and_then(Rows::key));
-                let Some(index) = first(heads, self.source.selection.order) else { break };
-                let rows = streams[index].rows.as_mut();
-                merged.extend(rows.and_then(Rows::next));
-                if streams[index].rows.as_ref().is_none_or(Rows::is_empty) {
+                let heads = streams.iter().map(|stream| stream.rows.as_ref());
+                let Some(rows) =
+                    first(heads, self.source.selection.order).and_then(|index| streams[index].rows.as_mut())
+                else {
+                    break;
+                };
+                merged.extend(rows.next());
+                if rows.is_empty() {
                     break;
                 }
             }

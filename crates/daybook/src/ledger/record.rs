@@ -13,7 +13,6 @@ use aws_smithy_runtime_api::client::{
     ser_de::{DeserializeResponse as _, SharedResponseDeserializer},
 };
 use aws_smithy_types::{body::SdkBody, config_bag::ConfigBag};
-use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use serde::Serialize;
 use tokio::time::{timeout, timeout_at};
@@ -245,7 +244,7 @@ struct Put<'a> {
 }
 
 /// The item that a refusal of PutItem returns, as the SDK reads it; none where it is another refusal.
-fn there_already(refusal: Bytes) -> Option<Item> {
+fn there_already(refusal: Vec<u8>) -> Option<Item> {
     let operation = PutItem::new().config()?;
     let deserializer = operation.load::<SharedResponseDeserializer>()?;
     let response = HttpResponse::new(400.try_into().ok()?, SdkBody::from(refusal));

@@ -31,7 +31,6 @@ use aws_smithy_runtime_api::{
     },
 };
 use aws_smithy_types::{body::SdkBody, byte_stream::ByteStream, config_bag::ConfigBag, timeout::TimeoutConfig};
-use bytes::Bytes;
 use futures_util::FutureExt as _;
 use sha2::{Digest as _, Sha256};
 use tokio::time::timeout;
@@ -42,6 +41,8 @@ use crate::{activity::hex, period::Instant};
 pub(super) const CAUTION: u32 = 100;
 /// How long before their end credentials are used no more.
 const MARGIN: Duration = Duration::from_secs(60);
+/// The most bytes that an answer's length is believed: a page of 1 MB, in JSON with all escaped.
+const MAX_ANSWER_BYTES: usize = 8 * 1_024 * 1_024;
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 
 /// The short way of one operation.
@@ -57,7 +58,7 @@ struct State {
 impl ShortWay {
     /// Sends a body as the operation's request; the status and the body of the answer. None where the SDK is to make
     /// the call: whether this one was carried out is not known.
-    pub(super) async fn call(&self, body: Vec<u8>) -> Option<(u16, Bytes)> {
+    pub(super) async fn call(&self, body: Vec<u8>) -> Option<(u16, Vec<u8>)> {
         let way = self.way()?;
         let answer = way.send(body).await;
         if answer.is_none() {
@@ -177,7 +178,7 @@ impl Way {
         })
     }
 
-    async fn send(&self, body: Vec<u8>) -> Option<(u16, Bytes)> {
+    async fn send(&self, body: Vec<u8>) -> Option<(u16, Vec<u8>)> {
         let now = self.clock.now();
         if self.expires.is_some_and(|expires| now + MARGIN >= expires) {
             return None;
@@ -191,8 +192,13 @@ impl Way {
         let answered = async {
             let answer = self.connector.call(request).await.ok()?;
             let status = answer.status().as_u16();
-            let body = ByteStream::new(answer.into_body()).collect().await.ok()?;
-            Some((status, body.into_bytes()))
+            let length = answer.headers().get("content-length").and_then(|length| length.parse().ok());
+            let mut body = Vec::with_capacity(usize::min(length.unwrap_or_default(), MAX_ANSWER_BYTES));
+            let mut pieces = ByteStream::new(answer.into_body());
+            while let Some(piece) = pieces.next().await {
+                body.extend_from_slice(&piece.ok()?);
+            }
+            Some((status, body))
         };
         timeout(self.try_timeout, answered).await.ok()?
     }

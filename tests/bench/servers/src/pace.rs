@@ -57,18 +57,28 @@ impl Pace {
         due.then(|| faults[turn % faults.len()])
     }
 
-    /// How long an answer takes that reads so much of a hash key.
-    pub(crate) fn delay(&mut self, hash: &str, units: f64) -> Duration {
+    /// When the answer is due to a request that arrived at some time and reads so much of a hash key. What this server
+    /// itself does until then is part of it.
+    pub(crate) fn due(&mut self, arrived: Instant, hash: &str, units: f64) -> Instant {
         let (least, most) = self.settings.latency_ms;
         // Spread evenly without a generator: multiples of the golden ratio.
         let spread = (self.reads * 618_034 % 1_000_000) * most.saturating_sub(least) / 1_000_000;
-        let latency = Duration::from_millis(least + spread);
+        let due = arrived + Duration::from_millis(least + spread);
         if self.settings.units_per_second <= 0.0 {
-            return latency;
+            return due;
         }
-        let now = Instant::now();
-        let free_at = self.free_at.entry(hash.to_owned()).or_insert(now);
-        *free_at = (*free_at).max(now) + Duration::from_secs_f64(units / self.settings.units_per_second);
-        latency.max(free_at.duration_since(now))
+        let free_at = self.free_at.entry(hash.to_owned()).or_insert(arrived);
+        *free_at = (*free_at).max(arrived) + Duration::from_secs_f64(units / self.settings.units_per_second);
+        due.max(*free_at)
+    }
+}
+
+/// Waits to the moment: the runtime's timer alone is up to a millisecond late.
+pub(crate) async fn wait_until(due: Instant) {
+    if let Some(most) = due.checked_duration_since(Instant::now() + Duration::from_millis(2)) {
+        tokio::time::sleep(most).await;
+    }
+    while Instant::now() < due {
+        tokio::task::yield_now().await;
     }
 }

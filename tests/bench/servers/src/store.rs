@@ -8,6 +8,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     io::{BufReader, BufWriter, Read, Write as _},
     sync::{Arc, Mutex, PoisonError},
+    time::Instant,
 };
 
 use bytes::Bytes;
@@ -26,7 +27,7 @@ use crate::{
     Error,
     http::{self, Answer, Asked},
     objects::Objects,
-    pace::{Fault, Pace, Settings as PaceSettings},
+    pace::{Fault, Pace, Settings as PaceSettings, wait_until},
     table::{Page, Query, Schema, Table, billed},
 };
 
@@ -206,21 +207,19 @@ impl Store {
     }
 
     async fn query(&self, asked: &Asked) -> Answer {
+        let arrived = Instant::now();
         let query: Query<'_> = serde_json::from_slice(&asked.body)?;
-        let (page, fault, delay) = {
+        let (page, fault, due) = {
             let mut state = self.state();
             let page = state.table.query(&query)?;
             let fault = state.pace.fault();
-            let delay = state.pace.delay(&page.hash, page.units);
+            let due = state.pace.due(arrived, &page.hash, page.units);
             state.counts.read(&page);
             state.counts.faults += u64::from(fault.is_some());
-            (page, fault, delay)
+            (page, fault, due)
         };
-        if !delay.is_zero() {
-            tokio::time::sleep(delay).await;
-        }
         let zipped = asked.header("accept-encoding").contains("gzip");
-        match fault {
+        let answer = match fault {
             None => signed(page.body.into(), zipped),
             Some(Fault::Throttle) => {
                 let body = r#"{"__type":"com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException","message":"Too much."}"#;
@@ -239,7 +238,9 @@ impl Store {
                     .header(header::CONTENT_LENGTH, "100000")
                     .body(broken_off(half))?)
             }
-        }
+        };
+        wait_until(due).await;
+        answer
     }
 
     /// Lets an engine answer.

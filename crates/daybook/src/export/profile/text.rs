@@ -22,7 +22,7 @@ use serde_json::value::RawValue;
 
 use super::{
     Locale,
-    table::{Cell, Lines, MAX_DIGITS, Row, columns, cut},
+    table::{Cell, Lines, MAX_CELL_UNITS, MAX_DIGITS, Row, columns, cut},
 };
 use crate::{
     activity::Activity,
@@ -135,8 +135,10 @@ impl Encoder {
     fn guarded(&self, out: &mut Vec<u8>, text: &str) {
         if needs_guard(text) {
             quoted(out, &cut(Cow::Owned(format!("'{text}")), self.output.locale));
-        } else {
+        } else if text.len() > MAX_CELL_UNITS {
             quoted(out, &cut(Cow::Borrowed(text), self.output.locale));
+        } else {
+            quoted(out, text);
         }
     }
 
@@ -150,7 +152,9 @@ const END_OF_ROW: &[u8] = b"\r\n";
 /// A cell, in quotes where something in it would end it. Commas and semicolons are taken for separators in either language:
 /// some programs do not ask.
 fn quoted(out: &mut Vec<u8>, cell: &str) {
-    if !cell.bytes().any(|byte| matches!(byte, b'"' | b'\r' | b'\n' | b',' | b';')) {
+    // Without a way out, so that many bytes are looked at together.
+    let ends = cell.bytes().fold(false, |found, byte| found | matches!(byte, b'"' | b'\r' | b'\n' | b',' | b';'));
+    if !ends {
         return out.extend_from_slice(cell.as_bytes());
     }
     out.push(b'"');
