@@ -246,6 +246,9 @@ def _paced(tools: Tools, rows: int, shards: int, rounds: int) -> dict:
             raise Trouble(f"the month has {len(sizes)} partitions instead of {shards}")
         # Exports read eventually consistent: a unit for 8 KB. The fullest partition is the last to end.
         limit = max(sizes) / 8_192 / PACE["units_per_second"]
+        # The server puts a partition in order when it is first asked for it: that export is not counted.
+        store.settings(mode="replay", upstream=engine.addresses["url"])
+        _worker(tools, runtime, store, {})
         for _ in range(rounds):
             for name, pace in (("undisturbed", PACE), ("with faults", PACE | FAULTS)):
                 say(f"· exports at AWS's pace, {shards} at once, {name}")
@@ -254,7 +257,10 @@ def _paced(tools: Tools, rows: int, shards: int, rounds: int) -> dict:
                 try:
                     made, seconds = exporter.export()
                     counts = store.counts()
-                    found[name].append({"seconds": seconds, "cpu": exporter.process.cpu(), "tries": made["tries"], "faults": counts["faults"], "units": counts["units"]})
+                    found[name].append({
+                        "seconds": seconds, "cpu": exporter.process.cpu(), "mb": exporter.process.resident()[1],
+                        "tries": made["tries"], "faults": counts["faults"], "units": counts["units"],
+                    })  # fmt: skip
                 finally:
                     exporter.process.end()
     return {"runs": found, "limit": limit, "bytes": sum(sizes)}
@@ -314,14 +320,15 @@ def report(found: dict) -> str:
         for name, measured in paced["runs"].items():
             seconds = summary([run["seconds"] for run in measured])["median"]
             cpu, faults, units = (sum(run[what] for run in measured) / len(measured) for what in ("cpu", "faults", "units"))
+            memory = summary([run["mb"] for run in measured])["median"]
             rows.append([
                 f"{place}, {name}", number(paced["bytes"] / 1e6), number(paced["limit"]), number(seconds), number(paced["bytes"] / 1e6 / seconds),
-                f"{paced['limit'] / seconds:.0%}", number(cpu), f"{units:,.0f}", number(faults), str(max(run["tries"] for run in measured)),
+                f"{paced['limit'] / seconds:.0%}", number(cpu), number(memory), f"{units:,.0f}", number(faults), str(max(run["tries"] for run in measured)),
             ])  # fmt: skip
     parts.append(
         f"**At AWS's pace** (tier C): a month of {large:,} activities; 20–40 ms for a page, 3,000 read units a second for a hash key, which is 24.6 MB/s of eventually "
         "consistent reads. The limit is the time that the fullest partition takes at that pace.\n\n"
-        + table(["", "MB of items", "limit, s", "seconds", "MB/s", "of the limit", "CPU, s", "read units", "faults", "deliveries"], rows)
+        + table(["", "MB of items", "limit, s", "seconds", "MB/s", "of the limit", "CPU, s", "memory", "read units", "faults", "deliveries"], rows)
     )
     parts.append("**Targets**\n\n" + table(["target", "figure", "verdict"], _targets(found)))
     return "\n\n".join(parts)
@@ -344,7 +351,9 @@ def _targets(found: dict) -> list[list[str]]:
                 apart = ratio(replay[peer][mark]["cpu"], replay["daybook"][mark]["cpu"])
                 rows.append([f"{form}: at most 1/{times} of {SHOWN[peer].split(':')[0]}", f"1/{number(apart['ratio'])} ({number(apart['min'])}–{number(apart['max'])})", verdict(apart["ratio"] >= times)])
     memory = {count: summary(replay["daybook"][f"plain {count}"]["mb"])["median"] for count in (small, large)}
-    rows.append(["at most 64 MB of memory, the whole worker", f"{number(max(memory.values()))} MB", verdict(max(memory.values()) <= 64)])
+    # Eight partitions side by side hold the most pages.
+    most = max([*memory.values(), *(run["mb"] for paced in found["paced"].values() for runs in paced["runs"].values() for run in runs)])
+    rows.append(["at most 64 MB of memory, the whole worker, from memory and at AWS's pace", f"{number(most)} MB", verdict(most <= 64)])
     if small != large:
         slope = (memory[large] - memory[small]) / (large - small) * 900_000
         rows.append([f"memory from {small:,} to {large:,} rows grows by at most 2 MB", f"{number(slope)} MB for 900,000 rows", verdict(slope <= 2)])

@@ -38,6 +38,27 @@ pub(super) struct Page {
     pub(super) next: Option<Item>,
 }
 
+/// Where Query is to go on, from the end of a page, where DynamoDB says it: known before the page is read, so that the next
+/// one can be on its way meanwhile. None where the end is another, or there is no next page.
+pub(super) fn next_of(body: &[u8]) -> Option<Item> {
+    // Keys have no brackets: what follows the last one follows the items.
+    let items_end = memchr::memrchr(b']', body)?;
+    let mut scanner = Scanner { text: std::str::from_utf8(body.get(items_end + 1..)?).ok()?, at: 0 };
+    let mut next = None;
+    while scanner.peek()? == b',' {
+        scanner.at += 1;
+        let name = scanner.plain()?;
+        scanner.expect(b':')?;
+        match name {
+            "LastEvaluatedKey" if next.is_none() => next = Some(scanner.key()?),
+            _ => scanner.skip()?,
+        }
+    }
+    scanner.expect(b'}')?;
+    scanner.end()?;
+    next
+}
+
 /// Reads the answer of one call of Query, to which it is given as an interceptor.
 #[derive(Clone, Debug)]
 pub(super) struct PageReader {
@@ -546,6 +567,9 @@ mod tests {
             }
             let (ours, sdk) = both(&text);
             prop_assert_eq!(ours, sdk);
+            let is_whole = serde_json::from_str::<Value>(&text).is_ok();
+            let end = next_of(text.as_bytes()).map(|next| next["sk"].as_s().unwrap().clone());
+            prop_assert_eq!(end, (next && is_whole).then(|| "é\"#1".to_owned()));
         }
     }
 

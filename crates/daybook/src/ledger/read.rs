@@ -220,15 +220,16 @@ impl Source {
         }
     }
 
-    /// Reads on in a partition, from `start` or else behind `after`: about `limit` rows, or as many as a page holds.
-    async fn fetch(
+    /// Asks for what follows in a partition, from `start` or else behind `after`: about `limit` rows, or as many as a page
+    /// holds.
+    async fn ask(
         &self,
         (name, value): &Key,
         start: Option<Item>,
         after: Option<&Position>,
         limit: Option<usize>,
         consistent: bool,
-    ) -> Result<(Rows, Option<Item>), Error> {
+    ) -> Result<Answered, Error> {
         let period = &self.selection.period;
         // A sort key is an instant and more: every key at an instant comes behind the instant's own text.
         let (mut from, mut to) = (period.from().to_string(), period.to().to_string());
@@ -257,16 +258,47 @@ impl Source {
             scan_index_forward: self.selection.order == Order::Ascending,
             limit: limit.map(|limit| i32::try_from(limit).unwrap_or(i32::MAX)),
         };
-        let page = self.ledger.ask(&self.partner, &ask).await?;
+        self.ledger.ask(&self.partner, &ask).await
+    }
+
+    /// The rows of an answer, but for the one that was asked behind, and where to go on.
+    fn read(&self, answered: Answered, after: Option<&Position>) -> Result<(Rows, Option<Item>), Error> {
+        let page = match answered {
+            Answered::Read(page) => page,
+            Answered::Unread { body, next } => {
+                let read = PageReader::new(&self.partner).read_alone(&body);
+                match read {
+                    Some(Ok(page)) if page.next.as_ref() != Some(&next) => None,
+                    read => read,
+                }
+                .ok_or_else(|| {
+                    self.ledger.short.query.mistrust();
+                    Error::broken("reading a page", "it is not what its end says")
+                })?
+            }
+        };
         let raw::Page { items, next } = page.map_err(|error| Error::broken("reading an activity", error))?;
         let mut rows = Rows::of(items);
-        if let Some(after) = &after
-            && rows.peek().is_some_and(|row| row.sort_key() == after)
+        if let Some(after) = after
+            && rows.peek().is_some_and(|row| row.sort_key() == after.to_text())
         {
             rows.next();
         }
         Ok((rows, next))
     }
+}
+
+/// What Query has answered.
+#[derive(Debug)]
+enum Answered {
+    /// A page that was read.
+    Read(Result<raw::Page, Unreadable>),
+    /// A page that goes on, as it came.
+    Unread {
+        body: Vec<u8>,
+        /// Where to go on, as the end of it says.
+        next: Item,
+    },
 }
 
 /// Which of several streams has the first row in an order, of those that have rows.
@@ -339,7 +371,8 @@ impl Walk {
             .filter(|(_, stream)| stream.is_dry() && !stream.ended)
             .map(|(index, stream)| async move {
                 let (start, after) = (stream.start.clone(), this.after.as_ref());
-                this.source.fetch(&stream.key, start, after, limit, this.consistent).await.map(|answer| (index, answer))
+                let answered = this.source.ask(&stream.key, start, after, limit, this.consistent).await?;
+                Ok::<_, Error>((index, this.source.read(answered, after)?))
             })
             .collect();
         let answers: Vec<_> = asked.try_collect().await?;
@@ -418,6 +451,8 @@ impl Chunk {
 /// One partition of a month, being read ahead.
 #[derive(Debug)]
 struct Ahead {
+    source: Arc<Source>,
+    after: Option<Position>,
     pages: mpsc::Receiver<Result<AheadPage, Error>>,
     /// Ends with the value.
     _reading: JoinSet<()>,
@@ -426,35 +461,50 @@ struct Ahead {
 }
 
 #[derive(Debug)]
-struct AheadPage {
-    rows: Rows,
-    is_last: bool,
+enum AheadPage {
+    /// More pages follow.
+    Next(Answered),
+    /// None does.
+    Last(Rows),
 }
 
 impl Ahead {
     fn new(source: &Arc<Source>, key: Key, after: Option<Position>, consistent: bool) -> Self {
         // One page waits, or is on its way, while another is taken.
         let (sender, pages) = mpsc::channel(1);
-        let source = Arc::clone(source);
         let mut reading = JoinSet::new();
-        reading.spawn(async move {
-            let (mut start, mut consistent) = (None, consistent);
-            // A closed channel means that nobody wants more.
-            while let Ok(room) = sender.reserve().await {
-                match source.fetch(&key, start.take(), after.as_ref(), None, consistent).await {
-                    Ok((rows, next)) => {
-                        room.send(Ok(AheadPage { rows, is_last: next.is_none() }));
-                        if next.is_none() {
-                            return;
-                        }
-                        start = next;
+        reading.spawn(Self::read(Arc::clone(source), key, after.clone(), consistent, sender));
+        Self { source: Arc::clone(source), after, pages, _reading: reading, rows: None, ended: false }
+    }
+
+    async fn read(
+        source: Arc<Source>,
+        key: Key,
+        after: Option<Position>,
+        mut consistent: bool,
+        sender: mpsc::Sender<Result<AheadPage, Error>>,
+    ) {
+        let mut start = None;
+        // A closed channel means that nobody wants more.
+        while let Ok(room) = sender.reserve().await {
+            let page = async {
+                let answered = source.ask(&key, start.take(), after.as_ref(), None, consistent).await?;
+                match &answered {
+                    Answered::Unread { next, .. } | Answered::Read(Ok(raw::Page { next: Some(next), .. })) => {
+                        start = Some(next.clone());
+                        Ok(AheadPage::Next(answered))
                     }
-                    Err(error) => return room.send(Err(error)),
+                    _ => source.read(answered, after.as_ref()).map(|(rows, _)| AheadPage::Last(rows)),
                 }
-                consistent = false;
+            };
+            let page = page.await;
+            let goes_on = matches!(page, Ok(AheadPage::Next(_)));
+            room.send(page);
+            if !goes_on {
+                return;
             }
-        });
-        Self { pages, _reading: reading, rows: None, ended: false }
+            consistent = false;
+        }
     }
 
     /// Waits until there are rows, or none will come.
@@ -463,9 +513,14 @@ impl Ahead {
             let page = self.pages.recv().await;
             // The next page is asked for before this one is worked on, which takes a while.
             yield_now().await;
-            let AheadPage { rows, is_last } =
-                page.unwrap_or_else(|| Err(Error::broken("reading ahead", "it ended before its last page")))?;
-            (self.rows, self.ended) = (Some(rows), is_last);
+            let page = page.unwrap_or_else(|| Err(Error::broken("reading ahead", "it ended before its last page")))?;
+            self.rows = Some(match page {
+                AheadPage::Next(answered) => self.source.read(answered, self.after.as_ref())?.0,
+                AheadPage::Last(rows) => {
+                    self.ended = true;
+                    rows
+                }
+            });
         }
         Ok(())
     }
@@ -582,13 +637,18 @@ struct Ask<'a> {
 }
 
 impl Ledger {
-    async fn ask(&self, partner: &PartnerId, ask: &Ask<'_>) -> Result<Result<raw::Page, Unreadable>, Error> {
+    async fn ask(&self, partner: &PartnerId, ask: &Ask<'_>) -> Result<Answered, Error> {
         const OPERATION: &str = "Query of activities";
         let reader = PageReader::new(partner);
         let body = serde_json::to_vec(ask).map_err(|error| Error::broken(OPERATION, error))?;
         if let Some((status, body)) = self.short.query.call(body).await {
+            // Whole pages are for exports, which read ahead.
+            let is_ahead = status == 200 && ask.limit.is_none();
+            if let Some(next) = raw::next_of(&body).filter(|_| is_ahead) {
+                return Ok(Answered::Unread { body, next });
+            }
             match reader.read_alone(&body).filter(|_| status == 200) {
-                Some(page) => return Ok(page),
+                Some(page) => return Ok(Answered::Read(page)),
                 None => self.short.query.mistrust(),
             }
         }
@@ -610,6 +670,6 @@ impl Ledger {
             .await
             .map_err(|error| Error::sdk(OPERATION, error))?;
         self.short.query.learn(&guide);
-        reader.take().ok_or_else(|| Error::broken(OPERATION, "its answer was not read"))
+        reader.take().map(Answered::Read).ok_or_else(|| Error::broken(OPERATION, "its answer was not read"))
     }
 }
