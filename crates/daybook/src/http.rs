@@ -516,9 +516,9 @@ pub struct Response {
     payload: Vec<u8>,
 }
 
-/// What stands before the body in what the gateway is sent.
 /// What most answers fit into.
 const PAYLOAD_BYTES: usize = 128 * 1_024;
+/// What stands before the body in what the gateway is sent.
 const BEGUN: &[u8] = br#"{"body":""#;
 
 impl Response {

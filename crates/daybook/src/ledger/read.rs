@@ -273,7 +273,10 @@ impl Source {
                 }
                 .ok_or_else(|| {
                     self.ledger.short.query.mistrust();
-                    Error::broken("reading a page", "it is not what its end says")
+                    Error::broken(
+                        "Query of activities",
+                        "its answer is damaged: the items do not go with its end; the next try reads it the SDK's way",
+                    )
                 })?
             }
         };
@@ -671,5 +674,41 @@ impl Ledger {
             .map_err(|error| Error::sdk(OPERATION, error))?;
         self.short.query.learn(&guide);
         reader.take().map(Answered::Read).ok_or_else(|| Error::broken(OPERATION, "its answer was not read"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::period::{Period, parse_zone};
+
+    fn source() -> Source {
+        let dynamodb = aws_sdk_dynamodb::Config::builder().behavior_version_latest().build();
+        let s3 = aws_sdk_s3::Config::builder().behavior_version_latest().build();
+        let (dynamodb, s3) = (aws_sdk_dynamodb::Client::from_conf(dynamodb), aws_sdk_s3::Client::from_conf(s3));
+        let ledger = Ledger::new(dynamodb, s3, "t".to_owned(), "b".to_owned());
+        let period = Month::parse("2026-11").unwrap().period(parse_zone("UTC").unwrap());
+        let period = Period::new(period.from(), period.to()).unwrap();
+        let filter = Filter::default();
+        let order = Order::Descending;
+        let selection = Selection { period, filter, order, recorded_from: None, recorded_before: None };
+        Source::new(&ledger, &PartnerId::parse("contoso").unwrap(), &selection)
+    }
+
+    #[test]
+    fn a_page_whose_items_do_not_go_with_its_end_is_an_error_and_no_row_is_left_out() {
+        let item = r#"{"pk":{"S":"contoso#2026-11"},"sk":{"S":"2026-11-02T09:30:00.000000Z#e-1"},"r":{"S":"2026-11-02T09:30:01.000Z"},"a":{"S":"order.created"},"u":{"S":"ana"},"h":{"B":"AAAAAAAAAAAAAAAAAAAAAA=="}}"#;
+        let end = r#""LastEvaluatedKey":{"pk":{"S":"contoso#2026-11"},"sk":{"S":"2026-11-02T09:30:00.000000Z#e-1"}}"#;
+        let other = end.replace("e-1", "e-2");
+        for (body, rows) in [
+            (format!(r#"{{"Count":1,"Items":[{item}],{end},"ScannedCount":1}}"#), Some(1)),
+            // Cut in the middle, and with another end in front.
+            (format!(r#"{{"Count":1,"Items":[{}],{end},"ScannedCount":1}}"#, &item[..40]), None),
+            (format!(r#"{{"Count":1,{other},"Items":[{item}],{end},"ScannedCount":1}}"#), None),
+        ] {
+            let next = raw::next_of(body.as_bytes()).unwrap();
+            let read = source().read(Answered::Unread { body: body.into_bytes(), next }, None);
+            assert_eq!(read.ok().map(|(rows, _)| rows.count()), rows);
+        }
     }
 }

@@ -411,6 +411,21 @@ async fn whichever_call_fails_once_an_export_was_stopped_going_on_ends_in_the_sa
     }
 }
 
+#[tokio::test]
+async fn details_that_a_cheap_read_does_not_find_yet_are_in_the_export_all_the_same() {
+    let stores = Stores::start().await;
+    fill(&stores, 25).await;
+    let expected = made(&stores, "undisturbed", csv()).await;
+    assert!(stores.control(None).create_job(&contoso(), &job("stale", csv())).await.unwrap());
+    let (caught_up, stale) = (Faults::none(), Faults::from(0, Fault::Stale));
+    assert_eq!(run(&stores, Some(&stale), "stale", "w", at(NOW)).await.unwrap(), Outcome::Done);
+    assert!(matches!(&files_of(&stores, "stale", csv()).await[..], [(_, bytes)] if *bytes == expected));
+    // Each that was not found has cost a call of its own.
+    assert!(stores.control(None).create_job(&contoso(), &job("counted", csv())).await.unwrap());
+    assert_eq!(run(&stores, Some(&caught_up), "counted", "w", at(NOW)).await.unwrap(), Outcome::Done);
+    assert!(stale.calls() > caught_up.calls(), "{} and {} calls", stale.calls(), caught_up.calls());
+}
+
 /// A month of activities whose monthly export has several parts, one before and one after it.
 async fn three_months(stores: &Stores) -> Job {
     let recorder = stores.recorder(None);
