@@ -1120,6 +1120,7 @@ impl<'a> RecordRequest<'a> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
@@ -1144,6 +1145,15 @@ mod tests {
 
     fn pointers(rejection: &Rejection) -> Vec<&str> {
         rejection.faults().iter().map(|fault| fault.pointer.as_str()).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn an_action_is_words_joined_by_dots(text in "[a-z0-9_.]{0,12}|[a-zA-Z.é -]{1,8}|[a-z]{90,95}\\.[a-z]{3,8}") {
+            let word = |word: &str| !word.is_empty() && word.chars().all(|c| matches!(c, 'a'..='z' | '0'..='9' | '_'));
+            let is_one = text.len() <= MAX_ACTION_CHARS && text.contains('.') && text.split('.').all(word);
+            prop_assert_eq!(Action::parse(&text).is_ok(), is_one);
+        }
     }
 
     #[test]
