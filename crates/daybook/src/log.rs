@@ -81,6 +81,8 @@ struct Invocation {
     request_id: String,
     trace_id: String,
     xray_trace_id: Option<String>,
+    /// X-Ray's header.
+    trace: Option<String>,
     partner: Option<PartnerId>,
     times_list: bool,
     metrics: [Option<u64>; METRICS.len()],
@@ -93,6 +95,7 @@ thread_local! {
             request_id: String::new(),
             trace_id: String::new(),
             xray_trace_id: None,
+            trace: None,
             partner: None,
             times_list: false,
             metrics: [None; METRICS.len()],
@@ -129,19 +132,25 @@ pub(crate) fn start(service: &'static str, namespace: Option<String>, level: &st
 
 /// Begins an invocation: the runtime's number of it, and X-Ray's header where it is traced. It stands in the log under
 /// `trace_id`, the one that its caller was told, else under X-Ray's.
-pub(crate) fn begin(request_id: &str, xray: Option<&str>, trace_id: Option<&str>) {
-    let xray = xray.and_then(|header| header.split(';').find_map(|part| part.strip_prefix("Root=")));
+pub(crate) fn begin(request_id: &str, trace: Option<&str>, trace_id: Option<&str>) {
+    let xray = trace.and_then(|header| header.split(';').find_map(|part| part.strip_prefix("Root=")));
     INVOCATION.with_borrow_mut(|invocation| {
         *invocation = Invocation {
             is_first: invocation.is_first,
             request_id: request_id.to_owned(),
             trace_id: trace_id.or(xray).unwrap_or(request_id).to_owned(),
             xray_trace_id: xray.filter(|_| trace_id.is_some()).map(str::to_owned),
+            trace: trace.map(str::to_owned),
             partner: None,
             times_list: false,
             metrics: [None; METRICS.len()],
         };
     });
+}
+
+/// X-Ray's header of the invocation, where it is traced.
+pub(crate) fn trace() -> Option<String> {
+    INVOCATION.with_borrow(|invocation| invocation.trace.clone())
 }
 
 /// How an invocation went.

@@ -4,13 +4,13 @@ use authorizer::{App, Keys};
 use aws_lambda_events::apigw::ApiGatewayCustomAuthorizerRequestTypeRequest as AuthorizerRequest;
 use daybook::{
     control::Control,
-    host::{self, LambdaEvent},
+    host::{self, Invocation},
 };
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), host::Error> {
     host::start_log(env!("CARGO_PKG_NAME"));
-    let aws = host::aws(host::INTERACTIVE).await;
+    let aws = host::aws(host::INTERACTIVE).await?;
     let app = App {
         keys: Keys::at(host::variable("JWKS_URL")?)?,
         issuer: host::variable("ISSUER")?,
@@ -25,6 +25,6 @@ async fn main() -> Result<(), host::Error> {
         control: Control::new(aws_sdk_dynamodb::Client::new(&aws), host::variable("CONTROL_TABLE")?),
     };
     let app = &app;
-    host::run(async |event: LambdaEvent<AuthorizerRequest>| authorizer::handle(app, event.payload, host::now()).await)
+    host::run(async |invocation: Invocation<AuthorizerRequest>| authorizer::handle(app, invocation.event, host::now()).await)
         .await
 }

@@ -8,7 +8,7 @@ use daybook::{
         profile::SubscriptionsUrl,
         worker::{Limits, Worker},
     },
-    host::{self, LambdaEvent},
+    host::{self, Invocation},
     ledger::Ledger,
     notify::NoticeQueue,
     queue::ExportQueue,
@@ -18,7 +18,7 @@ use export_worker::App;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), host::Error> {
     host::start_log(env!("CARGO_PKG_NAME"));
-    let aws = host::aws(host::BULK).await;
+    let aws = host::aws(host::BULK).await?;
     let (dynamodb, s3) = (aws_sdk_dynamodb::Client::new(&aws), aws_sdk_s3::Client::new(&aws));
     let (activities, bucket) = (host::variable("ACTIVITIES_TABLE")?, host::variable("DATA_BUCKET")?);
     let sqs = aws_sdk_sqs::Client::new(&aws);
@@ -34,9 +34,9 @@ async fn main() -> Result<(), host::Error> {
         notices: NoticeQueue::new(sqs, host::variable("NOTICE_QUEUE_URL")?),
     };
     let app = &app;
-    host::run(async |event: LambdaEvent<SqsEvent>| {
-        let deadline = host::deadline(&event.context);
-        export_worker::handle(app, event.payload, &event.context.request_id, deadline, &host::now).await
+    host::run(async |invocation: Invocation<SqsEvent>| {
+        let Invocation { event, request_id, deadline } = invocation;
+        export_worker::handle(app, event, &request_id, deadline, &host::now).await
     })
     .await
 }

@@ -15,7 +15,7 @@ use exports::App;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), host::Error> {
     host::start_log(env!("CARGO_PKG_NAME"));
-    let aws = host::aws(host::INTERACTIVE).await;
+    let aws = host::aws(host::INTERACTIVE).await?;
     let dynamodb = aws_sdk_dynamodb::Client::new(&aws);
     let sqs = aws_sdk_sqs::Client::new(&aws);
     let has_email = !host::variable("EMAIL_SENDER")?.is_empty();

@@ -2,7 +2,7 @@
 
 use aws_lambda_events::sqs::SqsEvent;
 use daybook::{
-    host::{self, LambdaEvent},
+    host::{self, Invocation},
     ledger::{Ledger, Recorder},
     settings::Partners,
 };
@@ -10,7 +10,7 @@ use daybook::{
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), host::Error> {
     host::start_log(env!("CARGO_PKG_NAME"));
-    let aws = host::aws(host::INTERACTIVE).await;
+    let aws = host::aws(host::INTERACTIVE).await?;
     let dynamodb = aws_sdk_dynamodb::Client::new(&aws);
     let ledger = Ledger::new(
         dynamodb.clone(),
@@ -20,10 +20,10 @@ async fn main() -> Result<(), host::Error> {
     );
     let partners = Partners::new(dynamodb, host::variable("PARTNERS_TABLE")?);
     let recorder = &Recorder::new(ledger, partners, host::number("GRACE_HOURS")? * 3_600);
-    host::run(async |event: LambdaEvent<SqsEvent>| {
+    host::run(async |invocation: Invocation<SqsEvent>| {
         let now = host::now();
-        let time = host::time_left(&event.context, now).saturating_sub(intake::TIME_TO_ANSWER);
-        Ok::<_, host::Error>(intake::handle(recorder, event.payload, now, time).await)
+        let time = host::time_left(invocation.deadline, now).saturating_sub(intake::TIME_TO_ANSWER);
+        Ok::<_, host::Error>(intake::handle(recorder, invocation.event, now, time).await)
     })
     .await
 }

@@ -2,7 +2,7 @@
 
 use daybook::{
     control::Control,
-    host::{self, LambdaEvent},
+    host::{self, Invocation},
     ledger::LateIndex,
     months::{Months, Rules},
     queue::{ExportQueue, RunQueue},
@@ -12,7 +12,7 @@ use serde_json::Value;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), host::Error> {
     host::start_log(env!("CARGO_PKG_NAME"));
-    let aws = host::aws(host::INTERACTIVE).await;
+    let aws = host::aws(host::INTERACTIVE).await?;
     let (dynamodb, sqs) = (aws_sdk_dynamodb::Client::new(&aws), aws_sdk_sqs::Client::new(&aws));
     let months = Months {
         control: Control::new(dynamodb.clone(), host::variable("CONTROL_TABLE")?),
@@ -25,8 +25,8 @@ async fn main() -> Result<(), host::Error> {
         },
     };
     let months = &months;
-    host::run(async |event: LambdaEvent<Value>| {
-        monthly::handle(months, &event.payload, host::deadline(&event.context), &host::now).await
+    host::run(async |invocation: Invocation<Value>| {
+        monthly::handle(months, &invocation.event, invocation.deadline, &host::now).await
     })
     .await
 }

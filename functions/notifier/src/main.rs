@@ -3,7 +3,7 @@
 use aws_lambda_events::sqs::SqsEvent;
 use daybook::{
     control::Control,
-    host::{self, LambdaEvent},
+    host::{self, Invocation},
     months::Reach,
     notify::NoticeQueue,
 };
@@ -12,7 +12,7 @@ use notifier::{App, Mail, Webhooks};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), host::Error> {
     host::start_log(env!("CARGO_PKG_NAME"));
-    let aws = host::aws(host::INTERACTIVE).await;
+    let aws = host::aws(host::INTERACTIVE).await?;
     let waits = host::variable("NOTIFY_WAITS")?;
     let app = App {
         control: Control::new(aws_sdk_dynamodb::Client::new(&aws), host::variable("CONTROL_TABLE")?),
@@ -23,5 +23,5 @@ async fn main() -> Result<(), host::Error> {
         waits: waits.split(',').map(|wait| wait.trim().parse()).collect::<Result<_, _>>()?,
     };
     let app = &app;
-    host::run(async |event: LambdaEvent<SqsEvent>| notifier::handle(app, event.payload, &host::now).await).await
+    host::run(async |invocation: Invocation<SqsEvent>| notifier::handle(app, invocation.event, &host::now).await).await
 }

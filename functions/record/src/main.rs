@@ -11,7 +11,7 @@ use record::App;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), host::Error> {
     host::start_log(env!("CARGO_PKG_NAME"));
-    let aws = host::aws(host::INTERACTIVE).await;
+    let aws = host::aws(host::INTERACTIVE).await?;
     let dynamodb = aws_sdk_dynamodb::Client::new(&aws);
     let ledger = Ledger::new(
         dynamodb.clone(),

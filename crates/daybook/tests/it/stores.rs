@@ -231,7 +231,7 @@ impl Stores {
             }
             _ => {}
         }
-        let client = aws_smithy_http_client::Builder::new().build_http();
+        let client = daybook::host::http_client().unwrap();
         config = match faults {
             Some(faults) => config.http_client(SharedHttpClient::new(Faulty { client, faults: faults.clone() })),
             None => config.http_client(client),

@@ -51,7 +51,7 @@ impl Door {
                 .credentials_provider(SharedCredentialsProvider::new(Credentials::for_tests()))
                 .endpoint_url(format!("http://{}", listener.local_addr().unwrap()))
                 .retry_config(RetryConfig::disabled())
-                .http_client(aws_smithy_http_client::Builder::new().build_http())
+                .http_client(daybook::host::http_client().unwrap())
                 .build();
             tokio::spawn(dynoxide::server::serve_on(listener, dynoxide::Database::memory().unwrap()));
             let dynamodb = aws_sdk_dynamodb::Client::new(&config);

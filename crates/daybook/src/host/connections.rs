@@ -1,0 +1,232 @@
+//! HTTP/1.1 over connections that are kept: what the SDK's calls and those of the Runtime API go over.
+//!
+//! hyper speaks the protocol and rustls encrypts; which connection a request takes is decided here. The clients around
+//! hyper that the SDK and the Lambda runtime library bring do far more, and a small call would spend most of its time in
+//! them (docs/benchmarks.md, *record and query*).
+//!
+//! A request takes a connection that nobody uses, else a new one. One that its other end closed while nobody used it costs
+//! nothing but another: hyper gives back the request, of which nothing was sent.
+
+use std::{
+    io,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use aws_smithy_runtime_api::{
+    client::{
+        http::{HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector},
+        orchestrator::{HttpRequest, HttpResponse},
+        result::ConnectorError,
+        runtime_components::RuntimeComponents,
+    },
+    shared::IntoShared as _,
+};
+use aws_smithy_types::body::SdkBody;
+use http::{HeaderName, HeaderValue, Request, Response, Uri, header, uri::Scheme};
+use hyper::{
+    body::Incoming,
+    client::conn::http1::{SendRequest, handshake},
+    rt::{Read, Write},
+};
+use hyper_util::rt::TokioIo;
+use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs, pki_types::ServerName};
+use tokio::{net::TcpStream, time::timeout};
+use tokio_rustls::TlsConnector;
+
+use crate::log;
+
+/// How long a connection is kept that nobody uses.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// Connections to any number of servers. A clone is of the same ones.
+#[derive(Clone)]
+pub(super) struct Connections(Arc<Inner>);
+
+struct Inner {
+    tls: TlsConnector,
+    idle: Mutex<Vec<Idle>>,
+}
+
+/// A connection that nobody uses, or whose answer is still being read.
+struct Idle {
+    server: Server,
+    sender: SendRequest<SdkBody>,
+    since: Instant,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+struct Server {
+    is_encrypted: bool,
+    host: String,
+    port: u16,
+}
+
+impl std::fmt::Debug for Connections {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Connections")
+    }
+}
+
+impl Connections {
+    /// Connections to servers whose certificates come from these authorities.
+    ///
+    /// # Errors
+    /// When the cryptography cannot be set up.
+    pub(super) fn new(authorities: RootCertStore) -> Result<Self, rustls::Error> {
+        let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(authorities)
+            .with_no_client_auth();
+        Ok(Self(Arc::new(Inner { tls: Arc::new(config).into(), idle: Mutex::default() })))
+    }
+
+    /// Sends a request; its answer, as soon as it begins. `patience` is how long a new connection may take to come about.
+    ///
+    /// # Errors
+    /// When there is no connection, or it ends before the answer begins.
+    pub(super) async fn send(
+        &self,
+        mut request: Request<SdkBody>,
+        patience: Option<Duration>,
+    ) -> Result<Response<Incoming>, ConnectorError> {
+        let server = Server::of(request.uri()).ok_or_else(|| ConnectorError::user("the address is none".into()))?;
+        address(&mut request, &server)?;
+        loop {
+            let (mut sender, is_new) = match self.idle(&server) {
+                Some(sender) => (sender, false),
+                None => (self.open(&server, patience).await?, true),
+            };
+            let mut error = match sender.try_send_request(request).await {
+                Ok(answer) => {
+                    // One that fails may do better over another.
+                    if !answer.status().is_server_error() {
+                        lock(&self.0.idle).push(Idle { server, sender, since: Instant::now() });
+                    }
+                    return Ok(answer);
+                }
+                Err(error) => error,
+            };
+            request = match error.take_message() {
+                Some(unsent) if !is_new => unsent,
+                _ => return Err(failed(error.into_error())),
+            };
+        }
+    }
+
+    /// A connection to a server that nobody uses.
+    fn idle(&self, server: &Server) -> Option<SendRequest<SdkBody>> {
+        let now = Instant::now();
+        let mut idle = lock(&self.0.idle);
+        idle.retain(|idle| !idle.sender.is_closed() && now.duration_since(idle.since) < IDLE);
+        let place = idle.iter().rposition(|idle| idle.sender.is_ready() && idle.server == *server)?;
+        Some(idle.swap_remove(place).sender)
+    }
+
+    async fn open(
+        &self,
+        server: &Server,
+        patience: Option<Duration>,
+    ) -> Result<SendRequest<SdkBody>, ConnectorError> {
+        let opened = async {
+            let stream = TcpStream::connect((server.host.as_str(), server.port)).await?;
+            stream.set_nodelay(true)?;
+            if !server.is_encrypted {
+                return spoken(stream).await;
+            }
+            let name = ServerName::try_from(server.host.clone()).map_err(io::Error::other)?;
+            spoken(self.0.tls.connect(name, stream).await?).await
+        };
+        let opened = match patience {
+            None => opened.await,
+            Some(patience) => match timeout(patience, opened).await {
+                Ok(opened) => opened,
+                Err(elapsed) => return Err(ConnectorError::timeout(elapsed.into())),
+            },
+        };
+        opened.map_err(|error| ConnectorError::io(error.into()))
+    }
+}
+
+/// HTTP on a stream.
+async fn spoken<S>(stream: S) -> io::Result<SendRequest<SdkBody>>
+where
+    TokioIo<S>: Read + Write + Unpin + Send + 'static,
+{
+    let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+    // How it ends, its sender learns.
+    tokio::spawn(connection);
+    Ok(sender)
+}
+
+impl Server {
+    fn of(address: &Uri) -> Option<Self> {
+        let is_encrypted = address.scheme() == Some(&Scheme::HTTPS);
+        let host = address.host()?.trim_start_matches('[').trim_end_matches(']').to_owned();
+        let port = address.port_u16().unwrap_or(if is_encrypted { 443 } else { 80 });
+        Some(Self { is_encrypted, host, port })
+    }
+}
+
+/// Names the server in the header `Host` and leaves the address relative to it (RFC 9112, section 3.2).
+fn address(request: &mut Request<SdkBody>, server: &Server) -> Result<(), ConnectorError> {
+    let mut parts = std::mem::take(request.uri_mut()).into_parts();
+    if let Some(authority) = parts.authority.take().filter(|_| !request.headers().contains_key(header::HOST)) {
+        let host = match (server.is_encrypted, server.port) {
+            (true, 443) | (false, 80) => authority.host(),
+            _ => authority.as_str(),
+        };
+        let host = HeaderValue::from_str(host).map_err(|error| ConnectorError::user(error.into()))?;
+        request.headers_mut().insert(header::HOST, host);
+    }
+    parts.scheme = None;
+    *request.uri_mut() = Uri::from_parts(parts).map_err(|error| ConnectorError::user(error.into()))?;
+    Ok(())
+}
+
+/// Whether it is for the SDK to try again.
+fn failed(error: hyper::Error) -> ConnectorError {
+    if error.is_user() { ConnectorError::user(error.into()) } else { ConnectorError::io(error.into()) }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl HttpClient for Connections {
+    fn http_connector(&self, settings: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+        Connector { connections: self.clone(), settings: settings.clone() }.into_shared()
+    }
+}
+
+/// The connections as one of the SDK's clients uses them.
+#[derive(Debug)]
+struct Connector {
+    connections: Connections,
+    settings: HttpConnectorSettings,
+}
+
+impl HttpConnector for Connector {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let connections = self.connections.clone();
+        let (connect, read) = (self.settings.connect_timeout(), self.settings.read_timeout());
+        HttpConnectorFuture::new(async move {
+            let mut request = request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
+            // What AWS traces calls by, and knows loops by: no part of a signature.
+            if let Some(trace) = log::trace().and_then(|trace| HeaderValue::from_str(&trace).ok()) {
+                request.headers_mut().insert(TRACE, trace);
+            }
+            let sent = connections.send(request, connect);
+            let answer = match read {
+                None => sent.await?,
+                Some(read) => {
+                    timeout(read, sent).await.map_err(|elapsed| ConnectorError::timeout(elapsed.into()))??
+                }
+            };
+            HttpResponse::try_from(answer.map(SdkBody::from_body_1_x))
+                .map_err(|error| ConnectorError::other(error.into(), None))
+        })
+    }
+}
+
+const TRACE: HeaderName = HeaderName::from_static("x-amzn-trace-id");
