@@ -313,7 +313,9 @@ pub type Digest = [u8; 16];
 /// The text of a digest: lower-case hexadecimal digits.
 pub fn hex(digest: &[u8]) -> String {
     let digit = |half: u8| char::from(b"0123456789abcdef"[usize::from(half)]);
-    digest.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+    let mut text = String::with_capacity(2 * digest.len());
+    text.extend(digest.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]));
+    text
 }
 
 /// What is wrong with a part of a request.
@@ -962,9 +964,11 @@ impl Activity<&str> {
 impl<T: AsRef<str>> Activity<T> {
     /// The activity's address, relative to the API's root.
     pub fn url(&self) -> String {
+        self.url_at(std::str::from_utf8(&self.occurred_at.to_bytes()).unwrap_or_default())
+    }
+
+    fn url_at(&self, occurred_at: &str) -> String {
         // Of what an id and an instant can hold, nothing needs escaping in a path or a query.
-        let occurred_at = self.occurred_at.to_bytes();
-        let occurred_at = std::str::from_utf8(&occurred_at).unwrap_or_default();
         let (partner, id) = (self.partner.as_str(), self.id.as_str());
         ["/v1/partners/", partner, "/activities/", id, "?occurred_at=", occurred_at].concat()
     }
@@ -978,10 +982,12 @@ impl<T: AsRef<str>> Serialize for Activity<T> {
         }
 
         let entry = &self.entry;
+        let (occurred_at, recorded_at) = (self.occurred_at.to_bytes(), self.recorded_at.to_millis_bytes());
+        let occurred_at = std::str::from_utf8(&occurred_at).unwrap_or_default();
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("id", self.id.as_str())?;
-        map.serialize_entry("occurred_at", &self.occurred_at)?;
-        map.serialize_entry("recorded_at", &self.recorded_at.to_millis_text())?;
+        map.serialize_entry("occurred_at", occurred_at)?;
+        map.serialize_entry("recorded_at", std::str::from_utf8(&recorded_at).unwrap_or_default())?;
         map.serialize_entry("partner_id", self.partner.as_str())?;
         if let Some(Customer { id, name }) = &entry.customer {
             map.serialize_entry("customer", &Shown([("id", Some(id.as_ref())), ("name", text(name))]))?;
@@ -1017,7 +1023,7 @@ impl<T: AsRef<str>> Serialize for Activity<T> {
         }
         map.serialize_entry("has_details", &!matches!(self.details, Details::None))?;
         map.serialize_entry("details_size", &self.details.size())?;
-        map.serialize_entry("url", &self.url())?;
+        map.serialize_entry("url", &self.url_at(occurred_at))?;
         map.end()
     }
 }

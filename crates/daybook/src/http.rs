@@ -20,7 +20,7 @@ use base64::{
 use percent_encoding::percent_decode_str;
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
-    de::{DeserializeOwned, MapAccess, Visitor},
+    de::{DeserializeOwned, IgnoredAny, MapAccess, Visitor},
 };
 use serde_json::ser::{CharEscape, CompactFormatter, Formatter};
 use sha2::{Digest as _, Sha256};
@@ -203,25 +203,26 @@ impl From<storage::Error> for Problem {
     }
 }
 
-/// A request as the gateway's proxy integration hands it on; of its event, what the functions read.
+/// A request as the gateway's proxy integration hands it on; of its event, what the functions read. Its texts are those of
+/// the event where they stand there as they are.
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Request {
-    http_method: String,
+#[serde(rename_all = "camelCase", bound(deserialize = "'de: 'a"))]
+pub struct Request<'a> {
+    http_method: Text<'a>,
     #[serde(default)]
-    path_parameters: Pairs<String>,
+    path_parameters: Pairs<'a, Text<'a>>,
     #[serde(default)]
-    query_string_parameters: Pairs<String>,
+    query_string_parameters: Pairs<'a, Text<'a>>,
     #[serde(default)]
-    multi_value_query_string_parameters: Pairs<Vec<String>>,
+    multi_value_query_string_parameters: Pairs<'a, Vec<Text<'a>>>,
     #[serde(default)]
-    headers: Pairs<String>,
+    headers: Pairs<'a, Text<'a>>,
     #[serde(default)]
-    multi_value_headers: Pairs<Vec<String>>,
+    multi_value_headers: Pairs<'a, Vec<Text<'a>>>,
     #[serde(default)]
-    stage_variables: Pairs<String>,
-    request_context: Context,
-    body: Option<String>,
+    stage_variables: Pairs<'a, Text<'a>>,
+    request_context: Context<'a>,
+    body: Option<Text<'a>>,
     #[serde(default)]
     is_base64_encoded: bool,
     /// How long the runtime lets the invocation go on.
@@ -230,30 +231,77 @@ pub struct Request {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Context {
+#[serde(rename_all = "camelCase", bound(deserialize = "'de: 'a"))]
+struct Context<'a> {
     #[serde(default)]
-    request_id: String,
-    resource_path: Option<String>,
-    path: Option<String>,
+    request_id: Text<'a>,
+    resource_path: Option<Text<'a>>,
+    path: Option<Text<'a>>,
     /// What the authorizer passed on; numbers among it are the gateway's own.
     #[serde(default)]
-    authorizer: Pairs<serde_json::Value>,
+    authorizer: Pairs<'a, Passed<'a>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged, bound(deserialize = "'de: 'a"))]
+enum Passed<'a> {
+    Text(Text<'a>),
+    Other(IgnoredAny),
+}
+
+/// A text of the event; one of its own where it is escaped there.
+#[derive(Debug, Default)]
+struct Text<'a>(Cow<'a, str>);
+
+impl std::ops::Deref for Text<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Texts;
+
+        impl<'de> Visitor<'de> for Texts {
+            type Value = Text<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(Text(text.into()))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Text(text.to_owned().into()))
+            }
+
+            fn visit_string<E>(self, text: String) -> Result<Self::Value, E> {
+                Ok(Text(text.into()))
+            }
+        }
+
+        deserializer.deserialize_str(Texts)
+    }
 }
 
 /// The members of an object, in their order; none of null.
 #[derive(Debug)]
-struct Pairs<T>(Vec<(String, T)>);
+struct Pairs<'a, T>(Vec<(Text<'a>, T)>);
 
-impl<T> Default for Pairs<T> {
+impl<T> Default for Pairs<'_, T> {
     fn default() -> Self {
         Self(Vec::new())
     }
 }
 
-impl<T> Pairs<T> {
+impl<T> Pairs<'_, T> {
     fn find(&self, name: &str) -> Option<&T> {
-        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value)
+        self.0.iter().find(|(known, _)| **known == *name).map(|(_, value)| value)
     }
 
     fn find_any_case(&self, name: &str) -> Option<&T> {
@@ -261,12 +309,12 @@ impl<T> Pairs<T> {
     }
 }
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Pairs<T> {
+impl<'de: 'a, 'a, T: Deserialize<'de>> Deserialize<'de> for Pairs<'a, T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Members<T>(PhantomData<T>);
 
         impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
-            type Value = Pairs<T>;
+            type Value = Pairs<'de, T>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object or null")
@@ -289,10 +337,10 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Pairs<T> {
     }
 }
 
-impl Request {
+impl Request<'_> {
     /// The route that the request took, such as `GET /v1/partners/{partner}/exports`.
     pub fn route(&self) -> String {
-        format!("{} {}", self.http_method, self.request_context.resource_path.as_deref().unwrap_or_default())
+        format!("{} {}", &*self.http_method, self.request_context.resource_path.as_deref().unwrap_or_default())
     }
 
     /// The path as the gateway was asked for it, stage included.
@@ -307,7 +355,7 @@ impl Request {
 
     /// A variable of the gateway's stage.
     pub fn stage_variable(&self, name: &str) -> Option<&str> {
-        self.stage_variables.find(name).map(String::as_str)
+        self.stage_variables.find(name).map(|value| &**value)
     }
 
     fn query(&self) -> impl Iterator<Item = (&str, &str)> {
@@ -322,9 +370,12 @@ impl Request {
 ///
 /// # Errors
 /// 401 when the request came without an authorizer's answer.
-pub fn caller(request: &Request) -> Result<Caller, Problem> {
+pub fn caller(request: &Request<'_>) -> Result<Caller, Problem> {
     let found = &request.request_context.authorizer;
-    let field = |name: &str| found.find(name).and_then(serde_json::Value::as_str).unwrap_or_default();
+    let field = |name: &str| match found.find(name) {
+        Some(Passed::Text(text)) => &**text,
+        _ => "",
+    };
     let subject = field("subject");
     if subject.is_empty() {
         return Err(Problem::new(ProblemKind::Unauthorized, "Send a valid token: Authorization: Bearer …"));
@@ -338,7 +389,7 @@ pub fn caller(request: &Request) -> Result<Caller, Problem> {
 ///
 /// # Errors
 /// 401, 403 or 404.
-pub fn partner_for(request: &Request, operation: Operation) -> Result<(Caller, PartnerId), Problem> {
+pub fn partner_for(request: &Request<'_>, operation: Operation) -> Result<(Caller, PartnerId), Problem> {
     let caller = caller(request)?;
     let partner = PartnerId::parse(&path(request, "partner")?).map_err(|_| Problem::not_found())?;
     caller.may(operation, &partner)?;
@@ -350,7 +401,7 @@ pub fn partner_for(request: &Request, operation: Operation) -> Result<(Caller, P
 ///
 /// # Errors
 /// 404 when it is missing or not UTF-8.
-pub fn path(request: &Request, name: &str) -> Result<String, Problem> {
+pub fn path(request: &Request<'_>, name: &str) -> Result<String, Problem> {
     let raw = request.path_parameters.find(name).ok_or_else(Problem::not_found)?;
     percent_decode_str(raw).decode_utf8().map(Into::into).map_err(|_| Problem::not_found())
 }
@@ -362,7 +413,7 @@ pub fn path(request: &Request, name: &str) -> Result<String, Problem> {
 ///
 /// # Errors
 /// 413 over [`MAX_BODY_BYTES`], 400 when it is not UTF-8.
-pub fn body(request: &Request) -> Result<Cow<'_, str>, Problem> {
+pub fn body<'a>(request: &'a Request<'_>) -> Result<Cow<'a, str>, Problem> {
     let text = request.body.as_deref().unwrap_or_default();
     let body = match request.is_base64_encoded {
         false => Some(Cow::Borrowed(text)),
@@ -381,13 +432,13 @@ pub fn body(request: &Request) -> Result<Cow<'_, str>, Problem> {
 }
 
 /// The body's media type, without parameters, in lower case; empty where the request does not say it.
-pub fn media_type(request: &Request) -> String {
+pub fn media_type(request: &Request<'_>) -> String {
     let header = header_text(request, &header::CONTENT_TYPE).unwrap_or_default();
     header.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
 /// How long the runtime lets this invocation go on.
-pub fn time_left(request: &Request) -> Duration {
+pub fn time_left(request: &Request<'_>) -> Duration {
     request.time
 }
 
@@ -400,7 +451,7 @@ impl Parameters {
     ///
     /// # Errors
     /// 400 that names an unknown parameter.
-    pub fn read(request: &Request, known: &[&str]) -> Result<Self, Problem> {
+    pub fn read(request: &Request<'_>, known: &[&str]) -> Result<Self, Problem> {
         Self::read_if(request, known, |name, known| name == known)
     }
 
@@ -408,11 +459,11 @@ impl Parameters {
     ///
     /// # Errors
     /// 400 that names an unknown parameter.
-    pub fn read_any_case(request: &Request, known: &[&str]) -> Result<Self, Problem> {
+    pub fn read_any_case(request: &Request<'_>, known: &[&str]) -> Result<Self, Problem> {
         Self::read_if(request, known, str::eq_ignore_ascii_case)
     }
 
-    fn read_if(request: &Request, known: &[&str], same: impl Fn(&str, &str) -> bool) -> Result<Self, Problem> {
+    fn read_if(request: &Request<'_>, known: &[&str], same: impl Fn(&str, &str) -> bool) -> Result<Self, Problem> {
         let mut parameters = Vec::new();
         for (name, value) in request.query() {
             let Some(known) = known.iter().find(|known| same(name, known)) else {
@@ -461,7 +512,7 @@ impl Parameters {
 ///
 /// # Errors
 /// 400 for a language that is not there.
-pub fn locale(request: &Request, asked: Option<&str>) -> Result<Locale, Problem> {
+pub fn locale(request: &Request<'_>, asked: Option<&str>) -> Result<Locale, Problem> {
     match asked {
         Some(asked) => Locale::parse(asked).map_err(|fault| Rejection::Invalid(vec![fault]).into()),
         None => Ok(Locale::negotiate(header_text(request, &header::ACCEPT_LANGUAGE))),
@@ -469,9 +520,9 @@ pub fn locale(request: &Request, asked: Option<&str>) -> Result<Locale, Problem>
 }
 
 /// A header's text.
-pub fn header_text<'a>(request: &'a Request, name: &HeaderName) -> Option<&'a str> {
+pub fn header_text<'a>(request: &'a Request<'_>, name: &HeaderName) -> Option<&'a str> {
     let many = request.multi_value_headers.find_any_case(name.as_str()).and_then(|values| values.first());
-    many.or_else(|| request.headers.find_any_case(name.as_str())).map(String::as_str)
+    many.or_else(|| request.headers.find_any_case(name.as_str())).map(|value| &**value)
 }
 
 /// An opaque text that holds a value: a cursor.
@@ -498,7 +549,7 @@ pub fn fingerprint(query: &str) -> String {
 }
 
 /// Whether the caller says (`If-None-Match`, RFC 9110, section 13.1.2) that it has what `tag` stands for.
-pub fn knows(request: &Request, tag: &str) -> bool {
+pub fn knows(request: &Request<'_>, tag: &str) -> bool {
     header_text(request, &header::IF_NONE_MATCH).is_some_and(|known| {
         known.split(',').any(|known| matches!(known.trim(), "*") || known.trim().trim_start_matches("W/") == tag)
     })
@@ -516,8 +567,10 @@ pub struct Response {
     payload: Vec<u8>,
 }
 
-/// What most answers fit into.
-const PAYLOAD_BYTES: usize = 128 * 1_024;
+/// What most answers fit into that are no page of a list.
+const PAYLOAD_BYTES: usize = 4 * 1_024;
+/// What most pages of a list fit into.
+pub const PAGE_BYTES: usize = 128 * 1_024;
 /// What stands before the body in what the gateway is sent.
 const BEGUN: &[u8] = br#"{"body":""#;
 
@@ -600,9 +653,16 @@ fn write_escaped<W: ?Sized + io::Write>(writer: &mut W, text: &str) -> io::Resul
 /// # Errors
 /// 500 when the value cannot be written as JSON.
 pub fn ok<T: Serialize>(status: StatusCode, value: &T) -> Answer {
+    ok_of_about(PAYLOAD_BYTES, status, value)
+}
+
+/// As [`ok`], of a body of about so many bytes: what grows is copied.
+///
+/// # Errors
+/// 500 when the value cannot be written as JSON.
+pub fn ok_of_about<T: Serialize>(bytes: usize, status: StatusCode, value: &T) -> Answer {
     let mut response = empty(status);
-    // A page of a list: what grows is copied.
-    response.payload.reserve(PAYLOAD_BYTES);
+    response.payload.reserve(bytes);
     value
         .serialize(&mut serde_json::Serializer::with_formatter(&mut response.payload, Nested))
         .map_err(|error| storage::Error::broken("writing an answer", error))?;

@@ -65,9 +65,15 @@ impl Instant {
 
     /// The text with three fractional digits: how times of the service's own clock are shown.
     pub fn to_millis_text(self) -> String {
-        let mut text = self.to_bytes();
+        String::from_utf8_lossy(&self.to_millis_bytes()).into_owned()
+    }
+
+    /// The text with three fractional digits in ASCII.
+    pub(crate) fn to_millis_bytes(self) -> [u8; 24] {
+        let [text @ .., _, _, _] = self.to_bytes();
+        let mut text: [u8; 24] = text;
         text[23] = b'Z';
-        String::from_utf8_lossy(&text[..24]).into_owned()
+        text
     }
 
     /// Reads the forms that the service writes itself, with three or six fractional digits, without the general parser:

@@ -24,7 +24,8 @@ async fn main() -> Result<(), host::Error> {
         scope_claim: host::variable("SCOPE_CLAIM")?,
         control: Control::new(aws_sdk_dynamodb::Client::new(&aws), host::variable("CONTROL_TABLE")?),
     };
-    let app = &app;
-    host::run(async |invocation: Invocation<AuthorizerRequest>| authorizer::handle(app, invocation.event, host::now()).await)
-        .await
+    host::run(app, |app, invocation: Invocation<AuthorizerRequest>| {
+        Box::pin(authorizer::handle(app, invocation.event, host::now()))
+    })
+    .await
 }

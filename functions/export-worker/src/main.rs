@@ -33,10 +33,8 @@ async fn main() -> Result<(), host::Error> {
         queue: ExportQueue::new(sqs.clone(), host::variable("EXPORT_QUEUE_URL")?),
         notices: NoticeQueue::new(sqs, host::variable("NOTICE_QUEUE_URL")?),
     };
-    let app = &app;
-    host::run(async |invocation: Invocation<SqsEvent>| {
-        let Invocation { event, request_id, deadline } = invocation;
-        export_worker::handle(app, event, &request_id, deadline, &host::now).await
+    host::run(app, |app, Invocation { event, request_id, deadline }: Invocation<SqsEvent>| {
+        Box::pin(async move { export_worker::handle(app, event, &request_id, deadline, &host::now).await })
     })
     .await
 }

@@ -39,13 +39,13 @@ pub struct ClientAnswer {
     pub updated_by: String,
 }
 
-pub(crate) async fn show(app: &App, request: &Request) -> Answer {
+pub(crate) async fn show(app: &App, request: &Request<'_>) -> Answer {
     let client_id = client_id(request)?;
     let client = app.control.client(&client_id).await?.ok_or_else(Problem::not_found)?;
     http::ok(StatusCode::OK, &shown(&client_id, client))
 }
 
-pub(crate) async fn save(app: &App, request: &Request, now: Instant) -> Answer {
+pub(crate) async fn save(app: &App, request: &Request<'_>, now: Instant) -> Answer {
     let client_id = client_id(request)?;
     let Object(wire): Object<Wire> = from_json(&http::body(request)?)?;
     let partner =
@@ -57,12 +57,12 @@ pub(crate) async fn save(app: &App, request: &Request, now: Instant) -> Answer {
     http::ok(StatusCode::OK, &shown(&client_id, client))
 }
 
-pub(crate) async fn remove(app: &App, request: &Request) -> Answer {
+pub(crate) async fn remove(app: &App, request: &Request<'_>) -> Answer {
     app.control.remove_client(&client_id(request)?).await?;
     Ok(http::empty(StatusCode::NO_CONTENT))
 }
 
-fn client_id(request: &Request) -> Result<String, Problem> {
+fn client_id(request: &Request<'_>) -> Result<String, Problem> {
     http::caller(request)?.may_operate()?;
     let id = http::path(request, "client_id")?;
     if (1..=MAX_CLIENT_ID_CHARS).contains(&id.chars().count()) {

@@ -181,7 +181,7 @@ pub(crate) struct Form<'a> {
 }
 
 /// Reads the form of the files.
-pub(crate) fn output(request: &Request, form: Form<'_>) -> Result<Output, Problem> {
+pub(crate) fn output(request: &Request<'_>, form: Form<'_>) -> Result<Output, Problem> {
     let invalid = |fault| Problem::from(Rejection::Invalid(vec![fault]));
     Ok(Output {
         format: form.format.map_or(Ok(Format::default()), Format::parse).map_err(invalid)?,
@@ -192,7 +192,7 @@ pub(crate) fn output(request: &Request, form: Form<'_>) -> Result<Output, Proble
     })
 }
 
-pub(crate) async fn create(app: &App, request: &Request, now: Instant) -> Answer {
+pub(crate) async fn create(app: &App, request: &Request<'_>, now: Instant) -> Answer {
     let (caller, partner) = http::partner_for(request, Operation::Read)?;
     let body = http::body(request)?;
     let Object(wire): Object<Wire> = from_json(if body.trim().is_empty() { "{}" } else { &body })?;
@@ -289,7 +289,7 @@ fn shown(partner: &PartnerId, job: Job, standing: Standing, now: Instant) -> Exp
     }
 }
 
-pub(crate) async fn list(app: &App, request: &Request, now: Instant) -> Answer {
+pub(crate) async fn list(app: &App, request: &Request<'_>, now: Instant) -> Answer {
     let (_, partner) = http::partner_for(request, Operation::Read)?;
     let parameters = Parameters::read(request, &["kind", "limit", "cursor"])?;
     let kind = match parameters.one("kind")?.as_deref() {
@@ -311,13 +311,13 @@ pub(crate) async fn list(app: &App, request: &Request, now: Instant) -> Answer {
     http::ok(StatusCode::OK, &ExportListAnswer { exports, next_cursor })
 }
 
-pub(crate) async fn show(app: &App, request: &Request, now: Instant) -> Answer {
+pub(crate) async fn show(app: &App, request: &Request<'_>, now: Instant) -> Answer {
     let (_, partner) = http::partner_for(request, Operation::Read)?;
     let (job, standing) = app.control.job(&partner, &id(request)?).await?.ok_or_else(Problem::not_found)?;
     http::ok(StatusCode::OK, &shown(&partner, job, standing, now))
 }
 
-pub(crate) async fn cancel(app: &App, request: &Request) -> Answer {
+pub(crate) async fn cancel(app: &App, request: &Request<'_>) -> Answer {
     let (_, partner) = http::partner_for(request, Operation::Read)?;
     let cancelled = app.control.cancel_job(&partner, &id(request)?).await?;
     let (job, standing) = cancelled.ok_or_else(Problem::not_found)?;
@@ -333,7 +333,7 @@ pub(crate) async fn cancel(app: &App, request: &Request) -> Answer {
     Ok(http::empty(StatusCode::NO_CONTENT))
 }
 
-pub(crate) async fn download(app: &App, request: &Request, now: Instant) -> Answer {
+pub(crate) async fn download(app: &App, request: &Request<'_>, now: Instant) -> Answer {
     let (_, partner) = http::partner_for(request, Operation::Read)?;
     let parameters = Parameters::read(request, &["redirect"])?;
     let redirect = match parameters.one("redirect")?.as_deref() {
@@ -377,7 +377,7 @@ pub(crate) async fn download(app: &App, request: &Request, now: Instant) -> Answ
 }
 
 /// The export of the path: a ULID or a month's id; anything else is not there.
-fn id(request: &Request) -> Result<String, Problem> {
+fn id(request: &Request<'_>) -> Result<String, Problem> {
     let id = http::path(request, "id")?;
     let plain = id.len() <= 40 && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
     if plain { Ok(id) } else { Err(Problem::not_found()) }

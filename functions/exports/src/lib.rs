@@ -63,7 +63,7 @@ impl App {
 ///
 /// # Errors
 /// A problem.
-pub async fn handle(app: &App, request: Request, now: Instant) -> Answer {
+pub async fn handle(app: &App, request: Request<'_>, now: Instant) -> Answer {
     match request.route().as_str() {
         "POST /v1/partners/{partner}/exports" => exports::create(app, &request, now).await,
         "GET /v1/partners/{partner}/exports" => exports::list(app, &request, now).await,

@@ -38,5 +38,5 @@ async fn main() -> Result<(), host::Error> {
         },
         reach: Reach::new(has_email, &host::variable("WEBHOOK_TEST_HOSTS")?),
     };
-    host::serve(async |request, now| exports::handle(&app, request, now).await).await
+    host::serve(app, |app, request, now| Box::pin(exports::handle(app, request, now))).await
 }

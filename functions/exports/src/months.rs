@@ -115,7 +115,7 @@ pub struct MonthExport {
     pub url: String,
 }
 
-pub(crate) async fn list(app: &App, request: &Request, now: Instant) -> Answer {
+pub(crate) async fn list(app: &App, request: &Request<'_>, now: Instant) -> Answer {
     http::caller(request)?.may_operate()?;
     let parameters = Parameters::read(request, &["kind", "month", "status", "limit", "cursor"])?;
     match parameters.one("kind")?.as_deref() {
@@ -184,7 +184,7 @@ fn shown(entry: MonthEntry, now: Instant) -> MonthExport {
     MonthExport { partner_id: partner, id, status, problem, expires_at: expires_at.to_millis_text(), url }
 }
 
-pub(crate) async fn run(app: &App, request: &Request, now: Instant) -> Answer {
+pub(crate) async fn run(app: &App, request: &Request<'_>, now: Instant) -> Answer {
     http::caller(request)?.may_operate()?;
     let month = Month::parse(&http::path(request, "month")?).map_err(|detail| Problem::field("month", detail))?;
     let body = http::body(request)?;

@@ -157,7 +157,7 @@ pub struct SecretAnswer {
     pub previous_valid_until: Option<String>,
 }
 
-pub(crate) async fn show(app: &App, request: &Request, now: Instant) -> Answer {
+pub(crate) async fn show(app: &App, request: &Request<'_>, now: Instant) -> Answer {
     let (_, partner) = http::partner_for(request, Operation::Settings)?;
     let schedule = present(app, &partner).await?;
     shown(app, &partner, &schedule, now).await
@@ -169,7 +169,7 @@ async fn present(app: &App, partner: &PartnerId) -> Result<Schedule, Problem> {
     schedule.filter(|schedule| !schedule.removed).ok_or_else(Problem::not_found)
 }
 
-pub(crate) async fn save(app: &App, request: &Request, now: Instant) -> Answer {
+pub(crate) async fn save(app: &App, request: &Request<'_>, now: Instant) -> Answer {
     let (caller, partner) = http::partner_for(request, Operation::Settings)?;
     let Object(wire): Object<Wire> = from_json(&http::body(request)?)?;
     let zone = wire.time_zone.as_deref().map_or(Ok(chrono_tz::Tz::UTC), parse_zone);
@@ -221,7 +221,7 @@ fn recipients(app: &App, texts: Vec<String>) -> Result<Vec<Recipient>, Problem> 
     Ok(recipients)
 }
 
-pub(crate) async fn remove(app: &App, request: &Request, now: Instant) -> Answer {
+pub(crate) async fn remove(app: &App, request: &Request<'_>, now: Instant) -> Answer {
     let (caller, partner) = http::partner_for(request, Operation::Settings)?;
     for _ in 0..TRIES {
         let schedule = app.control.schedule(&partner).await?.filter(|schedule| !schedule.removed);
@@ -249,13 +249,13 @@ fn fresh_secret() -> Result<Secret, Problem> {
     Ok(Secret::new(&random))
 }
 
-pub(crate) async fn show_secret(app: &App, request: &Request, now: Instant) -> Answer {
+pub(crate) async fn show_secret(app: &App, request: &Request<'_>, now: Instant) -> Answer {
     let (_, partner) = http::partner_for(request, Operation::Settings)?;
     let secrets = app.control.secrets(&partner).await?.ok_or_else(Problem::not_found)?;
     http::ok(StatusCode::OK, &shown_secret(&secrets, now))
 }
 
-pub(crate) async fn rotate_secret(app: &App, request: &Request, now: Instant) -> Answer {
+pub(crate) async fn rotate_secret(app: &App, request: &Request<'_>, now: Instant) -> Answer {
     let (_, partner) = http::partner_for(request, Operation::Settings)?;
     if app.control.secrets(&partner).await?.is_none() {
         return Err(Problem::not_found());

@@ -50,13 +50,13 @@ pub struct SettingsAnswer {
     pub updated_by: Option<String>,
 }
 
-pub(crate) async fn show(app: &App, request: &Request) -> Answer {
+pub(crate) async fn show(app: &App, request: &Request<'_>) -> Answer {
     let partner = partner(request)?;
     let settings = app.partners.settings(&partner).await?;
     http::ok(StatusCode::OK, &shown(partner, settings))
 }
 
-pub(crate) async fn save(app: &App, request: &Request, now: Instant) -> Answer {
+pub(crate) async fn save(app: &App, request: &Request<'_>, now: Instant) -> Answer {
     let partner = partner(request)?;
     let Object(wire): Object<Wire> = from_json(&http::body(request)?)?;
     if wire.shards.is_none() && wire.limits.is_none() {
@@ -123,7 +123,7 @@ fn step(wire: &Wire, now: Instant) -> Result<Option<ShardsFrom>, Problem> {
     Ok(Some(ShardsFrom { from, shards }))
 }
 
-fn partner(request: &Request) -> Result<PartnerId, Problem> {
+fn partner(request: &Request<'_>) -> Result<PartnerId, Problem> {
     http::caller(request)?.may_operate()?;
     PartnerId::parse(&http::path(request, "partner")?).map_err(|_| Problem::not_found())
 }

@@ -19,11 +19,11 @@ async fn main() -> Result<(), host::Error> {
         host::variable("DATA_BUCKET")?,
     );
     let partners = Partners::new(dynamodb, host::variable("PARTNERS_TABLE")?);
-    let recorder = &Recorder::new(ledger, partners, host::number("GRACE_HOURS")? * 3_600);
-    host::run(async |invocation: Invocation<SqsEvent>| {
+    let recorder = Recorder::new(ledger, partners, host::number("GRACE_HOURS")? * 3_600);
+    host::run(recorder, |recorder, invocation: Invocation<SqsEvent>| {
         let now = host::now();
         let time = host::time_left(invocation.deadline, now).saturating_sub(intake::TIME_TO_ANSWER);
-        Ok::<_, host::Error>(intake::handle(recorder, invocation.event, now, time).await)
+        Box::pin(async move { Ok(intake::handle(recorder, invocation.event, now, time).await) })
     })
     .await
 }

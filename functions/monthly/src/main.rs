@@ -24,9 +24,8 @@ async fn main() -> Result<(), host::Error> {
             retention_seconds: host::number("RETENTION_DAYS")? * 86_400,
         },
     };
-    let months = &months;
-    host::run(async |invocation: Invocation<Value>| {
-        monthly::handle(months, &invocation.event, invocation.deadline, &host::now).await
+    host::run(months, |months, Invocation { event, deadline, .. }: Invocation<Value>| {
+        Box::pin(async move { monthly::handle(months, &event, deadline, &host::now).await })
     })
     .await
 }

@@ -22,6 +22,8 @@ async fn main() -> Result<(), host::Error> {
         portal_url: host::variable("PORTAL_URL")?,
         waits: waits.split(',').map(|wait| wait.trim().parse()).collect::<Result<_, _>>()?,
     };
-    let app = &app;
-    host::run(async |invocation: Invocation<SqsEvent>| notifier::handle(app, invocation.event, &host::now).await).await
+    host::run(app, |app, invocation: Invocation<SqsEvent>| {
+        Box::pin(notifier::handle(app, invocation.event, &host::now))
+    })
+    .await
 }

@@ -36,7 +36,7 @@ pub struct App {
 ///
 /// # Errors
 /// 404.
-pub async fn handle(app: &App, request: Request, _now: Instant) -> Answer {
+pub async fn handle(app: &App, request: Request<'_>, _now: Instant) -> Answer {
     match request.route().as_str() {
         "GET /" => page(app, &request),
         "GET /health" => http::ok(StatusCode::OK, &json!({"status": "ok"})),
@@ -49,7 +49,7 @@ pub async fn handle(app: &App, request: Request, _now: Instant) -> Answer {
 }
 
 /// The page, below a path that ends in a slash: its links are relative.
-fn page(app: &App, request: &Request) -> Answer {
+fn page(app: &App, request: &Request<'_>) -> Answer {
     let path = request.whole_path().filter(|path| !path.ends_with('/'));
     if let Some(stage) = path.and_then(|path| path.rsplit('/').next()) {
         let mut response = http::empty(StatusCode::PERMANENT_REDIRECT);
@@ -59,7 +59,7 @@ fn page(app: &App, request: &Request) -> Answer {
     asset(app, request, "index.html")
 }
 
-fn config(app: &App, request: &Request) -> Answer {
+fn config(app: &App, request: &Request<'_>) -> Answer {
     let stage_client = request.stage_variable("client_id");
     let sign_in = app.sign_in_url.trim_end_matches('/');
     http::ok(
@@ -78,7 +78,7 @@ fn config(app: &App, request: &Request) -> Answer {
     )
 }
 
-fn asset(app: &App, request: &Request, name: &str) -> Answer {
+fn asset(app: &App, request: &Request<'_>, name: &str) -> Answer {
     let file = site().get(name).ok_or_else(Problem::not_found)?;
     let tag = format!("\"{}\"", file.digest);
     let mut response = if http::header_text(request, &header::IF_NONE_MATCH).is_some_and(|known| known.contains(&tag)) {

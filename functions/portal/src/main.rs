@@ -14,5 +14,5 @@ async fn main() -> Result<(), host::Error> {
         time_zone: host::variable("TIME_ZONE")?,
         frame_ancestors: host::variable("FRAME_ANCESTORS")?,
     };
-    host::serve(async |request, now| portal::handle(&app, request, now).await).await
+    host::serve(app, |app, request, now| Box::pin(portal::handle(app, request, now))).await
 }

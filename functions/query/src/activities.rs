@@ -2,16 +2,16 @@
 
 use daybook::{
     access::Operation,
-    activity::{Activity, ActivityId, hex},
+    activity::{ActivityId, hex},
     http::{self, Answer, Parameters, Problem, Request, StatusCode, header},
-    ledger::{Ledger, MAX_PAGE_ROWS, Order, Position, SETTLE_SECONDS, Selection},
+    ledger::{Ledger, MAX_PAGE_ROWS, Order, Page, Position, SETTLE_SECONDS, Selection},
     log,
     period::{Instant, Period, quoted},
     question::Question,
     schema,
 };
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use utoipa::ToSchema;
 
 const DEFAULT_LIMIT: usize = 100;
@@ -37,7 +37,7 @@ const PARAMETERS: [&str; 13] = [
 pub struct ListAnswer<'a> {
     /// The activities, without details.
     #[schema(value_type = Vec<schema::Activity>)]
-    pub activities: Vec<Activity<&'a str>>,
+    pub activities: Listed<'a>,
     /// The period that was read.
     pub range: Range,
     /// What was acknowledged before this instant is in the list, if it belongs there.
@@ -45,6 +45,16 @@ pub struct ListAnswer<'a> {
     pub complete_through: String,
     /// Where the next page begins; null at the end. A page may be short, or empty, and have a next one.
     pub next_cursor: Option<String>,
+}
+
+/// The activities of a page, written one by one.
+#[derive(Debug)]
+pub struct Listed<'a>(&'a Page);
+
+impl Serialize for Listed<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.activities())
+    }
 }
 
 /// A period and the zone that its dates were read in.
@@ -69,7 +79,7 @@ struct Cursor {
     query: String,
 }
 
-pub(crate) async fn list(ledger: &Ledger, request: &Request, customer: Option<String>, now: Instant) -> Answer {
+pub(crate) async fn list(ledger: &Ledger, request: &Request<'_>, customer: Option<String>, now: Instant) -> Answer {
     let (_, partner) = http::partner_for(request, Operation::Read)?;
     log::time_list();
     let parameters = Parameters::read(request, &PARAMETERS)?;
@@ -118,12 +128,12 @@ pub(crate) async fn list(ledger: &Ledger, request: &Request, customer: Option<St
         .as_ref()
         .map(|position| http::seal(&Cursor { after: position.to_text(), from, to, begun_at, query: fingerprint }));
     let answer = ListAnswer {
-        activities: page.activities().collect(),
+        activities: Listed(&page),
         range: Range { from, to, time_zone: zone.name() },
         complete_through: begun_at.plus_seconds(-SETTLE_SECONDS).to_millis_text(),
         next_cursor: next.transpose()?,
     };
-    let mut response = http::ok(StatusCode::OK, &answer)?;
+    let mut response = http::ok_of_about(http::PAGE_BYTES, StatusCode::OK, &answer)?;
     if let Some(next) = answer.next_cursor {
         http::add_header(&mut response, header::LINK, &format!("<{}>; rel=\"next\"", next_query(&parameters, &next)));
     }
@@ -148,7 +158,7 @@ fn next_query(parameters: &Parameters, cursor: &str) -> String {
     query
 }
 
-pub(crate) async fn one(ledger: &Ledger, request: &Request) -> Answer {
+pub(crate) async fn one(ledger: &Ledger, request: &Request<'_>) -> Answer {
     let (_, partner) = http::partner_for(request, Operation::Read)?;
     let parameters = Parameters::read(request, &["occurred_at"])?;
     let id = ActivityId::parse(&http::path(request, "id")?).map_err(|_| Problem::not_found())?;

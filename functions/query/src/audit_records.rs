@@ -154,7 +154,7 @@ enum Wanted {
     Resource(String),
 }
 
-pub(crate) async fn list(ledger: &Ledger, request: &Request, now: Instant) -> Answer {
+pub(crate) async fn list(ledger: &Ledger, request: &Request<'_>, now: Instant) -> Answer {
     let caller = http::caller(request)?;
     let partner = caller.may_at_home(Operation::Read)?;
     log::about(partner);
@@ -216,7 +216,7 @@ pub(crate) async fn list(ledger: &Ledger, request: &Request, now: Instant) -> An
         continuation_token: token,
         attributes: Attributes { object_type: "Collection" },
     };
-    let mut response = http::ok(StatusCode::OK, &answer)?;
+    let mut response = http::ok_of_about(http::PAGE_BYTES, StatusCode::OK, &answer)?;
     for name in ECHOED {
         if let Some(value) = http::header_text(request, &name) {
             http::add_header(&mut response, name, value);

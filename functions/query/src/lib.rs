@@ -17,7 +17,7 @@ pub use audit_records::{AuditRecords, Header, Link, Links};
 ///
 /// # Errors
 /// A problem.
-pub async fn handle(ledger: &Ledger, request: Request, now: Instant) -> Answer {
+pub async fn handle(ledger: &Ledger, request: Request<'_>, now: Instant) -> Answer {
     match request.route().as_str() {
         "GET /v1/partners/{partner}/activities" => activities::list(ledger, &request, None, now).await,
         "GET /v1/partners/{partner}/activities/{id}" => activities::one(ledger, &request).await,
@@ -31,7 +31,7 @@ pub async fn handle(ledger: &Ledger, request: Request, now: Instant) -> Answer {
     }
 }
 
-fn actions(request: &Request) -> Answer {
+fn actions(request: &Request<'_>) -> Answer {
     http::caller(request)?;
     let parameters = Parameters::read(request, &["locale"])?;
     let locale = http::locale(request, parameters.one("locale")?.as_deref())?;

@@ -12,5 +12,5 @@ async fn main() -> Result<(), host::Error> {
         host::variable("ACTIVITIES_TABLE")?,
         host::variable("DATA_BUCKET")?,
     );
-    host::serve(async |request, now| query::handle(&ledger, request, now).await).await
+    host::serve(ledger, |ledger, request, now| Box::pin(query::handle(ledger, request, now))).await
 }

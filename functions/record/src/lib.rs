@@ -30,7 +30,7 @@ impl App {
     /// How many of so many activities may be recorded; why not all.
     async fn allow(&self, partner: &PartnerId, wanted: usize, now: Instant) -> (usize, Option<Over>) {
         let (allowed, over) = match &self.meter {
-            Some(meter) if wanted > 0 => meter.allow(partner, wanted, now).await,
+            Some(meter) if wanted > 0 => Box::pin(meter.allow(partner, wanted, now)).await,
             _ => (wanted, None),
         };
         if over.is_some() {
@@ -44,7 +44,7 @@ impl App {
 ///
 /// # Errors
 /// A problem; nothing is recorded then. A batch answers for each of its activities instead.
-pub async fn handle(app: &App, request: Request, now: Instant) -> Answer {
+pub async fn handle(app: &App, request: Request<'_>, now: Instant) -> Answer {
     let (_, partner) = http::partner_for(&request, Operation::Record)?;
     let time = http::time_left(&request).saturating_sub(TIME_TO_ANSWER);
     match RecordRequest::parse(&http::body(&request)?, &http::media_type(&request))? {

@@ -28,5 +28,5 @@ async fn main() -> Result<(), host::Error> {
         meter: (host::variable("PARTNER_LIMITS")? == "true")
             .then(|| Meter::new(dynamodb, limits_table, partners, limits)),
     };
-    host::serve(async |request, now| record::handle(&app, request, now).await).await
+    host::serve(app, |app, request, now| Box::pin(record::handle(app, request, now))).await
 }

@@ -14,6 +14,7 @@ use std::{
 };
 
 use aws_smithy_runtime_api::{
+    box_error::BoxError,
     client::{
         http::{HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector},
         orchestrator::{HttpRequest, HttpResponse},
@@ -23,7 +24,11 @@ use aws_smithy_runtime_api::{
     shared::IntoShared as _,
 };
 use aws_smithy_types::body::SdkBody;
-use http::{HeaderName, HeaderValue, Request, Response, Uri, header, uri::Scheme};
+use http::{
+    HeaderName, HeaderValue, Request, Response, Uri,
+    header::{self, InvalidHeaderValue},
+    uri::{Authority, Scheme},
+};
 use hyper::{
     body::Incoming,
     client::conn::http1::{SendRequest, handshake},
@@ -55,11 +60,10 @@ struct Idle {
     since: Instant,
 }
 
-#[derive(Clone, PartialEq, Eq)]
-struct Server {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Server {
     is_encrypted: bool,
-    host: String,
-    port: u16,
+    authority: Authority,
 }
 
 impl std::fmt::Debug for Connections {
@@ -81,27 +85,28 @@ impl Connections {
         Ok(Self(Arc::new(Inner { tls: Arc::new(config).into(), idle: Mutex::default() })))
     }
 
-    /// Sends a request; its answer, as soon as it begins. `patience` is how long a new connection may take to come about.
+    /// Sends a request, which names its server in the header `Host` only; its answer, as soon as it begins. `patience` is
+    /// how long a new connection may take to come about.
     ///
     /// # Errors
     /// When there is no connection, or it ends before the answer begins.
     pub(super) async fn send(
         &self,
+        server: &Server,
         mut request: Request<SdkBody>,
         patience: Option<Duration>,
     ) -> Result<Response<Incoming>, ConnectorError> {
-        let server = Server::of(request.uri()).ok_or_else(|| ConnectorError::user("the address is none".into()))?;
-        address(&mut request, &server)?;
         loop {
-            let (mut sender, is_new) = match self.idle(&server) {
+            let (mut sender, is_new) = match self.idle(server) {
                 Some(sender) => (sender, false),
-                None => (self.open(&server, patience).await?, true),
+                None => (self.open(server, patience).await?, true),
             };
             let mut error = match sender.try_send_request(request).await {
                 Ok(answer) => {
                     // One that fails may do better over another.
                     if !answer.status().is_server_error() {
-                        lock(&self.0.idle).push(Idle { server, sender, since: Instant::now() });
+                        let idle = Idle { server: server.clone(), sender, since: Instant::now() };
+                        lock(&self.0.idle).push(idle);
                     }
                     return Ok(answer);
                 }
@@ -123,18 +128,15 @@ impl Connections {
         Some(idle.swap_remove(place).sender)
     }
 
-    async fn open(
-        &self,
-        server: &Server,
-        patience: Option<Duration>,
-    ) -> Result<SendRequest<SdkBody>, ConnectorError> {
+    async fn open(&self, server: &Server, patience: Option<Duration>) -> Result<SendRequest<SdkBody>, ConnectorError> {
         let opened = async {
-            let stream = TcpStream::connect((server.host.as_str(), server.port)).await?;
+            let host = server.authority.host().trim_start_matches('[').trim_end_matches(']');
+            let stream = TcpStream::connect((host, server.port())).await?;
             stream.set_nodelay(true)?;
             if !server.is_encrypted {
                 return spoken(stream).await;
             }
-            let name = ServerName::try_from(server.host.clone()).map_err(io::Error::other)?;
+            let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
             spoken(self.0.tls.connect(name, stream).await?).await
         };
         let opened = match patience {
@@ -160,28 +162,33 @@ where
 }
 
 impl Server {
-    fn of(address: &Uri) -> Option<Self> {
-        let is_encrypted = address.scheme() == Some(&Scheme::HTTPS);
-        let host = address.host()?.trim_start_matches('[').trim_end_matches(']').to_owned();
-        let port = address.port_u16().unwrap_or(if is_encrypted { 443 } else { 80 });
-        Some(Self { is_encrypted, host, port })
+    pub(super) fn new(is_encrypted: bool, authority: Authority) -> Self {
+        Self { is_encrypted, authority }
+    }
+
+    fn port(&self) -> u16 {
+        self.authority.port_u16().unwrap_or(if self.is_encrypted { 443 } else { 80 })
+    }
+
+    /// Its name in the header `Host`.
+    pub(super) fn host(&self) -> Result<HeaderValue, InvalidHeaderValue> {
+        HeaderValue::from_str(match (self.is_encrypted, self.port()) {
+            (true, 443) | (false, 80) => self.authority.host(),
+            _ => self.authority.as_str(),
+        })
     }
 }
 
-/// Names the server in the header `Host` and leaves the address relative to it (RFC 9112, section 3.2).
-fn address(request: &mut Request<SdkBody>, server: &Server) -> Result<(), ConnectorError> {
+/// Takes the server out of a request's address, which is relative to it then (RFC 9112, section 3.2).
+fn server(request: &mut Request<SdkBody>) -> Result<Server, BoxError> {
     let mut parts = std::mem::take(request.uri_mut()).into_parts();
-    if let Some(authority) = parts.authority.take().filter(|_| !request.headers().contains_key(header::HOST)) {
-        let host = match (server.is_encrypted, server.port) {
-            (true, 443) | (false, 80) => authority.host(),
-            _ => authority.as_str(),
-        };
-        let host = HeaderValue::from_str(host).map_err(|error| ConnectorError::user(error.into()))?;
-        request.headers_mut().insert(header::HOST, host);
+    let scheme = parts.scheme.take();
+    let server = Server::new(scheme == Some(Scheme::HTTPS), parts.authority.take().ok_or("an address without a host")?);
+    *request.uri_mut() = Uri::from_parts(parts)?;
+    if !request.headers().contains_key(header::HOST) {
+        request.headers_mut().insert(header::HOST, server.host()?);
     }
-    parts.scheme = None;
-    *request.uri_mut() = Uri::from_parts(parts).map_err(|error| ConnectorError::user(error.into()))?;
-    Ok(())
+    Ok(server)
 }
 
 /// Whether it is for the SDK to try again.
@@ -216,7 +223,8 @@ impl HttpConnector for Connector {
             if let Some(trace) = log::trace().and_then(|trace| HeaderValue::from_str(&trace).ok()) {
                 request.headers_mut().insert(TRACE, trace);
             }
-            let sent = connections.send(request, connect);
+            let server = server(&mut request).map_err(ConnectorError::user)?;
+            let sent = connections.send(&server, request, connect);
             let answer = match read {
                 None => sent.await?,
                 Some(read) => {

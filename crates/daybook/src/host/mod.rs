@@ -5,7 +5,7 @@
 mod connections;
 mod runtime;
 
-use std::{env, future::Future, panic::AssertUnwindSafe, time::Duration};
+use std::{env, future::Future, panic::AssertUnwindSafe, pin::Pin, time::Duration};
 
 use aws_config::{
     BehaviorVersion,
@@ -14,10 +14,7 @@ use aws_config::{
     stalled_stream_protection::StalledStreamProtectionConfig,
     timeout::TimeoutConfig,
 };
-use aws_smithy_runtime_api::{
-    client::http::SharedHttpClient,
-    shared::IntoShared as _,
-};
+use aws_smithy_runtime_api::{client::http::SharedHttpClient, shared::IntoShared as _};
 use futures_util::FutureExt as _;
 use rustls::{
     RootCertStore,
@@ -155,29 +152,40 @@ pub fn time_left(deadline: Instant, now: Instant) -> Duration {
     Duration::from_micros(u64::try_from(micros).unwrap_or_default())
 }
 
-/// Serves an HTTP function: every request is answered, timed and logged in one line.
+/// What works on an event, apart from the process: it is put aside while it waits.
+pub type Work<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// What a function has for as long as its process lives.
+fn forever<T>(value: T) -> &'static T {
+    Box::leak(Box::new(value))
+}
+
+/// Serves an HTTP function that works with `app`: every request is answered, timed and logged in one line.
 ///
 /// # Errors
 /// When the Runtime API cannot be reached.
-pub async fn serve<H, F>(handle: H) -> Result<(), Error>
+pub async fn serve<A, H>(app: A, handle: H) -> Result<(), Error>
 where
-    H: Fn(Request, Instant) -> F,
-    F: Future<Output = Answer>,
+    A: Sync + 'static,
+    H: for<'a> Fn(&'static A, Request<'a>, Instant) -> Work<'a, Answer> + Copy + Send + Sync + 'static,
 {
-    let allowed_origin = variable("ALLOWED_ORIGIN").ok();
-    work(async |event, started| {
-        let Ok(mut request) = serde_json::from_slice::<Request>(&event.body) else {
-            log::begin(&event.request_id, event.trace.as_deref(), None);
-            return Err("this is no request of the gateway".into());
-        };
-        request.time = time_left(event.deadline, started);
-        let (route, trace_id) = (request.route(), request.id().to_owned());
-        log::begin(&event.request_id, event.trace.as_deref(), Some(&trace_id));
-        let answer = AssertUnwindSafe(handle(request, started)).catch_unwind().await;
-        let answer = answer.unwrap_or_else(|_| Err(Problem::broken()));
-        let response = respond(&trace_id, allowed_origin.as_deref(), answer);
-        let answered = Some((route, response.status().as_u16()));
-        Ok(Done { payload: response.into_payload(), answered })
+    let app = forever(app);
+    let allowed_origin = forever(variable("ALLOWED_ORIGIN").ok()).as_deref();
+    work(move |event, started| {
+        Box::pin(async move {
+            let Ok(mut request) = serde_json::from_slice::<Request<'_>>(&event.body) else {
+                log::begin(&event.request_id, event.trace.as_deref(), None);
+                return Err("this is no request of the gateway".into());
+            };
+            request.time = time_left(event.deadline, started);
+            let (route, trace_id) = (request.route(), request.id().to_owned());
+            log::begin(&event.request_id, event.trace.as_deref(), Some(&trace_id));
+            let answer = AssertUnwindSafe(async { handle(app, request, started).await }).catch_unwind().await;
+            let answer = answer.unwrap_or_else(|_| Err(Problem::broken()));
+            let response = respond(&trace_id, allowed_origin, answer);
+            let answered = Some((route, response.status().as_u16()));
+            Ok(Done { payload: response.into_payload(), answered })
+        })
     })
     .await
 }
@@ -186,19 +194,22 @@ where
 ///
 /// # Errors
 /// When the Runtime API cannot be reached.
-pub async fn run<E, H, F, R>(handle: H) -> Result<(), Error>
+pub async fn run<A, E, H, R>(app: A, handle: H) -> Result<(), Error>
 where
-    E: DeserializeOwned,
-    H: Fn(Invocation<E>) -> F,
-    F: Future<Output = Result<R, Error>>,
+    A: Sync + 'static,
+    E: DeserializeOwned + Send,
+    H: Fn(&'static A, Invocation<E>) -> Work<'static, Result<R, Error>> + Copy + Send + Sync + 'static,
     R: Serialize,
 {
-    work(async |event, _| {
-        log::begin(&event.request_id, event.trace.as_deref(), None);
-        let (request_id, deadline) = (event.request_id.clone(), event.deadline);
-        let invocation = Invocation { event: serde_json::from_slice(&event.body)?, request_id, deadline };
-        let answer = handle(invocation).await?;
-        Ok(Done { payload: serde_json::to_vec(&answer)?, answered: None })
+    let app = forever(app);
+    work(move |event, _| {
+        Box::pin(async move {
+            log::begin(&event.request_id, event.trace.as_deref(), None);
+            let (request_id, deadline) = (event.request_id.clone(), event.deadline);
+            let invocation = Invocation { event: serde_json::from_slice(&event.body)?, request_id, deadline };
+            let answer = handle(app, invocation).await?;
+            Ok(Done { payload: serde_json::to_vec(&answer)?, answered: None })
+        })
     })
     .await
 }
@@ -211,24 +222,30 @@ struct Done {
 }
 
 /// Works on one event after the other.
-async fn work(handle: impl AsyncFn(&Event, Instant) -> Result<Done, Error>) -> Result<(), Error> {
-    let runtime = RuntimeApi::new(connections()?, variable("AWS_LAMBDA_RUNTIME_API")?);
-    loop {
-        let event = runtime.next().await?;
-        let started = now();
-        // On the heap: a future that fits all that a function does is large.
-        let done = AssertUnwindSafe(Box::pin(handle(&event, started))).catch_unwind().await;
-        let done = done.unwrap_or_else(|_| Err("it panicked".into()));
-        let ended = now();
-        let error = done.as_ref().err().map(|error| storage::causes(&**error));
-        let is_fault = error.as_deref().is_some_and(|error| error != UNAUTHORIZED);
-        let answered = done.as_ref().ok().and_then(|done| done.answered.as_ref());
-        let answered = answered.map(|(route, status)| (route.as_str(), *status));
-        let duration_ms = (ended.micros() - started.micros()) / 1_000;
-        log::end(&Outcome { answered, error: error.as_deref(), is_fault, duration_ms }, ended);
-        match done {
-            Ok(done) => runtime.answer(&event, done.payload).await?,
-            Err(error) => runtime.fail(&event, &error.to_string()).await?,
+async fn work<H>(handle: H) -> Result<(), Error>
+where
+    H: for<'a> Fn(&'a Event, Instant) -> Work<'a, Result<Done, Error>> + Send + Sync + 'static,
+{
+    let runtime = RuntimeApi::at(&variable("AWS_LAMBDA_RUNTIME_API")?, connections()?)?;
+    // A task as those of the connections are: what they bring wakes it without a look at the system in between.
+    tokio::spawn(async move {
+        loop {
+            let event = runtime.next().await?;
+            let started = now();
+            let done = AssertUnwindSafe(async { handle(&event, started).await }).catch_unwind().await;
+            let done = done.unwrap_or_else(|_| Err("it panicked".into()));
+            let ended = now();
+            let error = done.as_ref().err().map(|error| storage::causes(&**error));
+            let is_fault = error.as_deref().is_some_and(|error| error != UNAUTHORIZED);
+            let answered = done.as_ref().ok().and_then(|done| done.answered.as_ref());
+            let answered = answered.map(|(route, status)| (route.as_str(), *status));
+            let duration_ms = (ended.micros() - started.micros()) / 1_000;
+            log::end(&Outcome { answered, error: error.as_deref(), is_fault, duration_ms }, ended);
+            match done {
+                Ok(done) => runtime.answer(&event, done.payload).await?,
+                Err(error) => runtime.fail(&event, &error.to_string()).await?,
+            }
         }
-    }
+    })
+    .await?
 }

@@ -2,12 +2,15 @@
 //! where its answers go.
 
 use aws_smithy_types::body::SdkBody;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, header};
 use http_body_util::BodyExt as _;
 use hyper::body::{Bytes, Incoming};
 use serde::Serialize;
 
-use super::{Error, connections::Connections};
+use super::{
+    Error,
+    connections::{Connections, Server},
+};
 use crate::period::Instant;
 
 const REQUEST_ID: &str = "lambda-runtime-aws-request-id";
@@ -31,16 +34,22 @@ pub(super) struct Event {
     invocation: Option<HeaderValue>,
 }
 
-/// The Runtime API at an address, as host and port.
+/// The Runtime API.
 #[derive(Debug)]
 pub(super) struct RuntimeApi {
     connections: Connections,
-    address: String,
+    server: Server,
+    host: HeaderValue,
 }
 
 impl RuntimeApi {
-    pub(super) fn new(connections: Connections, address: String) -> Self {
-        Self { connections, address }
+    /// The Runtime API at an address: host and port.
+    ///
+    /// # Errors
+    /// When that is none.
+    pub(super) fn at(address: &str, connections: Connections) -> Result<Self, Error> {
+        let server = Server::new(false, address.parse()?);
+        Ok(Self { connections, host: server.host()?, server })
     }
 
     /// The next event, as soon as there is one.
@@ -48,7 +57,9 @@ impl RuntimeApi {
     /// # Errors
     /// When the Runtime API cannot be reached or hands out none.
     pub(super) async fn next(&self) -> Result<Event, Error> {
-        let answer = self.send(Method::GET, "next", HeaderMap::new(), Vec::new()).await?;
+        let answer = self
+            .send(Method::GET, Uri::from_static("/2018-06-01/runtime/invocation/next"), HeaderMap::new(), Vec::new())
+            .await?;
         let (parts, body) = answer.into_parts();
         if !parts.status.is_success() {
             return Err(format!("the Runtime API hands out no event: {}", parts.status).into());
@@ -93,7 +104,8 @@ impl RuntimeApi {
     /// An end that the Runtime API does not want any more, as the event's time was over, is logged.
     async fn end(&self, event: &Event, how: &str, mut headers: HeaderMap, body: Vec<u8>) -> Result<(), Error> {
         headers.extend(event.invocation.clone().map(|invocation| (INVOCATION, invocation)));
-        let taken = self.send(Method::POST, &format!("{}/{how}", event.request_id), headers, body).await?;
+        let path = Uri::try_from(format!("/2018-06-01/runtime/invocation/{}/{how}", event.request_id))?;
+        let taken = self.send(Method::POST, path, headers, body).await?;
         let status = taken.status();
         // The connection is free for the next event when all of it has come.
         taken.into_body().collect().await?;
@@ -106,13 +118,13 @@ impl RuntimeApi {
     async fn send(
         &self,
         method: Method,
-        what: &str,
-        headers: HeaderMap,
+        path: Uri,
+        mut headers: HeaderMap,
         body: Vec<u8>,
     ) -> Result<Response<Incoming>, Error> {
-        let address = format!("http://{}/2018-06-01/runtime/invocation/{what}", self.address);
-        let mut request = Request::builder().method(method).uri(address).body(SdkBody::from(body))?;
-        *request.headers_mut() = headers;
-        Ok(self.connections.send(request, None).await?)
+        headers.insert(header::HOST, self.host.clone());
+        let mut request = Request::new(SdkBody::from(body));
+        (*request.method_mut(), *request.uri_mut(), *request.headers_mut()) = (method, path, headers);
+        Ok(self.connections.send(&self.server, request, None).await?)
     }
 }

@@ -656,7 +656,8 @@ impl Ledger {
             }
         }
         let guide = self.short.query.guide();
-        self.dynamodb
+        let query = self
+            .dynamodb
             .query()
             .table_name(ask.table_name)
             .set_index_name(ask.index_name.map(str::to_owned))
@@ -669,9 +670,9 @@ impl Ledger {
             .customize()
             .interceptor(reader.clone())
             .interceptor(guide.clone())
-            .send()
-            .await
-            .map_err(|error| Error::sdk(OPERATION, error))?;
+            .send();
+        // Seldom gone, and large: not to be part of what every call carries along.
+        Box::pin(query).await.map_err(|error| Error::sdk(OPERATION, error))?;
         self.short.query.learn(&guide);
         reader.take().map(Answered::Read).ok_or_else(|| Error::broken(OPERATION, "its answer was not read"))
     }

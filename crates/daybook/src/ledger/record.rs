@@ -111,7 +111,7 @@ impl Recorder {
         if let Details::Here(text) = &activity.details
             && item.size() > item::INLINE_ITEM_BYTES
         {
-            place = self.ledger.put_details(&activity, &partition, text).await?;
+            place = Box::pin(self.ledger.put_details(&activity, &partition, text)).await?;
             item = item::write(&activity, &partition, &digest, Some(&place), late);
         }
         let stored = self.ledger.put_new(&item, "PutItem of an activity").await?;
@@ -213,9 +213,9 @@ impl Ledger {
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .customize()
             .interceptor(guide.clone())
-            .send()
-            .await;
-        match put {
+            .send();
+        // Seldom gone, and large: not to be part of what every call carries along.
+        match Box::pin(put).await {
             Ok(_) => {
                 self.short.put.learn(&guide);
                 Ok(None)

@@ -305,10 +305,11 @@ impl Signer {
         for part in [before, date, after, &*hex(&Sha256::digest(body))] {
             request.update(part);
         }
-        let scope = format!("{}/{region}/{service}/aws4_request", date.get(..8).unwrap_or_default());
-        let to_sign = format!("{ALGORITHM}\n{date}\n{scope}\n{}", hex(&request.finalize()));
-        let signature = calculate_signature(key, to_sign.as_bytes());
-        format!("{ALGORITHM} Credential={access_key}/{scope}, SignedHeaders={signed}, Signature={signature}")
+        let scope = [date.get(..8).unwrap_or_default(), "/", region, "/", service, "/aws4_request"].concat();
+        let to_sign = [ALGORITHM, "\n", date, "\n", &scope, "\n", &hex(&request.finalize())].concat();
+        let signature = &*calculate_signature(key, to_sign.as_bytes());
+        let signed = [", SignedHeaders=", signed, ", Signature=", signature].concat();
+        [ALGORITHM, " Credential=", access_key, "/", &scope, &signed].concat()
     }
 }
 
