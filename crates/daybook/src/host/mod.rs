@@ -4,6 +4,8 @@
 
 mod connections;
 mod runtime;
+#[cfg(test)]
+mod tests;
 
 use std::{env, future::Future, panic::AssertUnwindSafe, pin::Pin, time::Duration};
 

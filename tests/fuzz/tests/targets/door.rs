@@ -72,7 +72,8 @@ impl Door {
             "requestContext": {"requestId": "r-1", "resourcePath": route,
                 "authorizer": {"subject": "s", "name": "Ana", "partner": "contoso", "roles": "global_admin"}},
         });
-        let request: http::Request = serde_json::from_value(request).unwrap();
+        let request = request.to_string();
+        let request: http::Request<'_> = serde_json::from_str(&request).unwrap();
         let answer = self.runtime.block_on(query::handle(&self.ledger, request, now()));
         let sent: Value = serde_json::from_slice(&http::respond("r-1", None, answer).into_payload()).unwrap();
         let body = sent["body"].as_str().unwrap();
