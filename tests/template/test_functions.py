@@ -95,15 +95,16 @@ def test_what_is_set_is_read_and_what_is_read_is_set(template, function):
     code = sources(function)
     read = set(READ.findall(code)) | OF_ALL
     if "host::serve" in code:
-        # What every HTTP function reads through `host::serve`, and its framework.
-        read |= {"ALLOWED_ORIGIN", "AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH"}
+        # What every HTTP function reads through `host::serve`.
+        read |= {"ALLOWED_ORIGIN"}
     assert set(template.variables(function)) == read
 
 
 def test_the_host_reads_no_variable_unknown_to_these_tests():
-    host = (ROOT / "crates" / "daybook" / "src" / "host.rs").read_text()
-    # SSL_CERT_FILE is for endpoints of one's own: the template leaves it out.
-    assert set(re.findall(r'\bvariable\("([A-Z_]+)"\)', host)) == {"LOG_LEVEL", "METRICS_NAMESPACE", "ALLOWED_ORIGIN", "SSL_CERT_FILE"}
+    host = "".join(path.read_text() for path in (ROOT / "crates" / "daybook" / "src" / "host").glob("*.rs"))
+    # Lambda sets AWS_LAMBDA_RUNTIME_API; SSL_CERT_FILE is for endpoints of one's own: the template leaves them out.
+    known = {"LOG_LEVEL", "METRICS_NAMESPACE", "ALLOWED_ORIGIN", "SSL_CERT_FILE", "AWS_LAMBDA_RUNTIME_API"}
+    assert set(re.findall(r'\bvariable\("([A-Z_]+)"\)', host)) == known
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -196,3 +197,16 @@ def test_functions_are_built_from_rust_for_the_chosen_processor(template):
 def test_logs_are_not_kept_for_ever(template):
     for name, log in template.of_type("AWS::Logs::LogGroup").items():
         assert log["Properties"] == {"RetentionInDays": {"Ref": "LogRetentionDays"}}, name
+
+
+def test_who_goes_on_by_messages_to_itself_is_not_taken_for_an_endless_loop(template):
+    def queues(function):
+        """Those that it is invoked by and sends to."""
+        events = [each["Properties"]["Queue"] for each in template.functions[function].get("Events", {}).values() if each["Type"] == "SQS"]
+        sent_to = [resource for actions, resources in template.statements(function) if "sqs:SendMessage" in actions for resource in resources]
+        return [queue for queue in events if queue in sent_to]
+
+    to_itself = {function for function in template.functions if queues(function)}
+    assert to_itself == {"export-worker", "monthly", "notifier"}
+    allowed = {name for name, function in template.functions.items() if function.get("RecursiveLoop") == "Allow"}
+    assert allowed == to_itself
