@@ -54,7 +54,8 @@ Both ways: over plain HTTP the SDKs sign bodies by their SHA-256, over TLS they 
 
 
 def write(results: dict) -> int:
-    """The report; 1 where a gate is broken."""
+    """The report; 1 where a gate is broken. A section that was not measured here stays as it was written."""
+    written = PLACE.read_text().split("\n\n## ") if PLACE.exists() else []
     parts = [METHOD]
     for name, (title, section) in SECTIONS.items():
         if name in results:
@@ -62,6 +63,8 @@ def write(results: dict) -> int:
             built = "release bootstraps" if measured["profile"] == "release" else f"**not release bootstraps but `{measured['profile']}`**"
             noted = f"Measured {measured['at']} at {measured['commit']}, {built}, {measured['rounds']} rounds, on {measured['machine']}."
             parts += [f"## {title}", noted, section(results[name]["figures"])]
+        else:
+            parts += [f"## {before.strip()}" for before in written if before.startswith(f"{title}\n")]
     PLACE.parent.mkdir(exist_ok=True)
     PLACE.write_text("\n\n".join(parts) + "\n")
     say(f"· written: {PLACE.relative_to(ROOT)}")
