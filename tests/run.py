@@ -107,10 +107,14 @@ def install_programs() -> None:
     if not (place / "node_modules" / "axe-core" / "axe.min.js").exists():
         steps.append(["npm", "ci", "--silent", "--no-audit", "--no-fund", f"--prefix={place}"])
     for command in steps:
-        try:
-            failed = subprocess.run(command, env=environment, stdout=subprocess.DEVNULL).returncode
-        except OSError as error:
-            failed = error
+        # Once more where it fails: networks do, in passing.
+        for _ in range(2):
+            try:
+                failed = subprocess.run(command, env=environment, stdout=subprocess.DEVNULL).returncode
+            except OSError as error:
+                failed = error
+            if not failed:
+                break
         if failed:
             print(f"{' '.join(command)} failed ({failed}): tests that need it are skipped.", file=sys.stderr, flush=True)
 

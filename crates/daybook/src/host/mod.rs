@@ -100,7 +100,7 @@ const AMAZON_ROOTS: &[u8] = include_bytes!("amazon-roots.pem");
 /// more is refused (the SDK's adaptive mode); each try may take `try_timeout`.
 ///
 /// # Errors
-/// When the trusted authorities cannot be read.
+/// As [`http_client`].
 pub async fn aws(try_timeout: Duration) -> Result<aws_config::SdkConfig, Error> {
     let credentials = EnvironmentVariableCredentialsProvider::new();
     let region = EnvironmentVariableRegionProvider::new();
@@ -117,24 +117,20 @@ pub async fn aws(try_timeout: Duration) -> Result<aws_config::SdkConfig, Error> 
     Ok(config.load().await)
 }
 
-/// A client for the SDK's calls.
+/// A client for the SDK's calls. It trusts the authorities that AWS's endpoints have their certificates from; with
+/// `SSL_CERT_FILE`, those in that file, for endpoints of one's own. To read all authorities of the system would take most of
+/// a cold start.
 ///
 /// # Errors
-/// When the trusted authorities cannot be read.
+/// When the authorities cannot be read.
 pub fn http_client() -> Result<SharedHttpClient, Error> {
-    Ok(connections()?.into_shared())
-}
-
-/// Connections that trust the authorities that AWS's endpoints have their certificates from; with `SSL_CERT_FILE`, those in
-/// that file, for endpoints of one's own. To read all authorities of the system would take most of a cold start.
-fn connections() -> Result<Connections, Error> {
     let read: Vec<CertificateDer<'static>> = match variable("SSL_CERT_FILE") {
         Ok(file) => CertificateDer::pem_file_iter(file)?.collect::<Result<_, _>>()?,
         Err(_) => CertificateDer::pem_slice_iter(AMAZON_ROOTS).collect::<Result<_, _>>()?,
     };
     let mut authorities = RootCertStore::empty();
     authorities.add_parsable_certificates(read);
-    Ok(Connections::new(authorities)?)
+    Ok(Connections::new(authorities)?.into_shared())
 }
 
 /// What a function that another service invokes works on.
@@ -231,7 +227,9 @@ async fn work<H>(handle: H) -> Result<(), Error>
 where
     H: for<'a> Fn(&'a Event, Instant) -> Work<'a, Result<Done, Error>> + Send + Sync + 'static,
 {
-    let runtime = RuntimeApi::at(&variable("AWS_LAMBDA_RUNTIME_API")?, connections()?)?;
+    // It is on the same machine, in plain HTTP: no authority to trust.
+    let connections = Connections::new(RootCertStore::empty())?;
+    let runtime = RuntimeApi::at(&variable("AWS_LAMBDA_RUNTIME_API")?, connections)?;
     // One that ends before the others: the system is told of each timer that ends before all there are, twice a call.
     tokio::spawn(async {
         loop {
