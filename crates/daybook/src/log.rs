@@ -148,7 +148,7 @@ pub(crate) fn begin(request_id: &str, trace: Option<&str>, trace_id: Option<&str
     });
 }
 
-/// X-Ray's header of the invocation, where it is traced.
+/// X-Ray's header of the invocation, where it is traced, as it came.
 pub(crate) fn trace() -> Option<String> {
     INVOCATION.with_borrow(|invocation| invocation.trace.clone())
 }

@@ -230,7 +230,8 @@ where
     // It is on the same machine, in plain HTTP: no authority to trust.
     let connections = Connections::new(RootCertStore::empty())?;
     let runtime = RuntimeApi::at(&variable("AWS_LAMBDA_RUNTIME_API")?, connections)?;
-    // One that ends before the others: the system is told of each timer that ends before all there are, twice a call.
+    // tokio wakes its driver by a system call for a timer that ends before all others; behind this one, a call's time-outs
+    // need none.
     tokio::spawn(async {
         loop {
             tokio::time::sleep(TICK).await;
