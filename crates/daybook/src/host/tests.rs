@@ -3,7 +3,10 @@ use std::{
     time::Duration,
 };
 
-use aws_sdk_dynamodb::config::{Credentials, Region};
+use aws_sdk_dynamodb::{
+    config::{Credentials, Region, retry::RetryConfig, timeout::TimeoutConfig},
+    error::SdkError,
+};
 use aws_smithy_types::body::SdkBody;
 use http_body_util::BodyExt as _;
 use rustls::{
@@ -177,19 +180,32 @@ async fn a_connection_that_does_not_come_about_is_given_up() {
     assert!(error.is_timeout(), "{error:?}");
 }
 
-#[tokio::test]
-async fn the_sdks_calls_name_their_server_and_their_trace() {
-    let (port, asked) = server(&["HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"], false).await;
-    let config = aws_sdk_dynamodb::Config::builder()
+fn dynamodb(port: u16) -> aws_sdk_dynamodb::config::Builder {
+    aws_sdk_dynamodb::Config::builder()
         .behavior_version_latest()
         .region(Region::new("eu-west-3"))
         .credentials_provider(Credentials::new("AKID", "secret", None, None, "tests"))
         .endpoint_url(format!("http://localhost:{port}"))
         .http_client(trusting(TRUSTED))
-        .build();
+}
+
+#[tokio::test]
+async fn an_answer_that_does_not_begin_is_given_up() {
+    // Nobody answers there.
+    let listener = TcpListener::bind("localhost:0").await.unwrap();
+    let timeouts = TimeoutConfig::builder().read_timeout(Duration::from_millis(50)).build();
+    let config = dynamodb(listener.local_addr().unwrap().port()).timeout_config(timeouts);
+    let config = config.retry_config(RetryConfig::disabled()).build();
+    let error = aws_sdk_dynamodb::Client::from_conf(config).list_tables().send().await.unwrap_err();
+    assert!(matches!(&error, SdkError::DispatchFailure(failure) if failure.is_timeout()), "{error:?}");
+}
+
+#[tokio::test]
+async fn the_sdks_calls_name_their_server_and_their_trace() {
+    let (port, asked) = server(&["HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"], false).await;
     let trace = "Root=1-5759e988-bd862e3fe1be46a994272793;Lineage=1:0:0";
     log::begin("1", Some(trace), None);
-    aws_sdk_dynamodb::Client::from_conf(config).list_tables().send().await.unwrap();
+    aws_sdk_dynamodb::Client::from_conf(dynamodb(port).build()).list_tables().send().await.unwrap();
     let [(_, request)] = &asked.all()[..] else { panic!("{:?}", asked.all()) };
     assert!(request.starts_with("POST / HTTP/1.1\r\n"), "{request}");
     assert!(request.contains(&format!("host: localhost:{port}\r\n")), "{request}");
