@@ -211,12 +211,9 @@ pub struct Request<'a> {
     http_method: Text<'a>,
     #[serde(default)]
     path_parameters: Pairs<'a, Text<'a>>,
-    #[serde(default)]
-    query_string_parameters: Pairs<'a, Text<'a>>,
+    /// All of them; the event has besides the last of each name.
     #[serde(default)]
     multi_value_query_string_parameters: Pairs<'a, Vec<Text<'a>>>,
-    #[serde(default)]
-    headers: Pairs<'a, Text<'a>>,
     #[serde(default)]
     multi_value_headers: Pairs<'a, Vec<Text<'a>>>,
     #[serde(default)]
@@ -359,10 +356,8 @@ impl Request<'_> {
     }
 
     fn query(&self) -> impl Iterator<Item = (&str, &str)> {
-        let many = &self.multi_value_query_string_parameters.0;
-        let single = self.query_string_parameters.0.iter().filter(|_| many.is_empty());
-        let many = many.iter().flat_map(|(name, values)| values.iter().map(move |value| (&**name, &**value)));
-        many.chain(single.map(|(name, value)| (&**name, &**value)))
+        let many = self.multi_value_query_string_parameters.0.iter();
+        many.flat_map(|(name, values)| values.iter().map(move |value| (&**name, &**value)))
     }
 }
 
@@ -521,8 +516,8 @@ pub fn locale(request: &Request<'_>, asked: Option<&str>) -> Result<Locale, Prob
 
 /// A header's text.
 pub fn header_text<'a>(request: &'a Request<'_>, name: &HeaderName) -> Option<&'a str> {
-    let many = request.multi_value_headers.find_any_case(name.as_str()).and_then(|values| values.first());
-    many.or_else(|| request.headers.find_any_case(name.as_str())).map(|value| &**value)
+    let values = request.multi_value_headers.find_any_case(name.as_str())?;
+    values.first().map(|value| &**value)
 }
 
 /// An opaque text that holds a value: a cursor.

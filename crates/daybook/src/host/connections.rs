@@ -1,4 +1,4 @@
-//! HTTP/1.1 over connections that are kept: what the SDK's calls and those of the Runtime API go over.
+//! HTTP/1.1 over connections that are kept: what the SDK's calls go over.
 //!
 //! hyper speaks the protocol and rustls encrypts; which connection a request takes is decided here. The clients around
 //! hyper that the SDK and the Lambda runtime library bring do far more: on the library, a function that does nothing takes

@@ -227,9 +227,7 @@ async fn work<H>(handle: H) -> Result<(), Error>
 where
     H: for<'a> Fn(&'a Event, Instant) -> Work<'a, Result<Done, Error>> + Send + Sync + 'static,
 {
-    // It is on the same machine, in plain HTTP: no authority to trust.
-    let connections = Connections::new(RootCertStore::empty())?;
-    let runtime = RuntimeApi::at(&variable("AWS_LAMBDA_RUNTIME_API")?, connections)?;
+    let mut runtime = RuntimeApi::at(variable("AWS_LAMBDA_RUNTIME_API")?);
     // tokio wakes its driver by a system call for a timer that ends before all others; behind this one, a call's time-outs
     // need none.
     tokio::spawn(async {
@@ -240,8 +238,10 @@ where
     // A task as those of the connections are: what they bring wakes it without a look at the system in between.
     tokio::spawn(async move {
         loop {
-            let event = runtime.next().await?;
+            let event = runtime.next()?;
             let started = now();
+            // What was closed while it waited is known to be so before anything is sent over it.
+            tokio::task::yield_now().await;
             let done = AssertUnwindSafe(async { handle(&event, started).await }).catch_unwind().await;
             let done = done.unwrap_or_else(|_| Err("it panicked".into()));
             let ended = now();
@@ -252,8 +252,8 @@ where
             let duration_ms = (ended.micros() - started.micros()) / 1_000;
             log::end(&Outcome { answered, error: error.as_deref(), is_fault, duration_ms }, ended);
             match done {
-                Ok(done) => runtime.answer(&event, done.payload).await?,
-                Err(error) => runtime.fail(&event, &error.to_string()).await?,
+                Ok(done) => runtime.answer(&event, &done.payload)?,
+                Err(error) => runtime.fail(&event, &error.to_string())?,
             }
         }
     })

@@ -1,4 +1,5 @@
 use std::{
+    io::{Read as _, Write as _},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -86,9 +87,10 @@ async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
 ) {
     let mut read = Vec::new();
     loop {
-        let complete = String::from_utf8(read.clone()).unwrap().split_once("\r\n\r\n").is_some_and(|(head, body)| {
+        let complete = memchr::memmem::find(&read, b"\r\n\r\n").is_some_and(|end| {
+            let head = String::from_utf8_lossy(&read[..end]).to_lowercase();
             let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
-            body.len() == length.map_or(0, |length| length.parse().unwrap())
+            read.len() == end + 4 + length.map_or(0, |length| length.parse().unwrap())
         });
         if complete {
             asked.0.lock().unwrap().push((connection, String::from_utf8(std::mem::take(&mut read)).unwrap()));
@@ -137,6 +139,30 @@ async fn a_connection_that_was_closed_meanwhile_costs_nothing_but_another() {
     let (port, asked) = server(&[OK, LAST, OK, LAST, OK], false).await;
     ask(&trusting(TRUSTED), port, false, 5).await;
     assert_eq!(asked.connections(), [0, 0, 1, 1, 2]);
+}
+
+/// As happens while a function waits for its next event.
+#[tokio::test]
+async fn a_connection_that_was_closed_while_nothing_ran_is_known_to_be_after_one_look_at_the_system() {
+    let listener = std::net::TcpListener::bind("localhost:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for _ in 0..2 {
+            let (mut stream, _) = listener.accept().unwrap();
+            assert!(stream.read(&mut [0; 1_024]).unwrap() > 0);
+            stream.write_all(OK.as_bytes()).unwrap();
+            // The end is not to come with the answer.
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    });
+    let (connections, server) = (trusting(TRUSTED), Server::new(false, format!("localhost:{port}").parse().unwrap()));
+    for _ in 0..2 {
+        let request = http::Request::get("/").header("host", "localhost").body(SdkBody::empty()).unwrap();
+        let answer = connections.send(&server, request, None).await.unwrap();
+        answer.into_body().collect().await.unwrap();
+        std::thread::sleep(Duration::from_millis(100));
+        tokio::task::yield_now().await;
+    }
 }
 
 #[tokio::test]
@@ -217,20 +243,29 @@ const EVENT: &str = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\nLambda-Run
 const TAKEN: &str = "HTTP/1.1 202 Accepted\r\ncontent-length: 15\r\n\r\n{\"status\":\"OK\"}";
 const NOT_TAKEN: &str = "HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n";
 
+/// What blocks, beside the server of the test.
+async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    tokio::task::spawn_blocking(work).await.unwrap()
+}
+
 #[tokio::test]
 async fn events_are_answered_under_their_number_over_one_connection() {
     let (port, asked) = server(&[EVENT, TAKEN, EVENT, TAKEN, EVENT, NOT_TAKEN, BROKEN], false).await;
-    let runtime = RuntimeApi::at(&format!("localhost:{port}"), trusting(TRUSTED)).unwrap();
-    let event = runtime.next().await.unwrap();
-    assert_eq!((&*event.body, &*event.request_id, event.trace.as_deref()), (&br#"{"a":1}"#[..], "r-1", Some("Root=1")));
-    assert_eq!(event.deadline, Instant::parse("2026-09-21T14:13:20Z").unwrap());
-    runtime.answer(&event, b"[]".to_vec()).await.unwrap();
-    let event = runtime.next().await.unwrap();
-    runtime.fail(&event, "it \"broke\"").await.unwrap();
-    // An answer that comes too late is not taken: nothing to end a process for.
-    let event = runtime.next().await.unwrap();
-    runtime.answer(&event, b"[]".to_vec()).await.unwrap();
-    assert!(runtime.next().await.unwrap_err().to_string().contains("500"));
+    apart(move || {
+        let mut runtime = RuntimeApi::at(format!("localhost:{port}"));
+        let event = runtime.next().unwrap();
+        assert_eq!((&*event.body, &*event.request_id), (&br#"{"a":1}"#[..], "r-1"));
+        assert_eq!(event.trace.as_deref(), Some("Root=1"));
+        assert_eq!(event.deadline, Instant::parse("2026-09-21T14:13:20Z").unwrap());
+        runtime.answer(&event, b"[]").unwrap();
+        let event = runtime.next().unwrap();
+        runtime.fail(&event, "it \"broke\"").unwrap();
+        // An answer that comes too late is not taken: nothing to end a process for.
+        let event = runtime.next().unwrap();
+        runtime.answer(&event, b"[]").unwrap();
+        assert!(runtime.next().unwrap_err().to_string().contains("500"));
+    })
+    .await;
 
     let asked = asked.all();
     assert!(asked.iter().all(|(connection, _)| *connection == 0));
@@ -240,14 +275,56 @@ async fn events_are_answered_under_their_number_over_one_connection() {
     let error = "POST /2018-06-01/runtime/invocation/r-1/error HTTP/1.1";
     assert_eq!(lines, [next, response, next, error, next, response, next]);
     let (answered, failed) = (&asked[1].1, &asked[3].1);
-    assert!(answered.contains("\r\nlambda-runtime-invocation-id: i-1\r\n") && answered.ends_with("\r\n\r\n[]"));
-    assert!(failed.contains("\r\nlambda-runtime-function-error-type: unhandled\r\n"), "{failed}");
+    assert!(answered.contains("\r\nLambda-Runtime-Invocation-Id: i-1\r\n") && answered.ends_with("\r\n\r\n[]"));
+    assert!(failed.contains("\r\nLambda-Runtime-Function-Error-Type: unhandled\r\n"), "{failed}");
     assert!(failed.ends_with(r#"{"errorType":"Error","errorMessage":"it \"broke\""}"#), "{failed}");
 }
 
 #[tokio::test]
-async fn an_event_without_a_number_is_none() {
-    let (port, _) = server(&[OK], false).await;
-    let runtime = RuntimeApi::at(&format!("localhost:{port}"), trusting(TRUSTED)).unwrap();
-    assert!(runtime.next().await.unwrap_err().to_string().contains("without a number"));
+async fn an_event_of_megabytes_and_its_answer_come_whole() {
+    let body = "é".repeat(3_000_000);
+    let head = "HTTP/1.1 200 OK\r\nLambda-Runtime-Aws-Request-Id: r-1\r\nContent-Length: 6000000\r\n\r\n";
+    let (port, asked) = server(&[&[head, &body].concat(), TAKEN], false).await;
+    let sent = body.clone();
+    apart(move || {
+        let mut runtime = RuntimeApi::at(format!("localhost:{port}"));
+        let event = runtime.next().unwrap();
+        assert!(event.body == sent.as_bytes());
+        runtime.answer(&event, &event.body).unwrap();
+    })
+    .await;
+    assert!(asked.all()[1].1.ends_with(&["\r\n\r\n", &body].concat()));
+}
+
+#[tokio::test]
+async fn a_runtime_api_that_closes_its_connection_is_asked_over_another() {
+    let closing = TAKEN.replace("content-length", "Connection: close\r\ncontent-length");
+    let (port, asked) = server(&[EVENT, &closing, EVENT, TAKEN], false).await;
+    apart(move || {
+        let mut runtime = RuntimeApi::at(format!("localhost:{port}"));
+        for _ in 0..2 {
+            let event = runtime.next().unwrap();
+            runtime.answer(&event, b"[]").unwrap();
+        }
+    })
+    .await;
+    assert_eq!(asked.connections(), [0, 0, 1, 1]);
+}
+
+#[tokio::test]
+async fn what_the_runtime_api_cuts_or_garbles_is_an_error() {
+    let events = [
+        "HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\nunannounced end",
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nf\r\nunannounced end\r\n",
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nunannounced end\r\n",
+        "HTTP/1.1 200 OK\r\nunannounced end",
+        "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok",
+    ];
+    for (event, error) in
+        events.into_iter().zip(["cut", "end of file", "without a size", "end of file", "without a number"])
+    {
+        let (port, _) = server(&[event], false).await;
+        let found = apart(move || RuntimeApi::at(format!("localhost:{port}")).next().unwrap_err().to_string()).await;
+        assert!(found.contains(error), "{event}: {found}");
+    }
 }

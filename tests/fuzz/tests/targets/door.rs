@@ -68,7 +68,7 @@ impl Door {
     /// What a route answers to a caller of contoso. Whatever is asked for: no fault of ours, and nothing of another partner.
     fn ask(&self, route: &str, path: Value, query: &Map<String, Value>, headers: Value) -> Answered {
         let request = json!({
-            "httpMethod": "GET", "pathParameters": path, "multiValueQueryStringParameters": query, "headers": headers,
+            "httpMethod": "GET", "pathParameters": path, "multiValueQueryStringParameters": query, "multiValueHeaders": headers,
             "requestContext": {"requestId": "r-1", "resourcePath": route,
                 "authorizer": {"subject": "s", "name": "Ana", "partner": "contoso", "roles": "global_admin"}},
         });
@@ -262,7 +262,8 @@ fn cursor() {
             let mut query = list.clone();
             query.insert("cursor".to_owned(), json!([made(&of_list)]));
             came += &door.ask(LIST, json!({"partner": "contoso"}), &query, json!({})).outline();
-            came += &door.ask(AUDIT, json!({}), &records, json!({"MS-ContinuationToken": made(&of_records)})).outline();
+            came +=
+                &door.ask(AUDIT, json!({}), &records, json!({"MS-ContinuationToken": [made(&of_records)]})).outline();
         }
         came
     });
