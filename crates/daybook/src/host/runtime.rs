@@ -159,7 +159,7 @@ struct Answer {
 /// Of an answer's headers, those that matter.
 #[derive(Debug, Default)]
 struct Headers {
-    length: u64,
+    length: Option<u64>,
     is_chunked: bool,
     closes: bool,
     request_id: Option<String>,
@@ -184,7 +184,7 @@ impl Answer {
             let value = std::str::from_utf8(header.value)?;
             let is = |name: &str| header.name.eq_ignore_ascii_case(name);
             if is("content-length") {
-                headers.length = value.parse()?;
+                headers.length = Some(value.parse()?);
             } else if is("transfer-encoding") {
                 headers.is_chunked = value.eq_ignore_ascii_case("chunked");
             } else if is("connection") {
@@ -202,8 +202,12 @@ impl Answer {
         let mut body = Vec::new();
         if headers.is_chunked {
             while chunk(stream, &mut body)? {}
+        } else if let Some(length) = headers.length {
+            exactly(stream, length, &mut body)?;
         } else {
-            exactly(stream, headers.length, &mut body)?;
+            // It goes to the end of the connection (RFC 9112, section 6.3).
+            stream.read_to_end(&mut body)?;
+            headers.closes = true;
         }
         Ok(Self { status, headers, body })
     }

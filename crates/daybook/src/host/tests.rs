@@ -299,16 +299,18 @@ async fn an_event_of_megabytes_and_its_answer_come_whole() {
 #[tokio::test]
 async fn a_runtime_api_that_closes_its_connection_is_asked_over_another() {
     let closing = TAKEN.replace("content-length", "Connection: close\r\ncontent-length");
-    let (port, asked) = server(&[EVENT, &closing, EVENT, TAKEN], false).await;
+    let endless = "HTTP/1.1 200 OK\r\nLambda-Runtime-Aws-Request-Id: r-1\r\n\r\nunannounced end";
+    let (port, asked) = server(&[EVENT, &closing, endless, TAKEN, EVENT, TAKEN], false).await;
     apart(move || {
         let mut runtime = RuntimeApi::at(format!("localhost:{port}"));
-        for _ in 0..2 {
+        for body in ["{\"a\":1}", "unannounced end", "{\"a\":1}"] {
             let event = runtime.next().unwrap();
+            assert_eq!(event.body, body.as_bytes());
             runtime.answer(&event, b"[]").unwrap();
         }
     })
     .await;
-    assert_eq!(asked.connections(), [0, 0, 1, 1]);
+    assert_eq!(asked.connections(), [0, 0, 1, 2, 2, 2]);
 }
 
 #[tokio::test]
