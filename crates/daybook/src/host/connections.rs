@@ -31,7 +31,7 @@ use http::{
 };
 use hyper::{
     body::Incoming,
-    client::conn::http1::{SendRequest, handshake},
+    client::conn::http1::{Builder, SendRequest},
     rt::{Read, Write},
 };
 use hyper_util::rt::TokioIo;
@@ -43,6 +43,9 @@ use crate::log;
 
 /// How long a connection is kept that nobody uses.
 const IDLE: Duration = Duration::from_secs(60);
+
+/// How much a connection reads at a time at most. Whatever is larger is read into place piece by piece.
+const BUFFER_BYTES: usize = 64 * 1_024;
 
 /// Connections to any number of servers. A clone is of the same ones.
 #[derive(Clone)]
@@ -156,7 +159,8 @@ async fn spoken<S>(stream: S) -> io::Result<SendRequest<SdkBody>>
 where
     TokioIo<S>: Read + Write + Unpin + Send + 'static,
 {
-    let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+    let (sender, connection) =
+        Builder::new().max_buf_size(BUFFER_BYTES).handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
     // How it ends, its sender learns.
     tokio::spawn(connection);
     Ok(sender)

@@ -246,10 +246,12 @@ fn size(item: &Item) -> usize {
 pub(super) struct Items {
     partner: PartnerId,
     texts: String,
+    /// Of one item after the other, the texts that are there.
+    spans: Vec<Span>,
     stored: Vec<Stored>,
 }
 
-/// The texts of an item, in the order of [`Stored::texts`].
+/// The texts of an item.
 const TEXTS: [&str; 22] = [
     "pk", "sk", "r", "a", "s", "u", "ut", "un", "ur", "ui", "ua", "c", "cn", "t", "tt", "tn", "ch", "co", "so", "d",
     "dh", "ds",
@@ -280,9 +282,10 @@ const DS: usize = 21;
 /// An item, its texts in the buffer of [`Items`].
 #[derive(Clone, Copy, Debug)]
 struct Stored {
-    texts: [Span; TEXTS.len()],
-    /// In the sort key.
-    id: Span,
+    /// Where its part of [`Items::spans`] begins.
+    spans_at: u32,
+    /// Where in that part each of [`TEXTS`] is. Most items have half of them, and a page has thousands of items.
+    places: [u8; TEXTS.len()],
     occurred_at: Instant,
     recorded_at: Instant,
     status: Status,
@@ -291,23 +294,22 @@ struct Stored {
     details_size: Option<u64>,
 }
 
-/// From where to where a text goes, if it is there. A page of Query is 1 MB: 32 bits are plenty. There are many of them:
-/// an option would take half as much again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// From where to where a text goes. A page of Query is 1 MB: 32 bits are plenty.
+#[derive(Clone, Copy, Debug)]
 struct Span {
     start: u32,
     end: u32,
 }
 
-impl Span {
-    /// Of a text that is not there.
-    const NONE: Self = Self { start: u32::MAX, end: 0 };
-}
+/// The place of a text that is not there.
+const NOWHERE: u8 = u8::MAX;
 
 /// An item whose attributes are being read.
 #[derive(Debug)]
 pub(super) struct Draft {
-    texts: [Span; TEXTS.len()],
+    /// As in [`Stored`].
+    spans_at: usize,
+    places: [u8; TEXTS.len()],
     digest: Option<Digest>,
     details_size: Option<u64>,
     /// Where the buffer ended before it.
@@ -354,7 +356,9 @@ pub(super) struct Unreadable {
 impl Items {
     /// No items yet; there will be about `bytes` of texts.
     pub(super) fn new(partner: &PartnerId, bytes: usize) -> Self {
-        Self { partner: partner.clone(), texts: String::with_capacity(bytes), stored: Vec::new() }
+        // A text has about so many on average.
+        let spans = Vec::with_capacity(bytes / 24);
+        Self { partner: partner.clone(), texts: String::with_capacity(bytes), spans, stored: Vec::new() }
     }
 
     /// One item that the SDK has read.
@@ -381,19 +385,26 @@ impl Items {
     /// Gives back the memory that is not needed once all are read: many pages wait at a time.
     pub(super) fn shrink(&mut self) {
         self.texts.shrink_to_fit();
+        self.spans.shrink_to_fit();
         self.stored.shrink_to_fit();
     }
 
     /// Begins an item.
     pub(super) fn draft(&self) -> Draft {
-        Draft { texts: [Span::NONE; TEXTS.len()], digest: None, details_size: None, begun_at: self.texts.len() }
+        Draft {
+            spans_at: self.spans.len(),
+            places: [NOWHERE; TEXTS.len()],
+            digest: None,
+            details_size: None,
+            begun_at: self.texts.len(),
+        }
     }
 
     /// Takes a text attribute, which `push` appends to the buffer. Tells whether it is one that items have, and new to
     /// this one; keys of indexes are made of what is there already and not kept.
     pub(super) fn take_text(&mut self, draft: &mut Draft, name: &str, push: impl FnOnce(&mut String)) -> bool {
         match index_of(name) {
-            Some(index) if draft.texts[index] == Span::NONE => {
+            Some(index) if draft.places[index] == NOWHERE => {
                 self.text(draft, index, push);
                 true
             }
@@ -422,22 +433,26 @@ impl Items {
         }
     }
 
+    #[inline]
     fn text(&mut self, draft: &mut Draft, index: usize, push: impl FnOnce(&mut String)) {
         let start = self.texts.len();
         push(&mut self.texts);
         let bound = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
-        draft.texts[index] = Span { start: bound(start), end: bound(self.texts.len()) };
+        // Each of the texts comes once.
+        draft.places[index] = u8::try_from(self.spans.len() - draft.spans_at).unwrap_or(NOWHERE);
+        self.spans.push(Span { start: bound(start), end: bound(self.texts.len()) });
     }
 
     /// Drops an item whose attributes are not all ours.
     pub(super) fn forget(&mut self, draft: &Draft) {
         self.texts.truncate(draft.begun_at);
+        self.spans.truncate(draft.spans_at);
     }
 
     /// Checks an item and keeps it.
     pub(super) fn finish(&mut self, draft: Draft) -> Result<(), Unreadable> {
-        let Draft { texts, digest, details_size, .. } = draft;
-        let text = |index: usize| slice(&self.texts, texts[index]);
+        let Draft { spans_at, places, digest, details_size, .. } = draft;
+        let text = |index: usize| self.text_at(spans_at, places[index]);
         let sort_key = text(SK).unwrap_or_default();
         let unreadable = |index: usize| Unreadable { key: sort_key.to_owned(), attribute: TEXTS[index] };
         let (time, id) = sort_key.split_at_checked(INSTANT_BYTES).ok_or_else(|| unreadable(SK))?;
@@ -456,15 +471,28 @@ impl Items {
         for index in [PK, U] {
             text(index).ok_or_else(|| unreadable(index))?;
         }
-        let id = Span { start: texts[SK].end - u32::try_from(id.len()).unwrap_or_default(), end: texts[SK].end };
-        self.stored.push(Stored { texts, id, occurred_at, recorded_at, status, kind, digest, details_size });
+        let spans_at = u32::try_from(spans_at).unwrap_or(u32::MAX);
+        self.stored.push(Stored { spans_at, places, occurred_at, recorded_at, status, kind, digest, details_size });
         Ok(())
     }
-}
 
-/// The text of a span, if it is there.
-fn slice(texts: &str, span: Span) -> Option<&str> {
-    texts.get(span.start as usize..span.end as usize)
+    /// A text of the item whose spans begin there.
+    fn text_at(&self, spans_at: usize, place: u8) -> Option<&str> {
+        if place == NOWHERE {
+            return None;
+        }
+        let Span { start, end } = self.spans[spans_at + usize::from(place)];
+        self.texts.get(start as usize..end as usize)
+    }
+
+    fn text_of(&self, stored: &Stored, index: usize) -> Option<&str> {
+        self.text_at(stored.spans_at as usize, stored.places[index])
+    }
+
+    /// An item's id, as its sort key has it.
+    fn id_of(&self, stored: &Stored) -> Option<&str> {
+        self.text_of(stored, SK)?.get(INSTANT_BYTES + 1..)
+    }
 }
 
 /// Items in order, from the first that is not yet taken.
@@ -500,7 +528,7 @@ impl Rows {
     }
 
     fn id(&self) -> Option<&str> {
-        slice(&self.items.texts, self.items.stored.get(self.index as usize)?.id)
+        self.items.id_of(self.items.stored.get(self.index as usize)?)
     }
 
     /// Whether none is left.
@@ -532,7 +560,7 @@ impl Row {
     }
 
     fn text(&self, index: usize) -> Option<&str> {
-        slice(&self.items.texts, self.stored().texts[index])
+        self.items.text_of(self.stored(), index)
     }
 
     /// The sort key: the place of the activity in its partner's list.
@@ -565,7 +593,7 @@ impl Row {
         };
         Activity {
             partner: self.items.partner.borrowed(),
-            id: ActivityId::known(slice(&self.items.texts, stored.id).unwrap_or_default()),
+            id: ActivityId::known(self.items.id_of(stored).unwrap_or_default()),
             occurred_at: stored.occurred_at,
             recorded_at: stored.recorded_at,
             entry,
@@ -594,8 +622,7 @@ impl Row {
 
     /// About what DynamoDB bills, in bytes.
     pub(super) fn size(&self) -> usize {
-        let texts = self.stored().texts.iter().filter(|span| **span != Span::NONE);
-        texts.map(|span| (span.end - span.start) as usize + 2).sum()
+        (0..TEXTS.len()).filter_map(|index| self.text(index)).map(|text| text.len() + 2).sum()
     }
 }
 
