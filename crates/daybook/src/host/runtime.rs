@@ -51,7 +51,7 @@ impl RuntimeApi {
     /// # Errors
     /// When the Runtime API cannot be reached or hands out none.
     pub(super) fn next(&mut self) -> Result<Event, Error> {
-        let Answer { status, headers, body } = self.ask("GET", "next", &[], &[])?;
+        let Answer { status, headers, body } = self.ask("GET", "next", "", &[])?;
         if status != 200 {
             return Err(format!("the Runtime API hands out no event: {status}").into());
         }
@@ -71,7 +71,7 @@ impl RuntimeApi {
     /// # Errors
     /// When the Runtime API cannot be reached.
     pub(super) fn answer(&mut self, event: &Event, payload: &[u8]) -> Result<(), Error> {
-        self.end(event, "response", &[], payload)
+        self.end(event, "response", "", payload)
     }
 
     /// Says why there is no answer to an event.
@@ -87,16 +87,16 @@ impl RuntimeApi {
         }
 
         let failure = Failure { error_type: "Error", error_message: error };
-        let headers = ["Lambda-Runtime-Function-Error-Type: unhandled\r\n"];
-        self.end(event, "error", &headers, &serde_json::to_vec(&failure)?)
+        let headers = "Lambda-Runtime-Function-Error-Type: unhandled\r\n";
+        self.end(event, "error", headers, &serde_json::to_vec(&failure)?)
     }
 
     /// An end that the Runtime API does not want any more, as the event's time was over, is logged.
-    fn end(&mut self, event: &Event, how: &str, headers: &[&str], body: &[u8]) -> Result<(), Error> {
+    fn end(&mut self, event: &Event, how: &str, headers: &str, body: &[u8]) -> Result<(), Error> {
         let invocation = event.invocation.as_deref();
         let invocation =
             invocation.map(|id| ["Lambda-Runtime-Invocation-Id: ", id, "\r\n"].concat()).unwrap_or_default();
-        let headers = [&invocation, &*headers.concat()];
+        let headers = [&invocation, headers].concat();
         let taken = self.ask("POST", &[&*event.request_id, "/", how].concat(), &headers, body)?;
         if !(200..300).contains(&taken.status) {
             tracing::error!(status = taken.status, "the Runtime API did not take the answer");
@@ -104,10 +104,10 @@ impl RuntimeApi {
         Ok(())
     }
 
-    fn ask(&mut self, method: &str, path: &str, headers: &[&str], body: &[u8]) -> Result<Answer, Error> {
+    fn ask(&mut self, method: &str, path: &str, headers: &str, body: &[u8]) -> Result<Answer, Error> {
         let length = body.len().to_string();
-        let (address, headers) = (&*self.address, headers.concat());
-        let head = [method, " /2018-06-01/runtime/invocation/", path, " HTTP/1.1\r\nHost: ", address, "\r\n", &headers];
+        let address = &*self.address;
+        let head = [method, " /2018-06-01/runtime/invocation/", path, " HTTP/1.1\r\nHost: ", address, "\r\n", headers];
         let head = [&head.concat(), "Content-Length: ", &length, "\r\n\r\n"].concat();
         // One that was closed since its last use shows it by no answer at all: another takes its place.
         if let Some(kept) = self.connection.take()
