@@ -69,6 +69,7 @@ check: tools types ## Check format, lints, types of the page, documentation, dep
 	PATH="$$PATH:$(abspath .local/cargo/bin)" cargo deny check
 	$(TOOLS)/sam validate --lint --region us-east-1
 	$(TOOLS)/cfn-lint --regions us-east-1 eu-west-3 us-gov-west-1 -- template.yaml infra/*.yaml
+	$$($(LOCAL) tools check)/bin/ruff check && $$($(LOCAL) tools check)/bin/ruff format --check
 	$$($(LOCAL) tools check)/bin/checkov --framework cloudformation --quiet --compact --skip-download -f template.yaml infra/*.yaml
 
 types: tests/browser/node_modules

@@ -25,8 +25,19 @@ UNRESERVED = 100
 # What an ELF file says of its processor.
 PROCESSORS = {183: "arm64", 62: "x86_64"}
 # What is asked, in this order; other parameters have defaults that a first deployment can go by.
-QUESTIONS = ["RetentionDays", "SubscriptionsUrl", "TimeZone", "AllowedOrigin", "PortalUrl", "AlarmEmail", "EmailSender", "WorkerConcurrency",
-             "PartnerLimits", "Firewall", "Tracing"]
+QUESTIONS = [
+    "RetentionDays",
+    "SubscriptionsUrl",
+    "TimeZone",
+    "AllowedOrigin",
+    "PortalUrl",
+    "AlarmEmail",
+    "EmailSender",
+    "WorkerConcurrency",
+    "PartnerLimits",
+    "Firewall",
+    "Tracing",
+]
 OF_ANOTHER_ISSUER = ["Issuer", "JwksUrl", "Audiences", "SignInUrl", "ClientId"]
 REQUIRED = {"Issuer", "Audiences", "SignInUrl", "ClientId"}
 

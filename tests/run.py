@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "infra" / "local"))
 
-from environments import TOOLS, Trouble, ensure  # noqa: E402
+from environments import TOOLS, Trouble, ensure
 
 CARGO_TEST = ["cargo", "test", "--workspace"]
 RESULT = re.compile(r"^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored", re.MULTILINE)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from environments import ROOT, TOOLS, Trouble, ensure, run_inside  # noqa: E402
+from environments import ROOT, TOOLS, Trouble, ensure, run_inside
 
 
 def main() -> int:
@@ -25,7 +25,7 @@ def main() -> int:
     commands.add_parser("sam-local", help="run the functions in containers, on the data of the stack")
     commands.add_parser("clean", help="end the emulator and remove its data")
     tools = commands.add_parser("tools", help="install the tools of one environment, print its place")
-    tools.add_argument("name", choices=["emulator", "build", "check", "tests", "bench"])
+    tools.add_argument("name", choices=["emulator", "build", "check", "rust", "tests", "bench"])
     for command in commands.choices.values():
         command.add_argument("--dir", type=Path, default=TOOLS, help="where the stack keeps its files (.local)")
     chosen = parser.parse_args()
@@ -45,6 +45,7 @@ def _run(chosen: argparse.Namespace) -> int:
     run_inside("emulator")
     import logs
     import redrive
+
     import stack
     import tokens
 
@@ -90,7 +91,7 @@ def _print_how_to_use(made: dict) -> None:
     base = f"{api}/v1/partners/{user['partner']}"
     print(f"curl -sS {bearer} '{base}/activities?limit=3'\n")
     print(f"curl -sS {recorder} -H 'Content-Type: application/json' -d '{body}' {base}/activities\n")
-    print(f"curl -sS {bearer} -H 'Content-Type: application/json' -d '{{\"format\": \"csv\", \"locale\": \"fr\"}}' {base}/exports\n")
+    print(f'curl -sS {bearer} -H \'Content-Type: application/json\' -d \'{{"format": "csv", "locale": "fr"}}\' {base}/exports\n')
     print("make logs shows what the functions log, make down stops everything and keeps the data, make clean removes them.")
 
 

@@ -164,7 +164,9 @@ def _person(chance: random.Random, partner: str, role: str) -> dict:
         "name": f"{given} {family}",
         "role": role,
         "ip": f"203.0.113.{chance.randrange(1, 255)}",
-        "user_agent": chance.choice(["Mozilla/5.0 (Windows NT 10.0; Win64; x64) Firefox/144.0", "Mozilla/5.0 (Macintosh; Intel Mac OS X 15_6) Safari/605.1.15"]),
+        "user_agent": chance.choice(
+            ["Mozilla/5.0 (Windows NT 10.0; Win64; x64) Firefox/144.0", "Mozilla/5.0 (Macintosh; Intel Mac OS X 15_6) Safari/605.1.15"]
+        ),
     }
 
 

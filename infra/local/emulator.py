@@ -144,9 +144,7 @@ def port_is_free(port: int) -> bool:
 def require_free(port: int) -> None:
     """Says what to do when something listens there."""
     if not port_is_free(port):
-        raise Trouble(
-            f"Something else listens on port {port}. Choose another one (make up PORT=4600), or leave it out and a free one is taken."
-        )
+        raise Trouble(f"Something else listens on port {port}. Choose another one (make up PORT=4600), or leave it out and a free one is taken.")
 
 
 def free_port() -> int:

@@ -12,10 +12,7 @@ def follow(stack: dict) -> None:
     """Prints the last minutes of every function's log, and goes on until interrupted."""
     client = platform.clients(stack["port"])
     logs, functions = client("logs"), client("lambda")
-    groups = {
-        name: functions.get_function_configuration(FunctionName=physical)["LoggingConfig"]["LogGroup"]
-        for name, physical in stack["functions"].items()
-    }
+    groups = {name: functions.get_function_configuration(FunctionName=physical)["LoggingConfig"]["LogGroup"] for name, physical in stack["functions"].items()}
     since = dict.fromkeys(groups, int((time.time() - SECONDS_TO_LOOK_BACK) * 1000))
     seen = set()
     while True:

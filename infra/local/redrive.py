@@ -32,9 +32,7 @@ def move_all(sqs, outputs: dict) -> dict[str, int]:
 
 def _move(sqs, dead: str, queue: str) -> int:
     moved = 0
-    while messages := sqs.receive_message(
-        QueueUrl=dead, MaxNumberOfMessages=10, VisibilityTimeout=SECONDS_TO_MOVE, WaitTimeSeconds=1
-    ).get("Messages"):
+    while messages := sqs.receive_message(QueueUrl=dead, MaxNumberOfMessages=10, VisibilityTimeout=SECONDS_TO_MOVE, WaitTimeSeconds=1).get("Messages"):
         for message in messages:
             # Sent before it is deleted: one that is there twice does no harm, one that is gone would.
             sqs.send_message(QueueUrl=queue, MessageBody=message["Body"])

@@ -80,7 +80,10 @@ class Containers:
         """What a function answers to an event, and what it logs."""
         done = subprocess.run(
             self._sam("invoke", platform.FUNCTIONS[function], "--event", str(event)),
-            cwd=self.directory, env=self._surroundings(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            cwd=self.directory,
+            env=self._surroundings(),
+            capture_output=True,
+            text=True,
         )
         # The answer is the last line; the functions' own lines and those of Lambda's emulator come before.
         lines = [line for line in done.stdout.splitlines() if line.strip()]
@@ -95,7 +98,10 @@ class Containers:
         with log.open("w") as output:
             running = subprocess.Popen(
                 self._sam("start-api", "--host", "127.0.0.1", "--port", str(port), "--warm-containers", "LAZY"),
-                cwd=self.directory, env=self._surroundings(), stdout=output, stderr=subprocess.STDOUT,
+                cwd=self.directory,
+                env=self._surroundings(),
+                stdout=output,
+                stderr=subprocess.STDOUT,
             )
         try:
             for _ in range(600):
@@ -119,14 +125,22 @@ class Containers:
         parameters = platform.clients(self.stack["port"])("cloudformation").describe_stacks(StackName=platform.NAME)["Stacks"][0]["Parameters"]
         given = [f"{each['ParameterKey']}={each['ParameterValue']}" for each in parameters if each["ParameterValue"]]
         sam = str(ensure("build") / "bin" / "sam")
-        return [sam, "local", command, *options, "--template", str(self.template), "--region", REGION,
-                "--parameter-overrides", *given, *self.sam_options]
+        return [sam, "local", command, *options, "--template", str(self.template), "--region", REGION, "--parameter-overrides", *given, *self.sam_options]
 
     def _surroundings(self) -> dict:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         # The SAM CLI asks whose account it is: the platform knows, and AWS itself is not to be met.
-        return kept | KEYS | {"AWS_DEFAULT_REGION": REGION, "AWS_ENDPOINT_URL_STS": self.stack["endpoint"], "SAM_CLI_TELEMETRY": "0",
-                              "AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+        return (
+            kept
+            | KEYS
+            | {
+                "AWS_DEFAULT_REGION": REGION,
+                "AWS_ENDPOINT_URL_STS": self.stack["endpoint"],
+                "SAM_CLI_TELEMETRY": "0",
+                "AWS_CONFIG_FILE": os.devnull,
+                "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            }
+        )
 
 
 def run(stack: dict) -> None:

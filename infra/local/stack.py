@@ -295,9 +295,7 @@ def _finish_gateway(client, outputs: dict) -> None:
         gateway.put_method_response(**preflight, responseParameters=dict.fromkeys(headers, False))
         gateway.put_integration_response(**preflight, responseParameters=headers, responseTemplates=answer["responseTemplates"])
     deployment = gateway.create_deployment(restApiId=api)["id"]
-    gateway.update_stage(
-        restApiId=api, stageName=stage, patchOperations=[{"op": "replace", "path": "/deploymentId", "value": deployment}]
-    )
+    gateway.update_stage(restApiId=api, stageName=stage, patchOperations=[{"op": "replace", "path": "/deploymentId", "value": deployment}])
 
 
 def _finish_event_source(client, outputs: dict) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "infra" / "local"))
 
-from environments import Trouble, run_inside  # noqa: E402
+from environments import Trouble, run_inside
 
 SECTIONS = ["record,query", "cost", "instructions", "exports"]
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import deployed
+
 from environments import ROOT, TOOLS, Trouble, say
 from processes import Contestant, Runtime, Server, Store
 

@@ -6,8 +6,9 @@ import build
 import deployed
 import events
 from build import PLACE, Tools
-from environments import Trouble, say
 from figures import number, ratio, summary, table, verdict
+
+from environments import Trouble, say
 from processes import Contestant, Runtime, Store
 
 SMALL = 10_000
@@ -30,7 +31,7 @@ def measure(tools: Tools, rounds: int, rows: int) -> dict:
         with tools.servers("lambda") as lambda_server, tools.servers("store", schema) as store_server:
             runtime, store = Runtime(lambda_server), Store(store_server)
             with tools.servers("engine", json.dumps(deployed.tables()), str(folder), str(data)) as engine:
-                ask = lambda: store.settings(mode="pass", upstream=engine.addresses["url"])
+                ask = lambda store=store, engine=engine: store.settings(mode="pass", upstream=engine.addresses["url"])
                 found["engine"][str(count)] = _pages(tools, runtime, store, ask, 0)
     # Replayed side by side, so that a change of the machine's mood meets both.
     with tools.servers("lambda") as lambda_server, tools.servers("store", schema) as small_server, tools.servers("store", schema) as large_server:

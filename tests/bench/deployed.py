@@ -13,7 +13,7 @@ from botocore.config import Config
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "tests" / "template"))
 
-from application import Template  # noqa: E402
+from application import Template
 
 NAMES = {
     "ActivitiesTable": "activities",

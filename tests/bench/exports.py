@@ -15,8 +15,9 @@ import build
 import deployed
 import events
 from build import MONTHS, PEERS, PLACE, Tools
-from environments import Trouble, say
 from figures import number, ratio, summary, table, verdict
+
+from environments import Trouble, say
 from processes import Contestant, Runtime, Store
 
 PARTNER = events.PARTNER

@@ -16,8 +16,9 @@ import deployed
 import events
 import exports
 from build import PLACE, Tools
-from environments import Trouble, say
 from figures import table
+
+from environments import Trouble, say
 from processes import Contestant, Runtime, Store
 
 COMMITTED = Path(__file__).resolve().parent / "instructions.json"

@@ -4,6 +4,7 @@ import cost
 import exports
 import instructions
 import small
+
 from environments import ROOT, say
 
 PLACE = ROOT / "docs" / "benchmarks.md"

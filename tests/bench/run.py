@@ -10,11 +10,12 @@ import build
 import cost
 import exports
 import instructions
-import processes
 import report
 import small
 from build import PLACE
-from environments import ROOT, say
+
+import processes
+from environments import ROOT
 
 RESULTS = PLACE / "results.json"
 

@@ -3,14 +3,14 @@
 import json
 from collections import defaultdict
 from itertools import count
-from pathlib import Path
 
 import build
 import deployed
 import events
 from build import PLACE, Tools
-from environments import Trouble, say
 from figures import number, ratio, summary, table, times, verdict
+
+from environments import Trouble, say
 from processes import Contestant, Runtime, Store
 
 WARM_UP = 1_000

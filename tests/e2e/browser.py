@@ -22,22 +22,72 @@ ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 AXE = ROOT / "tests" / "browser" / "node_modules" / "axe-core" / "axe.min.js"
 NEEDED = pytest.mark.skipif(not CHROMIUM or not AXE.exists(), reason="needs Chromium and axe-core: make browser")
-SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-            "--disable-component-update", "--disable-sync"]
+SWITCHES = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 PASSWORD = "Daybook-local-1"
 LANGUAGES = {"en": "en-GB", "fr": "fr-FR"}
 SAYS = {
-    "en": {"title": "Activity log", "sign_in": "Sign in", "sign_out": "Sign out", "text": "Search", "show": "Show", "export": "Export log", "start": "Export",
-           "download": "Download", "exports": "Exports", "log": "Log", "none": "No activity matches", "again": "Try again", "cancel": "Cancel this export",
-           "over": "Your session has ended", "save": "Save", "slow": "This takes longer than usual", "stopped": "Stopped.", "reveal": "Show the secret",
-           "replace": "Replace the secret…", "denied": "Your role does not allow this", "ours": "The service has a problem", "no_partner": "belongs to no partner",
-           "schedule_denied": "The monthly schedule is managed by", "failed": "Signing in did not work", "fault": "The last day is before the first"},
-    "fr": {"title": "Journal d'activité", "sign_in": "Se connecter", "sign_out": "Se déconnecter", "text": "Recherche", "show": "Afficher", "export": "Exporter le journal",
-           "start": "Exporter", "download": "Télécharger", "exports": "Exports", "log": "Journal", "none": "Aucune activité ne correspond", "again": "Réessayer",
-           "cancel": "Annuler cet export", "over": "Votre session a expiré", "save": "Enregistrer", "slow": "prend plus de temps que d'habitude",
-           "stopped": "Chargement arrêté.", "reveal": "Afficher le secret", "replace": "Remplacer le secret…", "denied": "Votre rôle ne vous y autorise pas",
-           "ours": "Le service rencontre un problème", "no_partner": "rattaché à aucun partenaire", "schedule_denied": "L'export mensuel est géré par",
-           "failed": "La connexion a échoué", "fault": "La date de fin précède"},
+    "en": {
+        "title": "Activity log",
+        "sign_in": "Sign in",
+        "sign_out": "Sign out",
+        "text": "Search",
+        "show": "Show",
+        "export": "Export log",
+        "start": "Export",
+        "download": "Download",
+        "exports": "Exports",
+        "log": "Log",
+        "none": "No activity matches",
+        "again": "Try again",
+        "cancel": "Cancel this export",
+        "over": "Your session has ended",
+        "save": "Save",
+        "slow": "This takes longer than usual",
+        "stopped": "Stopped.",
+        "reveal": "Show the secret",
+        "replace": "Replace the secret…",
+        "denied": "Your role does not allow this",
+        "ours": "The service has a problem",
+        "no_partner": "belongs to no partner",
+        "schedule_denied": "The monthly schedule is managed by",
+        "failed": "Signing in did not work",
+        "fault": "The last day is before the first",
+    },
+    "fr": {
+        "title": "Journal d'activité",
+        "sign_in": "Se connecter",
+        "sign_out": "Se déconnecter",
+        "text": "Recherche",
+        "show": "Afficher",
+        "export": "Exporter le journal",
+        "start": "Exporter",
+        "download": "Télécharger",
+        "exports": "Exports",
+        "log": "Journal",
+        "none": "Aucune activité ne correspond",
+        "again": "Réessayer",
+        "cancel": "Annuler cet export",
+        "over": "Votre session a expiré",
+        "save": "Enregistrer",
+        "slow": "prend plus de temps que d'habitude",
+        "stopped": "Chargement arrêté.",
+        "reveal": "Afficher le secret",
+        "replace": "Remplacer le secret…",
+        "denied": "Votre rôle ne vous y autorise pas",
+        "ours": "Le service rencontre un problème",
+        "no_partner": "rattaché à aucun partenaire",
+        "schedule_denied": "L'export mensuel est géré par",
+        "failed": "La connexion a échoué",
+        "fault": "La date de fin précède",
+    },
 }
 
 
@@ -82,8 +132,12 @@ def window(chromium, stack):
     contexts, complaints = [], []
 
     def make(language="en", **options):
-        context = chromium.new_context(locale=LANGUAGES.get(language, language), timezone_id="America/New_York", accept_downloads=True,
-                                       **({"viewport": {"width": 1280, "height": 900}} | options))
+        context = chromium.new_context(
+            locale=LANGUAGES.get(language, language),
+            timezone_id="America/New_York",
+            accept_downloads=True,
+            **({"viewport": {"width": 1280, "height": 900}} | options),
+        )
         contexts.append(context)
         context.grant_permissions(["clipboard-read", "clipboard-write"])
         page = context.new_page()
@@ -91,7 +145,9 @@ def window(chromium, stack):
         def heard(message):
             address = message.location.get("url", "")
             # What a status says is no fault of the page, and the sign-in's own pages have no icon.
-            if message.type == "error" and not (message.text.startswith("Failed to load resource") and ("/v1/" in address or "favicon.ico" in address or "/oauth2/" in address)):
+            if message.type == "error" and not (
+                message.text.startswith("Failed to load resource") and ("/v1/" in address or "favicon.ico" in address or "/oauth2/" in address)
+            ):
                 complaints.append(message.text)
 
         page.on("console", heard)
@@ -116,8 +172,9 @@ def person(stack, aws):
         attributes = {"email": f"{user}@example.com", "email_verified": "true", "name": name}
         if partner:
             attributes["custom:partner_id"] = partner.name
-        cognito.admin_create_user(UserPoolId=pool, Username=user, MessageAction="SUPPRESS",
-                                  UserAttributes=[{"Name": key, "Value": value} for key, value in attributes.items()])
+        cognito.admin_create_user(
+            UserPoolId=pool, Username=user, MessageAction="SUPPRESS", UserAttributes=[{"Name": key, "Value": value} for key, value in attributes.items()]
+        )
         if role:
             cognito.admin_add_user_to_group(UserPoolId=pool, Username=user, GroupName=role)
         cognito.admin_set_user_password(UserPoolId=pool, Username=user, Password=PASSWORD, Permanent=True)
@@ -134,12 +191,22 @@ def order(number=1, **fields):
         {"line": 1, "product": "CFQ7", "name": "Business Basic", "quantity": 12, "unit_price": "14.90", "currency": "EUR", "subscription_id": "s-1"},
         {"line": 2, "product": "CFQ8", "name": "Enterprise", "quantity": 1000, "unit_price": "0.0125", "currency": "EUR", "subscription_id": "s-2"},
     ]
-    return recent(action="order.created", customer={"id": "tailspin", "name": "Tailspin Toys"}, target={"type": "order", "id": f"o-{number}", "name": "Renewal"},
-                  details={"lines": lines, "purchase_order": "BC-1"}) | fields
+    return (
+        recent(
+            action="order.created",
+            customer={"id": "tailspin", "name": "Tailspin Toys"},
+            target={"type": "order", "id": f"o-{number}", "name": "Renewal"},
+            details={"lines": lines, "purchase_order": "BC-1"},
+        )
+        | fields
+    )
 
 
 def recent(**fields):
-    return new_activity(occurred_at=rfc3339(now()), actor={"id": "ana@contoso.example", "name": "Ana Trujillo", "role": "admin_agent", "ip": "203.0.113.7"}) | fields
+    return (
+        new_activity(occurred_at=rfc3339(now()), actor={"id": "ana@contoso.example", "name": "Ana Trujillo", "role": "admin_agent", "ip": "203.0.113.7"})
+        | fields
+    )
 
 
 def mixed():
@@ -187,6 +254,7 @@ def keep_the_issuers_session(page, user):
 
     The emulator's issuer has no sessions, so the test signs in for the browser, on the way. The code is a real one.
     """
+
     def answer(route):
         form = requests.get(route.request.url, timeout=60)
         hidden = {name: html.unescape(value) for name, value in re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', form.text)}

@@ -19,11 +19,11 @@ sys.path.insert(0, str(ROOT / "infra" / "local"))
 
 pytest.register_assert_rewrite("api", "browser", "load", "spreadsheet")
 
-import stack as local  # noqa: E402
-import tokens  # noqa: E402
-from api import Caller, Partner  # noqa: E402
-from browser import chromium, elsewhere, person, window  # noqa: E402, F401
-from emulator import port_is_free  # noqa: E402
+import stack as local
+import tokens
+from api import Caller, Partner
+from browser import chromium, elsewhere, person, window  # noqa: F401
+from emulator import port_is_free
 
 DIRECTORY = ROOT / ".local" / "e2e"
 
@@ -94,15 +94,22 @@ def machine(stack, aws):
 
     def make(scope):
         client = aws("cognito-idp").create_user_pool_client(
-            UserPoolId=stack["user_pool_id"], ClientName=f"machine-{uuid.uuid4().hex[:8]}", GenerateSecret=True,
-            AllowedOAuthFlowsUserPoolClient=True, AllowedOAuthFlows=["client_credentials"], AllowedOAuthScopes=[scope],
+            UserPoolId=stack["user_pool_id"],
+            ClientName=f"machine-{uuid.uuid4().hex[:8]}",
+            GenerateSecret=True,
+            AllowedOAuthFlowsUserPoolClient=True,
+            AllowedOAuthFlows=["client_credentials"],
+            AllowedOAuthScopes=[scope],
         )["UserPoolClient"]
         made.append(client["ClientId"])
 
         def with_a_fresh_token():
             answer = requests.post(
-                f"{stack['sign_in_url']}/oauth2/token", data={"grant_type": "client_credentials", "scope": scope},
-                auth=(client["ClientId"], client["ClientSecret"]), timeout=60)
+                f"{stack['sign_in_url']}/oauth2/token",
+                data={"grant_type": "client_credentials", "scope": scope},
+                auth=(client["ClientId"], client["ClientSecret"]),
+                timeout=60,
+            )
             assert answer.status_code == 200, answer.text
             return Caller(stack["api_url"], answer.json()["access_token"])
 

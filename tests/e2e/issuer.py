@@ -94,8 +94,16 @@ class Issuer:
         """Claims of a person of contoso; None takes one away."""
         now = int(time.time())
         claims = {
-            "iss": self.name, "aud": self.audience, "sub": str(uuid.uuid4()), "iat": now, "exp": now + 600, "jti": str(uuid.uuid4()),
-            "token_use": "id", "name": "Ana Trujillo", "custom:partner_id": "contoso", "cognito:groups": ["global_admin"],
+            "iss": self.name,
+            "aud": self.audience,
+            "sub": str(uuid.uuid4()),
+            "iat": now,
+            "exp": now + 600,
+            "jti": str(uuid.uuid4()),
+            "token_use": "id",
+            "name": "Ana Trujillo",
+            "custom:partner_id": "contoso",
+            "cognito:groups": ["global_admin"],
         } | changed
         return {name: value for name, value in claims.items() if value is not None}
 

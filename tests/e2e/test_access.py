@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from api import ALL_OF_2024, Caller, Partner, compact, in_parallel, is_guarded, is_problem, new_activity
+from api import ALL_OF_2024, Partner, compact, in_parallel, is_guarded, is_problem, new_activity
 
 READERS = ["global-admin", "admin-agent", "billing-admin", "user-management-admin", "sales-agent", "helpdesk-agent"]
 
@@ -78,8 +78,7 @@ def test_what_another_partner_has_cannot_be_read_or_removed(caller, operator):
 
 def test_answers_that_are_kept_for_a_token_do_not_reach_another(caller):
     """The gateway keeps an authorizer's answer per token: callers of two partners by turns, and at once."""
-    pairs = [(caller(f"{own}-sales-agent"), asked, 200 if own == asked else 404)
-             for own in ("contoso", "fabrikam") for asked in ("contoso", "fabrikam")] * 8
+    pairs = [(caller(f"{own}-sales-agent"), asked, 200 if own == asked else 404) for own in ("contoso", "fabrikam") for asked in ("contoso", "fabrikam")] * 8
     statuses = in_parallel(lambda pair: pair[0].get(f"/v1/partners/{pair[1]}/activities?limit=1").status_code, pairs)
     assert statuses == [expected for _, _, expected in pairs]
 
@@ -163,10 +162,17 @@ def test_a_reading_machine_client_reads_and_does_not_record(machine, operator, p
     is_problem(mine.caller.get(f"{mine.path}/export-schedule"), 403, "forbidden")
 
 
-@pytest.mark.parametrize("body, field", [
-    ({}, "/partner"), ({"partner": "a b"}, "/partner"), ({"partner": ""}, "/partner"), ({"partner": 7}, "/partner"),
-    ({"partner": "contoso", "scope": "operate"}, "/scope"),
-], ids=compact)
+@pytest.mark.parametrize(
+    "body, field",
+    [
+        ({}, "/partner"),
+        ({"partner": "a b"}, "/partner"),
+        ({"partner": ""}, "/partner"),
+        ({"partner": 7}, "/partner"),
+        ({"partner": "contoso", "scope": "operate"}, "/scope"),
+    ],
+    ids=compact,
+)
 def test_a_registration_that_is_not_valid_is_refused(operator, body, field):
     is_problem(operator.put("/v1/clients/of-nobody", json=body), 400, "invalid-request", field)
     is_problem(operator.get("/v1/clients/of-nobody"), 404, "not-found")
@@ -175,19 +181,22 @@ def test_a_registration_that_is_not_valid_is_refused(operator, body, field):
 # Paths that are no routes
 
 
-@pytest.mark.parametrize("method, path", [
-    ("GET", "/v2/partners/contoso/activities"),
-    ("GET", "/v1/partners"),
-    ("GET", "/v1/partners/contoso"),
-    ("GET", "/v1/partners/contoso/activities/e-1/details"),
-    ("GET", "/v1"),
-    ("GET", "/nothing"),
-    ("POST", "/v1/actions"),
-    ("PUT", "/v1/partners/contoso/activities/e-1"),
-    ("PATCH", "/v1/partners/contoso/activities/e-1"),
-    ("DELETE", "/v1/partners/contoso/activities/e-1"),
-    ("DELETE", "/v1/partners/contoso/activities"),
-])
+@pytest.mark.parametrize(
+    "method, path",
+    [
+        ("GET", "/v2/partners/contoso/activities"),
+        ("GET", "/v1/partners"),
+        ("GET", "/v1/partners/contoso"),
+        ("GET", "/v1/partners/contoso/activities/e-1/details"),
+        ("GET", "/v1"),
+        ("GET", "/nothing"),
+        ("POST", "/v1/actions"),
+        ("PUT", "/v1/partners/contoso/activities/e-1"),
+        ("PATCH", "/v1/partners/contoso/activities/e-1"),
+        ("DELETE", "/v1/partners/contoso/activities/e-1"),
+        ("DELETE", "/v1/partners/contoso/activities"),
+    ],
+)
 def test_a_path_that_is_no_route_is_404(caller, method, path):
     for name in (None, "contoso-global-admin", "operator"):
         is_problem(is_guarded(caller(name).request(method, path)), 404, "not-found")

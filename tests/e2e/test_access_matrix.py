@@ -22,7 +22,7 @@ from issuer import Issuer, Key, encoded
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "template"))
 
-from application import Template  # noqa: E402
+from application import Template
 
 MATRIX = yaml.safe_load((HERE / "access.yaml").read_text())
 CALLERS, ROUTES = MATRIX["callers"], MATRIX["routes"]
@@ -214,8 +214,13 @@ def test_the_good_tokens_beside_the_bad_ones_are_good(stack, issuer, registered)
     """Else the tests above would pass for a wrong reason."""
     now = int(time.time())
     for token in (
-        issuer.token(), issuer.token(key=issuer.elliptic), issuer.token(nbf=now), issuer.token(aud=["another-client", issuer.audience]),
-        issuer.token(padding="x" * 4_000), issuer.token(name="x" * 5_000), issuer.token(aud=None, client_id=registered, scope="daybook/read", **{"custom:partner_id": None}),
+        issuer.token(),
+        issuer.token(key=issuer.elliptic),
+        issuer.token(nbf=now),
+        issuer.token(aud=["another-client", issuer.audience]),
+        issuer.token(padding="x" * 4_000),
+        issuer.token(name="x" * 5_000),
+        issuer.token(aud=None, client_id=registered, scope="daybook/read", **{"custom:partner_id": None}),
         issuer.token(aud=registered, client_id=registered, scope="daybook/read", **{"custom:partner_id": None}),
     ):
         assert Caller(stack["api_url"], token).get("/v1/partners/contoso/activities?limit=1").status_code == 200
@@ -224,10 +229,17 @@ def test_the_good_tokens_beside_the_bad_ones_are_good(stack, issuer, registered)
 def test_claims_of_odd_kinds_give_nothing(stack, issuer, registered):
     """A partner or a role that is not a text is none; a person's claim gives no machine's role, a registration no person's."""
     odd = [
-        ({"custom:partner_id": ["contoso"]}, 404), ({"custom:partner_id": {"contoso": 1}}, 404), ({"custom:partner_id": "contoso "}, 404),
-        ({"custom:partner_id": "CONTOSO"}, 404), ({"custom:partner_id": "*"}, 404), ({"custom:partner_id": "contoso#months"}, 404),
-        ({"cognito:groups": {"global_admin": 1}}, 403), ({"cognito:groups": ["GLOBAL_ADMIN"]}, 403), ({"cognito:groups": ["operator"]}, 403),
-        ({"cognito:groups": ["daybook/operate"]}, 403), ({"cognito:groups": None, "scope": "operate"}, 403),
+        ({"custom:partner_id": ["contoso"]}, 404),
+        ({"custom:partner_id": {"contoso": 1}}, 404),
+        ({"custom:partner_id": "contoso "}, 404),
+        ({"custom:partner_id": "CONTOSO"}, 404),
+        ({"custom:partner_id": "*"}, 404),
+        ({"custom:partner_id": "contoso#months"}, 404),
+        ({"cognito:groups": {"global_admin": 1}}, 403),
+        ({"cognito:groups": ["GLOBAL_ADMIN"]}, 403),
+        ({"cognito:groups": ["operator"]}, 403),
+        ({"cognito:groups": ["daybook/operate"]}, 403),
+        ({"cognito:groups": None, "scope": "operate"}, 403),
         ({"cognito:groups": None, "scope": {"daybook/operate": 1}}, 403),
         ({"custom:partner_id": None, "client_id": registered, "aud": None}, 403),
     ]

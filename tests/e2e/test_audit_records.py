@@ -10,8 +10,21 @@ import pytest
 from api import Partner, is_problem, new_activity, newest_first, now, rfc3339
 
 FIELDS = {
-    "id", "partnerId", "customerId", "customerName", "userPrincipalName", "applicationId", "resourceType", "resourceOldValue",
-    "resourceNewValue", "operationType", "operationDate", "operationStatus", "originalCorrelationId", "customizedData", "attributes",
+    "id",
+    "partnerId",
+    "customerId",
+    "customerName",
+    "userPrincipalName",
+    "applicationId",
+    "resourceType",
+    "resourceOldValue",
+    "resourceNewValue",
+    "operationType",
+    "operationDate",
+    "operationStatus",
+    "originalCorrelationId",
+    "customizedData",
+    "attributes",
 }
 
 
@@ -38,23 +51,43 @@ def ids(found):
 
 
 def test_an_activity_is_a_record_with_partner_centers_fields_and_words(reader, partner):
-    partner.record([new_activity(
-        id="r-1", occurred_at="2017-06-01T20:09:07.045048Z", action="user.licences_updated", status="in_progress",
-        customer={"id": "4B10BF41-AB18-40A8-9FD4-DBDA4D3DC7B4", "name": "Fabrikam SARL"},
-        actor={"id": "admin@contoso.example", "name": "Ana", "role": "admin_agent", "ip": "203.0.113.7"},
-        target={"type": "user", "id": "u-1"}, source="portal", correlation_id="c-1",
-        changes=[{"field": "licences", "old": 1.0, "new": [1, 2]}], details={"a": 1})])
+    partner.record(
+        [
+            new_activity(
+                id="r-1",
+                occurred_at="2017-06-01T20:09:07.045048Z",
+                action="user.licences_updated",
+                status="in_progress",
+                customer={"id": "4B10BF41-AB18-40A8-9FD4-DBDA4D3DC7B4", "name": "Fabrikam SARL"},
+                actor={"id": "admin@contoso.example", "name": "Ana", "role": "admin_agent", "ip": "203.0.113.7"},
+                target={"type": "user", "id": "u-1"},
+                source="portal",
+                correlation_id="c-1",
+                changes=[{"field": "licences", "old": 1.0, "new": [1, 2]}],
+                details={"a": 1},
+            )
+        ]
+    )
     found = records(reader, startDate="2017-06-01", endDate="2017-06-01")
     assert (found["totalCount"], found["attributes"]) == (1, {"objectType": "Collection"})
     [record] = found["items"]
     assert set(record) == FIELDS
     customized = record.pop("customizedData")
     assert record == {
-        "id": "r-1", "partnerId": partner.name, "customerId": "4B10BF41-AB18-40A8-9FD4-DBDA4D3DC7B4", "customerName": "Fabrikam SARL",
-        "userPrincipalName": "admin@contoso.example", "applicationId": "portal", "resourceType": "license",
-        "resourceOldValue": '{"licences":1.0}', "resourceNewValue": '{"licences":[1,2]}',
-        "operationType": "update_customer_user_licenses", "operationDate": "2017-06-01T20:09:07.0450480Z", "operationStatus": "progress",
-        "originalCorrelationId": "c-1", "attributes": {"objectType": "AuditRecord"},
+        "id": "r-1",
+        "partnerId": partner.name,
+        "customerId": "4B10BF41-AB18-40A8-9FD4-DBDA4D3DC7B4",
+        "customerName": "Fabrikam SARL",
+        "userPrincipalName": "admin@contoso.example",
+        "applicationId": "portal",
+        "resourceType": "license",
+        "resourceOldValue": '{"licences":1.0}',
+        "resourceNewValue": '{"licences":[1,2]}',
+        "operationType": "update_customer_user_licenses",
+        "operationDate": "2017-06-01T20:09:07.0450480Z",
+        "operationStatus": "progress",
+        "originalCorrelationId": "c-1",
+        "attributes": {"objectType": "AuditRecord"},
     }
     named = {each["key"]: each["value"] for each in customized}
     assert named["Role"] == "admin_agent" and named["TargetId"] == "u-1"
@@ -62,9 +95,12 @@ def test_an_activity_is_a_record_with_partner_centers_fields_and_words(reader, p
 
 
 def test_a_record_without_a_customer_or_of_an_unknown_action_is_there_too(reader, partner):
-    partner.record([
-        new_activity(id="a", occurred_at="2024-03-05T09:30:00Z", action="customer.created", status="failed"),
-        new_activity(id="b", occurred_at="2024-03-05T09:30:01Z", action="kms.decrypt", status="declined", actor={"type": "application", "id": "app-1"})])
+    partner.record(
+        [
+            new_activity(id="a", occurred_at="2024-03-05T09:30:00Z", action="customer.created", status="failed"),
+            new_activity(id="b", occurred_at="2024-03-05T09:30:01Z", action="kms.decrypt", status="declined", actor={"type": "application", "id": "app-1"}),
+        ]
+    )
     unknown, failed = records(reader, startDate="2024-03-05", endDate="2024-03-05")["items"]
     assert (failed["operationType"], failed["operationStatus"]) == ("add_customer", "failed")
     assert "customerId" not in failed and "resourceNewValue" not in failed
@@ -96,24 +132,37 @@ def test_pages_follow_one_another_by_the_continuation_token(reader, partner):
 
 def test_the_documented_filters_find_what_they_say(reader, partner):
     upper, lower = "4B10BF41-AB18", "4b10bf41-ab18"
-    for number, (customer, action) in enumerate([
-        ({"id": upper, "name": "Fabrikam SARL"}, "order.created"), ({"id": lower, "name": "FABRIKAM"}, "user.created"),
-        ({"id": "c-2", "name": "Société Été"}, "order.cancelled"), (None, "kms.decrypt"),
-    ]):
+    for number, (customer, action) in enumerate(
+        [
+            ({"id": upper, "name": "Fabrikam SARL"}, "order.created"),
+            ({"id": lower, "name": "FABRIKAM"}, "user.created"),
+            ({"id": "c-2", "name": "Société Été"}, "order.cancelled"),
+            (None, "kms.decrypt"),
+        ]
+    ):
         activity = new_activity(id=f"f-{number}", occurred_at=f"2024-03-05T09:30:0{number}Z", action=action)
         partner.record([activity | ({"customer": customer} if customer else {})])
     days = {"startDate": "2024-03-01", "endDate": "2024-03-31"}
     for filter, expected in [
-        (where("CompanyName", "fabriKAM", "substring"), ["f-1", "f-0"]), (where("companyname", "ÉT", "Substring"), ["f-2"]),
-        (where("CustomerId", upper, "equals"), ["f-1", "f-0"]), (where("CustomerId", lower, "equals"), ["f-1", "f-0"]),
-        (where("ResourceType", "Order", "equals"), ["f-2", "f-0"]), (where("ResourceType", "customer_user", "equals"), ["f-1"]),
-        (where("ResourceType", "CustomerUser", "equals"), ["f-1"]), (where("ResourceType", "kms", "equals"), ["f-3"]),
+        (where("CompanyName", "fabriKAM", "substring"), ["f-1", "f-0"]),
+        (where("companyname", "ÉT", "Substring"), ["f-2"]),
+        (where("CustomerId", upper, "equals"), ["f-1", "f-0"]),
+        (where("CustomerId", lower, "equals"), ["f-1", "f-0"]),
+        (where("ResourceType", "Order", "equals"), ["f-2", "f-0"]),
+        (where("ResourceType", "customer_user", "equals"), ["f-1"]),
+        (where("ResourceType", "CustomerUser", "equals"), ["f-1"]),
+        (where("ResourceType", "kms", "equals"), ["f-3"]),
     ]:
         assert ids(records(reader, filter=filter, **days)) == expected, filter
 
 
 def test_thirty_days_are_the_default_and_there_is_no_limit_of_ninety(reader, partner):
-    moments = {"now": now() - timedelta(minutes=1), "29 days": now() - timedelta(days=29), "31 days": now() - timedelta(days=31), "ten years": now() - timedelta(days=3650)}
+    moments = {
+        "now": now() - timedelta(minutes=1),
+        "29 days": now() - timedelta(days=29),
+        "31 days": now() - timedelta(days=31),
+        "ten years": now() - timedelta(days=3650),
+    }
     partner.record([new_activity(id=name.replace(" ", "-"), occurred_at=rfc3339(moment)) for name, moment in moments.items()])
     assert ids(records(reader)) == ["now", "29-days"]
     assert ids(records(reader, startDate="2000-01-01")) == ["now", "29-days", "31-days", "ten-years"]
@@ -126,11 +175,19 @@ def test_a_request_is_found_again_by_its_ids(reader):
     assert (answer.headers["MS-RequestId"], answer.headers["MS-CorrelationId"]) == (sent["MS-RequestId"], sent["MS-CorrelationId"])
 
 
-@pytest.mark.parametrize("parameters, field", [
-    ({"startDate": "44"}, "/startDate"), ({"endDate": "yesterday"}, "/endDate"), ({"startDate": "2024-02-01", "endDate": "2024-01-01"}, "/startDate"),
-    ({"filter": "CompanyName"}, "/filter"), ({"filter": where("Colour", "red", "equals")}, "/filter"),
-    ({"filter": where("CompanyName", "x", "equals")}, "/filter"), ({"size": "0"}, "/size"), ({"colour": "red"}, "/colour"),
-])
+@pytest.mark.parametrize(
+    "parameters, field",
+    [
+        ({"startDate": "44"}, "/startDate"),
+        ({"endDate": "yesterday"}, "/endDate"),
+        ({"startDate": "2024-02-01", "endDate": "2024-01-01"}, "/startDate"),
+        ({"filter": "CompanyName"}, "/filter"),
+        ({"filter": where("Colour", "red", "equals")}, "/filter"),
+        ({"filter": where("CompanyName", "x", "equals")}, "/filter"),
+        ({"size": "0"}, "/size"),
+        ({"colour": "red"}, "/colour"),
+    ],
+)
 def test_what_cannot_be_answered_is_refused_by_its_name(caller, parameters, field):
     is_problem(caller("contoso-sales-agent").get("/v1/auditrecords", params=parameters), 400, "invalid-request", field)
 

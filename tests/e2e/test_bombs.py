@@ -76,11 +76,17 @@ def test_bodies_that_are_bombs_are_refused_and_leave_nothing(bombed, route):
     assert bombed.caller.get(f"{bombed.path}/settings").json()["updated_at"] is None
 
 
-@pytest.mark.parametrize("media_type, wrap", [
-    ("application/json", lambda bad: b'{"activities":[' + bad + b"]}"),
-    ("application/cloudevents+json", lambda bad: b'{"specversion":"1.0","id":"e","source":"/x","type":"a.b","time":"2024-03-05T09:30:00Z","data":' + bad + b"}"),
-    ("application/cloudevents-batch+json", lambda bad: b"[" + bad + b"]"),
-])
+@pytest.mark.parametrize(
+    "media_type, wrap",
+    [
+        ("application/json", lambda bad: b'{"activities":[' + bad + b"]}"),
+        (
+            "application/cloudevents+json",
+            lambda bad: b'{"specversion":"1.0","id":"e","source":"/x","type":"a.b","time":"2024-03-05T09:30:00Z","data":' + bad + b"}",
+        ),
+        ("application/cloudevents-batch+json", lambda bad: b"[" + bad + b"]"),
+    ],
+)
 def test_a_bomb_inside_a_batch_or_an_event_records_nothing(bombed, media_type, wrap):
     """A batch is answered 200 where its own form is good, with each activity refused for itself."""
     for name, bomb in BOMBS.items():

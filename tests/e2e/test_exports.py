@@ -19,9 +19,28 @@ from api import ALL_OF_2024, Partner, compact, eventually, instant, is_problem, 
 from spreadsheet import ACTION, ACTION_ID, ACTIVITY_ID, CUSTOMER, CUSTOMER_ID, DATE, DETAILS, OCCURRED_AT, STATUS, TARGET, USER
 
 NAMES = [
-    "=1+1", "=cmd|' /C calc'!A0", "+33 6 12 34", "-12.50", "-12.50 EUR", "@SUM(A1)", "\tx", "x\ty", "'quoted", "''twice", "0042",
-    "1234567890123456", "73928e05", "12,5", 'say "hi"; then, go', "two\r\nlines", "\nline", "Société de l'Été", "＝1", "日本 😀",
-    " x ", "plain",
+    "=1+1",
+    "=cmd|' /C calc'!A0",
+    "+33 6 12 34",
+    "-12.50",
+    "-12.50 EUR",
+    "@SUM(A1)",
+    "\tx",
+    "x\ty",
+    "'quoted",
+    "''twice",
+    "0042",
+    "1234567890123456",
+    "73928e05",
+    "12,5",
+    'say "hi"; then, go',
+    "two\r\nlines",
+    "\nline",
+    "Société de l'Été",
+    "＝1",
+    "日本 😀",
+    " x ",
+    "plain",
 ]
 # Cells that a spreadsheet would run, whatever stands behind the first character.
 FORMULAS = ("=", "@", "\t", "\r", "\n", "＝")
@@ -95,20 +114,24 @@ def test_nothing_has_to_be_said_of_an_export(partner):
     assert [row[ACTIVITY_ID] for row in rows] == [recent["id"]] and rows[0][DETAILS] == ""
 
 
-@pytest.mark.parametrize("request_, field", [
-    ({"from": "2024-13-01"}, "/from"),
-    ({"from": "2024-03-06", "to": "2024-03-05"}, "/from"),
-    ({"to": 7}, "/to"),
-    ({"time_zone": "Europe/Atlantis"}, "/time_zone"),
-    ({"format": "pdf"}, "/format"),
-    ({"locale": "de"}, "/locale"),
-    ({"compression": "rar"}, "/compression"),
-    ({"rows": "cells"}, "/rows"),
-    ({"details": "yes"}, "/details"),
-    ({"status": "done"}, "/status"),
-    ({"action": ["order.created", "Order"]}, "/action"),
-    ({"columns": ["date"]}, "/columns"),
-], ids=compact)
+@pytest.mark.parametrize(
+    "request_, field",
+    [
+        ({"from": "2024-13-01"}, "/from"),
+        ({"from": "2024-03-06", "to": "2024-03-05"}, "/from"),
+        ({"to": 7}, "/to"),
+        ({"time_zone": "Europe/Atlantis"}, "/time_zone"),
+        ({"format": "pdf"}, "/format"),
+        ({"locale": "de"}, "/locale"),
+        ({"compression": "rar"}, "/compression"),
+        ({"rows": "cells"}, "/rows"),
+        ({"details": "yes"}, "/details"),
+        ({"status": "done"}, "/status"),
+        ({"action": ["order.created", "Order"]}, "/action"),
+        ({"columns": ["date"]}, "/columns"),
+    ],
+    ids=compact,
+)
 def test_an_order_that_is_not_valid_is_refused_and_makes_no_export(partner, request_, field):
     is_problem(partner.order(request_), 400, "invalid-request", field)
     assert partner.exports() == []
@@ -172,10 +195,13 @@ def test_a_ready_export_says_what_its_file_is(book, ready):
     assert instant(ready["complete_through"]) <= now()
 
 
-@pytest.mark.parametrize("locale, titles, statuses", [
-    ("en", ["Customer", "Action", "Partner user"], ["Succeeded", "Failed", "In progress", "Declined"]),
-    ("fr", ["Client", "Action", "Utilisateur partenaire"], ["Réussie", "Échouée", "En cours", "Refusée"]),
-])
+@pytest.mark.parametrize(
+    "locale, titles, statuses",
+    [
+        ("en", ["Customer", "Action", "Partner user"], ["Succeeded", "Failed", "In progress", "Declined"]),
+        ("fr", ["Client", "Action", "Utilisateur partenaire"], ["Réussie", "Échouée", "En cours", "Refusée"]),
+    ],
+)
 def test_a_csv_file_holds_what_was_recorded_whatever_the_names(book, operator, locale, titles, statuses):
     labels = {entry["action"]: entry["label"] for entry in operator.get("/v1/actions", params={"locale": locale}).json()}
     content = book.download(book.export(**ALL_OF_2024, locale=locale, time_zone="Asia/Kolkata"))
@@ -313,14 +339,18 @@ def test_details_are_left_out_when_asked(book):
     assert {row[DETAILS] for row in rows} == {""}
 
 
-@pytest.mark.parametrize("request_, meets", [
-    ({"status": ["failed", "declined"]}, lambda one: one["status"] in ("failed", "declined")),
-    ({"customer": "c-1"}, lambda one: one["customer"]["id"] == "c-1"),
-    ({"customer": ["c-1", "c-2"], "action": "order.*"}, lambda one: one["customer"]["id"] != "c-0" and one["action"] == "order.created"),
-    ({"q": "SOCIÉTÉ"}, lambda one: "Société" in one["customer"]["name"]),
-    ({"target": "o-3", "target_type": "order", "actor": "-12.50"}, lambda one: one["target"]["id"] == "o-3"),
-    ({"from": "2024-03-31", "to": "2024-03-31"}, lambda one: one["occurred_at"].startswith("2024-03-31")),
-], ids=str)
+@pytest.mark.parametrize(
+    "request_, meets",
+    [
+        ({"status": ["failed", "declined"]}, lambda one: one["status"] in ("failed", "declined")),
+        ({"customer": "c-1"}, lambda one: one["customer"]["id"] == "c-1"),
+        ({"customer": ["c-1", "c-2"], "action": "order.*"}, lambda one: one["customer"]["id"] != "c-0" and one["action"] == "order.created"),
+        ({"q": "SOCIÉTÉ"}, lambda one: "Société" in one["customer"]["name"]),
+        ({"target": "o-3", "target_type": "order", "actor": "-12.50"}, lambda one: one["target"]["id"] == "o-3"),
+        ({"from": "2024-03-31", "to": "2024-03-31"}, lambda one: one["occurred_at"].startswith("2024-03-31")),
+    ],
+    ids=str,
+)
 def test_an_export_holds_exactly_what_the_list_shows(book, request_, meets):
     expected = ids(filter(meets, book.sent))
     assert expected
@@ -332,8 +362,9 @@ def test_an_export_holds_exactly_what_the_list_shows(book, request_, meets):
 
 def test_an_export_of_many_megabytes_is_whole(partner):
     """More than one part of a multipart upload."""
-    sent = [new_activity(id=f"large-{number}", occurred_at=f"2024-03-05T09:{number:02}:00Z", details={"text": chr(97 + number) * 1_000_000})
-            for number in range(24)]
+    sent = [
+        new_activity(id=f"large-{number}", occurred_at=f"2024-03-05T09:{number:02}:00Z", details={"text": chr(97 + number) * 1_000_000}) for number in range(24)
+    ]
     for activity in sent:
         assert partner.send(activity).status_code == 201
     export = partner.export(**ALL_OF_2024, format="jsonl")
@@ -347,12 +378,15 @@ def test_an_export_of_many_megabytes_is_whole(partner):
 # Links
 
 
-@pytest.mark.parametrize("format, compression, media_type", [
-    ("csv", "none", "text/csv"),
-    ("jsonl", "none", "application/jsonl"),
-    ("xlsx", "none", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
-    ("csv", "gzip", "application/gzip"),
-])
+@pytest.mark.parametrize(
+    "format, compression, media_type",
+    [
+        ("csv", "none", "text/csv"),
+        ("jsonl", "none", "application/jsonl"),
+        ("xlsx", "none", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
+        ("csv", "gzip", "application/gzip"),
+    ],
+)
 def test_a_download_is_an_attachment_with_its_name_and_type(book, format, compression, media_type):
     export = book.export(**ALL_OF_2024, format=format, compression=compression)
     [file] = export["files"]

@@ -69,15 +69,18 @@ def test_exports_are_refused_when_a_day_s_rows_are_used_up_and_a_repeated_reques
         is_problem(partner.order(ALL_OF_2024, headers={"Idempotency-Key": "twice"}), 429, "throttled")
 
 
-@pytest.mark.parametrize("body, field", [
-    ({}, "/shards"),
-    ({"limits": {"open_exports": 0}}, "/limits/open_exports"),
-    ({"limits": {"open_exports": 1_001}}, "/limits/open_exports"),
-    ({"limits": {"records_per_second": 1_000_001}}, "/limits/records_per_second"),
-    ({"limits": {"export_rows_per_day": 2 * 10**9 + 1}}, "/limits/export_rows_per_day"),
-    ({"limits": {"records_per_second": -1}}, "/limits/records_per_second"),
-    ({"limits": {"colour": 1}}, "/limits/colour"),
-])
+@pytest.mark.parametrize(
+    "body, field",
+    [
+        ({}, "/shards"),
+        ({"limits": {"open_exports": 0}}, "/limits/open_exports"),
+        ({"limits": {"open_exports": 1_001}}, "/limits/open_exports"),
+        ({"limits": {"records_per_second": 1_000_001}}, "/limits/records_per_second"),
+        ({"limits": {"export_rows_per_day": 2 * 10**9 + 1}}, "/limits/export_rows_per_day"),
+        ({"limits": {"records_per_second": -1}}, "/limits/records_per_second"),
+        ({"limits": {"colour": 1}}, "/limits/colour"),
+    ],
+)
 def test_limits_that_are_none_are_refused(partner, operator, body, field):
     is_problem(operator.put(f"{partner.path}/settings", json=body), 400, "invalid-request", field)
 

@@ -3,8 +3,8 @@
 import json
 
 import pytest
-
 import redrive
+
 from api import ALL_OF_2024, compact, eventually, new_activity
 
 
@@ -46,8 +46,17 @@ def test_messages_are_recorded_one_activity_many_or_a_cloud_event(partner, send)
     send({"partner": partner.name, "activity": one})
     send({"partner": partner.name, "activities": many})
     data = {name: value for name, value in evented.items() if name not in ("id", "occurred_at", "action")}
-    send({"specversion": "1.0", "partner": partner.name, "id": evented["id"], "source": "billing", "type": evented["action"],
-          "time": evented["occurred_at"], "data": data})
+    send(
+        {
+            "specversion": "1.0",
+            "partner": partner.name,
+            "id": evented["id"],
+            "source": "billing",
+            "type": evented["action"],
+            "time": evented["occurred_at"],
+            "data": data,
+        }
+    )
     # The queue may deliver twice: so may a sender.
     send({"partner": partner.name, "activities": many})
     found = eventually(lambda: len(ids := partner.ids(**ALL_OF_2024)) == len(sent) and ids, "all are recorded")

@@ -176,5 +176,5 @@ def pass_lease(aws, table, partner, export):
     job = {"pk": {"S": partner.name}, "sk": {"S": f"export#{export}"}}
     if "lease" in aws("dynamodb").get_item(TableName=table, Key=job)["Item"]:
         aws("dynamodb").update_item(
-            TableName=table, Key=job, UpdateExpression="SET lease = :past",
-            ExpressionAttributeValues={":past": {"S": "2024-01-01T00:00:00.000000Z"}})
+            TableName=table, Key=job, UpdateExpression="SET lease = :past", ExpressionAttributeValues={":past": {"S": "2024-01-01T00:00:00.000000Z"}}
+        )

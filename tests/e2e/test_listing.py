@@ -7,7 +7,17 @@ from urllib.parse import parse_qs, quote, urljoin, urlsplit
 import pytest
 
 from api import (
-    ALL_OF_2024, Partner, compact, instant, is_problem, members, months_back, new_activity, newest_first, now, rfc3339,
+    ALL_OF_2024,
+    Partner,
+    compact,
+    instant,
+    is_problem,
+    members,
+    months_back,
+    new_activity,
+    newest_first,
+    now,
+    rfc3339,
 )
 
 ACTORS = [("ana@contoso.example", "Ana Trujillo"), ("ben@contoso.example", None), ("éric@contoso.example", "Éric Dupré")]
@@ -57,8 +67,7 @@ def test_the_list_shows_everything_but_the_details_and_says_that_they_are_there(
         assert "details" not in shown
         assert shown["has_details"] == (details is not None)
         assert shown["details_size"] == (len(compact(details).encode()) if details is not None else 0)
-        assert {name: shown.get(name) for name in sent if name != "details"} == {
-            name: value for name, value in sent.items() if name != "details"}
+        assert {name: shown.get(name) for name in sent if name != "details"} == {name: value for name, value in sent.items() if name != "details"}
         assert shown["partner_id"] == book.name and shown["recorded_at"]
 
 
@@ -105,13 +114,16 @@ def test_without_bounds_the_most_recent_month_is_listed(partner):
     assert start == months_back(end)
 
 
-@pytest.mark.parametrize("zone, start, end", [
-    ("UTC", "2024-03-31T00:00:00Z", "2024-04-01T00:00:00Z"),
-    ("Europe/Paris", "2024-03-30T23:00:00Z", "2024-03-31T22:00:00Z"),  # 23 hours: the clocks change on this day
-    ("Pacific/Kiritimati", "2024-03-30T10:00:00Z", "2024-03-31T10:00:00Z"),
-    ("Pacific/Pago_Pago", "2024-03-31T11:00:00Z", "2024-04-01T11:00:00Z"),
-    ("America/St_Johns", "2024-03-31T02:30:00Z", "2024-04-01T02:30:00Z"),
-])
+@pytest.mark.parametrize(
+    "zone, start, end",
+    [
+        ("UTC", "2024-03-31T00:00:00Z", "2024-04-01T00:00:00Z"),
+        ("Europe/Paris", "2024-03-30T23:00:00Z", "2024-03-31T22:00:00Z"),  # 23 hours: the clocks change on this day
+        ("Pacific/Kiritimati", "2024-03-30T10:00:00Z", "2024-03-31T10:00:00Z"),
+        ("Pacific/Pago_Pago", "2024-03-31T11:00:00Z", "2024-04-01T11:00:00Z"),
+        ("America/St_Johns", "2024-03-31T02:30:00Z", "2024-04-01T02:30:00Z"),
+    ],
+)
 def test_dates_are_whole_days_of_the_time_zone(book, zone, start, end):
     answer = book.list(**{"from": "2024-03-31", "to": "2024-03-31"}, time_zone=zone, limit=1000).json()
     bounds = answer["range"]
@@ -157,16 +169,14 @@ def meets(activity, filters):
         return [value] if isinstance(value, str) else value
 
     customer, target, actor = activity.get("customer", {}), activity.get("target", {}), activity["actor"]
-    exact = {"customer": customer.get("id"), "actor": actor["id"], "status": activity["status"],
-             "target_type": target.get("type"), "target": target.get("id")}
+    exact = {"customer": customer.get("id"), "actor": actor["id"], "status": activity["status"], "target_type": target.get("type"), "target": target.get("id")}
     if any(values(name) and value not in values(name) for name, value in exact.items()):
         return False
     if values("action") and not any(
-            activity["action"].startswith(value[:-1]) if value.endswith(".*") else activity["action"] == value
-            for value in values("action")):
+        activity["action"].startswith(value[:-1]) if value.endswith(".*") else activity["action"] == value for value in values("action")
+    ):
         return False
-    texts = [customer.get("name"), customer.get("id"), actor.get("name"), actor["id"], activity["action"], target.get("name"),
-             target.get("id")]
+    texts = [customer.get("name"), customer.get("id"), actor.get("name"), actor["id"], activity["action"], target.get("name"), target.get("id")]
     return "q" not in filters or any(filters["q"].lower() in text.lower() for text in texts if text)
 
 
@@ -225,26 +235,30 @@ def test_an_activity_is_found_by_its_id_and_its_time_only(book):
     assert book.caller.get(path, params={"occurred_at": local}).status_code == 200
 
 
-@pytest.mark.parametrize("parameters, field", [
-    ({"from": "2024-13-01"}, "/from"),
-    ({"from": "2024-02-30", "to": "2024-03-01"}, "/from"),
-    ({"from": "last week"}, "/from"),
-    ({"to": "2024-03-05T09:30:00"}, "/to"),
-    ({"from": "2024-03-06", "to": "2024-03-05"}, "/from"),
-    ({"from": "2024-03-06T00:00:00Z", "to": "2024-03-06T00:00:00Z"}, "/from"),
-    ({"time_zone": "Europe/Atlantis"}, "/time_zone"),
-    ({"time_zone": "+02:00"}, "/time_zone"),
-    ({"order": "newest"}, "/order"),
-    ({"limit": "0"}, "/limit"),
-    ({"limit": "1001"}, "/limit"),
-    ({"limit": "-1"}, "/limit"),
-    ({"limit": "ten"}, "/limit"),
-    ({"status": "done"}, "/status"),
-    ({"action": "Order"}, "/action"),
-    ({"cursor": "garbage"}, "/cursor"),
-    ({"cursor": "eyJhZnRlciI6IngifQ"}, "/cursor"),
-    ({"colour": "blue"}, "/colour"),
-], ids=compact)
+@pytest.mark.parametrize(
+    "parameters, field",
+    [
+        ({"from": "2024-13-01"}, "/from"),
+        ({"from": "2024-02-30", "to": "2024-03-01"}, "/from"),
+        ({"from": "last week"}, "/from"),
+        ({"to": "2024-03-05T09:30:00"}, "/to"),
+        ({"from": "2024-03-06", "to": "2024-03-05"}, "/from"),
+        ({"from": "2024-03-06T00:00:00Z", "to": "2024-03-06T00:00:00Z"}, "/from"),
+        ({"time_zone": "Europe/Atlantis"}, "/time_zone"),
+        ({"time_zone": "+02:00"}, "/time_zone"),
+        ({"order": "newest"}, "/order"),
+        ({"limit": "0"}, "/limit"),
+        ({"limit": "1001"}, "/limit"),
+        ({"limit": "-1"}, "/limit"),
+        ({"limit": "ten"}, "/limit"),
+        ({"status": "done"}, "/status"),
+        ({"action": "Order"}, "/action"),
+        ({"cursor": "garbage"}, "/cursor"),
+        ({"cursor": "eyJhZnRlciI6IngifQ"}, "/cursor"),
+        ({"colour": "blue"}, "/colour"),
+    ],
+    ids=compact,
+)
 def test_a_question_that_is_not_valid_is_refused_by_the_name_of_its_parameter(book, parameters, field):
     is_problem(book.list(**parameters), 400, "invalid-request", field)
     is_problem(book.caller.get(f"{book.path}/customers/fabrikam/activities", params=parameters), 400, "invalid-request", field)
@@ -255,10 +269,20 @@ def test_a_year_can_be_asked_for_at_once_and_no_more(book):
     is_problem(book.list(**{"from": "2023-12-01", "to": "2024-12-31"}), 422, "unprocessable")
 
 
-@pytest.mark.parametrize("change", [
-    {"limit": 6}, {"order": "asc"}, {"to": "2024-12-30"}, {"from": "2024-01-02"}, {"status": "failed"}, {"q": "a"},
-    {"time_zone": "Europe/Paris"}, {"customer": "fabrikam"},
-], ids=compact)
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"limit": 6},
+        {"order": "asc"},
+        {"to": "2024-12-30"},
+        {"from": "2024-01-02"},
+        {"status": "failed"},
+        {"q": "a"},
+        {"time_zone": "Europe/Paris"},
+        {"customer": "fabrikam"},
+    ],
+    ids=compact,
+)
 def test_a_cursor_goes_with_its_own_question_only(book, change):
     question = ALL_OF_2024 | {"limit": 5}
     cursor = book.list(**question).json()["next_cursor"]
@@ -282,7 +306,7 @@ def test_a_cursor_goes_on_from_the_most_recent_month_that_it_began_with(partner)
     assert len({compact(page["range"]) for page in pages}) == 1
 
 
-def test_the_catalogue_names_actions_in_both_languages(operator):
+def test_operator_reads_catalogue_in_both_languages(operator):
     catalogues = {}
     for locale in ("en", "fr"):
         answer = operator.get("/v1/actions", params={"locale": locale})
@@ -335,7 +359,7 @@ def test_changes_keep_their_digits_in_a_list(partner):
 # The catalogue
 
 
-def test_the_catalogue_names_actions_in_both_languages(book):
+def test_catalogue_follows_preferred_language(book):
     english, french = ({each["action"]: each for each in book.caller.get(f"/v1/actions?locale={locale}").json()} for locale in ("en", "fr"))
     assert list(english) == list(french) and len(english) >= 70
     assert (english["order.created"]["label"], french["order.created"]["label"]) == ("Order created", "Commande créée")
@@ -357,8 +381,11 @@ def test_a_months_shards_are_planned_by_the_operator_and_change_nothing_that_is_
     assert step["shards"] == 4 and step["from"] > now().strftime("%Y-%m")
     assert operator.get(path).json() == planned.json()
     for body, status, slug, field in [
-        ({}, 400, "invalid-request", "/shards"), ({"shards": 0}, 400, "invalid-request", "/shards"), ({"shards": 65}, 400, "invalid-request", "/shards"),
-        ({"shards": 2, "shards_from": "soon"}, 400, "invalid-request", "/shards_from"), ({"shards": 2, "colour": 1}, 400, "invalid-request", "/colour"),
+        ({}, 400, "invalid-request", "/shards"),
+        ({"shards": 0}, 400, "invalid-request", "/shards"),
+        ({"shards": 65}, 400, "invalid-request", "/shards"),
+        ({"shards": 2, "shards_from": "soon"}, 400, "invalid-request", "/shards_from"),
+        ({"shards": 2, "colour": 1}, 400, "invalid-request", "/colour"),
         ({"shards": 2, "shards_from": now().strftime("%Y-%m")}, 422, "unprocessable", None),
     ]:
         is_problem(operator.put(path, json=body), status, slug, field)

@@ -14,8 +14,12 @@ GROUPS = ["AuthorizerLog", "RecordLog", "QueryLog", "ExportsLog", "ExportWorkerL
 def logged(aws):
     """Makes the lines that functions have logged since the test began, by group."""
     logs, began = aws("logs"), int(now().timestamp() * 1000)
-    groups = {name: group["logGroupName"] for group in logs.describe_log_groups()["logGroups"] for name in GROUPS
-              if group["logGroupName"].rsplit("/", 1)[-1].startswith(name)}
+    groups = {
+        name: group["logGroupName"]
+        for group in logs.describe_log_groups()["logGroups"]
+        for name in GROUPS
+        if group["logGroupName"].rsplit("/", 1)[-1].startswith(name)
+    }
     assert sorted(groups) == sorted(GROUPS)
 
     def since_then(name):
@@ -60,8 +64,7 @@ def test_an_invocation_says_which_function_and_request_it_was_and_what_it_measur
 
 def test_logs_hold_no_token_no_content_no_address_and_no_link(partner, logged):
     marker = "nobody-else-knows-this"
-    sent = new_activity(
-        actor={"id": f"{marker}@contoso.example", "name": f"{marker} name"}, customer={"id": marker, "name": marker}, details={"a": marker})
+    sent = new_activity(actor={"id": f"{marker}@contoso.example", "name": f"{marker} name"}, customer={"id": marker, "name": marker}, details={"a": marker})
     assert partner.send(sent).status_code == 201
     is_problem(partner.send(sent | {"status": "failed"}), 409, "conflict")
     is_problem(partner.send(sent | {"action": marker}), 400, "invalid-request", "/action")

@@ -76,11 +76,11 @@ def schedules():
         assert partner.caller.delete(f"{partner.path}/export-schedule").status_code == 204
 
 
-
 def of_month(partner, month):
     """The monthly exports that a partner has of a month."""
-    return [export for export in partner.exports(kind="monthly")
-            if (instant(export["range"]["from"]), instant(export["range"]["to"])) == (month.start, month.end)]
+    return [
+        export for export in partner.exports(kind="monthly") if (instant(export["range"]["from"]), instant(export["range"]["to"])) == (month.start, month.end)
+    ]
 
 
 def last_ended(moment, zone, only=range(1, 13)):
@@ -196,31 +196,35 @@ def test_a_schedule_begins_with_the_month_before_unless_it_says_another(partner,
     assert saved["enabled"] is True
 
 
-@pytest.mark.parametrize("schedule, field", [
-    ({"time_zone": "Europe/Atlantis"}, "/time_zone"),
-    ({"time_zone": 1}, "/time_zone"),
-    ({"enabled": "yes"}, "/enabled"),
-    ({"format": "pdf"}, "/format"),
-    ({"locale": "de"}, "/locale"),
-    ({"compression": "rar"}, "/compression"),
-    ({"rows": "cells"}, "/rows"),
-    ({"details": "no"}, "/details"),
-    ({"from": "2026-13"}, "/from"),
-    ({"from": "2026-1"}, "/from"),
-    ({"from": "2026-01-01"}, "/from"),
-    ({"from": "last"}, "/from"),
-    ({"notify": "https://portal.example/hook"}, "/notify"),
-    ({"notify": ["http://portal.example/hook"]}, "/notify/0"),
-    ({"notify": ["https://portal.example/hook", "https://ana:secret@portal.example/"]}, "/notify/1"),
-    ({"notify": ["https://169.254.169.254/latest/meta-data/"]}, "/notify/0"),
-    ({"notify": ["https://3232235521/"]}, "/notify/0"),
-    ({"notify": ["https://[::ffff:10.0.0.1]/"]}, "/notify/0"),
-    ({"notify": ["mailto:finance"]}, "/notify/0"),
-    ({"notify": ["mailto:a@contoso.example?bcc=b@contoso.example"]}, "/notify/0"),
-    ({"notify": ["finance@contoso.example"]}, "/notify/0"),
-    ({"notify": [f"https://portal.example/{number}" for number in range(11)]}, "/notify"),
-    ({"until": "2026-12"}, "/until"),
-], ids=compact)
+@pytest.mark.parametrize(
+    "schedule, field",
+    [
+        ({"time_zone": "Europe/Atlantis"}, "/time_zone"),
+        ({"time_zone": 1}, "/time_zone"),
+        ({"enabled": "yes"}, "/enabled"),
+        ({"format": "pdf"}, "/format"),
+        ({"locale": "de"}, "/locale"),
+        ({"compression": "rar"}, "/compression"),
+        ({"rows": "cells"}, "/rows"),
+        ({"details": "no"}, "/details"),
+        ({"from": "2026-13"}, "/from"),
+        ({"from": "2026-1"}, "/from"),
+        ({"from": "2026-01-01"}, "/from"),
+        ({"from": "last"}, "/from"),
+        ({"notify": "https://portal.example/hook"}, "/notify"),
+        ({"notify": ["http://portal.example/hook"]}, "/notify/0"),
+        ({"notify": ["https://portal.example/hook", "https://ana:secret@portal.example/"]}, "/notify/1"),
+        ({"notify": ["https://169.254.169.254/latest/meta-data/"]}, "/notify/0"),
+        ({"notify": ["https://3232235521/"]}, "/notify/0"),
+        ({"notify": ["https://[::ffff:10.0.0.1]/"]}, "/notify/0"),
+        ({"notify": ["mailto:finance"]}, "/notify/0"),
+        ({"notify": ["mailto:a@contoso.example?bcc=b@contoso.example"]}, "/notify/0"),
+        ({"notify": ["finance@contoso.example"]}, "/notify/0"),
+        ({"notify": [f"https://portal.example/{number}" for number in range(11)]}, "/notify"),
+        ({"until": "2026-12"}, "/until"),
+    ],
+    ids=compact,
+)
 def test_a_schedule_that_is_not_valid_is_refused_and_not_saved(partner, schedule, field):
     path = f"{partner.path}/export-schedule"
     is_problem(partner.caller.put(path, json=schedule), 400, "invalid-request", field)
@@ -252,12 +256,16 @@ def test_a_month_that_has_not_ended_or_is_before_the_schedule_is_not_made(operat
     assert partner.exports() == []
 
 
-@pytest.mark.parametrize("path, body, field", [
-    ("/v1/months/2026-13/run", {}, "/month"),
-    ("/v1/months/october/run", {}, "/month"),
-    ("/v1/months/2026-01/run", {"partner": "a b"}, "/partner"),
-    ("/v1/months/2026-01/run", {"partners": ["contoso"]}, "/partners"),
-], ids=str)
+@pytest.mark.parametrize(
+    "path, body, field",
+    [
+        ("/v1/months/2026-13/run", {}, "/month"),
+        ("/v1/months/october/run", {}, "/month"),
+        ("/v1/months/2026-01/run", {"partner": "a b"}, "/partner"),
+        ("/v1/months/2026-01/run", {"partners": ["contoso"]}, "/partners"),
+    ],
+    ids=str,
+)
 def test_a_run_that_is_not_valid_is_refused(operator, path, body, field):
     is_problem(operator.post(path, json=body), 400, "invalid-request", field)
 
@@ -414,10 +422,17 @@ def test_the_operator_sees_a_month_of_all_partners(operator, names, schedules, c
     is_problem(caller("contoso-global-admin").get("/v1/exports", params={"kind": "monthly", "month": month.name}), 403, "forbidden")
 
 
-@pytest.mark.parametrize("parameters, field", [
-    ({}, "/kind"), ({"kind": "on_demand", "month": "2026-10"}, "/kind"), ({"kind": "monthly"}, "/month"),
-    ({"kind": "monthly", "month": "october"}, "/month"), ({"kind": "monthly", "month": "2026-10", "status": "lost"}, "/status"),
-    ({"kind": "monthly", "month": "2026-10", "cursor": "x"}, "/cursor"),
-], ids=str)
+@pytest.mark.parametrize(
+    "parameters, field",
+    [
+        ({}, "/kind"),
+        ({"kind": "on_demand", "month": "2026-10"}, "/kind"),
+        ({"kind": "monthly"}, "/month"),
+        ({"kind": "monthly", "month": "october"}, "/month"),
+        ({"kind": "monthly", "month": "2026-10", "status": "lost"}, "/status"),
+        ({"kind": "monthly", "month": "2026-10", "cursor": "x"}, "/cursor"),
+    ],
+    ids=str,
+)
 def test_a_list_of_a_month_that_is_not_valid_is_refused(operator, parameters, field):
     is_problem(operator.get("/v1/exports", params=parameters), 400, "invalid-request", field)

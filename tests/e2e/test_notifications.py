@@ -11,9 +11,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import requests
+from test_months import Month, grace, last_ended, run, schedules  # noqa: F401
 
 from api import eventually, is_problem, new_activity, now, rfc3339
-from test_months import Month, grace, last_ended, run, schedules  # noqa: F401
 
 
 class Receiver:

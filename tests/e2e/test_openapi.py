@@ -24,13 +24,35 @@ def document(caller):
 def test_what_is_made_up_from_the_description_is_answered_as_it_says(stack, operator, tmp_path):
     run = subprocess.run(
         [
-            str(Path(sys.executable).parent / "schemathesis"), "--config-file", str(HERE / "schemathesis.toml"), "run",
-            f"{stack['api_url']}/openapi.json", "--url", stack["api_url"], "--header", f"Authorization: Bearer {operator.token}",
-            "--phases", "examples,coverage,fuzzing", "--max-examples", EXAMPLES, "--seed", "7", "--workers", "1",
-            "--max-redirects", "0", "--request-timeout", "60", "--continue-on-failure", "--no-color",
+            str(Path(sys.executable).parent / "schemathesis"),
+            "--config-file",
+            str(HERE / "schemathesis.toml"),
+            "run",
+            f"{stack['api_url']}/openapi.json",
+            "--url",
+            stack["api_url"],
+            "--header",
+            f"Authorization: Bearer {operator.token}",
+            "--phases",
+            "examples,coverage,fuzzing",
+            "--max-examples",
+            EXAMPLES,
+            "--seed",
+            "7",
+            "--workers",
+            "1",
+            "--max-redirects",
+            "0",
+            "--request-timeout",
+            "60",
+            "--continue-on-failure",
+            "--no-color",
         ],
         # It leaves files where it runs.
-        cwd=tmp_path, capture_output=True, text=True, env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
     )
     assert run.returncode == 0, run.stdout[-20_000:] + run.stderr[-2_000:]
 
@@ -53,20 +75,31 @@ def undescribed(document, schema, value, where=""):
     properties = described(document, schema)
     if not isinstance(value, dict) or not properties:
         return []
-    return [found for name, inside in value.items()
-            for found in (undescribed(document, properties[name], inside, f"{where}.{name}") if name in properties else [f"{where}.{name}"])]
+    return [
+        found
+        for name, inside in value.items()
+        for found in (undescribed(document, properties[name], inside, f"{where}.{name}") if name in properties else [f"{where}.{name}"])
+    ]
 
 
 def test_answers_hold_nothing_that_is_not_described(document, partner):
     """A client must ignore what it does not know; we must not make it."""
     full = new_activity(
-        customer={"id": "c", "name": "n"}, target={"type": "order", "id": "o", "name": "n"}, changes=[{"field": "f", "old": 1, "new": 2}],
-        actor={"type": "user", "id": "a", "name": "n", "role": "r", "ip": "::1", "user_agent": "u"}, source="s", correlation_id="c", details={"a": 1})
+        customer={"id": "c", "name": "n"},
+        target={"type": "order", "id": "o", "name": "n"},
+        changes=[{"field": "f", "old": 1, "new": 2}],
+        actor={"type": "user", "id": "a", "name": "n", "role": "r", "ip": "::1", "user_agent": "u"},
+        source="s",
+        correlation_id="c",
+        details={"a": 1},
+    )
     answers = {
         ("post", "/v1/partners/{partner}/activities", "201"): partner.send(full),
         ("post", "/v1/partners/{partner}/activities", "200"): partner.send({"activities": [full, {"id": "x"}]}),
         ("get", "/v1/partners/{partner}/activities", "200"): partner.list(**ALL_OF_2024),
-        ("get", "/v1/partners/{partner}/activities/{id}", "200"): partner.caller.get(f"{partner.path}/activities/{full['id']}", params={"occurred_at": full["occurred_at"]}),
+        ("get", "/v1/partners/{partner}/activities/{id}", "200"): partner.caller.get(
+            f"{partner.path}/activities/{full['id']}", params={"occurred_at": full["occurred_at"]}
+        ),
         ("get", "/v1/actions", "200"): partner.caller.get("/v1/actions"),
         ("post", "/v1/partners/{partner}/exports", "202"): partner.order(ALL_OF_2024 | {"customer": "c", "q": "n"}),
         ("put", "/v1/partners/{partner}/export-schedule", "200"): partner.caller.put(f"{partner.path}/export-schedule", json={"enabled": False}),
@@ -80,7 +113,9 @@ def test_answers_hold_nothing_that_is_not_described(document, partner):
         [content] = document["paths"][path][method]["responses"][status]["content"].values()
         assert undescribed(document, content["schema"], answer.json()) == [], f"{method} {path}"
     assert undescribed(document, {"$ref": "#/components/schemas/Export"}, export) == []
-    assert undescribed(document, {"$ref": "#/components/schemas/Activity"}, answers["get", "/v1/partners/{partner}/activities/{id}", "200"].json() | {"colour": 1}) == [".colour"]
+    assert undescribed(
+        document, {"$ref": "#/components/schemas/Activity"}, answers["get", "/v1/partners/{partner}/activities/{id}", "200"].json() | {"colour": 1}
+    ) == [".colour"]
 
 
 def test_the_description_is_what_the_repository_holds(document):

@@ -7,13 +7,12 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
-
-from api import eventually, now
-from browser import (
-    LANGUAGES, NEEDED, PASSWORD, SAYS, hosted_sign_in, keep_the_issuers_session, mixed, order, origin, recent, shown, sign_in, tab_to)
 from test_exports import workers_stopped
 from test_months import grace, run, schedules  # noqa: F401
 from test_notifications import made, receiver, settled  # noqa: F401
+
+from api import eventually, now
+from browser import LANGUAGES, NEEDED, PASSWORD, SAYS, hosted_sign_in, keep_the_issuers_session, mixed, order, origin, recent, shown, sign_in, tab_to
 
 ROLES = ["global_admin", "billing_admin", "user_management_admin", "admin_agent", "sales_agent", "helpdesk_agent"]
 MAY_SCHEDULE = {"global_admin", "billing_admin", "admin_agent"}
@@ -120,7 +119,9 @@ def test_customers_and_users_are_picked_by_name_among_those_that_the_log_shows(w
     page = window("en")
     sign_in(page, stack, person(partner))
     shown(page)
-    offered = "(list) => [...document.querySelector('activity-log').shadowRoot.querySelectorAll(`#${list} option`)].map((each) => [each.value, each.textContent])"
+    offered = (
+        "(list) => [...document.querySelector('activity-log').shadowRoot.querySelectorAll(`#${list} option`)].map((each) => [each.value, each.textContent])"
+    )
     assert page.evaluate(offered, "seen-customer") == [["fabrikam", "Fabrikam SARL"], ["tailspin", "Tailspin Toys"]]
     assert page.evaluate(offered, "seen-actor") == [["ana@contoso.example", "Ana Trujillo"], ["bea@contoso.example", "Béa Åkesson"]]
     page.get_by_label("Customer", exact=True).fill("fabrikam sarl")
@@ -313,8 +314,15 @@ def test_a_reload_asks_for_nothing_while_the_issuer_has_a_session(window, stack,
     other.locator("activity-log tr.row").nth(4).wait_for()
     # An issuer that knows nobody any more says so, and people decide.
     page.unroute_all()
-    page.route(re.compile(r"prompt=none"), lambda route: route.fulfill(status=302, headers={
-        "Location": stack["portal_url"] + "?" + urlencode({"error": "login_required", "state": parse_qs(urlsplit(route.request.url).query)["state"][0]})}))
+    page.route(
+        re.compile(r"prompt=none"),
+        lambda route: route.fulfill(
+            status=302,
+            headers={
+                "Location": stack["portal_url"] + "?" + urlencode({"error": "login_required", "state": parse_qs(urlsplit(route.request.url).query)["state"][0]})
+            },
+        ),
+    )
     page.reload()
     page.get_by_text("Your session has ended. Sign in again: your dates and filters are kept.").wait_for()
     assert parse_qs(urlsplit(page.url).query)["status"] == ["failed"]
@@ -334,10 +342,22 @@ def test_a_reload_asks_for_nothing_while_the_issuer_has_a_session(window, stack,
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_what_looks_like_markup_is_text(window, stack, person, partner, language):
-    partner.record([order(
-        customer={"id": "x", "name": HOSTILE}, target={"type": "order", "id": "o", "name": HOSTILE}, source=HOSTILE[:60], correlation_id="c-1",
-        actor={"id": "a@b", "name": HOSTILE, "role": "x", "user_agent": HOSTILE}, changes=[{"field": HOSTILE, "old": HOSTILE, "new": {HOSTILE: HOSTILE}}],
-        details={"lines": [{"product": HOSTILE, "quantity": 1, "unit_price": "1", "currency": "<b>", HOSTILE: HOSTILE, "subscription_id": "../../x"}], HOSTILE: [HOSTILE]})])
+    partner.record(
+        [
+            order(
+                customer={"id": "x", "name": HOSTILE},
+                target={"type": "order", "id": "o", "name": HOSTILE},
+                source=HOSTILE[:60],
+                correlation_id="c-1",
+                actor={"id": "a@b", "name": HOSTILE, "role": "x", "user_agent": HOSTILE},
+                changes=[{"field": HOSTILE, "old": HOSTILE, "new": {HOSTILE: HOSTILE}}],
+                details={
+                    "lines": [{"product": HOSTILE, "quantity": 1, "unit_price": "1", "currency": "<b>", HOSTILE: HOSTILE, "subscription_id": "../../x"}],
+                    HOSTILE: [HOSTILE],
+                },
+            )
+        ]
+    )
     name = "<img src=x onerror=window.hit=1>"
     user = person(partner, name=name)
     page = window(language)
@@ -372,13 +392,17 @@ def embed(elsewhere, stack, logs, token):
     """Writes a page of another origin that holds these logs; its path."""
     name = f"{uuid.uuid4().hex}.html"
     api = stack["api_url"]
-    element = '<activity-log id="{}" api="{}" partner="{}" locale="{}" subscriptions-url="https://portal.example/c/{{customer}}/s/{{subscription}}"></activity-log>'
+    element = (
+        '<activity-log id="{}" api="{}" partner="{}" locale="{}" subscriptions-url="https://portal.example/c/{{customer}}/s/{{subscription}}"></activity-log>'
+    )
     (elsewhere.directory / name.replace(".html", ".js")).write_text(
-        f"for (const log of document.querySelectorAll('activity-log')) log.getToken = async () => {json.dumps(token)};\n")
+        f"for (const log of document.querySelectorAll('activity-log')) log.getToken = async () => {json.dumps(token)};\n"
+    )
     (elsewhere.directory / name).write_text(
         '<!doctype html><html lang="en"><meta charset="utf-8"><title>Portal</title><link rel="icon" href="data:,"><h1>Portal</h1>'
         + "".join(element.format(id, api, partner, language) for id, partner, language in logs)
-        + f'<script type="module" src="{api}/activity-log.js"></script><script type="module" src="{name.replace(".html", ".js")}"></script></html>')
+        + f'<script type="module" src="{api}/activity-log.js"></script><script type="module" src="{name.replace(".html", ".js")}"></script></html>'
+    )
     return name
 
 

@@ -9,11 +9,11 @@ from urllib.parse import urlencode, urlsplit
 
 import pytest
 import requests
+from test_months import grace, run, schedules  # noqa: F401
+from test_notifications import made, receiver, settled  # noqa: F401
 
 from api import batches, in_parallel, new_activity, now, rfc3339
 from browser import LANGUAGES, NEEDED, SAYS, hosted_sign_in, mixed, order, shown, sign_in, violations
-from test_months import grace, run, schedules  # noqa: F401
-from test_notifications import made, receiver, settled  # noqa: F401
 
 # How many rows are scrolled through, and how many activities their partner has. `make figures` takes more of both, which takes
 # minutes.
@@ -172,7 +172,11 @@ def test_every_state_of_the_exports_is_accessible_and_says_what_to_do_next(windo
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_refusal_is_accessible_and_says_what_to_do_next(window, stack, person, partner, language):
     says = SAYS[language]
-    for user, text, view in [(person(partner, "helpdesk_agent"), "schedule_denied", "exports"), (person(partner, role=None), "denied", ""), (person(None), "no_partner", "")]:
+    for user, text, view in [
+        (person(partner, "helpdesk_agent"), "schedule_denied", "exports"),
+        (person(partner, role=None), "denied", ""),
+        (person(None), "no_partner", ""),
+    ]:
         page = window(language)
         page.goto(stack["portal_url"] + (f"?view={view}" if view else ""))
         page.get_by_role("button", name=says["sign_in"]).click()
@@ -265,8 +269,11 @@ def deep(depth, width):
 
 
 LARGE = {
-    "an order of 2,000 lines": {"lines": [{"line": number, "product": "P" * 40, "note": "x" * 2_300, "quantity": number, "unit_price": "1.10", "currency": "EUR"}
-                                          for number in range(2_000)]},
+    "an order of 2,000 lines": {
+        "lines": [
+            {"line": number, "product": "P" * 40, "note": "x" * 2_300, "quantity": number, "unit_price": "1.10", "currency": "EUR"} for number in range(2_000)
+        ]
+    },
     "one text of 4.9 MB": {"text": "word " * 980_000},
     "a list of 39,000": {"numbers": [{"a": number, "b": ["x" * 100, 1.5]} for number in range(39_000)]},
     "a tree that is deep and wide": {"tree": deep(60, 3_000)},

@@ -94,10 +94,16 @@ def test_the_api_describes_itself(caller):
     document = answer.json()
     assert document["openapi"].startswith("3.")
     for path in (
-        "/v1/partners/{partner}/activities", "/v1/partners/{partner}/activities/{id}",
-        "/v1/partners/{partner}/customers/{customer}/activities", "/v1/actions",
-        "/v1/partners/{partner}/exports", "/v1/partners/{partner}/exports/{id}", "/v1/partners/{partner}/exports/{id}/files/{name}",
-        "/v1/partners/{partner}/export-schedule", "/v1/months/{month}/run", "/v1/clients/{client_id}",
+        "/v1/partners/{partner}/activities",
+        "/v1/partners/{partner}/activities/{id}",
+        "/v1/partners/{partner}/customers/{customer}/activities",
+        "/v1/actions",
+        "/v1/partners/{partner}/exports",
+        "/v1/partners/{partner}/exports/{id}",
+        "/v1/partners/{partner}/exports/{id}/files/{name}",
+        "/v1/partners/{partner}/export-schedule",
+        "/v1/months/{month}/run",
+        "/v1/clients/{client_id}",
     ):
         assert path in document["paths"], path
     docs = caller().get("/docs")
@@ -109,13 +115,17 @@ def test_what_is_not_an_asset_is_404(caller):
         is_problem(caller().get(path), 404, "not-found")
 
 
-@pytest.mark.parametrize("path, method", [
-    ("/v1/partners/contoso/activities", "GET"), ("/v1/partners/contoso/exports", "POST"),
-    ("/v1/partners/contoso/export-schedule", "PUT"), ("/v1/partners/contoso/exports/x", "DELETE"),
-])
+@pytest.mark.parametrize(
+    "path, method",
+    [
+        ("/v1/partners/contoso/activities", "GET"),
+        ("/v1/partners/contoso/exports", "POST"),
+        ("/v1/partners/contoso/export-schedule", "PUT"),
+        ("/v1/partners/contoso/exports/x", "DELETE"),
+    ],
+)
 def test_a_page_of_the_allowed_origin_may_call_with_a_token(caller, stack, path, method):
-    asked = {"Origin": "http://portal.localhost", "Access-Control-Request-Method": method,
-             "Access-Control-Request-Headers": "authorization,content-type"}
+    asked = {"Origin": "http://portal.localhost", "Access-Control-Request-Method": method, "Access-Control-Request-Headers": "authorization,content-type"}
     answer = caller().request("OPTIONS", path, headers=asked)
     assert answer.status_code in (200, 204), answer.text
     assert answer.headers["Access-Control-Allow-Origin"] == stack["allowed_origin"]
@@ -133,11 +143,19 @@ def test_a_person_signs_in_as_the_page_does_and_sees_the_partners_activities(sta
     person = next(user for user in stack["users"] if user["name"] == "fabrikam-admin-agent")
     verifier = secrets.token_urlsafe(48)
     browser = requests.Session()
-    form = browser.get(config["authorization_endpoint"], timeout=60, params={
-        "response_type": "code", "client_id": config["client_id"], "redirect_uri": stack["portal_url"], "scope": config["scope"],
-        "state": "s-1",
-        "code_challenge": base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).decode().rstrip("="),
-        "code_challenge_method": "S256"})
+    form = browser.get(
+        config["authorization_endpoint"],
+        timeout=60,
+        params={
+            "response_type": "code",
+            "client_id": config["client_id"],
+            "redirect_uri": stack["portal_url"],
+            "scope": config["scope"],
+            "state": "s-1",
+            "code_challenge": base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).decode().rstrip("="),
+            "code_challenge_method": "S256",
+        },
+    )
     assert form.status_code == 200, form.text
     action = html.unescape(re.search(r'<form[^>]*action="([^"]+)"', form.text)[1])
     hidden = {name: html.unescape(value) for name, value in re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', form.text)}
@@ -147,9 +165,17 @@ def test_a_person_signs_in_as_the_page_does_and_sees_the_partners_activities(sta
     assert back.headers["Location"].startswith(stack["portal_url"])
     answer = parse_qs(urlsplit(back.headers["Location"]).query)
     assert answer["state"] == ["s-1"]
-    tokens = browser.post(config["token_endpoint"], timeout=60, data={
-        "grant_type": "authorization_code", "code": answer["code"][0], "redirect_uri": stack["portal_url"],
-        "client_id": config["client_id"], "code_verifier": verifier}).json()
+    tokens = browser.post(
+        config["token_endpoint"],
+        timeout=60,
+        data={
+            "grant_type": "authorization_code",
+            "code": answer["code"][0],
+            "redirect_uri": stack["portal_url"],
+            "client_id": config["client_id"],
+            "code_verifier": verifier,
+        },
+    ).json()
     signed_in = Caller(stack["api_url"], tokens["id_token"])
     assert Partner(signed_in, person["partner"]).list().status_code == 200
     is_problem(Partner(signed_in, "contoso").list(), 404, "not-found")

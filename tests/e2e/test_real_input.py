@@ -94,7 +94,8 @@ def test_every_record_is_listed_once_and_in_order_by_pages_of_any_size(recorded,
     for shown, sent in zip(listed, recorded.sent, strict=True):
         assert instant(shown["occurred_at"]) == instant(sent.occurred_at)
         assert {name: shown[name] for name in sent.activity if name != "occurred_at"} == {
-            name: value for name, value in sent.activity.items() if name != "occurred_at"}
+            name: value for name, value in sent.activity.items() if name != "occurred_at"
+        }
         assert shown["details_size"] == len(sent.details.encode())
 
 
@@ -123,10 +124,13 @@ def test_the_same_ids_with_other_content_are_all_conflicts_and_nothing_is_change
     assert recorded.ids(**PERIOD, limit=1000) == [one.id for one in recorded.sent]
 
 
-@pytest.mark.parametrize("locale, status", [
-    ("en", {"succeeded": "Succeeded", "failed": "Failed"}),
-    ("fr", {"succeeded": "Réussie", "failed": "Échouée"}),
-])
+@pytest.mark.parametrize(
+    "locale, status",
+    [
+        ("en", {"succeeded": "Succeeded", "failed": "Failed"}),
+        ("fr", {"succeeded": "Réussie", "failed": "Échouée"}),
+    ],
+)
 def test_every_record_is_exported_to_csv_as_it_was_sent(recorded, locale, status):
     export = recorded.export(**PERIOD, time_zone=ZONE, locale=locale)
     content = recorded.download(export)

@@ -27,8 +27,14 @@ def test_an_activity_is_answered_as_it_was_stored(partner):
     sent = new_activity(
         customer={"id": "fabrikam", "name": "Fabrikam SARL"},
         status="declined",
-        actor={"type": "application", "id": "app-1", "name": "Nightly sync", "role": "admin_agent", "ip": "203.0.113.7",
-               "user_agent": "curl/8.5 (ünïcode; \"quoted\")"},
+        actor={
+            "type": "application",
+            "id": "app-1",
+            "name": "Nightly sync",
+            "role": "admin_agent",
+            "ip": "203.0.113.7",
+            "user_agent": 'curl/8.5 (ünïcode; "quoted")',
+        },
         target={"type": "order", "id": "o-1", "name": "Renewal 2026"},
         changes=[{"field": "quantity", "old": 5, "new": 12}, {"field": "note", "old": None, "new": "é"}],
         correlation_id="c-1",
@@ -81,18 +87,22 @@ def test_an_activity_sent_many_times_at_once_is_recorded_once(partner):
     assert partner.ids(**ALL_OF_2024) == [sent["id"]]
 
 
-@pytest.mark.parametrize("change", [
-    {"action": "order.updated"},
-    {"status": "failed"},
-    {"actor": {"id": "ben@contoso.example", "name": "Ana Trujillo"}},
-    {"customer": {"id": "fabrikam"}},
-    {"target": {"id": "o-1"}},
-    {"changes": [{"field": "quantity", "old": 1, "new": 2}]},
-    {"correlation_id": "c-2"},
-    {"details": {"a": 2}},
-    {"details": {"a": 1.0}},
-    {"details": {"a": "1"}},
-], ids=compact)
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"action": "order.updated"},
+        {"status": "failed"},
+        {"actor": {"id": "ben@contoso.example", "name": "Ana Trujillo"}},
+        {"customer": {"id": "fabrikam"}},
+        {"target": {"id": "o-1"}},
+        {"changes": [{"field": "quantity", "old": 1, "new": 2}]},
+        {"correlation_id": "c-2"},
+        {"details": {"a": 2}},
+        {"details": {"a": 1.0}},
+        {"details": {"a": "1"}},
+    ],
+    ids=compact,
+)
 def test_the_same_id_and_time_with_other_content_is_a_conflict(partner, change):
     first = new_activity(details={"a": 1})
     stored = partner.send(first)
@@ -135,7 +145,16 @@ def test_a_batch_is_answered_item_by_item(partner):
     results = result["results"]
     assert [item["index"] for item in results] == list(range(len(batch)))
     assert [item["status"] for item in results] == [
-        "duplicate", "recorded", "rejected", "rejected", "recorded", "rejected", "rejected", "rejected", "duplicate"]
+        "duplicate",
+        "recorded",
+        "rejected",
+        "rejected",
+        "recorded",
+        "rejected",
+        "rejected",
+        "rejected",
+        "duplicate",
+    ]
     assert (result["recorded"], result["duplicates"], result["rejected"]) == (2, 2, 5)
     assert results[1]["id"] == results[8]["id"] == new["id"]
     assert ULID.fullmatch(results[4]["id"])
@@ -194,8 +213,7 @@ INVALID = {
     "an unknown field of the customer": (new_activity(customer={"id": "a", "vat": "x"}), "/customer/vat"),
     "an unknown field of the target": (new_activity(target={"id": "a", "url": "x"}), "/target/url"),
     "an unknown field of a change": (new_activity(changes=[{"field": "a", "before": 1}]), "/changes/0/before"),
-    "nested to exhaust a reader": (
-        compact(new_activity())[:-1] + ',"details":{"a":' + "[" * 100_000 + "]" * 100_000 + "}}", None),
+    "nested to exhaust a reader": (compact(new_activity())[:-1] + ',"details":{"a":' + "[" * 100_000 + "]" * 100_000 + "}}", None),
     "many values to exhaust a reader": (compact(new_activity())[:-1] + ',"details":{"a":[' + "0," * 2_000_000 + "0]}}", None),
     "a key twice in the details": (compact(new_activity())[:-1] + ',"details":{"a":1,"a":2}}', "/details"),
     "half a surrogate pair": (compact(new_activity())[:-1] + ',"details":{"a":"\\ud800"}}', None),
@@ -244,8 +262,13 @@ def test_a_request_over_its_limit_is_refused_and_not_recorded(partner):
 def test_everything_at_its_limit_is_accepted(partner):
     names = {"id": "i" * 128, "name": "é" * 256}
     sent = new_activity(
-        id="x" * 128, action="a." + "b" * 98, actor=names, customer=names, target=names | {"type": "order"},
-        changes=[{"field": f"f{n}", "old": n, "new": n + 1} for n in range(50)])
+        id="x" * 128,
+        action="a." + "b" * 98,
+        actor=names,
+        customer=names,
+        target=names | {"type": "order"},
+        changes=[{"field": f"f{n}", "old": n, "new": n + 1} for n in range(50)],
+    )
     answer = partner.send(sent)
     assert answer.status_code == 201, answer.text
     assert partner.ids(**ALL_OF_2024) == [sent["id"]]
@@ -299,7 +322,8 @@ def test_details_of_every_size_come_back_and_are_exported_as_they_were_sent(part
         assert partner.send(activity).status_code == 200
     listed = partner.all(**ALL_OF_2024)
     assert [(one["id"], one["has_details"], one["details_size"]) for one in listed] == [
-        (one["id"], True, len(compact(one["details"]).encode())) for one in reversed(sent)]
+        (one["id"], True, len(compact(one["details"]).encode())) for one in reversed(sent)
+    ]
     export = partner.export(**ALL_OF_2024, format="jsonl")
     lines = partner.download(export).decode().splitlines()
     assert [members(line)["details"] for line in lines] == [compact(one["details"]) for one in reversed(sent)]
@@ -312,8 +336,13 @@ def event(activity, **attributes):
     """The activity in an envelope."""
     data = {name: value for name, value in activity.items() if name not in ("id", "occurred_at", "action")}
     return {
-        "specversion": "1.0", "id": activity["id"], "source": "/portal", "type": activity["action"],
-        "time": activity["occurred_at"], "datacontenttype": "application/json", "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        "specversion": "1.0",
+        "id": activity["id"],
+        "source": "/portal",
+        "type": activity["action"],
+        "time": activity["occurred_at"],
+        "datacontenttype": "application/json",
+        "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
         "data": data,
     } | attributes
 
@@ -345,11 +374,20 @@ def test_a_batch_of_cloud_events_is_answered_one_by_one(partner):
     assert sorted(partner.ids(**ALL_OF_2024)) == sorted(one["id"] for one in events)
 
 
-@pytest.mark.parametrize("attributes, field", [
-    ({"specversion": "0.3"}, "/specversion"), ({"id": ""}, "/id"), ({"time": "now"}, "/time"), ({"type": "Order Created"}, "/type"),
-    ({"data": {"colour": "red", "actor": {"id": "ana"}}}, "/data/colour"), ({"data": {}}, "/data/actor/id"),
-    ({"data_base64": "e30="}, "/data_base64"), ({"Trace": "x"}, "/Trace"),
-], ids=lambda value: compact(value) if isinstance(value, dict) else value)
+@pytest.mark.parametrize(
+    "attributes, field",
+    [
+        ({"specversion": "0.3"}, "/specversion"),
+        ({"id": ""}, "/id"),
+        ({"time": "now"}, "/time"),
+        ({"type": "Order Created"}, "/type"),
+        ({"data": {"colour": "red", "actor": {"id": "ana"}}}, "/data/colour"),
+        ({"data": {}}, "/data/actor/id"),
+        ({"data_base64": "e30="}, "/data_base64"),
+        ({"Trace": "x"}, "/Trace"),
+    ],
+    ids=lambda value: compact(value) if isinstance(value, dict) else value,
+)
 def test_a_cloud_event_that_cannot_be_recorded_is_refused_by_its_field(partner, attributes, field):
     is_problem(as_event(partner, event(new_activity(), **attributes)), 400, "invalid-request", field)
     assert partner.ids(**ALL_OF_2024) == []

@@ -12,7 +12,7 @@ from api import ALL_OF_2024, new_activity
 INFRA = Path(__file__).resolve().parents[2] / "infra"
 sys.path.insert(0, str(INFRA))
 
-import compare  # noqa: E402
+import compare
 
 
 @pytest.fixture
@@ -22,14 +22,18 @@ def restored(stack, aws):
     described = db.describe_table(TableName=source)["Table"]
     keys = described["KeySchema"]
     db.create_table(
-        TableName=name, BillingMode="PAY_PER_REQUEST", KeySchema=keys,
-        AttributeDefinitions=[{"AttributeName": key["AttributeName"], "AttributeType": "S"} for key in keys])
+        TableName=name,
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=keys,
+        AttributeDefinitions=[{"AttributeName": key["AttributeName"], "AttributeType": "S"} for key in keys],
+    )
 
     def of(partner):
         items = []
         for partition in ("2024-03", "2024-03#details", "months"):
             pages = db.get_paginator("query").paginate(
-                TableName=source, KeyConditionExpression="pk = :pk", ExpressionAttributeValues={":pk": {"S": f"{partner}#{partition}"}})
+                TableName=source, KeyConditionExpression="pk = :pk", ExpressionAttributeValues={":pk": {"S": f"{partner}#{partition}"}}
+            )
             items += [item for page in pages for item in page["Items"]]
         for item in items:
             db.put_item(TableName=name, Item=item)
@@ -68,8 +72,11 @@ def test_the_command_says_how_much_it_is_and_whether_anything_is_missing(partner
     partner.record([new_activity()])
     then, items = restored(partner.name)
     surroundings = {
-        "AWS_ENDPOINT_URL": stack["endpoint"], "AWS_DEFAULT_REGION": stack["region"],
-        "AWS_ACCESS_KEY_ID": stack["access_key_id"], "AWS_SECRET_ACCESS_KEY": stack["secret_access_key"]}
+        "AWS_ENDPOINT_URL": stack["endpoint"],
+        "AWS_DEFAULT_REGION": stack["region"],
+        "AWS_ACCESS_KEY_ID": stack["access_key_id"],
+        "AWS_SECRET_ACCESS_KEY": stack["secret_access_key"],
+    }
     command = [sys.executable, str(INFRA / "compare.py"), stack["outputs"]["ActivitiesTable"], then]
     done = subprocess.run(command, env=surroundings, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, f"{len(items)} the same, 0 missing, 0 different, 0 copied\n"), done.stderr

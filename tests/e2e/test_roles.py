@@ -15,11 +15,25 @@ from botocore.exceptions import ClientError
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "template"))
 
-import stack as local  # noqa: E402
-from test_functions import ALLOWED, FUNCTIONS  # noqa: E402
+from test_functions import ALLOWED, FUNCTIONS
+
+import stack as local
 
 SERVICES = [
-    "apigateway", "cognito-idp", "dynamodb", "dynamodbstreams", "iam", "kms", "lambda", "logs", "s3", "scheduler", "ses", "sesv2", "sns", "sqs",
+    "apigateway",
+    "cognito-idp",
+    "dynamodb",
+    "dynamodbstreams",
+    "iam",
+    "kms",
+    "lambda",
+    "logs",
+    "s3",
+    "scheduler",
+    "ses",
+    "sesv2",
+    "sns",
+    "sqs",
     "sts",
 ]
 DENIED = {"AccessDenied", "AccessDeniedException", "AuthorizationError", "AuthorizationErrorException", "403"}
@@ -50,8 +64,7 @@ FREE = {
 # here, not on both: batches need the single action on AWS, and one of their own at the emulator; some need more than a name.
 OPENS = {
     "s3:GetObject": ({"GetObject", "HeadObject"}, {"GetObjectTorrent", "SelectObjectContent"}),
-    "s3:PutObject": (
-        {"PutObject", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload"}, {"CopyObject", "UploadPartCopy", "RenameObject"}),
+    "s3:PutObject": ({"PutObject", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload"}, {"CopyObject", "UploadPartCopy", "RenameObject"}),
     "s3:DeleteObject": ({"DeleteObject"}, {"DeleteObjects"}),
     "s3:ListMultipartUploadParts": ({"ListParts"}, set()),
     "sqs:SendMessage": ({"SendMessage"}, {"SendMessageBatch"}),
@@ -65,8 +78,12 @@ def resources(stack, aws):
     """Resources by service: what operations are tried on, ours by the template's names, and others of the same account."""
     other = f"other-{uuid.uuid4().hex[:8]}"
     db, s3, sqs = aws("dynamodb"), aws("s3"), aws("sqs")
-    db.create_table(TableName=other, BillingMode="PAY_PER_REQUEST", KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
-                    AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}])
+    db.create_table(
+        TableName=other,
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+    )
     s3.create_bucket(Bucket=other)
     queue = sqs.create_queue(QueueName=other)["QueueUrl"]
     pages = aws("cloudformation").get_paginator("list_stack_resources").paginate(StackName=local.NAME)
@@ -78,8 +95,12 @@ def resources(stack, aws):
     tables = of_type("AWS::DynamoDB::Table") | {"other": other}
     queues = of_type("AWS::SQS::Queue") | {"other": queue}
     [(_, bucket)] = of_type("AWS::S3::Bucket").items()
-    objects = {"DataBucket/exports/*": (bucket, "exports/probe"), "DataBucket/details/*": (bucket, "details/probe"),
-               "DataBucket": (bucket, "probe"), "other": (other, "exports/probe")}
+    objects = {
+        "DataBucket/exports/*": (bucket, "exports/probe"),
+        "DataBucket/details/*": (bucket, "details/probe"),
+        "DataBucket": (bucket, "probe"),
+        "other": (other, "exports/probe"),
+    }
     assert len(tables) > 3 and len(queues) > 8
     yield {
         "dynamodb": {name: {"TableName": table, "Key": {}, "RequestItems": {table: {}}} for name, table in tables.items()},

@@ -56,8 +56,20 @@ def engine(tmp_path_factory):
         os.environ["DOCKER_HOST"] = f"unix://{place}/docker.sock"
         with (place / "log").open("w") as log:
             started = subprocess.Popen(
-                ["dockerd", "--data-root", str(place / "data"), "--exec-root", str(place / "exec"), "--pidfile", str(place / "pid"),
-                 "--host", os.environ["DOCKER_HOST"]], stdout=log, stderr=subprocess.STDOUT)
+                [
+                    "dockerd",
+                    "--data-root",
+                    str(place / "data"),
+                    "--exec-root",
+                    str(place / "exec"),
+                    "--pidfile",
+                    str(place / "pid"),
+                    "--host",
+                    os.environ["DOCKER_HOST"],
+                ],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
         deadline = time.monotonic() + 60
         while docker("info").returncode and started.poll() is None and time.monotonic() < deadline:
             time.sleep(0.5)

@@ -31,8 +31,8 @@ def test_an_installation_is_proven_and_only_activities_of_its_partner_stay(stack
 def test_a_fresh_token_is_taken_where_there_is_none(stack, names):
     [client] = [each for each in stack["clients"] if each["name"] == "operator"]
     done = smoke(
-        stack["api_url"], names(), TOKEN_URL=f"{stack['sign_in_url']}/oauth2/token",
-        CLIENT_ID=client["client_id"], CLIENT_SECRET=client["client_secret"])
+        stack["api_url"], names(), TOKEN_URL=f"{stack['sign_in_url']}/oauth2/token", CLIENT_ID=client["client_id"], CLIENT_SECRET=client["client_secret"]
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -28,10 +28,34 @@ LABELS = {
 }
 SEPARATORS = {"en": ",", "fr": ";"}
 TITLES = {
-    "en": ["Date and time (Asia/Kolkata)", "Customer", "Action", "Partner user", "Status", "Target", "Details", "Customer ID", "Actor ID",
-           "Action ID", "Activity ID", "Occurred at (UTC)"],
-    "fr": ["Date et heure (Asia/Kolkata)", "Client", "Action", "Utilisateur partenaire", "Statut", "Cible", "Détails", "ID du client",
-           "ID de l'acteur", "ID de l'action", "ID de l'activité", "Survenue le (UTC)"],
+    "en": [
+        "Date and time (Asia/Kolkata)",
+        "Customer",
+        "Action",
+        "Partner user",
+        "Status",
+        "Target",
+        "Details",
+        "Customer ID",
+        "Actor ID",
+        "Action ID",
+        "Activity ID",
+        "Occurred at (UTC)",
+    ],
+    "fr": [
+        "Date et heure (Asia/Kolkata)",
+        "Client",
+        "Action",
+        "Utilisateur partenaire",
+        "Statut",
+        "Cible",
+        "Détails",
+        "ID du client",
+        "ID de l'acteur",
+        "ID de l'action",
+        "ID de l'activité",
+        "Survenue le (UTC)",
+    ],
 }
 MOST_IN_A_CELL = 32_767
 
@@ -58,20 +82,22 @@ def expected(path, locale):
         customer, actor, target = one.get("customer", {}), one["actor"], one.get("target", {})
         # Details keep their text: in the line it stands between its name and the members behind it.
         details = re.search(r',"details":(\{.*\}),"has_details":true,"details_size":\d+,"url":"[^"]*"\}$', line, re.DOTALL)
-        rows.append([
-            (datetime.fromisoformat(one["occurred_at"].removesuffix("Z")) + OFFSET).replace(microsecond=0),
-            customer.get("name") or customer.get("id", ""),
-            LABELS[locale].get(one["action"], one["action"]),
-            actor.get("name") or actor["id"],
-            STATUSES[locale][one["status"]],
-            " ".join(part for part in (target.get("type"), target.get("name") or target.get("id")) if part),
-            details[1] if details else "",
-            customer.get("id", ""),
-            actor["id"],
-            one["action"],
-            one["id"],
-            one["occurred_at"],
-        ])
+        rows.append(
+            [
+                (datetime.fromisoformat(one["occurred_at"].removesuffix("Z")) + OFFSET).replace(microsecond=0),
+                customer.get("name") or customer.get("id", ""),
+                LABELS[locale].get(one["action"], one["action"]),
+                actor.get("name") or actor["id"],
+                STATUSES[locale][one["status"]],
+                " ".join(part for part in (target.get("type"), target.get("name") or target.get("id")) if part),
+                details[1] if details else "",
+                customer.get("id", ""),
+                actor["id"],
+                one["action"],
+                one["id"],
+                one["occurred_at"],
+            ]
+        )
     return rows
 
 

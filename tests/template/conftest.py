@@ -1,6 +1,7 @@
 """What the template's tests share."""
 
 import pytest
+
 from application import Template
 
 

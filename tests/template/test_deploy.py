@@ -3,11 +3,12 @@
 import sys
 
 import pytest
+
 from application import ROOT
 
 sys.path.insert(0, str(ROOT / "infra"))
 
-import deploy  # noqa: E402
+import deploy
 
 KNOWN = deploy.parameters()
 
@@ -44,13 +45,16 @@ def test_what_was_answered_before_is_kept():
     assert answered(*emptied, before={"AlarmEmail": "ops@portal.example"})[0] == {}
 
 
-@pytest.mark.parametrize("name, good, bad", [
-    ("AllowedOrigin", "https://portal.example", "https://portal.example/"),
-    ("PortalUrl", "https://log.portal.example/", "https://log.portal.example"),
-    ("Firewall", "true", "yes"),
-    ("AlarmEmail", "ops@portal.example", "ops"),
-    ("WorkerConcurrency", "50", "1"),
-])
+@pytest.mark.parametrize(
+    "name, good, bad",
+    [
+        ("AllowedOrigin", "https://portal.example", "https://portal.example/"),
+        ("PortalUrl", "https://log.portal.example/", "https://log.portal.example"),
+        ("Firewall", "true", "yes"),
+        ("AlarmEmail", "ops@portal.example", "ops"),
+        ("WorkerConcurrency", "50", "1"),
+    ],
+)
 def test_answers_are_held_against_the_template_s_rules(name, good, bad):
     assert deploy.fault(KNOWN, name, good) is None
     assert deploy.fault(KNOWN, name, bad)

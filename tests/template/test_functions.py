@@ -3,6 +3,7 @@
 import re
 
 import pytest
+
 from application import ROOT, sources
 
 FUNCTIONS = ["authorizer", "record", "intake", "query", "exports", "export-worker", "monthly", "notifier", "portal"]
@@ -54,10 +55,7 @@ ALLOWED = {
             for action in ("AbortMultipartUpload", "DeleteObject", "GetObject", "ListMultipartUploadParts", "PutObject")
         ),
         ("DataBucket/details/*", "s3:GetObject"),
-        *(
-            ("ExportJobs", f"sqs:{action}")
-            for action in ("ChangeMessageVisibility", "DeleteMessage", "GetQueueAttributes", "ReceiveMessage", "SendMessage")
-        ),
+        *(("ExportJobs", f"sqs:{action}") for action in ("ChangeMessageVisibility", "DeleteMessage", "GetQueueAttributes", "ReceiveMessage", "SendMessage")),
     },
     "monthly": {
         *(("ControlTable", f"dynamodb:{action}") for action in ("PutItem", "Query", "UpdateItem")),

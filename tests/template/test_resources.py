@@ -5,6 +5,7 @@ import re
 import sys
 
 import pytest
+
 from application import ROOT, Template
 
 if sys.version_info >= (3, 11):
@@ -137,8 +138,11 @@ def test_every_alarm_tells_somebody_what_to_do_and_where_to_read_more(watch):
 def test_alarms_and_dashboard_show_metrics_that_the_code_has(watch):
     code = (ROOT / "crates" / "daybook" / "src" / "log.rs").read_text()
     written = set(re.findall(r'\("(\w+)", "(?:Count|Milliseconds|Seconds)"\)', code))
-    assert {alarm["Properties"]["MetricName"] for alarm in watch.of_type("AWS::CloudWatch::Alarm").values()
-            if alarm["Properties"].get("Namespace") == {"Ref": "Namespace"}} == {"export_age", "months_unmade"}
+    assert {
+        alarm["Properties"]["MetricName"]
+        for alarm in watch.of_type("AWS::CloudWatch::Alarm").values()
+        if alarm["Properties"].get("Namespace") == {"Ref": "Namespace"}
+    } == {"export_age", "months_unmade"}
     body = watch.resources["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
     own = [row for widget in json.loads(body)["widgets"] for row in widget["properties"]["metrics"]]
     shown, namespace = set(), None

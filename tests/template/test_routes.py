@@ -4,6 +4,7 @@ import json
 import re
 
 import pytest
+
 from application import ROOT, sources
 
 PUBLIC = {"/", "/{asset}", "/config.json", "/openapi.json", "/docs", "/health"}

@@ -5,8 +5,9 @@ import subprocess
 import sys
 
 import pytest
-from application import ROOT
 from test_functions import FUNCTIONS
+
+from application import ROOT
 
 
 @pytest.fixture(scope="module")

@@ -12,11 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 
 import boto3
+from activities import Invalid, checked, item_of, shown
 from boto3.dynamodb.conditions import Attr, Key
 from botocore.config import Config
 from botocore.exceptions import ClientError
-
-from activities import Invalid, checked, item_of, shown
 
 READERS = {"global_admin", "billing_admin", "admin_agent", "user_management_admin", "sales_agent", "helpdesk_agent", "reader"}
 HEADERS = {"content-type": "application/json", "cache-control": "no-store"}
