@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "infra" / "local"))
 
-from environments import TOOLS, Trouble, ensure
+from environments import TOOLS, UserFacingError, ensure
 
 CARGO_TEST = ["cargo", "test", "--workspace"]
 RESULT = re.compile(r"^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored", re.MULTILINE)
@@ -29,12 +29,12 @@ def main() -> int:
     totals = [0, 0, 0]
     try:
         if subprocess.run([*CARGO_TEST, "--no-run"], cwd=ROOT).returncode:
-            raise Trouble("The tests in Rust do not compile.")
+            raise UserFacingError("The tests in Rust do not compile.")
         with rust() as collect:
             outcomes = [python(), collect()]
         totals = [sum(parts) for parts in zip(*outcomes)]
-    except Trouble as trouble:
-        print(trouble, file=sys.stderr)
+    except UserFacingError as error:
+        print(error, file=sys.stderr)
         totals[1] += 1
     finally:
         stop_all()

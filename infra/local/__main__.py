@@ -6,7 +6,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from environments import ROOT, TOOLS, Trouble, ensure, run_inside
+from environments import ROOT, TOOLS, UserFacingError, ensure, run_inside
 
 
 def main() -> int:
@@ -31,8 +31,8 @@ def main() -> int:
     chosen = parser.parse_args()
     try:
         return _run(chosen)
-    except Trouble as trouble:
-        print(f"\n{trouble}", file=sys.stderr)
+    except UserFacingError as error:
+        print(f"\n{error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

@@ -11,7 +11,7 @@ import urllib.request
 from datetime import datetime, timedelta
 
 import tokens
-from environments import Trouble, say
+from environments import UserFacingError, print_progress
 
 # Changes when the data should be made again.
 VERSION = "1"
@@ -76,8 +76,8 @@ def record(stack: dict, until: datetime) -> None:
         for start in range(0, amount, BATCH):
             batch = activities[start : start + BATCH]
             _send(f"{stack['api_url']}/v1/partners/{partner}/activities", token, batch)
-            say(f"· demo data of {partner}: {start + len(batch):,} of {amount:,}")
-    say(f"✓ demo data: {sum(ACTIVITIES.values()):,} activities of {DAYS} days")
+            print_progress(f"· demo data of {partner}: {start + len(batch):,} of {amount:,}")
+    print_progress(f"✓ demo data: {sum(ACTIVITIES.values()):,} activities of {DAYS} days")
 
 
 def activities_of(partner: str, amount: int, until: datetime) -> list[dict]:
@@ -199,7 +199,7 @@ def _send(url: str, token: str, batch: list[dict]) -> None:
         with urllib.request.urlopen(urllib.request.Request(url, data=body, headers=headers), timeout=120) as answer:
             outcome = json.load(answer)
     except urllib.error.HTTPError as error:
-        raise Trouble(f"Recording the demo data failed: {error.code} {error.read().decode(errors='replace')[:500]}") from None
+        raise UserFacingError(f"Recording the demo data failed: {error.code} {error.read().decode(errors='replace')[:500]}") from None
     if outcome["rejected"]:
         first = next(each for each in outcome["results"] if each["status"] == "rejected")
-        raise Trouble(f"{outcome['rejected']} demo activities were rejected, the first for: {first}")
+        raise UserFacingError(f"{outcome['rejected']} demo activities were rejected, the first for: {first}")

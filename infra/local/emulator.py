@@ -9,7 +9,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from environments import Trouble, ensure
+from environments import UserFacingError, ensure
 
 REGION = "us-east-1"
 # The emulator's root keys. They open nothing but the emulator.
@@ -77,7 +77,7 @@ class Emulator:
         while not answers(f"http://127.0.0.1:{port}/_ministack/health"):
             if process.poll() is not None or time.monotonic() > deadline:
                 self.stop()
-                raise Trouble(f"The emulator did not start. Its log, {self.log}, ends with:\n{self.tail(15)}")
+                raise UserFacingError(f"The emulator did not start. Its log, {self.log}, ends with:\n{self.tail(15)}")
             time.sleep(0.1)
 
     def stop(self) -> bool:
@@ -91,7 +91,7 @@ class Emulator:
         deadline = time.monotonic() + SECONDS_TO_STOP
         while _is_ours(pid):
             if time.monotonic() > deadline:
-                raise Trouble(f"The emulator (process {pid}) does not end. See {self.log}.")
+                raise UserFacingError(f"The emulator (process {pid}) does not end. See {self.log}.")
             time.sleep(0.1)
         # The functions are its children in its session; none may outlive it.
         try:
@@ -144,7 +144,7 @@ def port_is_free(port: int) -> bool:
 def require_free(port: int) -> None:
     """Says what to do when something listens there."""
     if not port_is_free(port):
-        raise Trouble(f"Something else listens on port {port}. Choose another one (make up PORT=4600), or leave it out and a free one is taken.")
+        raise UserFacingError(f"Something else listens on port {port}. Choose another one (make up PORT=4600), or leave it out and a free one is taken.")
 
 
 def free_port() -> int:

@@ -15,11 +15,11 @@ TOOLS = ROOT / ".local"
 REQUIREMENTS = Path(__file__).resolve().parent / "requirements"
 
 
-class Trouble(Exception):
+class UserFacingError(Exception):
     """Something a person can mend: the message says what and how."""
 
 
-def say(text: str) -> None:
+def print_progress(text: str) -> None:
     """One line of progress, on standard error so that standard output carries results only."""
     print(text, file=sys.stderr, flush=True)
 
@@ -27,7 +27,7 @@ def say(text: str) -> None:
 def ensure(name: str) -> Path:
     """The environment of that name, made or remade when its requirements or the Python have changed."""
     if sys.version_info < (3, 10):
-        raise Trouble(f"Python 3.10 or newer is needed, this is {sys.version.split()[0]}.")
+        raise UserFacingError(f"Python 3.10 or newer is needed, this is {sys.version.split()[0]}.")
     place = TOOLS / "venvs" / name
     requirements = REQUIREMENTS / f"{name}.txt"
     # An environment knows its absolute place, so a moved checkout makes it anew.
@@ -35,17 +35,17 @@ def ensure(name: str) -> Path:
     stamp = place / "made-of"
     if stamp.exists() and stamp.read_text() == made_of:
         return place
-    say(f"· installing the tools for {name} ({place.relative_to(ROOT)})")
+    print_progress(f"· installing the tools for {name} ({place.relative_to(ROOT)})")
     shutil.rmtree(place, ignore_errors=True)
     place.parent.mkdir(parents=True, exist_ok=True)
     python = getattr(sys, "_base_executable", sys.executable)
     made = subprocess.run([python, "-m", "venv", str(place)], capture_output=True, text=True)
     if made.returncode:
-        raise Trouble(f"python -m venv failed; on Debian install python3-venv.\n{made.stdout}{made.stderr}")
+        raise UserFacingError(f"python -m venv failed; on Debian install python3-venv.\n{made.stdout}{made.stderr}")
     pip = [str(place / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
     # The file names every package, those of extras included, which pip would ask for under another name: nothing to resolve.
     if subprocess.run([*pip, "--no-deps", "--require-hashes", "-r", str(requirements)], stdout=sys.stderr).returncode:
-        raise Trouble(f"pip could not install {requirements.relative_to(ROOT)}; its message is above.")
+        raise UserFacingError(f"pip could not install {requirements.relative_to(ROOT)}; its message is above.")
     stamp.write_text(made_of)
     return place
 

@@ -2,7 +2,7 @@
 
 import boto3
 
-from environments import say
+from environments import print_progress
 
 # Outputs of the stack: where dead letters are, and where they came from.
 QUEUES = {
@@ -26,7 +26,7 @@ def move_all(sqs, outputs: dict) -> dict[str, int]:
     moved = {}
     for name, (dead, queue) in QUEUES.items():
         moved[name] = _move(sqs, outputs[dead], outputs[queue])
-        say(f"✓ {name}: {moved[name]} sent again")
+        print_progress(f"✓ {name}: {moved[name]} sent again")
     return moved
 
 

@@ -19,7 +19,7 @@ import yaml
 
 import stack as platform
 from emulator import KEYS, REGION, free_port
-from environments import ROOT, TOOLS, Trouble, ensure, say
+from environments import ROOT, TOOLS, UserFacingError, ensure, print_progress
 
 EVENTS = ROOT / "tests" / "events"
 # Of nested stacks and of what only watches, `sam local` has no use.
@@ -88,7 +88,7 @@ class Containers:
         # The answer is the last line; the functions' own lines and those of Lambda's emulator come before.
         lines = [line for line in done.stdout.splitlines() if line.strip()]
         if done.returncode or not lines:
-            raise Trouble(f"sam local invoke of {function} failed:\n{done.stdout[-2000:]}{done.stderr[-3000:]}")
+            raise UserFacingError(f"sam local invoke of {function} failed:\n{done.stdout[-2000:]}{done.stderr[-3000:]}")
         return json.loads(lines[-1]), done.stderr
 
     @contextmanager
@@ -108,10 +108,10 @@ class Containers:
                 if "Running on http" in log.read_text(errors="replace"):
                     break
                 if running.poll() is not None:
-                    raise Trouble(f"sam local start-api ended:\n{log.read_text(errors='replace')[-3000:]}")
+                    raise UserFacingError(f"sam local start-api ended:\n{log.read_text(errors='replace')[-3000:]}")
                 threading.Event().wait(0.2)
             else:
-                raise Trouble(f"sam local start-api does not answer; see {log}")
+                raise UserFacingError(f"sam local start-api does not answer; see {log}")
             yield f"http://127.0.0.1:{port}"
         finally:
             # It removes its containers when it is interrupted.
@@ -149,13 +149,13 @@ def run(stack: dict) -> None:
     with containers.ready():
         for function in platform.FUNCTIONS:
             answer, _ = containers.invoke(function, EVENTS / f"{function}.json")
-            say(f"✓ {function}: {json.dumps(answer, ensure_ascii=False)[:100]}")
+            print_progress(f"✓ {function}: {json.dumps(answer, ensure_ascii=False)[:100]}")
         with containers.api(free_port()) as address:
-            say(f"\nThe API, in containers: {address} (make token prints a token; Ctrl-C ends it)")
+            print_progress(f"\nThe API, in containers: {address} (make token prints a token; Ctrl-C ends it)")
             try:
                 threading.Event().wait()
             except KeyboardInterrupt:
-                say("")
+                print_progress("")
 
 
 def _host_of_containers() -> str:
@@ -163,9 +163,9 @@ def _host_of_containers() -> str:
     try:
         found = subprocess.run(["docker", "network", "inspect", "bridge"], capture_output=True, text=True)
     except FileNotFoundError:
-        raise Trouble("sam local needs a container engine: install Docker and start it.") from None
+        raise UserFacingError("sam local needs a container engine: install Docker and start it.") from None
     if found.returncode:
-        raise Trouble(f"The container engine does not answer: {found.stderr.strip()}")
+        raise UserFacingError(f"The container engine does not answer: {found.stderr.strip()}")
     if sys.platform == "darwin":
         return "host.docker.internal"
     (network,) = json.loads(found.stdout)[0]["IPAM"]["Config"][:1]

@@ -26,7 +26,7 @@ import boto3
 import demo as demo_data
 import tokens
 from emulator import KEYS, REGION, Emulator, answers, free_port, require_free
-from environments import ROOT, TOOLS, Trouble, ensure, say
+from environments import ROOT, TOOLS, UserFacingError, ensure, print_progress
 
 NAME = "daybook"
 BUILD = TOOLS / "build"
@@ -107,7 +107,7 @@ def clean(directory: Path) -> None:
 def load(directory: Path) -> dict:
     """What `up` said of the stack that runs there."""
     if Emulator(directory.resolve()).running() is None:
-        raise Trouble("Nothing is running. Start it with: make up")
+        raise UserFacingError("Nothing is running. Start it with: make up")
     return json.loads((directory / "stack.json").read_text())
 
 
@@ -153,14 +153,14 @@ def _start(emulator: Emulator, port: int | None) -> int:
     last = _port_of_last_time(emulator.directory)
     if port and last and port != last:
         # Queues have it in their addresses: under another they would be there, and nobody would read them.
-        raise Trouble(f"The data here were made on port {last}. Run it there (make up PORT={last}), or remove them first (make clean).")
+        raise UserFacingError(f"The data here were made on port {last}. Run it there (make up PORT={last}), or remove them first (make clean).")
     if running := emulator.running():
-        say(f"✓ emulator is running on port {running[1]}")
+        print_progress(f"✓ emulator is running on port {running[1]}")
         return running[1]
     port = port or last or free_port()
     require_free(port)
     emulator.start(port)
-    say(f"✓ emulator started on port {port}")
+    print_progress(f"✓ emulator started on port {port}")
     return port
 
 
@@ -176,10 +176,10 @@ def _build() -> str:
     made_of = _sources()
     stamp = BUILD / "made-of"
     if stamp.exists() and stamp.read_text() == made_of:
-        say("✓ functions are built")
+        print_progress("✓ functions are built")
         return made_of
     stamp.unlink(missing_ok=True)
-    say("· building the functions (the first time takes some minutes)")
+    print_progress("· building the functions (the first time takes some minutes)")
     started = time.monotonic()
     _sam(
         ["build", "--config-env", "local", "--build-dir", str(BUILD), "--parameter-overrides", f"Architecture={_architecture()}"],
@@ -191,7 +191,7 @@ def _build() -> str:
         },
     )
     stamp.write_text(made_of)
-    say(f"✓ functions built in {time.monotonic() - started:.0f} s")
+    print_progress(f"✓ functions built in {time.monotonic() - started:.0f} s")
     return made_of
 
 
@@ -199,7 +199,7 @@ def _sources() -> str:
     """A hash of everything that the build reads."""
     compiler = subprocess.run(["rustc", "-vV"], capture_output=True, text=True, cwd=ROOT)
     if compiler.returncode:
-        raise Trouble(f"Rust is needed: install it from https://rustup.rs. {compiler.stderr.strip()}")
+        raise UserFacingError(f"Rust is needed: install it from https://rustup.rs. {compiler.stderr.strip()}")
     digest = hashlib.sha256(compiler.stdout.encode())
     digest.update(os.environ.get("RUSTFLAGS", "").encode())
     single = ["template.yaml", "samconfig.toml", "Cargo.toml", "Cargo.lock", "rust-toolchain.toml", ".cargo/config.toml"]
@@ -237,9 +237,9 @@ def _deploy(client, port: int, built: str, allowed_origin: str) -> dict:
     }
     wanted = _sha256(json.dumps([built, parameters], sort_keys=True).encode())
     if _remembered(client, DEPLOYED) == wanted and _status(client).endswith("_COMPLETE"):
-        say("✓ stack is deployed")
+        print_progress("✓ stack is deployed")
         return _outputs(client)
-    say("· deploying the stack")
+    print_progress("· deploying the stack")
     started = time.monotonic()
     if _status(client) == "ROLLBACK_COMPLETE":
         # What is left of a first deployment that failed: it can only be deleted.
@@ -254,7 +254,7 @@ def _deploy(client, port: int, built: str, allowed_origin: str) -> dict:
     _finish_gateway(client, outputs)
     _finish_event_source(client, outputs)
     _remember(client, DEPLOYED, wanted)
-    say(f"✓ stack deployed in {time.monotonic() - started:.0f} s")
+    print_progress(f"✓ stack deployed in {time.monotonic() - started:.0f} s")
     return outputs
 
 
@@ -356,7 +356,7 @@ def _people(client, stack: dict) -> None:
         # Last: a person without a password is one that an interrupted run left half made, and cannot sign in by mistake.
         cognito.admin_set_user_password(UserPoolId=pool, Username=user["name"], Password=user["password"], Permanent=True)
     if missing:
-        say(f"✓ {len(missing)} people who can sign in")
+        print_progress(f"✓ {len(missing)} people who can sign in")
 
 
 def _machines(client, stack: dict) -> list[dict]:
@@ -397,7 +397,7 @@ def _machines(client, stack: dict) -> list[dict]:
                 pass
         except urllib.error.HTTPError as error:
             problem = error.read().decode(errors="replace")
-            raise Trouble(f"The operator could not register {name}: {error.code} {problem}\n(make logs says more)") from None
+            raise UserFacingError(f"The operator could not register {name}: {error.code} {problem}\n(make logs says more)") from None
     return machines
 
 
@@ -405,7 +405,7 @@ def _wait_for_page(stack: dict, emulator: Emulator) -> None:
     deadline = time.monotonic() + 60
     while not answers(stack["portal_url"] + "health"):
         if time.monotonic() > deadline:
-            raise Trouble(f"{stack['portal_url']}health does not answer. {emulator.log} ends with:\n{emulator.tail(15)}")
+            raise UserFacingError(f"{stack['portal_url']}health does not answer. {emulator.log} ends with:\n{emulator.tail(15)}")
         time.sleep(0.2)
 
 
@@ -432,7 +432,7 @@ def _sam(arguments: list[str], variables: dict) -> None:
         if done.returncode:
             output.seek(0)
             end = "".join(output.readlines()[-60:])
-            raise Trouble(f"sam {arguments[0]} failed ({log}):\n{end}")
+            raise UserFacingError(f"sam {arguments[0]} failed ({log}):\n{end}")
 
 
 def _stack(client) -> dict:
@@ -479,6 +479,6 @@ def _alone(path: Path):
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say(f"· waiting for another run ({path})")
+            print_progress(f"· waiting for another run ({path})")
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield

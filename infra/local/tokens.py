@@ -10,7 +10,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
-from environments import Trouble
+from environments import UserFacingError
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
@@ -30,7 +30,7 @@ def token(stack: dict, name: str) -> str:
         if client["name"] == name:
             return of_machine(stack, client)
     names = [entry["name"] for entry in stack["clients"] + stack["users"]]
-    raise Trouble(f"Nobody is called {name!r}. There are: {', '.join(names)}")
+    raise UserFacingError(f"Nobody is called {name!r}. There are: {', '.join(names)}")
 
 
 def of_person(stack: dict, name: str, password: str) -> str:
@@ -52,10 +52,10 @@ def of_person(stack: dict, name: str, password: str) -> str:
     answer = {field: html.unescape(value) for field, value in hidden.items()} | {"username": name, "password": password}
     status, location, page_again = _send(f"{base}/login", answer)
     if status != 302:
-        raise Trouble(f"The sign-in of {name} was refused: {re.sub('<[^>]+>', ' ', page_again)[-200:].strip()}")
+        raise UserFacingError(f"The sign-in of {name} was refused: {re.sub('<[^>]+>', ' ', page_again)[-200:].strip()}")
     back = urllib.parse.parse_qs(urllib.parse.urlsplit(location).query)
     if back.get("state") != [question["state"]]:
-        raise Trouble("The sign-in came back with another state.")
+        raise UserFacingError("The sign-in came back with another state.")
     _, _, body = _send(
         f"{base}/oauth2/token",
         {
@@ -81,7 +81,7 @@ def of_machine(stack: dict, client: dict) -> str:
         },
     )
     if status != 200:
-        raise Trouble(f"The client {client['name']} got no token: {body[:200]}")
+        raise UserFacingError(f"The client {client['name']} got no token: {body[:200]}")
     return json.loads(body)["access_token"]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "infra" / "local"))
 
-from environments import Trouble, run_inside
+from environments import UserFacingError, run_inside
 
 SECTIONS = ["record,query", "cost", "instructions", "exports"]
 
@@ -26,8 +26,8 @@ def main() -> int:
         import run
 
         return run.run(chosen)
-    except Trouble as trouble:
-        print(f"\n{trouble}", file=sys.stderr)
+    except UserFacingError as error:
+        print(f"\n{error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import deployed
 
-from environments import ROOT, TOOLS, Trouble, say
+from environments import ROOT, TOOLS, UserFacingError, print_progress
 from processes import Contestant, Runtime, Server, Store
 
 PLACE = TOOLS / "bench"
@@ -44,14 +44,14 @@ def build(profile: str) -> Tools:
 
 
 def _cargo(packages: list[str], profile: str) -> dict[str, str]:
-    say(f"· building {', '.join(packages)} ({profile})")
+    print_progress(f"· building {', '.join(packages)} ({profile})")
     command = ["cargo", "build", "--profile", profile, "--message-format", "json-render-diagnostics"]
     for package in packages:
         command += ["-p", package]
     # Each function is built as `sam build` does it, and all of them with the same features.
     built = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     if built.returncode:
-        raise Trouble("cargo could not build what is to be measured; its message is above.")
+        raise UserFacingError("cargo could not build what is to be measured; its message is above.")
     messages = [json.loads(line) for line in built.stdout.splitlines() if line.startswith("{")]
     return {message["target"]["name"]: message["executable"] for message in messages if message.get("executable")}
 
@@ -59,7 +59,7 @@ def _cargo(packages: list[str], profile: str) -> dict[str, str]:
 def _node() -> Path | None:
     """The folder of the peers in Node, installed; none without Node."""
     if not shutil.which("node") or not shutil.which("npm"):
-        say("· there is no Node: its peers are left out (Debian: apt-get install nodejs npm)")
+        print_progress("· there is no Node: its peers are left out (Debian: apt-get install nodejs npm)")
         return None
     place = PLACE / "node"
     place.mkdir(exist_ok=True)
@@ -70,9 +70,9 @@ def _node() -> Path | None:
             shutil.copy(file, place)
     stamp = place / "made-of"
     if not stamp.exists() or stamp.read_text() != lock:
-        say("· installing the packages of the peers in Node")
+        print_progress("· installing the packages of the peers in Node")
         if subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"], cwd=place, stdout=sys.stderr).returncode:
-            raise Trouble("npm could not install the peers' packages; its message is above.")
+            raise UserFacingError("npm could not install the peers' packages; its message is above.")
         stamp.write_text(lock)
     return place
 
@@ -101,7 +101,7 @@ def data(tools: Tools, **plan) -> Path:
         return place
     for old in PLACE.glob(f"data-{name}-*.zst"):
         old.unlink()
-    say(f"· recording {plan['activities']:,} generated activities")
+    print_progress(f"· recording {plan['activities']:,} generated activities")
     shards = plan.pop("shards")
     with tools.servers("lambda") as lambda_server, tools.servers("store", json.dumps(deployed.schema())) as store_server, engines(tools) as engine:
         runtime, store = Runtime(lambda_server), Store(store_server)

@@ -8,7 +8,7 @@ import events
 from build import PLACE, Tools
 from figures import number, ratio, summary, table, verdict
 
-from environments import Trouble, say
+from environments import UserFacingError, print_progress
 from processes import Contestant, Runtime, Store
 
 SMALL = 10_000
@@ -24,7 +24,7 @@ def measure(tools: Tools, rounds: int, rows: int) -> dict:
     found = {"rows": rows, "engine": {}, "replay": {}}
     for count in (SMALL, rows):
         data = build.data(tools, activities=count, partners=1)
-        say(f"· a page of {count:,} activities, from a real engine")
+        print_progress(f"· a page of {count:,} activities, from a real engine")
         folder = PLACE / "objects"
         (folder / "data").mkdir(parents=True, exist_ok=True)
         schema = json.dumps(deployed.schema())
@@ -40,7 +40,7 @@ def measure(tools: Tools, rounds: int, rows: int) -> dict:
         for count, store in stores.items():
             store.tell("load", str(build.data(tools, activities=count, partners=1)))
         for number_of_round in range(rounds):
-            say(f"· cost of a page, round {number_of_round + 1} of {rounds}")
+            print_progress(f"· cost of a page, round {number_of_round + 1} of {rounds}")
             for count, store in stores.items():
                 pages = _pages(tools, runtime, store, lambda store=store: store.settings(mode="replay"), CALLS)
                 kept = found["replay"].setdefault(str(count), pages | {"cpu_us": []})
@@ -56,7 +56,7 @@ def _pages(tools: Tools, runtime: Runtime, store: Store, ask, calls: int) -> dic
     def page(**query: str) -> dict:
         answered = runtime.invoke(events.listing(**query))
         if answered["statuses"] != {"200": 1}:
-            raise Trouble(f"a page was answered by {answered['last'][:500]}")
+            raise UserFacingError(f"a page was answered by {answered['last'][:500]}")
         return json.loads(json.loads(answered["last"])["body"])
 
     try:
@@ -66,7 +66,7 @@ def _pages(tools: Tools, runtime: Runtime, store: Store, ask, calls: int) -> dic
         ask()
         answered = page(**middle)
         if len(answered["activities"]) != 100 or not "2026-09-1" < answered["activities"][0]["occurred_at"] < "2026-09-15":
-            raise Trouble("the page is not one of 100 activities from the middle")
+            raise UserFacingError("the page is not one of 100 activities from the middle")
         found = {"middle": store.counts()}
         ask()
         page(**LONG)

@@ -17,7 +17,7 @@ import events
 from build import MONTHS, PEERS, PLACE, Tools
 from figures import number, ratio, summary, table, verdict
 
-from environments import Trouble, say
+from environments import UserFacingError, print_progress
 from processes import Contestant, Runtime, Store
 
 PARTNER = events.PARTNER
@@ -78,7 +78,7 @@ class Exporter:
             if item["state"]["S"] == "ready":
                 files = json.loads(item["files"]["S"])
                 return {"job": job, "files": files, "tries": attempt + 1}, time.monotonic() - started
-        raise Trouble(f"an export did not become ready: {answered['last'][:300]} {item.get('problem')}")
+        raise UserFacingError(f"an export did not become ready: {answered['last'][:300]} {item.get('problem')}")
 
 
 def _job(identifier: str, output: dict) -> dict:
@@ -92,7 +92,7 @@ def _job(identifier: str, output: dict) -> dict:
 
 def _correct(tools: Tools) -> dict:
     """Tier A and the same from memory: every activity once, in order, the same bytes, the digest that the job names."""
-    say("· exports from real engines: are they right?")
+    print_progress("· exports from real engines: are they right?")
     data = build.data(tools, activities=CORRECT_ROWS, partners=1)
     schema = json.dumps(deployed.schema())
     with tools.servers("lambda") as lambda_server, tools.servers("store", schema) as store_server, build.engines(tools, data) as engine:
@@ -124,10 +124,10 @@ def _correct(tools: Tools) -> dict:
             if len(made["files"]) == 1 and made["files"][0]["sha256"] != digests[name]:
                 problems.append("another digest than the job names")
             if problems:
-                raise Trouble(f"an export from {name} is wrong: {', '.join(problems)}")
+                raise UserFacingError(f"an export from {name} is wrong: {', '.join(problems)}")
             found[name] = {"seconds": seconds, "bytes": len(body), "faults": store.counts()["faults"]}
     if len(set(digests.values())) != 1:
-        raise Trouble(f"exports of the same activities differ: {digests}")
+        raise UserFacingError(f"exports of the same activities differ: {digests}")
     return found
 
 
@@ -138,7 +138,7 @@ def _stopped(tools: Tools, data: Path, rows: int) -> dict:
         runtime, store = Runtime(lambda_server), Store(store_server)
         store.tell("load", str(data))
         for name, seconds in (("at once", SECONDS), ("stopped", STOPPED_SECONDS)):
-            say(f"· an export of {rows:,} rows {name}")
+            print_progress(f"· an export of {rows:,} rows {name}")
             store.settings(mode="replay", upstream=engine.addresses["url"])
             # A real object store: what a worker puts aside when it stops is read by the next one.
             exporter = Exporter(tools, runtime, store, engine.addresses["s3_url"])
@@ -154,10 +154,10 @@ def _stopped(tools: Tools, data: Path, rows: int) -> dict:
                     shown = csv.DictReader(io.StringIO(body.decode("utf-8-sig"), newline=""))
                     places += [(row["Occurred at (UTC)"], row["Activity ID"]) for row in shown]
             if len(places) != rows or len(set(places)) != rows:
-                raise Trouble(f"an export {name} has {len(places):,} rows, {len(set(places)):,} different, instead of {rows:,}")
+                raise UserFacingError(f"an export {name} has {len(places):,} rows, {len(set(places)):,} different, instead of {rows:,}")
             found[name] = {"runs": made["tries"], "digest": digest.hexdigest(), "bytes": store.counts()["bytes"]}
     if found["at once"]["digest"] != found["stopped"]["digest"]:
-        raise Trouble(f"an export that was stopped differs: {found}")
+        raise UserFacingError(f"an export that was stopped differs: {found}")
     return found
 
 
@@ -193,7 +193,7 @@ def _replay(tools: Tools, data: dict[int, Path], rounds: int) -> dict:
             runtime, store = Runtime(lambda_server), Store(store_server)
             store.tell("load", str(place))
             for number_of_round in range(rounds if count == small else max(2, rounds // 2)):
-                say(f"· exports of {count:,} rows, round {number_of_round + 1}")
+                print_progress(f"· exports of {count:,} rows, round {number_of_round + 1}")
                 for form, output in _forms():
                     store.settings(mode="replay", upstream=engine.addresses["url"])
                     mark = f"{form} {count}"
@@ -224,7 +224,7 @@ def _worker(tools: Tools, runtime: Runtime, store: Store, output: dict) -> tuple
     try:
         try:
             made, _ = exporter.export(**output)
-        except Trouble:
+        except UserFacingError:
             if "compression" not in output:
                 raise
             return 0.0, 0.0, None
@@ -244,7 +244,7 @@ def _paced(tools: Tools, rows: int, shards: int, rounds: int) -> dict:
         store.tell("load", str(data))
         sizes = [size for key, (_, size) in store.sizes().items() if _holds_activities(key)]
         if len(sizes) != shards:
-            raise Trouble(f"the month has {len(sizes)} partitions instead of {shards}")
+            raise UserFacingError(f"the month has {len(sizes)} partitions instead of {shards}")
         # Exports read eventually consistent: a unit for 8 KB. The fullest partition is the last to end.
         limit = max(sizes) / 8_192 / PACE["units_per_second"]
         # The server puts a partition in order when it is first asked for it: that export is not counted.
@@ -252,7 +252,7 @@ def _paced(tools: Tools, rows: int, shards: int, rounds: int) -> dict:
         _worker(tools, runtime, store, {})
         for _ in range(rounds):
             for name, pace in (("undisturbed", PACE), ("with faults", PACE | FAULTS)):
-                say(f"· exports at AWS's pace, {shards} at once, {name}")
+                print_progress(f"· exports at AWS's pace, {shards} at once, {name}")
                 store.settings(mode="replay", upstream=engine.addresses["url"], pace=pace)
                 exporter = Exporter(tools, runtime, store)
                 try:

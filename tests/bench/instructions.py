@@ -18,7 +18,7 @@ import exports
 from build import PLACE, Tools
 from figures import table
 
-from environments import Trouble, say
+from environments import UserFacingError, print_progress
 from processes import Contestant, Runtime, Store
 
 COMMITTED = Path(__file__).resolve().parent / "instructions.json"
@@ -31,7 +31,7 @@ COLLECTED = re.compile(r"Collected : (\d+)")
 def measure(tools: Tools, accept: bool) -> dict:
     """The counts, beside those committed."""
     if not shutil.which("valgrind"):
-        raise Trouble("Instructions are counted by valgrind (Debian: apt-get install valgrind), or leave them out with ONLY=….")
+        raise UserFacingError("Instructions are counted by valgrind (Debian: apt-get install valgrind), or leave them out with ONLY=….")
     data = build.data(tools, activities=20_000, partners=20)
     counted, noise = {}, 0.0
     with tools.servers("lambda") as lambda_server, tools.servers("store", json.dumps(deployed.schema())) as store_server:
@@ -42,12 +42,12 @@ def measure(tools: Tools, accept: bool) -> dict:
         one = events.singles(1, 999_999)
         batch = events.batches(1, 100, 999_998)
         for name, function, event in (("a page of 100 activities", "query", page), ("one activity recorded", "record", one), ("100 activities recorded in a batch", "record", batch)):
-            say(f"· counting instructions: {name}")
+            print_progress(f"· counting instructions: {name}")
             scale = 10 if event is batch else 1
             few, many = FEW // scale, MANY // scale
             slopes = [(_count(tools, runtime, store, function, event, many) - _count(tools, runtime, store, function, event, few)) / (many - few) for _ in range(REPEATS)]
             noise = max(noise, _keep(counted, name, slopes))
-        say("· counting instructions: an export")
+        print_progress("· counting instructions: an export")
         with build.engines(tools) as engine:
             store.tell("load", str(build.data(tools, activities=exports.CORRECT_ROWS, partners=1)))
             store.settings(mode="replay", upstream=engine.addresses["url"])
@@ -74,7 +74,7 @@ def _collected(process: Contestant) -> int:
     process.terminate()
     found = COLLECTED.search((PLACE / "callgrind.log").read_text())
     if not found:
-        raise Trouble(f"callgrind counted nothing; see {PLACE / 'callgrind.log'}.")
+        raise UserFacingError(f"callgrind counted nothing; see {PLACE / 'callgrind.log'}.")
     return int(found[1])
 
 
@@ -85,7 +85,7 @@ def _count(tools: Tools, runtime: Runtime, store: Store, function: str, event: b
     runtime.wait_until_idle()
     answered = runtime.invoke(event, calls)
     if sum(answered["statuses"].get(status, 0) for status in ("200", "201")) != calls:
-        raise Trouble(f"under callgrind {function} answered {answered['last'][:500]}")
+        raise UserFacingError(f"under callgrind {function} answered {answered['last'][:500]}")
     return _collected(process)
 
 

@@ -8,7 +8,7 @@ import time
 import urllib.request
 from pathlib import Path
 
-from environments import Trouble
+from environments import UserFacingError
 
 CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
 # A contestant has a core of its own; servers and this program share another.
@@ -29,7 +29,7 @@ class Server:
             self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True)
         line = self._process.stdout.readline()
         if not line:
-            raise Trouble(f"{command[0]} {command[1]} did not start; see {log}.")
+            raise UserFacingError(f"{command[0]} {command[1]} did not start; see {log}.")
         self.addresses = json.loads(line)
 
     def __enter__(self):
@@ -56,7 +56,7 @@ def ask(url: str, body: bytes | None = None, timeout: float = 1_800) -> bytes:
         with urllib.request.urlopen(request, timeout=timeout) as answer:
             return answer.read()
     except urllib.error.HTTPError as error:
-        raise Trouble(f"{url}: {error.code} {error.read().decode(errors='replace')[:500]}") from error
+        raise UserFacingError(f"{url}: {error.code} {error.read().decode(errors='replace')[:500]}") from error
 
 
 class Store:
@@ -165,5 +165,5 @@ class Contestant:
             time.sleep(0.02)
         self._process.returncode = os.waitstatus_to_exitcode(status)
         if self._process.returncode:
-            raise Trouble(f"{self._process.args[:3]} ended with {self._process.returncode}; see .local/bench/contestants.log.")
+            raise UserFacingError(f"{self._process.args[:3]} ended with {self._process.returncode}; see .local/bench/contestants.log.")
         return usage.ru_utime + usage.ru_stime, peak

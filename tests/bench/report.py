@@ -5,7 +5,7 @@ import exports
 import instructions
 import small
 
-from environments import ROOT, say
+from environments import ROOT, print_progress
 
 PLACE = ROOT / "docs" / "benchmarks.md"
 SECTIONS = {
@@ -68,8 +68,8 @@ def write(results: dict) -> int:
             parts += [f"## {before.strip()}" for before in written if before.startswith(f"{title}\n")]
     PLACE.parent.mkdir(exist_ok=True)
     PLACE.write_text("\n\n".join(parts) + "\n")
-    say(f"· written: {PLACE.relative_to(ROOT)}")
+    print_progress(f"· written: {PLACE.relative_to(ROOT)}")
     broken = instructions.broken(results["instructions"]["figures"]) if "instructions" in results else []
     for name in broken:
-        say(f"  {name}: the count of instructions left the committed one by more than 2 %")
+        print_progress(f"  {name}: the count of instructions left the committed one by more than 2 %")
     return 1 if broken else 0

@@ -10,7 +10,7 @@ import events
 from build import PLACE, Tools
 from figures import number, ratio, summary, table, times, verdict
 
-from environments import Trouble, say
+from environments import UserFacingError, print_progress
 from processes import Contestant, Runtime, Store
 
 WARM_UP = 1_000
@@ -74,7 +74,7 @@ def _tier(tools: Tools, runtime: Runtime, endpoint: str, rounds: int, calls: int
     """Rounds of every contestant at both functions, one after the other, the order reversed each round."""
     found = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
     for number_of_round in range(rounds):
-        say(f"· record and query, round {number_of_round + 1} of {rounds}")
+        print_progress(f"· record and query, round {number_of_round + 1} of {rounds}")
         for function in ("record", "query"):
             contestants = build.commands(tools, function)
             if function == "query":
@@ -100,7 +100,7 @@ def _run(command: list[str], variables: dict, runtime: Runtime, function: str, n
             before = contestant.cpu()
             answered = runtime.invoke(body, times)
             if answered["statuses"] != {status: calls}:
-                raise Trouble(f"{command[0]} answered {answered['statuses']} instead of {calls} times {status}: {answered['last'][:600]}")
+                raise UserFacingError(f"{command[0]} answered {answered['statuses']} instead of {calls} times {status}: {answered['last'][:600]}")
             return (contestant.cpu() - before) / calls
 
         if name == HELLO:
@@ -151,7 +151,7 @@ def _first_calls(tools: Tools, runtime: Runtime, store: Store, rounds: int) -> d
                         before = contestant.cpu()
                         answered = runtime.invoke(event)
                         if answered["statuses"] != {"200": 1}:
-                            raise Trouble(f"{name} over {kind}: {answered['last'][:600]}")
+                            raise UserFacingError(f"{name} over {kind}: {answered['last'][:600]}")
                         found[name][f"{kind}_{call}_ms"].append((contestant.cpu() - before) * 1e3)
                 finally:
                     contestant.end()
