@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Compares a table with one that was restored from it, and puts back what is missing: `make compare NOW=… THEN=…`.
+"""Compares a table with a restored copy, and writes back missing items: `make compare NOW=… THEN=…`.
 
-Everything that the older table has is asked for in the newer one, by its key; what was written since does no harm. Nothing is
-changed without `--copy`, and then only keys that are free are written, so that it may be interrupted and repeated.
-The exit status is 0 when nothing is missing and nothing differs.
+The program looks up every item of the restored table in the current one, by key; items written since then do not matter. Only
+`--copy` changes anything: it writes an item only if its key is free, so you can interrupt and repeat the program.
+The exit status is 0 if no item is missing and none differs.
 """
 
 import argparse
@@ -12,12 +12,12 @@ import sys
 import boto3
 from botocore.exceptions import ClientError
 
-# The most keys that one BatchGetItem takes.
+# The limit of one BatchGetItem.
 KEYS = 100
 
 
 class Comparison:
-    """Counts, and what is missing or different."""
+    """The counts of a comparison, and the keys of missing and of different items."""
 
     def __init__(self):
         self.same = self.copied = 0
@@ -25,7 +25,7 @@ class Comparison:
 
 
 def compare(dynamodb, now: str, then: str, copy: bool = False, sort_keys: tuple = (), say=print) -> Comparison:
-    """Holds what `then` has against `now`; of sort keys that begin with one of `sort_keys` only, where there are such."""
+    """Compares every item of `then` with `now`; if there are `sort_keys`, only items whose sort key begins with one of them."""
     names = [key["AttributeName"] for key in dynamodb.describe_table(TableName=then)["Table"]["KeySchema"]]
     found = Comparison()
     for page in dynamodb.get_paginator("scan").paginate(TableName=then):
@@ -38,26 +38,26 @@ def compare(dynamodb, now: str, then: str, copy: bool = False, sort_keys: tuple 
 def _compare(dynamodb, now: str, items: list, names: list, copy: bool, found: Comparison, say) -> None:
     key = lambda item: {name: item[name] for name in names}
     shown = lambda item: " ".join(item[name]["S"] for name in names)
-    there, asked = {}, {now: {"Keys": [key(item) for item in items], "ConsistentRead": True}}
-    while asked:
-        answer = dynamodb.batch_get_item(RequestItems=asked)
-        there |= {shown(item): item for item in answer["Responses"][now]}
-        asked = answer.get("UnprocessedKeys")
+    current, requested = {}, {now: {"Keys": [key(item) for item in items], "ConsistentRead": True}}
+    while requested:
+        answer = dynamodb.batch_get_item(RequestItems=requested)
+        current |= {shown(item): item for item in answer["Responses"][now]}
+        requested = answer.get("UnprocessedKeys")
     for item in items:
-        other = there.get(shown(item))
+        other = current.get(shown(item))
         if other == item:
             found.same += 1
         elif other is not None:
             found.different.append(shown(item))
             say(f"different  {shown(item)}")
-        elif copy and _put(dynamodb, now, item, names[0]):
+        elif copy and _put_if_missing(dynamodb, now, item, names[0]):
             found.copied += 1
         else:
             found.missing.append(shown(item))
             say(f"missing    {shown(item)}")
 
 
-def _put(dynamodb, table: str, item: dict, name: str) -> bool:
+def _put_if_missing(dynamodb, table: str, item: dict, name: str) -> bool:
     try:
         dynamodb.put_item(TableName=table, Item=item, ConditionExpression="attribute_not_exists(#key)", ExpressionAttributeNames={"#key": name})
     except ClientError as error:
@@ -69,10 +69,10 @@ def _put(dynamodb, table: str, item: dict, name: str) -> bool:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("now", help="the table of the installation")
-    parser.add_argument("then", help="the table that was restored")
-    parser.add_argument("--copy", action="store_true", help="put what is missing")
-    parser.add_argument("--sort-keys", default="", help="only items whose sort key begins with one of these, separated by commas")
+    parser.add_argument("now", help="the current table of the installation")
+    parser.add_argument("then", help="the restored table")
+    parser.add_argument("--copy", action="store_true", help="write missing items back")
+    parser.add_argument("--sort-keys", default="", help="compare only items whose sort key begins with one of these prefixes, separated by commas")
     chosen = parser.parse_args()
     prefixes = tuple(prefix for prefix in chosen.sort_keys.split(",") if prefix)
     found = compare(boto3.client("dynamodb"), chosen.now, chosen.then, chosen.copy, prefixes)

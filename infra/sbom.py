@@ -1,10 +1,10 @@
-"""The bill of materials of what is deployed: every crate in the functions' binaries, as CycloneDX 1.6 in JSON.
+"""Writes the bill of materials of the deployed functions: every crate in their binaries, as CycloneDX 1.6 in JSON.
 
     python3 infra/sbom.py daybook.cdx.json
 
-It is made from `cargo metadata` and Cargo.lock, and from nothing that changes: the same sources make the same bytes. What only
-tests, benchmarks and the local platform use is not in it, since it is not deployed; its versions and hashes stand in
-Cargo.lock and infra/local/requirements. Only the standard library is used here.
+The document comes from `cargo metadata` and Cargo.lock alone, so the same sources give the same bytes. Packages that only
+tests, benchmarks and the local platform use are left out, because they are not deployed; Cargo.lock and
+infra/local/requirements name their versions and hashes. This program needs only the standard library.
 """
 
 import hashlib
@@ -19,34 +19,34 @@ TARGETS = ["x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"]
 
 
 def metadata() -> dict:
-    """What cargo knows of the workspace and all that it is built from, for the processors that it is built for."""
+    """Returns cargo's description of the workspace and its dependencies, for both processors."""
     command = ["cargo", "metadata", "--format-version", "1", "--locked"]
     command += [word for target in TARGETS for word in ("--filter-platform", target)]
     return json.loads(subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout)
 
 
 def linked(known: dict) -> dict[str, list[str]]:
-    """Package ids that the functions' binaries are made of, each with those that it depends on."""
+    """Returns the packages in the functions' binaries, each with its dependencies, by package id."""
     nodes = {node["id"]: node for node in known["resolve"]["nodes"]}
-    waiting = [package["id"] for package in known["packages"] if is_function(package)]
+    pending = [package["id"] for package in known["packages"] if is_function(package)]
     found: dict[str, list[str]] = {}
-    while waiting:
-        at = waiting.pop()
+    while pending:
+        at = pending.pop()
         if at not in found:
-            # A dependency without a kind is one that is linked; tests and build scripts have theirs apart.
+            # A dependency without a kind is linked; dependencies of tests and build scripts have a kind.
             kinds = nodes[at]["deps"]
             found[at] = sorted(each["pkg"] for each in kinds if any(kind["kind"] is None for kind in each["dep_kinds"]))
-            waiting += found[at]
+            pending += found[at]
     return found
 
 
 def is_function(package: dict) -> bool:
-    """Whether a package is one of the workspace's functions."""
+    """Says whether a package is one of the workspace's functions."""
     return Path(package["manifest_path"]).is_relative_to(ROOT / "functions")
 
 
 def checksums() -> dict[tuple[str, str], str]:
-    """SHA-256 of each package's archive, by name and version, as Cargo.lock has them."""
+    """Returns the SHA-256 of each package's archive from Cargo.lock, by name and version."""
     found: dict[tuple[str, str], str] = {}
     for block in (ROOT / "Cargo.lock").read_text().split("[[package]]")[1:]:
         fields = dict(line.split(" = ", 1) for line in block.splitlines() if " = " in line)
@@ -56,7 +56,7 @@ def checksums() -> dict[tuple[str, str], str]:
 
 
 def component(package: dict, archive: str | None) -> dict:
-    """A package as CycloneDX describes it."""
+    """Returns a package in the form of CycloneDX."""
     name, version = package["name"], package["version"]
     made = {
         "type": "application" if is_function(package) else "library",
@@ -67,7 +67,7 @@ def component(package: dict, archive: str | None) -> dict:
         "purl": f"pkg:cargo/{name}@{version}",
     }
     if package["license"]:
-        # Cargo's older spelling of a choice.
+        # Old packages write a choice of licences with a slash, which SPDX does not know.
         made["licenses"] = [{"expression": package["license"].replace("/", " OR ")}]
     if archive:
         made["hashes"] = [{"alg": "SHA-256", "content": archive}]
@@ -77,18 +77,18 @@ def component(package: dict, archive: str | None) -> dict:
 
 
 def reference(package: dict) -> str:
-    """A package's name within the document."""
+    """Returns the name of a package within the document."""
     return f"{package['name']}@{package['version']}"
 
 
-def bill() -> dict:
-    """The whole document."""
+def bill_of_materials() -> dict:
+    """Returns the whole document."""
     known = metadata()
     packages = {package["id"]: package for package in known["packages"]}
     graph, archives = linked(known), checksums()
     order = sorted(graph, key=lambda each: (packages[each]["name"], packages[each]["version"]))
     components = [component(packages[each], archives.get((packages[each]["name"], packages[each]["version"]))) for each in order]
-    version = next(package["version"] for package in known["packages"] if package["name"] == "daybook")
+    version = next(package["version"] for package in known["packages"] if is_function(package))
     content = hashlib.sha256(json.dumps(components, sort_keys=True).encode()).digest()
     return {
         "bomFormat": "CycloneDX",
@@ -105,8 +105,8 @@ def bill() -> dict:
 
 
 def main() -> int:
-    """Writes it to the file that the command line names."""
-    made = bill()
+    """Writes the document to the file that the command line names."""
+    made = bill_of_materials()
     Path(sys.argv[1]).write_text(json.dumps(made, indent=1) + "\n")
     print(f"{sys.argv[1]}: {len(made['components'])} components", file=sys.stderr)
     return 0
