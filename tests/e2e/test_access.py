@@ -50,14 +50,14 @@ BAD = {
 
 
 @pytest.mark.parametrize("header", BAD.values(), ids=BAD)
-def test_a_token_that_is_not_good_is_401(caller, header):
+def test_bad_token_is_refused_with_401(caller, header):
     good = caller("contoso-sales-agent")
     for path in ("/v1/actions", "/v1/partners/contoso/activities"):
         assert good.get(path).status_code == 200
         is_problem(caller().get(path, headers={"Authorization": header(good.token)}), 401, "unauthorized")
 
 
-def test_what_another_partner_has_cannot_be_read_or_removed(caller, operator):
+def test_partner_cannot_read_or_remove_data_of_another(caller, operator):
     fabrikam = Partner(operator, "fabrikam")
     activity = new_activity(details={"secret": "it"})
     fabrikam.record([activity])
@@ -76,7 +76,7 @@ def test_what_another_partner_has_cannot_be_read_or_removed(caller, operator):
     assert fabrikam.seen_by(caller("fabrikam-sales-agent")).download(export)
 
 
-def test_answers_that_are_kept_for_a_token_do_not_reach_another(caller):
+def test_cached_authorization_does_not_serve_another_token(caller):
     """The gateway keeps an authorizer's answer per token: callers of two partners by turns, and at once."""
     pairs = [(caller(f"{own}-sales-agent"), asked, 200 if own == asked else 404) for own in ("contoso", "fabrikam") for asked in ("contoso", "fabrikam")] * 8
     statuses = in_parallel(lambda pair: pair[0].get(f"/v1/partners/{pair[1]}/activities?limit=1").status_code, pairs)
@@ -84,7 +84,7 @@ def test_answers_that_are_kept_for_a_token_do_not_reach_another(caller):
 
 
 @pytest.mark.parametrize("partner", ["CONTOSO", "contoso%20", "contoso%23", "%2e%2e", "contoso%2f..%2ffabrikam", "a" * 129])
-def test_a_partner_is_its_exact_name(caller, partner):
+def test_partner_is_matched_by_exact_name(caller, partner):
     answer = caller("contoso-global-admin").get(f"/v1/partners/{partner}/activities")
     is_problem(answer, 404, "not-found")
 
@@ -93,7 +93,7 @@ def test_a_partner_is_its_exact_name(caller, partner):
 
 
 @pytest.mark.parametrize("role", READERS)
-def test_every_person_of_a_partner_reads_exports_and_downloads(caller, operator, role):
+def test_every_person_lists_exports_and_downloads(caller, operator, role):
     Partner(operator, "contoso").send(new_activity(id="of-roles"))
     contoso = Partner(caller(f"contoso-{role}"), "contoso")
     assert "of-roles" in contoso.ids(**ALL_OF_2024)
@@ -105,7 +105,7 @@ def test_every_person_of_a_partner_reads_exports_and_downloads(caller, operator,
 
 
 @pytest.mark.parametrize("role", READERS)
-def test_no_person_records(caller, role):
+def test_person_cannot_record(caller, role):
     contoso = Partner(caller(f"contoso-{role}"), "contoso")
     activity = new_activity(occurred_at="2022-01-01T00:00:00Z")
     is_problem(contoso.send(activity), 403, "forbidden")
@@ -113,7 +113,7 @@ def test_no_person_records(caller, role):
     assert contoso.ids(**{"from": "2022-01-01", "to": "2022-01-01"}) == []
 
 
-def test_a_recorder_records_for_its_own_partner(caller, operator):
+def test_recorder_records_for_its_own_partner_only(caller, operator):
     contoso = Partner(caller("recorder-contoso"), "contoso")
     activity = new_activity(occurred_at="2021-01-01T00:00:00Z")
     assert contoso.send(activity).status_code == 201
@@ -121,7 +121,7 @@ def test_a_recorder_records_for_its_own_partner(caller, operator):
     assert activity["id"] in contoso.seen_by(operator).ids(**{"from": "2021-01-01", "to": "2021-01-01"})
 
 
-def test_the_operator_does_everything_for_every_partner(partner, caller):
+def test_operator_may_do_everything_for_every_partner(partner, caller):
     partner.record([new_activity()])
     assert partner.download(partner.export(**ALL_OF_2024))
     path = f"{partner.path}/export-schedule"
@@ -132,7 +132,7 @@ def test_the_operator_does_everything_for_every_partner(partner, caller):
 # Machine clients
 
 
-def test_a_machine_client_acts_for_the_partner_that_it_is_registered_for(machine, operator, partner, names):
+def test_machine_client_acts_for_its_registered_partner(machine, operator, partner, names):
     client_id, fresh = machine("daybook/record")
     path = f"/v1/clients/{client_id}"
     is_problem(operator.get(path), 404, "not-found")
@@ -152,7 +152,7 @@ def test_a_machine_client_acts_for_the_partner_that_it_is_registered_for(machine
     is_problem(partner.seen_by(fresh()).send(new_activity()), 401, "unauthorized")
 
 
-def test_a_reading_machine_client_reads_and_does_not_record(machine, operator, partner):
+def test_reading_machine_client_cannot_record(machine, operator, partner):
     client_id, fresh = machine("daybook/read")
     assert operator.put(f"/v1/clients/{client_id}", json={"partner": partner.name}).status_code == 200
     mine = partner.seen_by(fresh())
@@ -173,7 +173,7 @@ def test_a_reading_machine_client_reads_and_does_not_record(machine, operator, p
     ],
     ids=compact,
 )
-def test_a_registration_that_is_not_valid_is_refused(operator, body, field):
+def test_invalid_registration_is_refused(operator, body, field):
     is_problem(operator.put("/v1/clients/of-nobody", json=body), 400, "invalid-request", field)
     is_problem(operator.get("/v1/clients/of-nobody"), 404, "not-found")
 
@@ -197,6 +197,6 @@ def test_a_registration_that_is_not_valid_is_refused(operator, body, field):
         ("DELETE", "/v1/partners/contoso/activities"),
     ],
 )
-def test_a_path_that_is_no_route_is_404(caller, method, path):
+def test_unknown_path_is_answered_with_404(caller, method, path):
     for name in (None, "contoso-global-admin", "operator"):
         is_problem(is_guarded(caller(name).request(method, path)), 404, "not-found")

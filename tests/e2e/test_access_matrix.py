@@ -109,7 +109,7 @@ def cases(route):
     return [(place, name, status) for place, row in ROUTES[route].items() for name, status in zip(CALLERS, row, strict=True)]
 
 
-def test_every_route_that_is_deployed_is_in_the_matrix(caller):
+def test_matrix_lists_every_deployed_route(caller):
     template = Template()
     deployed = {f"{method} {path}" for function in template.functions for method, path, _ in template.routes(function)}
     document = caller().get("/openapi.json").json()
@@ -118,7 +118,7 @@ def test_every_route_that_is_deployed_is_in_the_matrix(caller):
 
 
 @pytest.mark.parametrize("route", PROTECTED)
-def test_each_caller_gets_what_the_matrix_says(callers, things, route):
+def test_each_caller_gets_the_answer_of_the_matrix(callers, things, route):
     # One after the other: some change what the next one would find changing.
     unexpected, refused = [], {}
     for place, name, status in cases(route):
@@ -136,7 +136,7 @@ def test_each_caller_gets_what_the_matrix_says(callers, things, route):
 
 
 @pytest.mark.parametrize("route", PUBLIC)
-def test_a_public_route_asks_for_no_token_and_looks_at_none(stack, caller, things, route):
+def test_public_route_ignores_tokens(stack, caller, things, route):
     for who in (caller(), Caller(stack["api_url"], "garbage"), caller("operator")):
         assert ask(who, route, "any", things).status_code == ROUTES[route]["public"]
 
@@ -203,14 +203,14 @@ def registered(operator):
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_with_a_bad_token_every_route_is_401(stack, issuer, registered, things, fault):
+def test_every_route_refuses_a_bad_token_with_401(stack, issuer, registered, things, fault):
     token = FAULTS[fault](issuer, registered)
     for route, answer in zip(PROTECTED, in_parallel(lambda route: ask(Caller(stack["api_url"], token), route, "own", things), PROTECTED)):
         assert answer.status_code == 401, (route, answer.status_code, answer.text[:200])
         is_problem(answer, 401, "unauthorized")
 
 
-def test_the_good_tokens_beside_the_bad_ones_are_good(stack, issuer, registered):
+def test_good_tokens_of_the_same_form_are_accepted(stack, issuer, registered):
     """Else the tests above would pass for a wrong reason."""
     now = int(time.time())
     for token in (
@@ -226,7 +226,7 @@ def test_the_good_tokens_beside_the_bad_ones_are_good(stack, issuer, registered)
         assert Caller(stack["api_url"], token).get("/v1/partners/contoso/activities?limit=1").status_code == 200
 
 
-def test_claims_of_odd_kinds_give_nothing(stack, issuer, registered):
+def test_claims_of_unexpected_types_grant_nothing(stack, issuer, registered):
     """A partner or a role that is not a text is none; a person's claim gives no machine's role, a registration no person's."""
     odd = [
         ({"custom:partner_id": ["contoso"]}, 404),
@@ -249,7 +249,7 @@ def test_claims_of_odd_kinds_give_nothing(stack, issuer, registered):
         assert Caller(stack["api_url"], issuer.token(**changed)).get("/v1/partners/fabrikam/activities?limit=1").status_code == 404
 
 
-def test_keys_are_replaced_withdrawn_and_outlive_the_issuers_silence(stack, issuer):
+def test_keys_follow_the_issuer_and_survive_its_outage(stack, issuer):
     """The whole life of a key, at the deployed authorizer."""
 
     def status(key):

@@ -50,7 +50,7 @@ def ids(found):
     return [record["id"] for record in found["items"]]
 
 
-def test_an_activity_is_a_record_with_partner_centers_fields_and_words(reader, partner):
+def test_activity_is_shown_in_partner_centers_format(reader, partner):
     partner.record(
         [
             new_activity(
@@ -94,7 +94,7 @@ def test_an_activity_is_a_record_with_partner_centers_fields_and_words(reader, p
     assert reader.get(named["DetailsUrl"]).json()["details"] == {"a": 1}
 
 
-def test_a_record_without_a_customer_or_of_an_unknown_action_is_there_too(reader, partner):
+def test_record_is_listed_without_customer_or_known_action(reader, partner):
     partner.record(
         [
             new_activity(id="a", occurred_at="2024-03-05T09:30:00Z", action="customer.created", status="failed"),
@@ -108,7 +108,7 @@ def test_a_record_without_a_customer_or_of_an_unknown_action_is_there_too(reader
     assert unknown["applicationId"] == unknown["userPrincipalName"] == "app-1"
 
 
-def test_pages_follow_one_another_by_the_continuation_token(reader, partner):
+def test_continuation_token_leads_to_the_next_page(reader, partner):
     sent = [new_activity(occurred_at=f"2024-03-05T09:{minute:02}:00Z") for minute in range(25)]
     partner.record(sent)
     question, found, token = {"startDate": "3/5/2024 12:00:00 AM", "endDate": "3/5/2024 12:00:00 AM", "size": 10}, [], None
@@ -130,7 +130,7 @@ def test_pages_follow_one_another_by_the_continuation_token(reader, partner):
     is_problem(other, 400, "invalid-request", "/MS-ContinuationToken")
 
 
-def test_the_documented_filters_find_what_they_say(reader, partner):
+def test_documented_filters_select_matching_records(reader, partner):
     upper, lower = "4B10BF41-AB18", "4b10bf41-ab18"
     for number, (customer, action) in enumerate(
         [
@@ -156,7 +156,7 @@ def test_the_documented_filters_find_what_they_say(reader, partner):
         assert ids(records(reader, filter=filter, **days)) == expected, filter
 
 
-def test_thirty_days_are_the_default_and_there_is_no_limit_of_ninety(reader, partner):
+def test_default_period_is_thirty_days_and_any_age_is_listed(reader, partner):
     moments = {
         "now": now() - timedelta(minutes=1),
         "29 days": now() - timedelta(days=29),
@@ -168,7 +168,7 @@ def test_thirty_days_are_the_default_and_there_is_no_limit_of_ninety(reader, par
     assert ids(records(reader, startDate="2000-01-01")) == ["now", "29-days", "31-days", "ten-years"]
 
 
-def test_a_request_is_found_again_by_its_ids(reader):
+def test_answer_repeats_the_request_and_correlation_ids(reader):
     sent = {"MS-RequestId": str(uuid.uuid4()), "MS-CorrelationId": str(uuid.uuid4()), "X-Locale": "en-US"}
     answer = reader.get("/v1/auditrecords", headers=sent)
     assert answer.status_code == 200
@@ -188,11 +188,11 @@ def test_a_request_is_found_again_by_its_ids(reader):
         ({"colour": "red"}, "/colour"),
     ],
 )
-def test_what_cannot_be_answered_is_refused_by_its_name(caller, parameters, field):
+def test_unsupported_parameter_is_refused_by_name(caller, parameters, field):
     is_problem(caller("contoso-sales-agent").get("/v1/auditrecords", params=parameters), 400, "invalid-request", field)
 
 
-def test_a_person_reads_the_records_of_its_own_partner_and_of_no_other(caller, operator):
+def test_person_reads_records_of_its_own_partner_only(caller, operator):
     marker = uuid.uuid4().hex
     for name in ("contoso", "fabrikam"):
         Partner(operator, name).record([new_activity(id=f"{marker}-{name}", occurred_at="2019-05-05T00:00:00Z")])

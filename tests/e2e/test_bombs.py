@@ -59,7 +59,7 @@ def bombed(operator, names):
 
 
 @pytest.mark.parametrize("route", VALID)
-def test_bodies_that_are_bombs_are_refused_and_leave_nothing(bombed, route):
+def test_body_bomb_is_refused_and_records_nothing(bombed, route):
     method, path = route.split(" ")
     client = f"bombed-{uuid.uuid4().hex[:8]}"
     path = path.format(partner=bombed.name, client_id=client, month="2024-03")
@@ -87,7 +87,7 @@ def test_bodies_that_are_bombs_are_refused_and_leave_nothing(bombed, route):
         ("application/cloudevents-batch+json", lambda bad: b"[" + bad + b"]"),
     ],
 )
-def test_a_bomb_inside_a_batch_or_an_event_records_nothing(bombed, media_type, wrap):
+def test_bomb_inside_a_batch_or_event_records_nothing(bombed, media_type, wrap):
     """A batch is answered 200 where its own form is good, with each activity refused for itself."""
     for name, bomb in BOMBS.items():
         if name == "10 MB of white space":
@@ -99,14 +99,14 @@ def test_a_bomb_inside_a_batch_or_an_event_records_nothing(bombed, media_type, w
     assert bombed.ids(**ALL_OF_2024) == []
 
 
-def test_a_replacement_character_that_was_sent_is_kept(bombed):
+def test_replacement_character_is_kept(bombed):
     """It looks like what a gateway puts in the place of bytes that are no UTF-8, and is none of it."""
     activity = new_activity(details={"s": "\ufffd"})
     assert bombed.send(activity).status_code == 201
     assert json.loads(bombed.show(activity))["details"] == {"s": "\ufffd"}
 
 
-def test_the_largest_batch_of_the_largest_values_is_taken_or_refused(bombed):
+def test_largest_batch_is_recorded_or_refused_whole(bombed):
     """What is just within the limits costs the most: many values, all there is room for."""
     details = json.loads(many_keys(190_000))
     answer = bombed.send(new_activity(details=details))
@@ -116,7 +116,7 @@ def test_the_largest_batch_of_the_largest_values_is_taken_or_refused(bombed):
     assert answer.status_code == 200 and answer.json()["recorded"] == 500, answer.text[:300]
 
 
-def test_no_function_has_held_more_memory_than_it_is_given(stack, aws):
+def test_no_function_exceeds_its_memory(stack, aws):
     """After all of the above, by the processes that answered it."""
     found = peaks(stack)
     assert {"record", "exports"} <= set(found)

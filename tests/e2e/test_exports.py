@@ -79,7 +79,7 @@ def ids(activities):
 # Ordering
 
 
-def test_an_order_is_accepted_at_once_and_says_where_to_look(book):
+def test_export_request_is_accepted_with_its_location(book):
     before = now()
     answer = book.order(ALL_OF_2024 | {"time_zone": "Europe/Paris", "status": "failed"}, headers={"Accept-Language": "fr-FR,en;q=0.5"})
     assert answer.status_code == 202, answer.text
@@ -100,7 +100,7 @@ def test_an_order_is_accepted_at_once_and_says_where_to_look(book):
     assert book.ready(export["id"])["complete_through"]
 
 
-def test_nothing_has_to_be_said_of_an_export(partner):
+def test_export_request_may_be_empty(partner):
     recent = new_activity(occurred_at=(now() - timedelta(hours=1)).isoformat())
     partner.record([recent, new_activity()])
     answer = partner.caller.post(f"{partner.path}/exports")
@@ -132,23 +132,23 @@ def test_nothing_has_to_be_said_of_an_export(partner):
     ],
     ids=compact,
 )
-def test_an_order_that_is_not_valid_is_refused_and_makes_no_export(partner, request_, field):
+def test_invalid_export_request_is_refused(partner, request_, field):
     is_problem(partner.order(request_), 400, "invalid-request", field)
     assert partner.exports() == []
 
 
 @pytest.mark.parametrize("body", ["{", "[]", "null", '{"from": "2024-01-01"} x'])
-def test_an_order_that_is_no_object_is_refused_and_makes_no_export(partner, body):
+def test_export_request_is_refused_when_it_is_no_object(partner, body):
     is_problem(partner.caller.post(f"{partner.path}/exports", data=body), 400, "invalid-request")
     assert partner.exports() == []
 
 
-def test_an_order_of_more_than_a_year_is_refused(partner):
+def test_export_of_more_than_a_year_is_refused(partner):
     is_problem(partner.order({"from": "2023-01-01", "to": "2024-12-31"}), 422, "unprocessable")
     assert partner.exports() == []
 
 
-def test_an_order_repeated_with_its_key_is_the_first_export(partner, operator, names):
+def test_idempotency_key_returns_the_first_export(partner, operator, names):
     key, other = {"Idempotency-Key": str(uuid.uuid4())}, Partner(operator, names())
     first = partner.order(ALL_OF_2024, headers=key)
     again = partner.order(ALL_OF_2024, headers=key)
@@ -162,7 +162,7 @@ def test_an_order_repeated_with_its_key_is_the_first_export(partner, operator, n
     assert partner.order(ALL_OF_2024).json()["id"] != first.json()["id"]
 
 
-def test_exports_are_listed_newest_first_and_page_by_page(partner):
+def test_exports_are_listed_newest_first_in_pages(partner):
     ordered = [partner.order(ALL_OF_2024).json()["id"] for _ in range(5)]
     for export in ordered:
         partner.ready(export)
@@ -175,7 +175,7 @@ def test_exports_are_listed_newest_first_and_page_by_page(partner):
     is_problem(partner.caller.get(f"{partner.path}/exports", params={"cursor": "garbage"}), 400, "invalid-request", "/cursor")
 
 
-def test_an_export_that_is_not_there_is_not_found(book, ready):
+def test_missing_export_is_answered_with_404(book, ready):
     for export in ("01JD7Z6Q3V5W8X9Y0Z1A2B3C4D", "2024-03", "nothing", "a%23b"):
         is_problem(book.caller.get(f"{book.path}/exports/{export}"), 404, "not-found")
         is_problem(book.caller.delete(f"{book.path}/exports/{export}"), 404, "not-found")
@@ -186,7 +186,7 @@ def test_an_export_that_is_not_there_is_not_found(book, ready):
 # Files
 
 
-def test_a_ready_export_says_what_its_file_is(book, ready):
+def test_ready_export_describes_its_file(book, ready):
     content = book.download(ready)
     [file] = ready["files"]
     assert file == {"name": file["name"], "rows": len(NAMES), "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
@@ -202,7 +202,7 @@ def test_a_ready_export_says_what_its_file_is(book, ready):
         ("fr", ["Client", "Action", "Utilisateur partenaire"], ["Réussie", "Échouée", "En cours", "Refusée"]),
     ],
 )
-def test_a_csv_file_holds_what_was_recorded_whatever_the_names(book, operator, locale, titles, statuses):
+def test_csv_file_holds_recorded_values_of_every_kind(book, operator, locale, titles, statuses):
     labels = {entry["action"]: entry["label"] for entry in operator.get("/v1/actions", params={"locale": locale}).json()}
     content = book.download(book.export(**ALL_OF_2024, locale=locale, time_zone="Asia/Kolkata"))
     header, rows = spreadsheet.rows(content, locale)
@@ -220,7 +220,7 @@ def test_a_csv_file_holds_what_was_recorded_whatever_the_names(book, operator, l
         assert (row[ACTIVITY_ID], row[OCCURRED_AT]) == (sent["id"], sent["occurred_at"])
 
 
-def test_no_cell_of_a_csv_file_is_a_formula_and_numbers_stay_numbers(book, ready):
+def test_csv_cells_are_no_formulas_and_numbers_stay_numbers(book, ready):
     rows = spreadsheet.raw_rows(book.download(ready), "en")
     cells = [cell for row in rows for cell in row]
     assert not [cell for cell in cells if cell.startswith(FORMULAS)]
@@ -235,7 +235,7 @@ def test_no_cell_of_a_csv_file_is_a_formula_and_numbers_stay_numbers(book, ready
 
 
 @pytest.mark.parametrize("locale", ["en", "fr"])
-def test_a_csv_file_has_a_byte_order_mark_no_separator_line_and_ends_lines_as_windows_does(partner, locale):
+def test_csv_file_has_byte_order_mark_and_crlf_line_ends(partner, locale):
     partner.record([new_activity(), new_activity()])
     content = partner.download(partner.export(**ALL_OF_2024, locale=locale))
     assert content.startswith(b"\xef\xbb\xbfDate")
@@ -244,7 +244,7 @@ def test_a_csv_file_has_a_byte_order_mark_no_separator_line_and_ends_lines_as_wi
 
 
 @pytest.mark.parametrize("locale", ["en", "fr"])
-def test_an_export_of_nothing_is_a_file_with_a_header(partner, locale):
+def test_export_without_rows_is_a_file_with_a_header(partner, locale):
     export = partner.export(**ALL_OF_2024, locale=locale)
     [file] = export["files"]
     assert file["rows"] == 0 and export["progress"]["fraction"] == 1.0
@@ -252,7 +252,7 @@ def test_an_export_of_nothing_is_a_file_with_a_header(partner, locale):
     assert len(header) == 12 and rows == []
 
 
-def test_a_cell_that_is_too_long_for_excel_is_cut_with_a_mark_in_csv_and_whole_in_jsonl(partner):
+def test_cell_too_long_for_excel_is_cut_in_csv_only(partner):
     sent = new_activity(details={"text": "é" * 40_000})
     fits = new_activity(details={"text": "é" * (32_767 - len('{"text":""}'))})
     partner.record([sent, fits])
@@ -265,13 +265,13 @@ def test_a_cell_that_is_too_long_for_excel_is_cut_with_a_mark_in_csv_and_whole_i
     assert whole in {members(line)["details"] for line in lines}
 
 
-def test_a_jsonl_file_has_an_activity_a_line_as_the_api_gives_it(book):
+def test_jsonl_file_has_one_activity_of_the_api_per_line(book):
     content = book.download(book.export(**ALL_OF_2024, format="jsonl")).decode()
     assert content.endswith("\n") and "\r" not in content
     assert content.splitlines() == [book.show(sent) for sent in book.sent]
 
 
-def test_a_workbook_holds_what_was_recorded_as_text_dates_and_links(book):
+def test_workbook_holds_text_dates_and_links(book):
     export = book.export(**ALL_OF_2024, format="xlsx", time_zone="Asia/Kolkata")
     assert export["files"][0]["name"].endswith(".xlsx") and export["files"][0]["rows"] == len(NAMES)
     sheet = openpyxl.load_workbook(io.BytesIO(book.download(export))).active
@@ -288,7 +288,7 @@ def test_a_workbook_holds_what_was_recorded_as_text_dates_and_links(book):
 
 
 @pytest.mark.parametrize("format", ["csv", "jsonl", "xlsx"])
-def test_a_compressed_file_holds_the_same_bytes(book, format):
+def test_compressed_file_holds_the_same_bytes(book, format):
     export = book.export(**ALL_OF_2024, format=format, compression="gzip")
     content = book.download(export)
     [file] = export["files"]
@@ -301,7 +301,7 @@ def test_a_compressed_file_holds_the_same_bytes(book, format):
         assert openpyxl.load_workbook(io.BytesIO(gzip.decompress(content))).active.max_row == len(NAMES) + 1
 
 
-def test_a_row_can_be_a_line_of_an_order(partner):
+def test_export_by_lines_writes_one_row_per_order_line(partner):
     lines = [{"product": "Été", "quantity": 12, "unit_price": "14.90", "currency": "EUR", "subscription_id": "0042"}, {"product": "=B"}]
     order, other = new_activity(id="b", details={"lines": lines}), new_activity(id="a", details={"note": "none"})
     partner.record([order, other])
@@ -319,7 +319,7 @@ def test_a_row_can_be_a_line_of_an_order(partner):
     assert all(one["action"] == "order.created" and one["occurred_at"] == order["occurred_at"] for one in shown)
 
 
-def test_a_manifest_says_what_the_files_are(book):
+def test_manifest_describes_the_files(book):
     export = book.export(**ALL_OF_2024, status="failed", compression="gzip", locale="fr", time_zone="Europe/Paris")
     assert export["manifest"] == "manifest.json"
     answer = requests.get(book.link(export, export["manifest"]), timeout=60)
@@ -333,7 +333,7 @@ def test_a_manifest_says_what_the_files_are(book):
     is_problem(book.caller.get(f"{path}/files/manifest.json"), 410, "gone")
 
 
-def test_details_are_left_out_when_asked(book):
+def test_details_are_left_out_on_request(book):
     _, rows = spreadsheet.rows(book.download(book.export(**ALL_OF_2024, details=False)), "en")
     assert ids(book.sent) == [row[ACTIVITY_ID] for row in rows]
     assert {row[DETAILS] for row in rows} == {""}
@@ -351,7 +351,7 @@ def test_details_are_left_out_when_asked(book):
     ],
     ids=str,
 )
-def test_an_export_holds_exactly_what_the_list_shows(book, request_, meets):
+def test_export_holds_the_same_activities_as_the_list(book, request_, meets):
     expected = ids(filter(meets, book.sent))
     assert expected
     request_ = ALL_OF_2024 | request_
@@ -360,7 +360,7 @@ def test_an_export_holds_exactly_what_the_list_shows(book, request_, meets):
     assert [row[ACTIVITY_ID] for row in rows] == expected
 
 
-def test_an_export_of_many_megabytes_is_whole(partner):
+def test_export_of_many_megabytes_is_complete(partner):
     """More than one part of a multipart upload."""
     sent = [
         new_activity(id=f"large-{number}", occurred_at=f"2024-03-05T09:{number:02}:00Z", details={"text": chr(97 + number) * 1_000_000}) for number in range(24)
@@ -387,7 +387,7 @@ def test_an_export_of_many_megabytes_is_whole(partner):
         ("csv", "gzip", "application/gzip"),
     ],
 )
-def test_a_download_is_an_attachment_with_its_name_and_type(book, format, compression, media_type):
+def test_download_is_an_attachment_with_name_and_type(book, format, compression, media_type):
     export = book.export(**ALL_OF_2024, format=format, compression=compression)
     [file] = export["files"]
     answer = requests.get(book.link(export, file["name"]), timeout=60)
@@ -399,7 +399,7 @@ def test_a_download_is_an_attachment_with_its_name_and_type(book, format, compre
     assert int(answer.headers["Content-Length"]) == file["bytes"]
 
 
-def test_a_link_is_made_at_each_click_and_is_valid_for_five_minutes(book, ready):
+def test_each_click_makes_a_link_for_five_minutes(book, ready):
     name = ready["files"][0]["name"]
     link = book.link(ready, name)
     assert parse_qs(urlsplit(link).query)["X-Amz-Expires"] == ["300"]
@@ -422,7 +422,7 @@ def altered(text, at):
     return text[:at] + chr(ord(text[at]) ^ 1) + text[at + 1 :]
 
 
-def test_a_link_with_one_character_changed_is_refused(book, ready):
+def test_link_is_refused_when_one_character_changes(book, ready):
     link = book.link(ready, ready["files"][0]["name"])
     assert not refused(link)
     parts = urlsplit(link)
@@ -439,7 +439,7 @@ def test_a_link_with_one_character_changed_is_refused(book, ready):
         assert refused(urlunsplit(parts._replace(query=altered(parts.query, at))))
 
 
-def test_a_link_without_one_of_its_parts_is_refused(book, ready):
+def test_link_is_refused_when_a_parameter_is_missing(book, ready):
     parts = urlsplit(book.link(ready, ready["files"][0]["name"]))
     pairs = parts.query.split("&")
     for left_out in pairs:
@@ -449,7 +449,7 @@ def test_a_link_without_one_of_its_parts_is_refused(book, ready):
     assert refused(urlunsplit(parts._replace(query="")))
 
 
-def test_a_link_opens_no_other_file_and_does_nothing_but_read(book, ready):
+def test_link_only_reads_its_own_file(book, ready):
     first, second = (book.link(export, export["files"][0]["name"]) for export in (ready, book.export(**ALL_OF_2024)))
     assert refused(urlunsplit(urlsplit(first)._replace(path=urlsplit(second).path)))
     for method in ("PUT", "DELETE", "POST"):
@@ -457,7 +457,7 @@ def test_a_link_opens_no_other_file_and_does_nothing_but_read(book, ready):
     assert requests.get(first, timeout=60).status_code == 200
 
 
-def test_a_link_is_refused_after_its_time(as_function, book, ready):
+def test_link_is_refused_after_it_expires(as_function, book, ready):
     """Signed as the service signs, with its own credentials, for a second instead of five minutes."""
     bucket, key = urlsplit(book.link(ready, ready["files"][0]["name"])).path.lstrip("/").split("/", 1)
     sign = partial(as_function("exports")("s3").generate_presigned_url, "get_object", {"Bucket": bucket, "Key": key})
@@ -487,7 +487,7 @@ def workers_stopped(stack, aws):
         set_enabled(True)
 
 
-def test_an_export_that_is_not_ready_has_no_files_and_once_cancelled_never_will(stack, aws, partner):
+def test_export_cancelled_while_pending_never_gets_files(stack, aws, partner):
     partner.record([new_activity()])
     with workers_stopped(stack, aws):
         waiting, cancelled = partner.order(ALL_OF_2024).json(), partner.order(ALL_OF_2024).json()
@@ -504,7 +504,7 @@ def test_an_export_that_is_not_ready_has_no_files_and_once_cancelled_never_will(
     is_problem(partner.caller.get(f"{path}/files/activity.csv"), 410, "gone")
 
 
-def test_an_export_cancelled_when_it_is_ready_loses_its_files(partner):
+def test_export_cancelled_when_ready_loses_its_files(partner):
     export = partner.export(**ALL_OF_2024)
     name = export["files"][0]["name"]
     link = partner.link(export, name)

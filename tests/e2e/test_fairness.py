@@ -26,7 +26,7 @@ def is_refused(answer):
     return True
 
 
-def test_a_noisy_partner_is_refused_and_a_quiet_one_notices_nothing(limited, partner):
+def test_limit_refuses_a_noisy_partner_but_no_quiet_one(limited, partner):
     noisy = limited(records_per_second=3)
     with ThreadPoolExecutor(1) as aside:
         quiet = aside.submit(lambda: [partner.send(new_activity()).status_code for _ in range(40)])
@@ -42,7 +42,7 @@ def test_a_noisy_partner_is_refused_and_a_quiet_one_notices_nothing(limited, par
     assert sorted(noisy.ids(**ALL_OF_2024)) == sorted(recorded)
 
 
-def test_of_a_batch_as_many_are_recorded_as_the_limit_allows_and_the_others_can_be_sent_again(limited):
+def test_batch_is_recorded_up_to_the_limit_and_can_be_resent(limited):
     partner = limited(records_per_second=2)
     sent = [new_activity() for _ in range(50)]
     answer = partner.send({"activities": sent}).json()
@@ -53,7 +53,7 @@ def test_of_a_batch_as_many_are_recorded_as_the_limit_allows_and_the_others_can_
     assert sorted(partner.ids(**ALL_OF_2024)) == sorted(activity["id"] for activity in sent[:20])
 
 
-def test_exports_are_refused_when_a_day_s_rows_are_used_up_and_a_repeated_request_is_answered_all_the_same(limited):
+def test_export_is_refused_when_the_rows_of_the_day_are_used(limited):
     partner = limited(export_rows_per_day=3)
     partner.record([new_activity() for _ in range(3)])
     key = {"Idempotency-Key": "once"}
@@ -81,11 +81,11 @@ def test_exports_are_refused_when_a_day_s_rows_are_used_up_and_a_repeated_reques
         ({"limits": {"colour": 1}}, "/limits/colour"),
     ],
 )
-def test_limits_that_are_none_are_refused(partner, operator, body, field):
+def test_invalid_limits_are_refused(partner, operator, body, field):
     is_problem(operator.put(f"{partner.path}/settings", json=body), 400, "invalid-request", field)
 
 
-def test_limits_and_shards_are_changed_apart(limited, operator):
+def test_limits_and_shards_change_independently(limited, operator):
     partner = limited(open_exports=5)
     spread = operator.put(f"{partner.path}/settings", json={"shards": 4}).json()
     assert (spread["limits"], [step["shards"] for step in spread["shards"]]) == ({"open_exports": 5}, [4])

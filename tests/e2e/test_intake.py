@@ -41,7 +41,7 @@ def impatient(aws, stack):
     aws("sqs").set_queue_attributes(QueueUrl=queue, Attributes=usual)
 
 
-def test_messages_are_recorded_one_activity_many_or_a_cloud_event(partner, send):
+def test_intake_records_activities_batches_and_cloud_events(partner, send):
     one, *many, evented = sent = [new_activity(details={"n": number}) for number in range(5)]
     send({"partner": partner.name, "activity": one})
     send({"partner": partner.name, "activities": many})
@@ -64,7 +64,7 @@ def test_messages_are_recorded_one_activity_many_or_a_cloud_event(partner, send)
     assert json.loads(partner.show(one))["details"] == {"n": 0}
 
 
-def test_a_malformed_message_blocks_no_other_and_is_found_among_the_dead_letters(partner, send, dead, impatient, aws, stack):
+def test_malformed_message_goes_to_the_dead_letters_alone(partner, send, dead, impatient, aws, stack):
     good, half = [new_activity() for _ in range(6)], new_activity()
     nameless = {name: value for name, value in new_activity().items() if name != "id"}
     bad = [

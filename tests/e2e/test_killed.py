@@ -45,7 +45,7 @@ def some(chance):
     return [new_activity(details={"noise": chance.randbytes(size() // 2).hex()}) for _ in range(10)]
 
 
-def test_recorders_killed_at_random_lose_and_double_nothing(host, partner, chance):
+def test_killed_recorders_lose_and_double_nothing(host, partner, chance):
     record, sent, statuses = host("record"), [], {"recorded": 0, "duplicate": 0}
     waiting = []
     while record.killed < KILLS or waiting:
@@ -72,7 +72,7 @@ def test_recorders_killed_at_random_lose_and_double_nothing(host, partner, chanc
     print(f"{record.killed} kills; {len(sent)} activities, answered {statuses}")
 
 
-def test_intakes_killed_at_random_lose_and_double_nothing(host, partner, chance):
+def test_killed_intakes_lose_and_double_nothing(host, partner, chance):
     intake, sent, deliveries = host("intake"), [], 0
     waiting = {}
     while intake.killed < KILLS or waiting:
@@ -144,7 +144,7 @@ def contents(partner, export):
     return [partner.download(export, number) for number in range(len(export["files"]))]
 
 
-def test_export_workers_killed_at_random_make_the_same_bytes(host, partner, expected, jobs, chance, stack, aws):
+def test_killed_export_workers_write_the_same_bytes(host, partner, expected, jobs, chance, stack, aws):
     worker, made, deliveries = host("export-worker"), 0, 0
     control = aws("lambda").get_function_configuration(FunctionName=stack["functions"]["export-worker"])
     control = control["Environment"]["Variables"]["CONTROL_TABLE"]

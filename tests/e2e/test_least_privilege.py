@@ -117,13 +117,13 @@ MAY = {
 
 
 @pytest.mark.parametrize("what", MAY)
-def test_each_function_may_do_what_it_needs_and_no_more(root, seen_by, what):
+def test_each_function_has_exactly_its_permissions(root, seen_by, what):
     who, call = MAY[what]
     assert allowed(call, root)
     assert [name for name in FUNCTIONS if allowed(call, seen_by[name])] == who
 
 
-def test_no_function_takes_the_role_of_another(stack, aws, as_function):
+def test_no_function_can_assume_the_role_of_another(stack, aws, as_function):
     roles = {name: aws("lambda").get_function_configuration(FunctionName=stack["functions"][name])["Role"] for name in FUNCTIONS}
     assert len(set(roles.values())) == len(FUNCTIONS)
     for name in FUNCTIONS:

@@ -60,7 +60,7 @@ def ids(activities):
     return [activity["id"] for activity in activities]
 
 
-def test_the_list_shows_everything_but_the_details_and_says_that_they_are_there(book):
+def test_list_leaves_out_details_but_announces_them(book):
     listed = book.all(**ALL_OF_2024)
     for shown, sent in zip(listed, book.sent, strict=True):
         details = sent.get("details")
@@ -73,18 +73,18 @@ def test_the_list_shows_everything_but_the_details_and_says_that_they_are_there(
 
 @pytest.mark.parametrize("limit", [1, 2, 7, 100, 1000])
 @pytest.mark.parametrize("order", ["desc", "asc"])
-def test_pages_of_any_size_hold_each_activity_once_and_in_order(book, limit, order):
+def test_pages_of_any_size_hold_each_activity_once_in_order(book, limit, order):
     pages = list(book.pages(**ALL_OF_2024, limit=limit, order=order))
     assert all(len(page["activities"]) <= limit for page in pages)
     listed = [activity for page in pages for activity in page["activities"]]
     assert ids(listed) == ids(book.sent if order == "desc" else reversed(book.sent))
 
 
-def test_a_page_has_100_activities_unless_asked_otherwise(book):
+def test_page_has_100_activities_by_default(book):
     assert len(book.list(**ALL_OF_2024).json()["activities"]) == 100
 
 
-def test_the_next_page_is_linked(book):
+def test_page_links_to_the_next_page(book):
     answer = book.list(**ALL_OF_2024, limit=150, time_zone="Europe/Paris", order="asc", customer=["fabrikam", "b c&d%+"])
     while answer.json()["next_cursor"] is not None:
         link = answer.links["next"]["url"]
@@ -98,7 +98,7 @@ def test_the_next_page_is_linked(book):
     assert book.list(**ALL_OF_2024, limit=1000).links == {}
 
 
-def test_without_bounds_the_most_recent_month_is_listed(partner):
+def test_list_without_period_shows_the_most_recent_month(partner):
     asked = now()
     start, minutes = months_back(asked), timedelta(minutes=5)
     times = [asked - timedelta(seconds=1), start + minutes, start - minutes, asked + minutes]
@@ -132,7 +132,7 @@ def test_dates_are_whole_days_of_the_time_zone(book, zone, start, end):
     assert ids(answer["activities"]) == ids(inside)
 
 
-def test_instants_are_half_open_and_may_have_any_offset(partner):
+def test_period_of_instants_is_half_open_in_any_offset(partner):
     sent = [new_activity(occurred_at=f"2024-03-05T09:30:00.{micros:06}Z") for micros in (0, 1, 2, 3)]
     partner.record(sent)
     bounds = {"from": "2024-03-05T09:30:00.000001Z", "to": "2024-03-05T09:30:00.000003Z"}
@@ -181,7 +181,7 @@ def meets(activity, filters):
 
 
 @pytest.mark.parametrize("filters", FILTERS, ids=compact)
-def test_a_filter_lists_exactly_what_meets_it_whatever_the_page(book, filters):
+def test_filter_selects_the_same_activities_on_any_page_size(book, filters):
     expected = ids([activity for activity in book.sent if meets(activity, filters)])
     assert book.ids(**ALL_OF_2024, **filters, limit=1000) == expected
     assert book.ids(**ALL_OF_2024, **filters, limit=3) == expected
@@ -189,7 +189,7 @@ def test_a_filter_lists_exactly_what_meets_it_whatever_the_page(book, filters):
 
 
 @pytest.mark.parametrize("customer", ["fabrikam", "été-7", "b c&d%+", "nobody"])
-def test_a_customer_has_a_list_of_its_own(book, customer):
+def test_customer_has_its_own_list(book, customer):
     path = f"{book.path}/customers/{quote(customer, safe='')}/activities"
     expected = [activity for activity in book.sent if activity.get("customer", {}).get("id") == customer]
     assert ids(book.all(path, **ALL_OF_2024, limit=1000)) == ids(expected)
@@ -202,7 +202,7 @@ def test_a_customer_has_a_list_of_its_own(book, customer):
         assert book.all(path, **ALL_OF_2024, limit=1000) == [whole[activity["id"]] for activity in expected]
 
 
-def test_pages_neither_skip_nor_repeat_while_equal_times_are_recorded(partner):
+def test_pages_stay_exact_while_equal_times_are_recorded(partner):
     first = [new_activity(id=f"m-{number:03}") for number in range(0, 60, 2)]
     partner.record(first)
     seen = []
@@ -214,7 +214,7 @@ def test_pages_neither_skip_nor_repeat_while_equal_times_are_recorded(partner):
     assert seen == sorted(seen, reverse=True)
 
 
-def test_an_activity_has_an_address_with_its_details(book):
+def test_activity_has_an_address_with_its_details(book):
     for listed, sent in zip(book.all(**ALL_OF_2024)[:20], book.sent, strict=False):
         answer = book.caller.get(listed["url"])
         assert answer.status_code == 200, answer.text
@@ -224,7 +224,7 @@ def test_an_activity_has_an_address_with_its_details(book):
         assert {name: value for name, value in answer.json().items() if name != "details"} == listed
 
 
-def test_an_activity_is_found_by_its_id_and_its_time_only(book):
+def test_activity_is_found_only_by_its_id_and_time(book):
     one = book.sent[0]
     path = f"{book.path}/activities/{one['id']}"
     is_problem(book.caller.get(path), 400, "invalid-request", "/occurred_at")
@@ -259,12 +259,12 @@ def test_an_activity_is_found_by_its_id_and_its_time_only(book):
     ],
     ids=compact,
 )
-def test_a_question_that_is_not_valid_is_refused_by_the_name_of_its_parameter(book, parameters, field):
+def test_invalid_query_is_refused_by_parameter_name(book, parameters, field):
     is_problem(book.list(**parameters), 400, "invalid-request", field)
     is_problem(book.caller.get(f"{book.path}/customers/fabrikam/activities", params=parameters), 400, "invalid-request", field)
 
 
-def test_a_year_can_be_asked_for_at_once_and_no_more(book):
+def test_list_covers_at_most_a_year(book):
     assert book.list(**{"from": "2024-01-01", "to": "2024-12-31"}).status_code == 200
     is_problem(book.list(**{"from": "2023-12-01", "to": "2024-12-31"}), 422, "unprocessable")
 
@@ -283,14 +283,14 @@ def test_a_year_can_be_asked_for_at_once_and_no_more(book):
     ],
     ids=compact,
 )
-def test_a_cursor_goes_with_its_own_question_only(book, change):
+def test_cursor_is_refused_for_another_query(book, change):
     question = ALL_OF_2024 | {"limit": 5}
     cursor = book.list(**question).json()["next_cursor"]
     assert book.list(**question, cursor=cursor).status_code == 200
     is_problem(book.list(**question | change, cursor=cursor), 400, "invalid-request", "/cursor")
 
 
-def test_a_cursor_goes_with_its_own_partner_and_route_only(book, partner):
+def test_cursor_is_refused_for_another_partner_or_route(book, partner):
     question = ALL_OF_2024 | {"limit": 5}
     cursor = book.list(**question).json()["next_cursor"]
     is_problem(partner.list(**question, cursor=cursor), 400, "invalid-request", "/cursor")
@@ -298,7 +298,7 @@ def test_a_cursor_goes_with_its_own_partner_and_route_only(book, partner):
     is_problem(of_customer, 400, "invalid-request", "/cursor")
 
 
-def test_a_cursor_goes_on_from_the_most_recent_month_that_it_began_with(partner):
+def test_cursor_keeps_the_most_recent_month_of_its_start(partner):
     moment = now()
     partner.record([new_activity(occurred_at=rfc3339(moment - timedelta(hours=hour))) for hour in range(1, 6)])
     pages = list(partner.pages(limit=2))
@@ -321,7 +321,7 @@ def test_operator_reads_catalogue_in_both_languages(operator):
 # What a page says of itself
 
 
-def test_a_list_says_up_to_when_it_is_complete(partner):
+def test_list_states_how_far_it_is_complete(partner):
     partner.record([new_activity(occurred_at=f"2024-03-05T09:30:{second:02}Z") for second in range(3)])
     before = now()
     first = partner.list(**ALL_OF_2024, limit=1).json()
@@ -334,7 +334,7 @@ def test_a_list_says_up_to_when_it_is_complete(partner):
     assert second["complete_through"] == first["complete_through"]
 
 
-def test_what_the_caller_has_already_is_not_sent_again(book):
+def test_unchanged_answer_is_not_sent_again(book):
     sent = next(activity for activity in book.sent if "details" in activity)
     path, query = f"{book.path}/activities/{sent['id']}", {"occurred_at": sent["occurred_at"]}
     answer = book.caller.get(path, params=query)
@@ -348,7 +348,7 @@ def test_what_the_caller_has_already_is_not_sent_again(book):
     assert book.caller.get(f"{book.path}/activities/{other['id']}", params={"occurred_at": other["occurred_at"]}).headers["ETag"] != tag
 
 
-def test_changes_keep_their_digits_in_a_list(partner):
+def test_list_keeps_the_digits_of_changes(partner):
     changes = '[{"field":"price","old":12.50,"new":1E+2},{"field":"count","old":null,"new":12345678901234567890}]'
     activity = new_activity()
     assert partner.send(f'{compact(activity)[:-1]},"changes":{changes}}}').status_code == 201
@@ -372,7 +372,7 @@ def test_catalogue_follows_preferred_language(book):
 # Shards
 
 
-def test_a_months_shards_are_planned_by_the_operator_and_change_nothing_that_is_seen(partner, operator):
+def test_shards_of_a_month_do_not_change_any_answer(partner, operator):
     path = f"{partner.path}/settings"
     assert operator.get(path).json() == {"partner_id": partner.name, "shards": [], "limits": {}, "updated_at": None, "updated_by": None}
     planned = operator.put(path, json={"shards": 4})

@@ -24,7 +24,7 @@ def told(load, count, sent, there):
           f"{sent} sent again, {there} of them there already; {len(load.exports)} exports; memory, KB {load.memory[0]} to {load.memory[-1]}")  # fmt: skip
 
 
-def test_at_saturation_nothing_is_lost_or_doubled_and_memory_stays_flat(load):
+def test_saturation_loses_and_doubles_nothing_in_flat_memory(load):
     load.run(SECONDS)
     sent, there = load.settle()
     count = load.check()
@@ -35,7 +35,7 @@ def test_at_saturation_nothing_is_lost_or_doubled_and_memory_stays_flat(load):
         assert peak <= load.memory[0].get(name, peak) * 1.25 + 4_000, f"{name} grows: {load.memory}"
 
 
-def test_whichever_process_is_killed_what_was_acknowledged_is_there_once(load):
+def test_acknowledged_activities_survive_killed_processes(load):
     load.run(SECONDS, kill_every=0.5)
     sent, there = load.settle()
     count = load.check()

@@ -101,7 +101,7 @@ ZONES = {
 
 
 @pytest.mark.parametrize("zone, only", ZONES.values(), ids=ZONES)
-def test_a_month_run_twice_is_one_export_of_exactly_that_month(partner, schedules, run, grace, later, zone, only):
+def test_month_run_twice_is_one_export_of_that_month(partner, schedules, run, grace, later, zone, only):
     month = last_ended(later - grace, zone, only)
     edges = [moment + offset for moment in (month.start, month.end) for offset in (-MICROSECOND, timedelta(), MICROSECOND)]
     # Every hour of the month's last day but one and of its last: among them those of the change of clocks in Paris.
@@ -133,7 +133,7 @@ def test_a_month_run_twice_is_one_export_of_exactly_that_month(partner, schedule
 
 
 @pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Europe/Paris", "Pacific/Pago_Pago"])
-def test_a_month_is_made_when_it_has_ended_there_and_the_grace_is_over(partner, schedules, run, grace, zone):
+def test_month_is_exported_after_its_end_and_the_grace_time(partner, schedules, run, grace, zone):
     month = Month.of(now(), zone)
     schedules(partner, time_zone=zone, **{"from": month.name})
     run(month.end)
@@ -143,7 +143,7 @@ def test_a_month_is_made_when_it_has_ended_there_and_the_grace_is_over(partner, 
     assert len(of_month(partner, month)) == 1
 
 
-def test_months_that_were_missed_are_made_later_each_once(partner, schedules, run, grace, later):
+def test_missed_months_are_exported_later_once_each(partner, schedules, run, grace, later):
     last = last_ended(later - grace, "Europe/Paris")
     months = [last.before(count) for count in range(5)]
     partner.record([new_activity(occurred_at=rfc3339(month.start + timedelta(days=9)), id=month.name) for month in months])
@@ -157,7 +157,7 @@ def test_months_that_were_missed_are_made_later_each_once(partner, schedules, ru
         assert [row[spreadsheet.ACTIVITY_ID] for row in rows] == [month.name]
 
 
-def test_runs_at_the_same_time_make_a_month_once(partner, schedules, run, grace, later):
+def test_simultaneous_runs_export_a_month_once(partner, schedules, run, grace, later):
     month = last_ended(later - grace, "UTC")
     partner.record([new_activity(occurred_at=rfc3339(month.start))])
     schedules(partner, **{"from": month.name})
@@ -166,7 +166,7 @@ def test_runs_at_the_same_time_make_a_month_once(partner, schedules, run, grace,
     assert partner.ready(export["id"])["files"][0]["rows"] == 1
 
 
-def test_a_schedule_that_is_off_or_removed_makes_nothing(operator, names, schedules, run, grace, later):
+def test_disabled_or_removed_schedule_exports_nothing(operator, names, schedules, run, grace, later):
     month = last_ended(later - grace, "UTC")
     off, removed = Partner(operator, names()), Partner(operator, names())
     for partner, enabled in ((off, False), (removed, True)):
@@ -178,7 +178,7 @@ def test_a_schedule_that_is_off_or_removed_makes_nothing(operator, names, schedu
     assert operator.get(f"{off.path}/export-schedule").json()["enabled"] is False
 
 
-def test_a_schedule_says_in_which_form(partner, schedules, run, grace, later):
+def test_schedule_decides_the_form_of_the_export(partner, schedules, run, grace, later):
     month = last_ended(later - grace, "UTC")
     partner.record([new_activity(occurred_at=rfc3339(month.start), details={"a": 1})])
     saved = schedules(partner, format="csv", locale="fr", compression="gzip", rows="lines", details=False, **{"from": month.name})
@@ -190,7 +190,7 @@ def test_a_schedule_says_in_which_form(partner, schedules, run, grace, later):
     assert header[1] == "Client" and rows[0][spreadsheet.DETAILS] == ""
 
 
-def test_a_schedule_begins_with_the_month_before_unless_it_says_another(partner, schedules):
+def test_schedule_starts_with_the_previous_month_by_default(partner, schedules):
     saved = schedules(partner, time_zone="Pacific/Kiritimati")
     assert saved["from"] == Month.of(now(), "Pacific/Kiritimati").before().name
     assert saved["enabled"] is True
@@ -225,13 +225,13 @@ def test_a_schedule_begins_with_the_month_before_unless_it_says_another(partner,
     ],
     ids=compact,
 )
-def test_a_schedule_that_is_not_valid_is_refused_and_not_saved(partner, schedule, field):
+def test_invalid_schedule_is_refused_and_not_saved(partner, schedule, field):
     path = f"{partner.path}/export-schedule"
     is_problem(partner.caller.put(path, json=schedule), 400, "invalid-request", field)
     is_problem(partner.caller.get(path), 404, "not-found")
 
 
-def test_the_operator_makes_a_month_at_once_for_one_partner_or_all(operator, names, schedules, run, grace, later):
+def test_operator_exports_a_month_for_one_partner_or_all(operator, names, schedules, run, grace, later):
     month = last_ended(now() - grace, "Europe/Paris")
     first, second, without = [Partner(operator, names()) for _ in range(3)]
     for partner in (first, second):
@@ -248,7 +248,7 @@ def test_the_operator_makes_a_month_at_once_for_one_partner_or_all(operator, nam
     assert without.exports() == []
 
 
-def test_a_month_that_has_not_ended_or_is_before_the_schedule_is_not_made(operator, partner, schedules):
+def test_month_outside_the_schedule_is_not_exported(operator, partner, schedules):
     month = Month.of(now(), "UTC")
     schedules(partner, **{"from": month.name})
     for asked in (month, month.before()):
@@ -266,7 +266,7 @@ def test_a_month_that_has_not_ended_or_is_before_the_schedule_is_not_made(operat
     ],
     ids=str,
 )
-def test_a_run_that_is_not_valid_is_refused(operator, path, body, field):
+def test_invalid_run_is_refused(operator, path, body, field):
     is_problem(operator.post(path, json=body), 400, "invalid-request", field)
 
 
@@ -292,7 +292,7 @@ def rows_of(partner, export):
     return export, [row[spreadsheet.ACTIVITY_ID] for row in rows]
 
 
-def test_late_activities_are_a_next_version_that_holds_only_them(partner, schedules, run, cut, grace):
+def test_late_activities_get_a_version_of_their_own(partner, schedules, run, cut, grace):
     month = last_ended(now() - grace - timedelta(days=1), "Europe/Paris")
     early = newest_first(new_activity(occurred_at=rfc3339(month.start + timedelta(days=day))) for day in range(3))
     schedules(partner, time_zone="Europe/Paris", **{"from": month.name})
@@ -317,7 +317,7 @@ def test_late_activities_are_a_next_version_that_holds_only_them(partner, schedu
     assert partner.caller.get(f"{partner.path}/exports/{month.name}").json() == first, "version 1 is never rewritten"
 
 
-def test_the_operators_run_does_nothing_where_nothing_is_missing(operator, partner, schedules, run, cut, grace):
+def test_operator_run_exports_nothing_when_nothing_is_missing(operator, partner, schedules, run, cut, grace):
     month = last_ended(now() - grace - timedelta(days=1), "UTC")
     schedules(partner, **{"from": month.name})
     at = cut(partner, [new_activity(occurred_at=rfc3339(month.start))])
@@ -328,7 +328,7 @@ def test_the_operators_run_does_nothing_where_nothing_is_missing(operator, partn
     assert (answer.status_code, answer.json()["due"], answer.json()["created"], answer.json()["complete"]) == (202, 1, 0, True)
 
 
-def test_a_month_whose_export_was_deleted_is_made_again_with_the_same_rows(operator, partner, schedules, run, cut, grace):
+def test_deleted_month_is_exported_again_with_the_same_rows(operator, partner, schedules, run, cut, grace):
     month = last_ended(now() - grace - timedelta(days=1), "UTC")
     schedules(partner, **{"from": month.name})
     at = cut(partner, [new_activity(occurred_at=rfc3339(month.start)) for _ in range(3)])
@@ -346,7 +346,7 @@ def test_a_month_whose_export_was_deleted_is_made_again_with_the_same_rows(opera
     assert len(rows_of(partner, f"{month.name}_v2")[1]) == 1
 
 
-def test_a_partner_that_changes_its_zone_gets_every_activity_once(operator, partner, schedules, run, later):
+def test_change_of_time_zone_exports_every_activity_once(operator, partner, schedules, run, later):
     zones = "Pacific/Kiritimati", "Pacific/Pago_Pago"
     second = Month.of(later, "UTC").before()
     first = second.before()
@@ -376,7 +376,7 @@ def test_a_partner_that_changes_its_zone_gets_every_activity_once(operator, part
 # What the schedule tells, and what the operator sees
 
 
-def test_a_schedule_tells_its_next_run_and_its_last_results(partner, schedules, run, grace, later):
+def test_schedule_shows_its_next_run_and_last_results(partner, schedules, run, grace, later):
     month = last_ended(later - grace, "Asia/Kolkata")
     partner.record([new_activity(occurred_at=rfc3339(month.start))])
     saved = schedules(partner, time_zone="Asia/Kolkata", **{"from": month.name})
@@ -393,7 +393,7 @@ def test_a_schedule_tells_its_next_run_and_its_last_results(partner, schedules, 
     assert instant(shown["next_look_at"]) == later.replace(microsecond=0) + timedelta(days=1)
 
 
-def test_the_operator_sees_a_month_of_all_partners(operator, names, schedules, caller):
+def test_operator_lists_a_month_of_all_partners(operator, names, schedules, caller):
     month = Month("UTC", 2019, 4)
     partners = [Partner(operator, names()) for _ in range(3)]
     for partner in partners:
@@ -434,5 +434,5 @@ def test_the_operator_sees_a_month_of_all_partners(operator, names, schedules, c
     ],
     ids=str,
 )
-def test_a_list_of_a_month_that_is_not_valid_is_refused(operator, parameters, field):
+def test_invalid_list_of_a_month_is_refused(operator, parameters, field):
     is_problem(operator.get("/v1/exports", params=parameters), 400, "invalid-request", field)

@@ -93,7 +93,7 @@ def settled(partner, recipient):
     return eventually(look, f"{recipient} told or given up")
 
 
-def test_a_webhook_is_signed_and_says_what_is_ready(stack, partner, receiver, made):
+def test_webhook_is_signed_and_names_the_ready_export(stack, partner, receiver, made):
     month = made(receiver.url)
     delivery = settled(partner, receiver.url)
     assert (delivery["status"], delivery["attempts"], delivery["http_status"], delivery["problem"]) == ("delivered", 1, 204, None)
@@ -113,7 +113,7 @@ def test_a_webhook_is_signed_and_says_what_is_ready(stack, partner, receiver, ma
     assert requests.get(data["portal_url"], timeout=60).status_code == 200
 
 
-def test_a_receiver_that_fails_is_told_again_with_the_same_id(partner, receiver, made):
+def test_failed_delivery_is_retried_with_the_same_id(partner, receiver, made):
     receiver.answers = [(500, {}), (307, {"Location": receiver.url + "/elsewhere"})]
     made(receiver.url)
     delivery = settled(partner, receiver.url)
@@ -123,7 +123,7 @@ def test_a_receiver_that_fails_is_told_again_with_the_same_id(partner, receiver,
     assert len({body for _, _, body in receiver.requests}) == 1
 
 
-def test_a_receiver_that_always_fails_is_given_up_visibly(partner, receiver, made):
+def test_delivery_that_always_fails_is_reported_as_failed(partner, receiver, made):
     receiver.answers = [(503, {})] * 20
     made(receiver.url)
     delivery = settled(partner, receiver.url)
@@ -132,13 +132,13 @@ def test_a_receiver_that_always_fails_is_given_up_visibly(partner, receiver, mad
     assert len(receiver.requests) == 3
 
 
-def test_a_receiver_that_is_gone_is_not_asked_again(partner, receiver, made):
+def test_gone_receiver_is_not_called_again(partner, receiver, made):
     receiver.answers = [(410, {})]
     made(receiver.url)
     assert settled(partner, receiver.url)["attempts"] == 1
 
 
-def test_one_recipient_does_not_hold_up_another_and_inner_addresses_are_not_reached(partner, receiver, made):
+def test_recipient_blocks_no_other_and_no_private_address_is_hit(partner, receiver, made):
     """The name is public for all that anybody can see when it is saved; where it leads is found out when it is called."""
     inside = f"https://localhost:{receiver.port}/inside"
     made(inside, receiver.url)
@@ -149,7 +149,7 @@ def test_one_recipient_does_not_hold_up_another_and_inner_addresses_are_not_reac
     assert {path for path, _, _ in receiver.requests} == {"/hook"}
 
 
-def test_a_secret_can_be_replaced_and_the_one_before_signs_on_for_a_day(partner, receiver, made, schedules, caller):  # noqa: F811
+def test_replaced_secret_keeps_signing_for_a_day(partner, receiver, made, schedules, caller):  # noqa: F811
     path = f"{partner.path}/export-schedule/secret"
     is_problem(partner.caller.get(path), 404, "not-found")
     is_problem(partner.caller.post(path), 404, "not-found")
@@ -166,7 +166,7 @@ def test_a_secret_can_be_replaced_and_the_one_before_signs_on_for_a_day(partner,
         is_problem(caller(stranger).get(path), 404, "not-found")
 
 
-def test_an_e_mail_that_the_service_refuses_is_tried_again_and_given_up_visibly(partner, made):
+def test_refused_email_is_retried_and_reported_as_failed(partner, made):
     """The role may send from the installation's sender only (`ses:FromAddress`), a condition that the emulator does not know:
     it refuses every message."""
     recipient = "mailto:finance@contoso.example"
@@ -176,6 +176,6 @@ def test_an_e_mail_that_the_service_refuses_is_tried_again_and_given_up_visibly(
     assert delivery["problem"] == "The e-mail service did not take the message."
 
 
-def test_nobody_is_told_of_a_schedule_without_recipients(partner, made):
+def test_schedule_without_recipients_sends_nothing(partner, made):
     made()
     assert deliveries(partner) == {}

@@ -21,7 +21,7 @@ def document(caller):
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="Schemathesis needs Python 3.11")
-def test_what_is_made_up_from_the_description_is_answered_as_it_says(stack, operator, tmp_path):
+def test_generated_requests_get_the_described_answers(stack, operator, tmp_path):
     run = subprocess.run(
         [
             str(Path(sys.executable).parent / "schemathesis"),
@@ -82,7 +82,7 @@ def undescribed(document, schema, value, where=""):
     ]
 
 
-def test_answers_hold_nothing_that_is_not_described(document, partner):
+def test_answers_hold_described_fields_only(document, partner):
     """A client must ignore what it does not know; we must not make it."""
     full = new_activity(
         customer={"id": "c", "name": "n"},
@@ -118,6 +118,6 @@ def test_answers_hold_nothing_that_is_not_described(document, partner):
     ) == [".colour"]
 
 
-def test_the_description_is_what_the_repository_holds(document):
+def test_served_description_equals_the_committed_one(document):
     held = HERE.parents[1] / "functions" / "portal" / "assets" / "openapi.json"
     assert document == json.loads(held.read_text())

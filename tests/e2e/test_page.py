@@ -24,7 +24,7 @@ pytestmark = NEEDED
 
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("by", ["mouse", "keyboard"])
-def test_the_whole_task(window, stack, person, partner, language, by):
+def test_person_filters_exports_and_downloads(window, stack, person, partner, language, by):
     """Sign in, find an order, read its lines, export what is shown, download it, sign out."""
     partner.record(mixed())
     says, keys = SAYS[language], by == "keyboard"
@@ -96,7 +96,7 @@ def test_the_whole_task(window, stack, person, partner, language, by):
     assert page.evaluate("[{...localStorage}, {...sessionStorage}]") == [{}, {}]
 
 
-def test_a_link_shows_the_same_view(window, stack, person, partner):
+def test_link_shows_the_same_view(window, stack, person, partner):
     partner.record(mixed())
     query = "?" + urlencode({"from": now().strftime("%Y-%m-01"), "to": now().strftime("%Y-%m-%d"), "tz": "UTC", "status": "failed", "order": "asc"})
     page = window("fr")
@@ -114,7 +114,7 @@ def test_a_link_shows_the_same_view(window, stack, person, partner):
     page.locator("activity-log .state.failed").wait_for()
 
 
-def test_customers_and_users_are_picked_by_name_among_those_that_the_log_shows(window, stack, person, partner):
+def test_customers_and_users_are_picked_by_name(window, stack, person, partner):
     partner.record([*mixed(), recent(actor={"id": "bea@contoso.example", "name": "Béa Åkesson"})])
     page = window("en")
     sign_in(page, stack, person(partner))
@@ -134,7 +134,7 @@ def test_customers_and_users_are_picked_by_name_among_those_that_the_log_shows(w
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_a_role_is_offered_what_it_may_do_and_told_what_it_may_not(window, stack, person, partner, role):
+def test_page_offers_only_what_the_role_allows(window, stack, person, partner, role):
     page = window("en")
     sign_in(page, stack, person(partner, role))
     shown(page)
@@ -152,7 +152,7 @@ def test_a_role_is_offered_what_it_may_do_and_told_what_it_may_not(window, stack
     assert schedule["enabled"] and schedule["time_zone"] == "Europe/Paris" and schedule["locale"] == "en"
 
 
-def test_who_has_no_role_is_told_so_and_offered_nothing(window, stack, person, partner):
+def test_person_without_a_role_is_offered_nothing(window, stack, person, partner):
     page = window("en")
     sign_in(page, stack, person(partner, role=None))
     page.get_by_text("Your role does not allow this").first.wait_for()
@@ -169,7 +169,7 @@ def start_export(page, language="en"):
     page.get_by_role("dialog").get_by_role("button", name=says["start"], exact=True).click()
 
 
-def test_an_export_goes_on_over_a_reload_until_it_is_downloaded(window, stack, aws, person, partner):
+def test_export_survives_a_reload_until_its_download(window, stack, aws, person, partner):
     partner.record(mixed())
     user = person(partner)
     page = window("en")
@@ -201,7 +201,7 @@ def test_an_export_goes_on_over_a_reload_until_it_is_downloaded(window, stack, a
     assert bar.inner_text().strip() == ""
 
 
-def test_an_export_can_be_cancelled_while_it_is_made(window, stack, aws, person, partner):
+def test_running_export_can_be_cancelled(window, stack, aws, person, partner):
     partner.record(mixed())
     page = window("en")
     sign_in(page, stack, person(partner))
@@ -215,7 +215,7 @@ def test_an_export_can_be_cancelled_while_it_is_made(window, stack, aws, person,
     page.locator("activity-log .jobs .state.cancelled").wait_for()
 
 
-def test_the_exports_and_the_schedule_say_what_was_made_and_who_was_told(window, stack, person, partner, receiver, made):  # noqa: F811
+def test_exports_and_schedule_show_results_and_deliveries(window, stack, person, partner, receiver, made):  # noqa: F811
     deaf = f"http://127.0.0.1:{receiver.port}/deaf"
     receiver.answers = [(410, {})]
     month = made(deaf, receiver.url)
@@ -267,7 +267,7 @@ def test_the_exports_and_the_schedule_say_what_was_made_and_who_was_told(window,
 # The session
 
 
-def test_a_session_that_ends_keeps_what_was_asked(window, stack, person, partner, aws):
+def test_ended_session_keeps_the_filters(window, stack, person, partner, aws):
     partner.record(mixed())
     user = person(partner)
     page = window("en")
@@ -294,7 +294,7 @@ def test_a_session_that_ends_keeps_what_was_asked(window, stack, person, partner
     page.locator("activity-log .state.declined").wait_for()
 
 
-def test_a_reload_asks_for_nothing_while_the_issuer_has_a_session(window, stack, person, partner):
+def test_reload_signs_in_silently_during_a_session(window, stack, person, partner):
     partner.record(mixed())
     user = person(partner)
     page = window("en")
@@ -341,7 +341,7 @@ def test_a_reload_asks_for_nothing_while_the_issuer_has_a_session(window, stack,
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_what_looks_like_markup_is_text(window, stack, person, partner, language):
+def test_markup_in_values_is_shown_as_text(window, stack, person, partner, language):
     partner.record(
         [
             order(
@@ -406,7 +406,7 @@ def embed(elsewhere, stack, logs, token):
     return name
 
 
-def test_a_portal_embeds_it_twice_with_one_script_tag(window, stack, person, partner, elsewhere):
+def test_portal_embeds_two_components_with_one_script(window, stack, person, partner, elsewhere):
     import tokens
 
     partner.record(mixed())
@@ -447,7 +447,7 @@ def test_a_portal_embeds_it_twice_with_one_script_tag(window, stack, person, par
     assert page.locator("#two tr.row").count() == 1
 
 
-def test_a_portal_that_is_not_allowed_sees_nothing(window, stack, person, partner, elsewhere):
+def test_portal_of_another_origin_sees_nothing(window, stack, person, partner, elsewhere):
     import tokens
 
     if stack["allowed_origin"] == "*":

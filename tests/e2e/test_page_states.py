@@ -50,7 +50,7 @@ def live(page, text, role="status"):
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_every_state_of_the_log_is_accessible_and_says_what_to_do_next(window, stack, person, partner, language):
+def test_every_state_of_the_log_is_accessible(window, stack, person, partner, language):
     partner.record(mixed())
     says = SAYS[language]
     page = window(language)
@@ -131,7 +131,7 @@ def test_every_state_of_the_log_is_accessible_and_says_what_to_do_next(window, s
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_every_state_of_the_exports_is_accessible_and_says_what_to_do_next(window, stack, person, partner, receiver, made, language):  # noqa: F811
+def test_every_state_of_the_exports_is_accessible(window, stack, person, partner, receiver, made, language):  # noqa: F811
     receiver.answers = [(500, {})]
     made(receiver.url)
     settled(partner, receiver.url)
@@ -170,7 +170,7 @@ def test_every_state_of_the_exports_is_accessible_and_says_what_to_do_next(windo
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_every_refusal_is_accessible_and_says_what_to_do_next(window, stack, person, partner, language):
+def test_every_refusal_is_accessible(window, stack, person, partner, language):
     says = SAYS[language]
     for user, text, view in [
         (person(partner, "helpdesk_agent"), "schedule_denied", "exports"),
@@ -186,7 +186,7 @@ def test_every_refusal_is_accessible_and_says_what_to_do_next(window, stack, per
         page.context.close()
 
 
-def test_on_paper_there_is_the_list_and_nothing_to_press(window, stack, person, partner):
+def test_print_shows_the_list_without_controls(window, stack, person, partner):
     partner.record(mixed())
     page = window("fr", color_scheme="dark")
     sign_in(page, stack, person(partner), "fr", query="?q=a")
@@ -282,7 +282,7 @@ LARGE = {
 
 
 @pytest.mark.parametrize("what", LARGE)
-def test_large_details_stay_within_reach(window, stack, person, partner, what, record_property):
+def test_large_details_can_be_read_and_copied(window, stack, person, partner, what, record_property):
     details = LARGE[what]
     partner.record([order(details=details)])
     page = window("en")
@@ -321,7 +321,7 @@ def test_large_details_stay_within_reach(window, stack, person, partner, what, r
     assert json.loads(page.evaluate("navigator.clipboard.readText()"))["details"] == details
 
 
-def test_the_page_is_light_and_loads_nothing_from_elsewhere(window, stack, person, partner):
+def test_page_is_light_and_loads_nothing_from_elsewhere(window, stack, person, partner):
     loaded = {}
     page = window("fr")
     # Only what the page itself loads: the API's answers and the sign-in's pages are not its weight.
@@ -366,7 +366,7 @@ RAW = """() => {
 }"""
 
 
-def test_no_text_of_the_page_stands_in_its_code(window, stack, person, partner, receiver, made):  # noqa: F811
+def test_page_code_contains_no_visible_text(window, stack, person, partner, receiver, made):  # noqa: F811
     """In a language made up for this, every text is in brackets: whatever is not would be raw."""
     made(receiver.url)
     settled(partner, receiver.url)
@@ -403,7 +403,7 @@ def test_no_text_of_the_page_stands_in_its_code(window, stack, person, partner, 
     assert page.evaluate(RAW) == []
 
 
-def test_it_works_from_right_to_left(window, stack, person, partner):
+def test_page_works_from_right_to_left(window, stack, person, partner):
     partner.record(mixed())
     page = window("en", viewport={"width": 320, "height": 900})
     sign_in(page, stack, person(partner))
@@ -417,7 +417,7 @@ def test_it_works_from_right_to_left(window, stack, person, partner):
     assert first > last
 
 
-def test_nothing_moves_for_who_asked_for_that(window, stack, person, partner):
+def test_page_does_not_move_with_reduced_motion(window, stack, person, partner):
     page = window("en", reduced_motion="reduce")
     held = []
     sign_in(page, stack, person(partner))

@@ -28,12 +28,12 @@ def links(text):
     return [html.unescape(link) for link in re.findall(r'(?:src|href)="([^"]*)"', text)]
 
 
-def test_the_page_needs_no_token_and_is_html(page):
+def test_page_is_html_and_needs_no_token(page):
     assert page.headers["Content-Type"].replace(" ", "").lower() == "text/html;charset=utf-8"
     assert "<html" in page.text
 
 
-def test_the_pages_links_are_relative_and_lead_somewhere(page):
+def test_links_of_the_page_are_relative_and_resolve(page):
     loaded = [link for link in links(page.text) if not link.startswith(("#", "data:"))]
     assert loaded
     for link in loaded:
@@ -45,14 +45,14 @@ def test_the_pages_links_are_relative_and_lead_somewhere(page):
             assert answer.headers["Content-Type"].startswith(TYPES[extension]), link
 
 
-def test_the_web_component_is_a_script(stack):
+def test_web_component_is_a_script(stack):
     answer = requests.get(urljoin(stack["portal_url"], "activity-log.js"), timeout=60)
     assert answer.status_code == 200
     assert answer.headers["Content-Type"].startswith("text/javascript")
     assert "customElements.define" in answer.text and "activity-log" in answer.text
 
 
-def test_the_page_says_what_a_browser_may_do_with_it(page, stack):
+def test_page_sends_its_security_headers(page, stack):
     policy = page.headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy and "frame-ancestors 'none'" in policy
     assert "unsafe" not in policy
@@ -63,17 +63,17 @@ def test_the_page_says_what_a_browser_may_do_with_it(page, stack):
     assert "max-age" in page.headers["Strict-Transport-Security"]
 
 
-def test_the_page_runs_nothing_that_its_policy_forbids(page):
+def test_page_contains_nothing_that_its_policy_forbids(page):
     assert not re.search(r"<script(?![^>]*\bsrc=)[^>]*>", page.text)
     assert not re.search(r"<style|\sstyle=|\son[a-z]+=", page.text)
 
 
-def test_a_page_that_a_browser_has_is_not_sent_again(page):
+def test_cached_page_is_not_sent_again(page):
     again = requests.get(page.url, headers={"If-None-Match": page.headers["ETag"]}, timeout=60)
     assert (again.status_code, again.text) == (304, "")
 
 
-def test_the_configuration_names_the_issuer_the_client_and_the_api(stack):
+def test_configuration_names_issuer_client_and_api(stack):
     answer = requests.get(urljoin(stack["portal_url"], "config.json"), timeout=60)
     assert answer.status_code == 200 and answer.headers["Content-Type"].startswith("application/json")
     config = answer.json()
@@ -83,12 +83,12 @@ def test_the_configuration_names_the_issuer_the_client_and_the_api(stack):
     assert "{customer}" in config["subscriptions_url"]
 
 
-def test_the_service_is_well_and_says_so_to_anybody(caller):
+def test_health_check_answers_without_a_token(caller):
     answer = caller().get("/health")
     assert answer.status_code == 200 and answer.json()["status"] == "ok"
 
 
-def test_the_api_describes_itself(caller):
+def test_api_serves_its_description(caller):
     answer = caller().get("/openapi.json")
     assert answer.status_code == 200 and answer.headers["Content-Type"].startswith("application/json")
     document = answer.json()
@@ -110,7 +110,7 @@ def test_the_api_describes_itself(caller):
     assert docs.status_code == 200 and docs.headers["Content-Type"].startswith("text/html")
 
 
-def test_what_is_not_an_asset_is_404(caller):
+def test_unknown_asset_is_answered_with_404(caller):
     for path in ("/nothing.js", "/..%2fCargo.toml", "/assets", "/favicon.nothing"):
         is_problem(caller().get(path), 404, "not-found")
 
@@ -124,7 +124,7 @@ def test_what_is_not_an_asset_is_404(caller):
         ("/v1/partners/contoso/exports/x", "DELETE"),
     ],
 )
-def test_a_page_of_the_allowed_origin_may_call_with_a_token(caller, stack, path, method):
+def test_allowed_origin_may_call_with_a_token(caller, stack, path, method):
     asked = {"Origin": "http://portal.localhost", "Access-Control-Request-Method": method, "Access-Control-Request-Headers": "authorization,content-type"}
     answer = caller().request("OPTIONS", path, headers=asked)
     assert answer.status_code in (200, 204), answer.text
@@ -137,7 +137,7 @@ def test_a_page_of_the_allowed_origin_may_call_with_a_token(caller, stack, path,
             assert called.headers["Access-Control-Allow-Origin"] == stack["allowed_origin"]
 
 
-def test_a_person_signs_in_as_the_page_does_and_sees_the_partners_activities(stack):
+def test_person_signs_in_and_lists_activities(stack):
     """Authorization code with PKCE, by what config.json says and nothing else."""
     config = requests.get(urljoin(stack["portal_url"], "config.json"), timeout=60).json()
     person = next(user for user in stack["users"] if user["name"] == "fabrikam-admin-agent")

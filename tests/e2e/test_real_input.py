@@ -88,7 +88,7 @@ def test_every_record_is_recorded(recorded):
 
 
 @pytest.mark.parametrize("limit", [1, 7, 100, 1000])
-def test_every_record_is_listed_once_and_in_order_by_pages_of_any_size(recorded, limit):
+def test_every_record_is_listed_once_on_pages_of_any_size(recorded, limit):
     listed = recorded.all(**PERIOD, limit=limit)
     assert [one["id"] for one in listed] == [one.id for one in recorded.sent]
     for shown, sent in zip(listed, recorded.sent, strict=True):
@@ -99,12 +99,12 @@ def test_every_record_is_listed_once_and_in_order_by_pages_of_any_size(recorded,
         assert shown["details_size"] == len(sent.details.encode())
 
 
-def test_the_details_of_every_record_come_back_byte_for_byte(recorded):
+def test_details_of_every_record_come_back_unchanged(recorded):
     shown = in_parallel(lambda one: members(recorded.show(one.activity))["details"], recorded.sent)
     assert shown == [one.details for one in recorded.sent]
 
 
-def test_the_same_records_again_are_all_duplicates_and_nothing_is_recorded(recorded):
+def test_repeated_records_are_duplicates(recorded):
     for batch in batches(recorded.in_order_of_sending):
         answer = recorded.send(batch_of(batch))
         assert answer.status_code == 200, answer.text[:500]
@@ -113,7 +113,7 @@ def test_the_same_records_again_are_all_duplicates_and_nothing_is_recorded(recor
     assert recorded.ids(**PERIOD, limit=1000) == [one.id for one in recorded.sent]
 
 
-def test_the_same_ids_with_other_content_are_all_conflicts_and_nothing_is_changed(recorded):
+def test_same_ids_with_other_content_are_conflicts(recorded):
     batch = recorded.in_order_of_sending[:100]
     answer = recorded.send(batch_of(batch, correlation_id="changed"))
     for result in answer.json()["results"]:
@@ -131,7 +131,7 @@ def test_the_same_ids_with_other_content_are_all_conflicts_and_nothing_is_change
         ("fr", {"succeeded": "Réussie", "failed": "Échouée"}),
     ],
 )
-def test_every_record_is_exported_to_csv_as_it_was_sent(recorded, locale, status):
+def test_every_record_is_exported_to_csv_unchanged(recorded, locale, status):
     export = recorded.export(**PERIOD, time_zone=ZONE, locale=locale)
     content = recorded.download(export)
     [file] = export["files"]
@@ -160,14 +160,14 @@ def test_every_record_is_exported_to_csv_as_it_was_sent(recorded, locale, status
         ]
 
 
-def test_every_record_is_exported_to_jsonl_as_it_was_sent(recorded):
+def test_every_record_is_exported_to_jsonl_unchanged(recorded):
     export = recorded.export(**PERIOD, format="jsonl")
     lines = recorded.download(export).decode().splitlines()
     shown = [members(line) for line in lines]
     assert [(json.loads(one["id"]), one["details"]) for one in shown] == [(one.id, one.details) for one in recorded.sent]
 
 
-def test_the_records_of_some_actions_are_found_and_exported(recorded):
+def test_records_are_found_and_exported_by_action(recorded):
     expected = [one.id for one in recorded.sent if one.activity["action"].startswith("iam.") and one.activity["status"] == "failed"]
     assert 0 < len(expected) < 1_445
     assert recorded.ids(**PERIOD, action="iam.*", status="failed", limit=5) == expected

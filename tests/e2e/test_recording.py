@@ -23,7 +23,7 @@ def of_size(size, seed=1):
     return {"noise": noise(size - len('{"noise":""}'), seed)}
 
 
-def test_an_activity_is_answered_as_it_was_stored(partner):
+def test_answer_shows_the_activity_as_stored(partner):
     sent = new_activity(
         customer={"id": "fabrikam", "name": "Fabrikam SARL"},
         status="declined",
@@ -53,7 +53,7 @@ def test_an_activity_is_answered_as_it_was_stored(partner):
     assert shown["details"] == compact(sent["details"])
 
 
-def test_what_is_optional_may_be_absent_and_gets_its_default(partner):
+def test_optional_fields_get_their_defaults(partner):
     answer = partner.send({"occurred_at": "2024-03-05T09:30:00Z", "action": "customer.created", "actor": {"id": "ana"}})
     assert answer.status_code == 201, answer.text
     stored = answer.json()
@@ -64,12 +64,12 @@ def test_what_is_optional_may_be_absent_and_gets_its_default(partner):
     assert partner.ids(**ALL_OF_2024) == [stored["id"]]
 
 
-def test_an_instant_of_any_offset_is_stored_in_utc_to_the_microsecond(partner):
+def test_instant_is_stored_in_utc_with_microseconds(partner):
     answer = partner.send(new_activity(occurred_at="2024-03-05T11:30:00.1234567+02:00"))
     assert answer.json()["occurred_at"] == "2024-03-05T09:30:00.123456Z"
 
 
-def test_an_activity_sent_again_answers_as_the_first_time_and_is_recorded_once(partner):
+def test_repeated_activity_is_recorded_once(partner):
     sent = new_activity(details={"a": 1, "b": [1.50, "é"]})
     first, second = partner.send(sent), partner.send(sent)
     assert (first.status_code, second.status_code) == (201, 200)
@@ -79,7 +79,7 @@ def test_an_activity_sent_again_answers_as_the_first_time_and_is_recorded_once(p
     assert partner.ids(**ALL_OF_2024) == [sent["id"]]
 
 
-def test_an_activity_sent_many_times_at_once_is_recorded_once(partner):
+def test_activity_sent_many_times_at_once_is_recorded_once(partner):
     sent = new_activity(details=of_size(5_000))
     answers = in_parallel(lambda _: partner.send(sent), range(8))
     assert sorted(answer.status_code for answer in answers) == [200] * 7 + [201]
@@ -103,7 +103,7 @@ def test_an_activity_sent_many_times_at_once_is_recorded_once(partner):
     ],
     ids=compact,
 )
-def test_the_same_id_and_time_with_other_content_is_a_conflict(partner, change):
+def test_same_id_and_time_with_other_content_is_a_conflict(partner, change):
     first = new_activity(details={"a": 1})
     stored = partner.send(first)
     assert stored.status_code == 201, stored.text
@@ -114,7 +114,7 @@ def test_the_same_id_and_time_with_other_content_is_a_conflict(partner, change):
     assert partner.show(first) == stored.text
 
 
-def test_the_same_id_at_another_time_or_of_another_partner_is_another_activity(partner, operator):
+def test_same_id_at_another_time_or_partner_is_another_activity(partner, operator):
     first = new_activity()
     other = Partner(operator, f"{partner.name}-other")
     assert partner.send(first).status_code == 201
@@ -124,7 +124,7 @@ def test_the_same_id_at_another_time_or_of_another_partner_is_another_activity(p
     assert [activity["action"] for activity in other.all(**ALL_OF_2024)] == ["order.updated"]
 
 
-def test_a_batch_is_answered_item_by_item(partner):
+def test_batch_is_answered_item_by_item(partner):
     known, new, unnamed = new_activity(), new_activity(), new_activity()
     del unnamed["id"]
     assert partner.send(known).status_code == 201
@@ -166,7 +166,7 @@ def test_a_batch_is_answered_item_by_item(partner):
     assert sorted(partner.ids(**ALL_OF_2024)) == sorted([known["id"], new["id"], results[4]["id"]])
 
 
-def test_an_empty_batch_records_nothing(partner):
+def test_empty_batch_records_nothing(partner):
     answer = partner.send({"activities": []})
     assert answer.status_code == 200, answer.text
     assert answer.json() == {"results": [], "recorded": 0, "duplicates": 0, "rejected": 0}
@@ -229,7 +229,7 @@ INVALID = {
 
 
 @pytest.mark.parametrize("body, field", INVALID.values(), ids=INVALID)
-def test_what_is_not_valid_is_refused_by_the_name_of_its_field_and_not_recorded(partner, body, field):
+def test_invalid_activity_is_refused_by_field_name(partner, body, field):
     is_problem(partner.send(body), 400, "invalid-request", field)
     assert partner.ids(**ALL_OF_2024) == []
 
@@ -248,18 +248,18 @@ TOO_LARGE = {
 
 
 @pytest.mark.parametrize("body, field", TOO_LARGE.values(), ids=TOO_LARGE)
-def test_what_is_over_a_limit_is_refused_and_not_recorded(partner, body, field):
+def test_activity_over_a_limit_is_refused(partner, body, field):
     is_problem(partner.send(body), 413, "too-large", field)
     assert partner.ids(**ALL_OF_2024) == []
 
 
-def test_a_request_over_its_limit_is_refused_and_not_recorded(partner):
+def test_request_over_its_limit_is_refused(partner):
     body = {"activities": [new_activity(details=of_size(MIB, seed)) for seed in range(6)]}
     is_problem(partner.send(body), 413, "too-large")
     assert partner.ids(**ALL_OF_2024) == []
 
 
-def test_everything_at_its_limit_is_accepted(partner):
+def test_values_at_their_limits_are_accepted(partner):
     names = {"id": "i" * 128, "name": "é" * 256}
     sent = new_activity(
         id="x" * 128,
@@ -276,7 +276,7 @@ def test_everything_at_its_limit_is_accepted(partner):
     assert partner.send({"activities": batch}).json()["recorded"] == 500
 
 
-def test_a_time_more_than_a_day_ahead_is_refused_and_one_within_it_is_not(partner):
+def test_time_more_than_a_day_ahead_is_refused(partner):
     ahead = {"from": rfc3339(now()), "to": rfc3339(now() + timedelta(days=3))}
     day, minutes = timedelta(days=1), timedelta(minutes=5)
     is_problem(partner.send(new_activity(occurred_at=rfc3339(now() + day + minutes))), 422, "unprocessable", "/occurred_at")
@@ -284,12 +284,12 @@ def test_a_time_more_than_a_day_ahead_is_refused_and_one_within_it_is_not(partne
     assert partner.send(new_activity(occurred_at=rfc3339(now() + day - minutes))).status_code == 201
 
 
-def test_an_unknown_action_is_kept_as_it_is(partner):
+def test_unknown_action_is_kept_unchanged(partner):
     sent = new_activity(action="x_9.y.z_1")
     assert partner.send(sent).json()["action"] == "x_9.y.z_1"
 
 
-def test_numbers_keep_their_digits_and_texts_their_characters(partner):
+def test_numbers_keep_digits_and_texts_keep_characters(partner):
     details = (
         '{"price":14.90,"large":12345678901234567890123,"small":1e-7,"exponent":1E+2,"zero":-0,"precise":0.1000000000000000055,'
         '"text":"\\u00e9 é \\n \\u0000 😀","":{"empty":[]},"nothing":null}'
@@ -311,7 +311,7 @@ def test_numbers_keep_their_digits_and_texts_their_characters(partner):
 SIZES = [200, 1_024, 20_000, 300_000, 900_000, 4_000_000, 5 * MIB]
 
 
-def test_details_of_every_size_come_back_and_are_exported_as_they_were_sent(partner):
+def test_details_of_every_size_come_back_and_are_exported(partner):
     sent = [new_activity(details=of_size(size), occurred_at=f"2024-03-05T09:30:{second:02}Z") for second, size in enumerate(SIZES)]
     sent.append(new_activity(details={"lines": ["the same line again"] * 100_000}, occurred_at="2024-03-05T09:31:00Z"))
     sent.append(new_activity(details={}, occurred_at="2024-03-05T09:32:00Z"))
@@ -351,7 +351,7 @@ def as_event(partner, body, batch=""):
     return partner.send(body, headers={"Content-Type": f"application/cloudevents{batch}+json; charset=utf-8"})
 
 
-def test_a_cloud_event_is_the_activity_in_it(partner):
+def test_cloud_event_records_its_activity(partner):
     activity = new_activity(details={"a": 1.50}, customer={"id": "fabrikam"}, actor={"type": "system", "id": "nightly"})
     answer = as_event(partner, event(activity))
     assert answer.status_code == 201, answer.text
@@ -364,7 +364,7 @@ def test_a_cloud_event_is_the_activity_in_it(partner):
     is_problem(as_event(partner, event(activity | {"status": "failed"})), 409, "conflict")
 
 
-def test_a_batch_of_cloud_events_is_answered_one_by_one(partner):
+def test_batch_of_cloud_events_is_answered_one_by_one(partner):
     events = [event(new_activity()) for _ in range(3)]
     answer = as_event(partner, [*events, events[0], event(new_activity(), type="Order"), "no event"], "-batch")
     assert answer.status_code == 200, answer.text
@@ -388,12 +388,12 @@ def test_a_batch_of_cloud_events_is_answered_one_by_one(partner):
     ],
     ids=lambda value: compact(value) if isinstance(value, dict) else value,
 )
-def test_a_cloud_event_that_cannot_be_recorded_is_refused_by_its_field(partner, attributes, field):
+def test_invalid_cloud_event_is_refused_by_field_name(partner, attributes, field):
     is_problem(as_event(partner, event(new_activity(), **attributes)), 400, "invalid-request", field)
     assert partner.ids(**ALL_OF_2024) == []
 
 
-def test_more_than_a_batch_holds_is_too_large(partner):
+def test_batch_over_its_limit_is_too_large(partner):
     events = [event(new_activity()) for _ in range(501)]
     is_problem(as_event(partner, events, "-batch"), 413, "too-large")
     assert partner.ids(**ALL_OF_2024) == []

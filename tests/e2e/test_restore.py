@@ -43,7 +43,7 @@ def restored(stack, aws):
     db.delete_table(TableName=name)
 
 
-def test_what_is_missing_is_found_and_put_back_and_what_is_newer_stays(partner, restored, stack, aws):
+def test_missing_items_are_written_back_and_newer_ones_stay(partner, restored, stack, aws):
     db, table = aws("dynamodb"), {"TableName": stack["outputs"]["ActivitiesTable"]}
     sent = [new_activity(details={"n": number, "text": "x" * 3_000}) for number in range(120)]
     partner.record(sent)
@@ -68,7 +68,7 @@ def test_what_is_missing_is_found_and_put_back_and_what_is_newer_stays(partner, 
     assert partner.show(sent[0]) and later["id"] in listed
 
 
-def test_the_command_says_how_much_it_is_and_whether_anything_is_missing(partner, restored, stack, aws):
+def test_compare_command_prints_counts_and_missing_keys(partner, restored, stack, aws):
     partner.record([new_activity()])
     then, items = restored(partner.name)
     surroundings = {

@@ -171,7 +171,7 @@ def allowed(stack, credentials, resources):
     return found, tried
 
 
-def test_an_identity_without_permissions_is_denied_everything_but_what_is_free(stack, aws, resources):
+def test_identity_without_permissions_is_denied(stack, aws, resources):
     """This is what says that the emulator looks at all."""
     iam, name = aws("iam"), f"nobody-{uuid.uuid4().hex[:8]}"
     iam.create_user(UserName=name)
@@ -189,7 +189,7 @@ def test_an_identity_without_permissions_is_denied_everything_but_what_is_free(s
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_of_all_operations_a_function_may_those_of_its_table(stack, resources, function):
+def test_function_may_use_only_its_operations_of_a_table(stack, resources, function):
     found, _ = allowed(stack, local.function_credentials(stack, function), resources)
     must, may = set(), set()
     for resource, action in ALLOWED[function]:
@@ -202,7 +202,7 @@ def test_of_all_operations_a_function_may_those_of_its_table(stack, resources, f
     assert sorted(must - got) == []
 
 
-def test_no_role_of_the_deployed_stack_has_a_wildcard_action(stack, aws):
+def test_no_deployed_role_has_a_wildcard_action(stack, aws):
     """Those that the transform makes included: what starts the monthly run, what writes the gateway's log."""
     iam = aws("iam")
     roles = [role["RoleName"] for page in iam.get_paginator("list_roles").paginate() for role in page["Roles"]]

@@ -124,7 +124,7 @@ def test_every_function_answers_its_event_in_a_container(containers):
         assert is_right(answer), f"{function}: {answer}"
 
 
-def test_the_api_in_containers_lets_in_whom_the_authorizer_lets_in_and_works_on_the_same_data(containers, stack, operator, names):
+def test_api_in_containers_authorizes_and_shares_the_data(containers, stack, operator, names):
     there = Partner(operator, names())
     with containers.api(free_port()) as address:
         assert requests.get(f"{address}/health", timeout=60).status_code == 200

@@ -16,7 +16,7 @@ def smoke(url, name, **environment):
     return subprocess.run([sys.executable, str(SMOKE), url, "--partner", name], env=surroundings | environment, capture_output=True, text=True)
 
 
-def test_an_installation_is_proven_and_only_activities_of_its_partner_stay(stack, operator, names):
+def test_smoke_passes_and_leaves_only_its_activities(stack, operator, names):
     partner = Partner(operator, names())
     for _ in range(2):
         done = smoke(stack["api_url"], partner.name, TOKEN=operator.token)
@@ -28,7 +28,7 @@ def test_an_installation_is_proven_and_only_activities_of_its_partner_stay(stack
     assert [export["status"] for export in partner.exports()] == ["cancelled", "cancelled"]
 
 
-def test_a_fresh_token_is_taken_where_there_is_none(stack, names):
+def test_smoke_requests_a_token_when_none_is_given(stack, names):
     [client] = [each for each in stack["clients"] if each["name"] == "operator"]
     done = smoke(
         stack["api_url"], names(), TOKEN_URL=f"{stack['sign_in_url']}/oauth2/token", CLIENT_ID=client["client_id"], CLIENT_SECRET=client["client_secret"]
@@ -36,7 +36,7 @@ def test_a_fresh_token_is_taken_where_there_is_none(stack, names):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_what_is_wrong_is_said_in_one_line(stack, operator, caller, names):
+def test_smoke_prints_each_failure_in_one_line(stack, operator, caller, names):
     for url, token, said in (
         (stack["api_url"], "not.a.token", "401"),
         (stack["api_url"], caller("recorder-contoso").token, "404"),

@@ -11,7 +11,7 @@ def alarms(stack, aws):
     return [alarm for page in pages for alarm in page["MetricAlarms"] if stack["outputs"]["AlarmTopic"] in alarm["AlarmActions"]]
 
 
-def test_every_alarm_tells_the_topic_and_watches_something_that_is_there(stack, aws, alarms):
+def test_every_alarm_notifies_and_watches_a_real_resource(stack, aws, alarms):
     assert len(alarms) == 14
     topic = stack["outputs"]["AlarmTopic"]
     assert topic in [each["TopicArn"] for each in aws("sns").list_topics()["Topics"]]
@@ -31,7 +31,7 @@ def test_every_alarm_tells_the_topic_and_watches_something_that_is_there(stack, 
             assert dimension["Value"] in there[dimension["Name"]], (alarm["AlarmName"], dimension)
 
 
-def test_the_dashboard_shows_this_installation(stack, aws):
+def test_dashboard_shows_this_installation(stack, aws):
     body = json.loads(aws("cloudwatch").get_dashboard(DashboardName="daybook")["DashboardBody"])
     assert len(body["widgets"]) == 8
     text = json.dumps(body)
@@ -40,7 +40,7 @@ def test_the_dashboard_shows_this_installation(stack, aws):
     assert "Daybook/daybook" in text and "${" not in text
 
 
-def test_the_stage_has_limits_and_every_log_an_end(stack, aws):
+def test_stage_has_limits_and_every_log_expires(stack, aws):
     api, stage = stack["outputs"]["ApiUrl"].split("/")[-2:]
     settings = aws("apigateway").get_stage(restApiId=api, stageName=stage)["methodSettings"]["*/*"]
     assert (settings["throttlingRateLimit"], settings["throttlingBurstLimit"]) == (10_000, 5_000)
