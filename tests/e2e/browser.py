@@ -56,9 +56,9 @@ SAYS = {
         "replace": "Replace the secret…",
         "denied": "Your role does not allow this",
         "ours": "The service has a problem",
-        "no_partner": "belongs to no partner",
-        "schedule_denied": "The monthly schedule is managed by",
-        "failed": "Signing in did not work",
+        "no_partner": "does not belong to a partner",
+        "schedule_denied": "Global admins, admin agents and billing admins manage the monthly export",
+        "failed": "Sign-in failed",
         "fault": "The last day is before the first",
     },
     "fr": {

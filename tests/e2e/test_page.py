@@ -141,7 +141,7 @@ def test_page_offers_only_what_the_role_allows(window, stack, person, partner, r
     assert page.get_by_role("button", name="Export log").is_visible()
     page.get_by_role("button", name="Exports", exact=True).click()
     if role not in MAY_SCHEDULE:
-        page.get_by_text("The monthly schedule is managed by").wait_for()
+        page.get_by_text("Global admins, admin agents and billing admins manage the monthly export").wait_for()
         assert page.get_by_role("button", name="Save").count() == 0 and page.get_by_role("button", name=re.compile("secret")).count() == 0
         return
     page.get_by_label("Export every month").check()
@@ -182,7 +182,7 @@ def test_export_survives_a_reload_until_its_download(window, stack, aws, person,
         bar.locator("progress").wait_for()
         page.reload()
         bar.locator("progress").wait_for()
-        assert "Your export is being made" in bar.inner_text()
+        assert "Your export is being prepared" in bar.inner_text()
         # Somebody else's is in the list, and is not taken for one's own.
         other = partner.order({}).json()["id"]
     bar.get_by_role("button", name="Download").wait_for(timeout=120_000)
@@ -257,7 +257,7 @@ def test_exports_and_schedule_show_results_and_deliveries(window, stack, person,
     page.get_by_role("button", name="Exports", exact=True).click()
     page.get_by_role("button", name="Replace the secret…").click()
     page.get_by_role("button", name="Replace now").click()
-    page.get_by_text("The secret before it signs as well until").wait_for()
+    page.get_by_text("The previous secret also signs until").wait_for()
     replaced = partner.caller.get(f"{partner.path}/export-schedule/secret").json()["secret"]
     assert replaced != secret and page.locator("activity-log .secret code").inner_text() == replaced
     page.get_by_role("button", name="Hide").click()
@@ -324,7 +324,7 @@ def test_reload_signs_in_silently_during_a_session(window, stack, person, partne
         ),
     )
     page.reload()
-    page.get_by_text("Your session has ended. Sign in again: your dates and filters are kept.").wait_for()
+    page.get_by_text("Your session has ended. Sign in again. Your dates and filters are kept.").wait_for()
     assert parse_qs(urlsplit(page.url).query)["status"] == ["failed"]
     page.reload()
     page.get_by_role("button", name="Sign in").click()
