@@ -1,4 +1,4 @@
-"""The API as its users reach it: over HTTP, with tokens, and nothing that a client would not have."""
+"""A client of the API: over HTTP, with tokens, and with nothing that other clients do not have."""
 
 import itertools
 import json
@@ -17,12 +17,12 @@ _sessions = threading.local()
 
 
 def compact(value):
-    """JSON as the service writes it: no white space, characters as they are."""
+    """Formats JSON as the service does: no white space, characters unescaped."""
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
 def members(text):
-    """The members of a JSON object as they are written: name to raw text. Numbers keep their digits that way."""
+    """Returns the members of a JSON object by name, as raw text, so that numbers keep their digits."""
     decoder, found = json.JSONDecoder(), {}
 
     def skip(at):
@@ -57,7 +57,7 @@ _numbers = itertools.count(1)
 
 
 def new_activity(**fields):
-    """An activity to record, of March 2024 unless said otherwise, with an id of its own."""
+    """Returns a new activity with an id of its own, by default of March 2024."""
     return {
         "id": f"a-{next(_numbers):06}-{uuid.uuid4().hex[:8]}",
         "occurred_at": "2024-03-05T09:30:00.123456Z",
@@ -67,12 +67,12 @@ def new_activity(**fields):
 
 
 def newest_first(activities):
-    """The order of lists and exports: by time, and by id where times are equal."""
+    """Returns the sort key of lists and exports: time, then id."""
     return sorted(activities, key=lambda activity: (instant(activity["occurred_at"]), activity["id"]), reverse=True)
 
 
 def eventually(look, what, seconds=120):
-    """What `look` finds, as soon as it finds something."""
+    """Returns the first result of `look` that is not empty."""
     deadline = time.monotonic() + seconds
     while not (found := look()):
         assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
@@ -81,7 +81,7 @@ def eventually(look, what, seconds=120):
 
 
 def is_problem(response, status, slug, field=None):
-    """Checks that an answer is a problem document (RFC 9457), about `field` if one is given; the document."""
+    """Checks that an answer is a problem document (RFC 9457), about `field` if given, and returns the document."""
     assert response.status_code == status, f"{response.status_code} instead of {status}: {response.text[:500]}"
     assert response.headers["Content-Type"].startswith("application/problem+json"), response.headers
     document = response.json()
@@ -103,12 +103,12 @@ def check_problem(document, status, slug, field=None):
 
 
 def is_guarded(response, private=True):
-    """Checks the headers that tell a browser, or a cache, what not to do with an answer; the answer."""
+    """Checks the security and cache headers of an answer, and returns the answer."""
     headers = response.headers
     assert headers["Strict-Transport-Security"] == "max-age=31536000", headers
     assert headers["X-Content-Type-Options"] == "nosniff", headers
     assert headers["Referrer-Policy"] == "no-referrer", headers
-    # The gateway's own answers are in no frame either; they say it with the older header.
+    # The gateway's own answers forbid frames with the older header.
     assert "frame-ancestors 'none'" in headers.get("Content-Security-Policy", "") or headers["X-Frame-Options"] == "DENY", headers
     if private:
         assert headers["Cache-Control"] == "no-store", headers
@@ -116,7 +116,7 @@ def is_guarded(response, private=True):
 
 
 class Caller:
-    """Somebody with a token, or without one."""
+    """A person or machine with a token, or without one."""
 
     def __init__(self, root, token=None):
         self.root, self.token = root.rstrip("/"), token
@@ -145,7 +145,7 @@ class Caller:
 
 
 class Partner:
-    """A partner's part of the API, as `caller` sees it."""
+    """The part of the API that belongs to a partner, called by `caller`."""
 
     def __init__(self, caller, name):
         self.caller, self.name, self.path = caller, name, f"/v1/partners/{name}"
@@ -156,14 +156,14 @@ class Partner:
     # Activities
 
     def send(self, body, **options):
-        """Records what is given: JSON text as it is, anything else as JSON."""
+        """Sends a request to record: text unchanged, anything else as JSON."""
         body = body if isinstance(body, (str, bytes)) else compact(body)
         body = body.encode() if isinstance(body, str) else body
         options["headers"] = {"Content-Type": "application/json"} | (options.get("headers") or {})
         return self.caller.post(f"{self.path}/activities", data=body, **options)
 
     def record(self, activities):
-        """Records activities, all of which must be new."""
+        """Records activities, and checks that all of them are new."""
         for batch in batches(activities):
             answer = self.send({"activities": batch})
             assert answer.status_code == 200, answer.text[:500]
@@ -174,7 +174,7 @@ class Partner:
         return self.caller.get(f"{self.path}/activities", params=parameters)
 
     def pages(self, path=None, **parameters):
-        """Every page of a list, by its cursors."""
+        """Yields every page of a list, by its cursors."""
         cursor = {}
         while cursor is not None:
             answer = self.caller.get(path or f"{self.path}/activities", params=parameters | cursor)
@@ -200,7 +200,7 @@ class Partner:
         return self.caller.post(f"{self.path}/exports", json=request, **options)
 
     def export(self, **request):
-        """An export, once it is ready."""
+        """Waits until an export is ready, and returns it."""
         ordered = self.order(request)
         assert ordered.status_code == 202, ordered.text[:500]
         return self.ready(ordered.json()["id"])
@@ -221,7 +221,7 @@ class Partner:
         return answer.headers["Location"]
 
     def download(self, export, number=0):
-        """A file, through its link and without the token."""
+        """Downloads a file through its link, without the token."""
         answer = requests.get(self.link(export, export["files"][number]["name"]), timeout=120)
         assert answer.status_code == 200, answer.text[:500]
         return answer.content
@@ -247,7 +247,7 @@ def in_parallel(work, items, width=8):
 
 
 def months_back(moment, count=1):
-    """The same wall clock some calendar months earlier, on the last day where a month is shorter."""
+    """Returns the same local time some calendar months earlier, on the last day if that month is shorter."""
     year, month = divmod(moment.year * 12 + moment.month - 1 - count, 12)
     first_of_next = datetime(year + (month + 1) // 12, (month + 1) % 12 + 1, 1)
     last_day = (first_of_next - timedelta(days=1)).day

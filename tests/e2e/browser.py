@@ -1,6 +1,6 @@
-"""Chromium, and what people do in it: sign in through the real hosted page, look, and go on by keyboard alone.
+"""Chromium and the actions of people: sign in through the real hosted page, read, move by keyboard alone.
 
-Chromium is the system's (Debian: `chromium`); no browser is downloaded. `make browser` installs what is missing.
+The tests use the Chromium of the system (Debian: `chromium`). `make browser` installs missing programs.
 """
 
 import functools
@@ -92,7 +92,7 @@ SAYS = {
 
 
 class Elsewhere:
-    """Pages of another origin: the host that the deployed stack allows to call, where it allows only one."""
+    """Serves pages of another origin: the one host that the deployed stack allows to call."""
 
     def __init__(self, directory):
         self.directory = directory
@@ -118,7 +118,7 @@ def elsewhere(tmp_path_factory):
 def chromium(elsewhere):
     from playwright.sync_api import sync_playwright
 
-    # The browser alone knows portal.localhost, on the port that was free.
+    # Only the browser resolves portal.localhost, so the port may be any free one.
     rules = f"--host-resolver-rules=MAP portal.localhost:80 127.0.0.1:{elsewhere.port}"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*SWITCHES, rules])
@@ -128,7 +128,7 @@ def chromium(elsewhere):
 
 @pytest.fixture
 def window(chromium, stack):
-    """Opens pages in a browser of their own; at the end, none may have logged an error that the test did not expect."""
+    """Opens pages in a new browser, and fails at the end if a page logged an unexpected error."""
     contexts, complaints = [], []
 
     def make(language="en", **options):
@@ -144,7 +144,7 @@ def window(chromium, stack):
 
         def heard(message):
             address = message.location.get("url", "")
-            # What a status says is no fault of the page, and the sign-in's own pages have no icon.
+            # An error status is no fault of the page, and the pages of the sign-in have no icon.
             if message.type == "error" and not (
                 message.text.startswith("Failed to load resource") and ("/v1/" in address or "favicon.ico" in address or "/oauth2/" in address)
             ):
@@ -163,7 +163,7 @@ def window(chromium, stack):
 
 @pytest.fixture
 def person(stack, aws):
-    """Makes people; what is made is a user name."""
+    """Creates people, and returns their user names."""
     made = []
 
     def make(partner, role="global_admin", name="Ana Trujillo"):
@@ -210,7 +210,7 @@ def recent(**fields):
 
 
 def mixed():
-    """An activity of each status, an order and a change."""
+    """Returns an activity of each status, among them an order and a change."""
     return [
         order(),
         recent(action="subscription.updated", customer={"id": "fabrikam", "name": "Fabrikam SARL"}, changes=[{"field": "quantity", "old": 5, "new": 12}]),
@@ -221,7 +221,7 @@ def mixed():
 
 
 def sign_in(page, stack, user, language="en", query="", keyboard=False):
-    """From the page through the hosted sign-in and back."""
+    """Signs in from the page, through the hosted page and back."""
     page.goto(stack["portal_url"] + query)
     button = page.get_by_role("button", name=SAYS[language]["sign_in"])
     button.wait_for()
@@ -235,7 +235,7 @@ def sign_in(page, stack, user, language="en", query="", keyboard=False):
 
 
 def hosted_sign_in(page, user, keyboard=False):
-    """Fills in the issuer's own form."""
+    """Fills in the form of the issuer."""
     page.locator("input[name=username]").wait_for()
     for name, text in (("username", user), ("password", PASSWORD)):
         if keyboard:
@@ -250,9 +250,9 @@ def hosted_sign_in(page, user, keyboard=False):
 
 
 def keep_the_issuers_session(page, user):
-    """From now on the issuer knows the browser, as one with a session of its own does: it asks for nothing and sends back a code.
+    """Imitates a session at the issuer: later sign-ins return a code without a form.
 
-    The emulator's issuer has no sessions, so the test signs in for the browser, on the way. The code is a real one.
+    The emulator's issuer has no sessions, so the test signs in for the browser and passes on a real code.
     """
 
     def answer(route):
@@ -266,7 +266,7 @@ def keep_the_issuers_session(page, user):
 
 
 def shown(page):
-    """Waits until the list is there."""
+    """Waits until the page shows the list."""
     page.locator("activity-log table.log:not([aria-busy])").wait_for(state="attached")
     page.locator("activity-log .count").filter(has_text=re.compile(r"\d|No|Aucun")).wait_for()
 
@@ -276,7 +276,7 @@ FOCUSED = """() => { let at = document.activeElement; while (at?.shadowRoot?.act
 
 
 def tab_to(page, text="", kind=None, most=120):
-    """Goes on by the tabulator alone until what has the focus is called so."""
+    """Presses Tab until the element with this name has the focus."""
     for _ in range(most):
         name, classes = page.evaluate(FOCUSED)
         if name.strip().startswith(text) and (kind is None or kind in classes.split()):
@@ -286,7 +286,7 @@ def tab_to(page, text="", kind=None, most=120):
 
 
 def violations(page):
-    """What axe finds by the rules of WCAG 2.2, A and AA."""
+    """Returns the violations of WCAG 2.2, A and AA, that axe finds."""
     if not page.evaluate("Boolean(window.axe)"):
         page.evaluate(AXE.read_text("utf-8"))
     found = page.evaluate("""async () => (await axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'],

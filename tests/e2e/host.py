@@ -1,5 +1,6 @@
-"""A function outside of the emulator: its deployed program under a Lambda Runtime API of the tests, with its own
-environment and credentials, on the stack's tables, buckets and queues. So that it can be killed while it works."""
+"""Runs the deployed program of a function under a Lambda Runtime API of the tests, so that a test can kill it.
+
+The program has its own environment and credentials, and works on the tables, buckets and queues of the stack."""
 
 import json
 import os
@@ -15,7 +16,7 @@ import stack as local
 
 
 class Process:
-    """One process of a function, from its start to its end."""
+    """One process of a function."""
 
     def __init__(self, stack, aws, name):
         self._events, self._outcomes = queue.Queue(), queue.Queue()
@@ -72,7 +73,7 @@ class Process:
         return Handler
 
     def invoke(self, event, seconds, patience):
-        """Hands an event over that may take so many seconds; the answer, or none when `patience` ends before: killed then."""
+        """Sends an event and returns the answer; if `patience` ends first, kills the process and returns nothing."""
         self._events.put((json.dumps(event).encode(), seconds))
         try:
             good, answer = self._outcomes.get(timeout=patience)
@@ -83,7 +84,7 @@ class Process:
         return answer
 
     def kill(self):
-        """Ends it, wherever it is."""
+        """Kills the process at any point of its work."""
         self._process.send_signal(signal.SIGKILL)
         self._process.wait()
         self._events.put(None)
@@ -92,24 +93,24 @@ class Process:
 
 
 class Host:
-    """A function whose processes are killed and started anew."""
+    """A function whose processes are killed and started again."""
 
     def __init__(self, make, chance):
         self._make, self._chance = make, chance
         self._process = None
-        # How long an event takes, as seen last; the start of a process included.
+        # The seconds of the last event, with the start of its process.
         self._usual = 5.0
         self.killed = 0
 
     def invoke(self, event, seconds=60, kill=True):
-        """The answer to an event, or none where the process was killed while it worked."""
+        """Returns the answer to an event, or nothing if the process was killed meanwhile."""
         if self._process is None:
             self._process = self._make()
         started = time.monotonic()
         patience = self._chance.uniform(0, self._usual) if kill else seconds
         answer = self._process.invoke(event, seconds, patience)
         if answer is None:
-            assert kill, "it did not answer"
+            assert kill, "the function did not answer"
             self._process = None
             self.killed += 1
         else:
@@ -117,14 +118,14 @@ class Host:
         return answer
 
     def end(self):
-        """Ends the last process."""
+        """Kills the last process."""
         if self._process is not None:
             self._process.kill()
             self._process = None
 
 
 def messages(bodies):
-    """An event of a queue with messages, by their ids."""
+    """Returns an event of a queue with messages, given by id."""
     return {"Records": [{
         "messageId": name, "receiptHandle": name, "body": body, "attributes": {"ApproximateReceiveCount": "1"},
         "messageAttributes": {}, "md5OfBody": "", "eventSource": "aws:sqs", "awsRegion": "us-east-1",
@@ -133,7 +134,7 @@ def messages(bodies):
 
 
 def request(method, resource, partner, body):
-    """An event of the gateway, of the operator."""
+    """Returns an event of the gateway with the operator as caller."""
     path = resource.replace("{partner}", partner)
     headers = {"Content-Type": "application/json"}
     return {

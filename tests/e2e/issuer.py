@@ -1,6 +1,6 @@
-"""An issuer of the tests' own, whose keys the deployed authorizer trusts: it signs good tokens, and others.
+"""An issuer for tests, whose keys the deployed authorizer trusts: it signs good tokens and bad ones.
 
-The stack's authorizer is told to fetch its keys here. What the user pool signs stays good: its keys are passed on.
+The tests point the authorizer of the stack at this issuer. The issuer also serves the keys of the user pool, so that its tokens stay good.
 """
 
 import base64
@@ -28,7 +28,7 @@ def number(value):
 
 
 class Key:
-    """A pair of keys, and the ways to sign with it."""
+    """A key pair, with the ways to sign with it."""
 
     def __init__(self, kind="RSA"):
         self.id = f"test-{uuid.uuid4().hex[:8]}"
@@ -49,7 +49,7 @@ class Key:
         if algorithm == "none":
             return b""
         if algorithm == "HS256":
-            # What a verifier falls for that takes its public key for a secret.
+            # A verifier accepts this token if it takes the public key for a shared secret.
             return hmac.new(self.pem(), data, hashlib.sha256).digest()
         digest = {"256": hashes.SHA256(), "384": hashes.SHA384(), "512": hashes.SHA512()}[algorithm[2:]]
         if self.kind == "EC":
@@ -60,7 +60,7 @@ class Key:
 
 
 class Issuer:
-    """Serves its keys on the loopback interface, and makes tokens."""
+    """Serves keys on the loopback interface, and signs tokens."""
 
     def __init__(self, pool_keys_url, name, audience):
         self.name, self.audience = name, audience
@@ -91,7 +91,7 @@ class Issuer:
         self.server.server_close()
 
     def claims(self, **changed):
-        """Claims of a person of contoso; None takes one away."""
+        """Returns claims of a person of contoso; a claim that is None is left out."""
         now = int(time.time())
         claims = {
             "iss": self.name,
@@ -108,7 +108,7 @@ class Issuer:
         return {name: value for name, value in claims.items() if value is not None}
 
     def token(self, key=None, algorithm=None, header=None, claims=None, **changed):
-        """A token of those claims: signed by a key of this issuer with RS256, unless something else is said."""
+        """Returns a token of these claims, by default signed with RS256 by a key of this issuer."""
         key = key or self.key
         algorithm = algorithm or ("RS256" if key.kind == "RSA" else "ES256")
         head = {"alg": algorithm, "typ": "JWT", "kid": key.id} | (header or {})

@@ -1,4 +1,4 @@
-"""Many at once: recording, lists and exports as fast as they are answered, and functions that are killed meanwhile."""
+"""Load: many recordings, lists and exports at once, while functions are killed."""
 
 import csv
 import io
@@ -16,14 +16,14 @@ from processes import peaks, running
 
 WIDTH = 8
 BATCH = 20
-# The functions that hold nothing between requests: whoever asked them asks again.
+# Functions without state between requests: the client of a killed one repeats its request.
 MORTAL = {"authorizer", "record", "query", "exports"}
-# What a saturated installation may answer, if it says when to come back.
+# Statuses of a saturated installation; the answer must say when to retry.
 BUSY = {429, 503}
 
 
 class Load:
-    """What was sent to some partners, and what came of it."""
+    """The activities sent to some partners, and the answers."""
 
     def __init__(self, stack, partners, seed):
         self.stack, self.partners, self.chance = stack, partners, random.Random(seed)
@@ -35,7 +35,7 @@ class Load:
         self._lock = threading.Lock()
 
     def run(self, seconds, kill_every=None):
-        """Asks for so long; with `kill_every`, a process of a function is killed as often."""
+        """Sends requests for some seconds, and kills a process of a function every `kill_every` seconds."""
         ends = time.monotonic() + seconds
         work = [threading.Thread(target=self._ask_until, args=(ends, self.chance.random())) for _ in range(WIDTH)]
         work.append(threading.Thread(target=self._look_until, args=(ends, seconds / 4)))
@@ -67,7 +67,7 @@ class Load:
         return new_activity(occurred_at=at, details={"text": "x" * int(chance.paretovariate(1.1) * 200 % 60_000)})
 
     def _record(self, partner, activities, chance):
-        """Records, and sends one in ten again although it was acknowledged."""
+        """Records activities, and sends one in ten again after its acknowledgement."""
         with self._lock:
             self._unsure[partner.name] |= {activity["id"]: activity for activity in activities}
         self._send(partner, activities, {"recorded", "duplicate"})
@@ -95,7 +95,7 @@ class Load:
                     self._unsure[partner.name].pop(activity["id"], None)
 
     def _ask(self, ask, *arguments, **options):
-        """An answer; none where the connection broke."""
+        """Returns the answer, or nothing if the connection broke."""
         try:
             answer = ask(*arguments, **options)
         except requests.RequestException:
@@ -112,7 +112,7 @@ class Load:
             self.statuses[status] += 1
 
     def _look_until(self, ends, every):
-        """Notes the memory that functions have held at most, now and then."""
+        """Samples the peak memory of the functions."""
         while time.monotonic() < ends:
             time.sleep(min(every, max(0, ends - time.monotonic())))
             self.memory.append(peaks(self.stack))
@@ -130,7 +130,7 @@ class Load:
                 self.kills[name] += 1
 
     def settle(self):
-        """Sends what was not acknowledged again, until it is; how many there were, and how many of them were there already."""
+        """Resends activities until each is acknowledged; returns their number and the number of duplicates."""
         sent, there = 0, 0
         for partner in self.partners:
             present = set(partner.ids(**ALL_OF_2024, limit=1_000))
@@ -144,26 +144,26 @@ class Load:
                         return
 
             in_parallel(again, unsure)
-            assert not self._unsure[partner.name], f"{len(self._unsure[partner.name])} activities of {partner.name} are never taken"
+            assert not self._unsure[partner.name], f"{len(self._unsure[partner.name])} activities of {partner.name} are never acknowledged"
         return sent, there
 
     def check(self):
-        """What was acknowledged is there once, and nothing else; exports hold nothing twice; the number of activities."""
+        """Checks that lists hold each acknowledged activity once and that exports hold none twice; returns the number of activities."""
         for partner in self.partners:
             wanted = set(self._acknowledged[partner.name])
             listed = Counter(partner.ids(**ALL_OF_2024, limit=1_000))
-            assert set(listed) == wanted, f"lost {len(wanted - set(listed))}, made up {len(set(listed) - wanted)}"
-            assert max(listed.values()) == 1, "doubled"
+            assert set(listed) == wanted, f"lost {len(wanted - set(listed))}, {len(set(listed) - wanted)} were never sent"
+            assert max(listed.values()) == 1, "an activity is listed twice"
             whole = exported(partner, partner.export(**ALL_OF_2024))
-            assert Counter(whole) == listed, "the export is not what the list is"
+            assert Counter(whole) == listed, "the export differs from the list"
         for partner, export in self.exports:
             held = Counter(exported(partner, partner.ready(export)))
-            assert not held or max(held.values()) == 1, "doubled in an export"
-            assert set(held) <= set(self._acknowledged[partner.name]), "made up in an export"
+            assert not held or max(held.values()) == 1, "an activity is exported twice"
+            assert set(held) <= set(self._acknowledged[partner.name]), "an export holds an activity that was never acknowledged"
         return sum(map(len, self._acknowledged.values()))
 
 
 def exported(partner, export):
-    """The ids in an export's files."""
+    """Returns the ids in the files of an export."""
     bodies = [partner.download(export, number) for number, file in enumerate(export["files"]) if file["name"].endswith(".csv")]
     return [row["Activity ID"] for body in bodies for row in csv.DictReader(io.StringIO(body.decode("utf-8-sig"), newline=""))]

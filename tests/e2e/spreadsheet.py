@@ -1,4 +1,4 @@
-"""Reads a CSV export as a program would, with Python's own reader: nothing here knows how the file was written."""
+"""Reads a CSV export as another program would: with Python's reader, independent of the writer."""
 
 import csv
 import io
@@ -7,7 +7,7 @@ SEPARATORS = {"en": ",", "fr": ";"}
 
 
 def rows(content, locale):
-    """The header and the rows, with the guard undone: one leading apostrophe goes from each cell that starts with one."""
+    """Returns the header and the rows without the guard: the first apostrophe of a cell is removed."""
     assert content.startswith(b"\xef\xbb\xbf"), content[:20]
     text = content.decode("utf-8-sig")
     assert text.endswith("\r\n")
@@ -17,10 +17,10 @@ def rows(content, locale):
 
 
 def raw_rows(content, locale):
-    """The rows as a spreadsheet is given them, guard included."""
+    """Returns the rows as a spreadsheet reads them, with the guard."""
     text = content.decode("utf-8-sig")
     return list(csv.reader(io.StringIO(text, newline=""), delimiter=SEPARATORS[locale], strict=True))[1:]
 
 
-# The order of columns.
+# Indexes of the columns.
 DATE, CUSTOMER, ACTION, USER, STATUS, TARGET, DETAILS, CUSTOMER_ID, ACTOR_ID, ACTION_ID, ACTIVITY_ID, OCCURRED_AT = range(12)

@@ -1,4 +1,4 @@
-"""Access: what the statuses of the matrix (test_access_matrix.py) do not show of it."""
+"""Access rules that the statuses in the matrix (test_access_matrix.py) do not show."""
 
 import base64
 import json
@@ -10,18 +10,18 @@ from api import ALL_OF_2024, Partner, compact, in_parallel, is_guarded, is_probl
 READERS = ["global-admin", "admin-agent", "billing-admin", "user-management-admin", "sales-agent", "helpdesk-agent"]
 
 
-# Without a token that is good
+# Bad tokens
 
 
 def unsigned(token):
-    """The same claims, signed by nobody."""
+    """Returns a token with the same claims and no signature."""
     head, claims, _ = token.split(".")
     none = base64.urlsafe_b64encode(b'{"alg":"none","typ":"JWT"}').decode().rstrip("=")
     return f"{none}.{claims}."
 
 
 def promoted(token):
-    """Other claims under the same signature."""
+    """Returns a token with other claims and the same signature."""
     head, claims, signature = token.split(".")
     read = json.loads(base64.urlsafe_b64decode(claims + "=="))
     read["cognito:groups"], read["custom:partner_id"] = ["global_admin"], "fabrikam"
@@ -29,12 +29,12 @@ def promoted(token):
 
 
 def resigned(token):
-    """The signature with one character changed."""
+    """Returns a token with one changed character in its signature."""
     head, claims, signature = token.split(".")
     return f"{head}.{claims}.{'A' if signature[0] != 'A' else 'B'}{signature[1:]}"
 
 
-# What stands in the header instead of a good token.
+# Values of the header in place of a good token.
 BAD = {
     "garbage": lambda token: "Bearer garbage",
     "no token": lambda token: "Bearer",
@@ -77,7 +77,7 @@ def test_partner_cannot_read_or_remove_data_of_another(caller, operator):
 
 
 def test_cached_authorization_does_not_serve_another_token(caller):
-    """The gateway keeps an authorizer's answer per token: callers of two partners by turns, and at once."""
+    """The gateway caches the authorizer's answer by token: callers of two partners take turns, then call at once."""
     pairs = [(caller(f"{own}-sales-agent"), asked, 200 if own == asked else 404) for own in ("contoso", "fabrikam") for asked in ("contoso", "fabrikam")] * 8
     statuses = in_parallel(lambda pair: pair[0].get(f"/v1/partners/{pair[1]}/activities?limit=1").status_code, pairs)
     assert statuses == [expected for _, _, expected in pairs]
@@ -178,7 +178,7 @@ def test_invalid_registration_is_refused(operator, body, field):
     is_problem(operator.get("/v1/clients/of-nobody"), 404, "not-found")
 
 
-# Paths that are no routes
+# Unknown paths
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,6 @@
-"""The whole of access, walked: each route by each caller at each kind of partner, and with each kind of bad token.
+"""Calls every route as every caller, at every kind of partner, and with every kind of bad token.
 
-On the way, each answer's headers are checked.
-
-What is expected stands in access.yaml, where a route that is deployed must stand too.
+Every answer's security headers are checked as well. access.yaml holds the expected statuses and lists every deployed route.
 """
 
 import base64
@@ -29,11 +27,11 @@ CALLERS, ROUTES = MATRIX["callers"], MATRIX["routes"]
 PROTECTED = [route for route, cells in ROUTES.items() if "public" not in cells]
 PUBLIC = [route for route in ROUTES if route not in PROTECTED]
 PLACES = {"own": "contoso", "other": "fabrikam", "absent": "never-heard-of"}
-# Long ago, where no other test looks.
+# A time that no other test lists.
 OF_2019 = {"from": "2019-06-01", "to": "2019-06-30"}
 KNOWN = new_activity(id="of-the-matrix", occurred_at="2019-06-05T09:30:00Z", customer={"id": "fabrikam-sarl"})
 NOTIFY = {"enabled": False, "notify": ["https://127.0.0.1/hook"]}
-# What is sent, for the routes that take a body.
+# Bodies of the routes that take one.
 BODIES = {
     "POST /v1/partners/{partner}/activities": lambda: new_activity(occurred_at="2019-06-06T09:30:00Z"),
     "POST /v1/partners/{partner}/exports": lambda: OF_2019,
@@ -52,7 +50,7 @@ FIXED = {"customer": "fabrikam-sarl", "month": "2019-06", "client_id": "of-the-m
 
 @pytest.fixture(scope="module")
 def issuer(stack, aws):
-    """An issuer beside the user pool, trusted by the deployed authorizer while these tests run."""
+    """An issuer that the deployed authorizer trusts beside the user pool during these tests."""
     functions, name = aws("lambda"), stack["functions"]["authorizer"]
     before = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
     issuer = Issuer(before["JWKS_URL"], before["ISSUER"], stack["client_id"])
@@ -67,7 +65,7 @@ def issuer(stack, aws):
 
 @pytest.fixture(scope="module")
 def callers(stack, caller, operator, issuer, machine):
-    """The columns of the matrix: people and machines with tokens of the user pool, the last two with ones of the issuer."""
+    """The columns of the matrix: people and machines with tokens of the user pool; the last two with tokens of the issuer."""
     people = {role: caller(f"contoso-{role.replace('_', '-')}") for role in CALLERS[:6]}
     reader, fresh = machine("daybook/read")
     assert operator.put(f"/v1/clients/{reader}", json={"partner": "contoso"}).status_code == 200
@@ -78,7 +76,7 @@ def callers(stack, caller, operator, issuer, machine):
 
 @pytest.fixture(scope="module")
 def things(operator):
-    """What there is at the caller's partner and at the other one: an activity, exports, a schedule with a secret."""
+    """The data of the caller's partner and of another one: an activity, exports, a schedule with a secret."""
     made = {}
     for place in ("own", "other"):
         partner = Partner(operator, PLACES[place])
@@ -90,7 +88,7 @@ def things(operator):
 
 
 def address(route, place, things):
-    """The path of a route at a place, with what it is about there."""
+    """Returns the path of a route, with the ids of a partner's data."""
     thing = things[place]
     names = FIXED | {"partner": PLACES.get(place, "contoso"), "name": thing["name"], "id": thing["id"]}
     if "/exports/{id}" in route:
@@ -99,7 +97,7 @@ def address(route, place, things):
 
 
 def ask(who, route, place, things):
-    """An answer of a route; of all of them, what browsers are told is checked."""
+    """Calls a route, and checks the security headers of the answer."""
     body = BODIES[route]() if route in BODIES else None
     answer = who.request(route.split(" ")[0], address(route, place, things), json=body)
     return is_guarded(answer, private=route in PROTECTED)
@@ -119,7 +117,7 @@ def test_matrix_lists_every_deployed_route(caller):
 
 @pytest.mark.parametrize("route", PROTECTED)
 def test_each_caller_gets_the_answer_of_the_matrix(callers, things, route):
-    # One after the other: some change what the next one would find changing.
+    # The routes run one after the other, because some change data that others read.
     unexpected, refused = [], {}
     for place, name, status in cases(route):
         answer = ask(callers[name], route, place, things)
@@ -129,7 +127,7 @@ def test_each_caller_gets_the_answer_of_the_matrix(callers, things, route):
             problem = is_problem(answer, status, {403: "forbidden", 404: "not-found"}[status])
             refused[place, name] = problem | {"trace_id": None}
     assert unexpected == []
-    # Whether there is another partner, nobody learns.
+    # The answer does not reveal whether the partner exists.
     for place, name in refused:
         if place == "other":
             assert refused["other", name] == refused["absent", name]
@@ -142,7 +140,7 @@ def test_public_route_ignores_tokens(stack, caller, things, route):
 
 
 def of_another(issuer, **changed):
-    """A token signed by somebody whose key the issuer does not show, under a key id that it shows."""
+    """Returns a token under a published key id, signed with a key that the issuer does not publish."""
     return issuer.token(key=Key(), header={"kid": issuer.key.id}, **changed)
 
 
@@ -152,7 +150,7 @@ def tampered(token, **changed):
     return f"{head}.{encoded(claims)}.{signature}"
 
 
-# Bad tokens, each but one thing away from a good one. A registered client is `client`.
+# Bad tokens, each different from a good one in one point. `client` is a registered client.
 FAULTS = {
     "none": lambda issuer, client: None,
     "empty": lambda issuer, client: "",
@@ -211,7 +209,7 @@ def test_every_route_refuses_a_bad_token_with_401(stack, issuer, registered, thi
 
 
 def test_good_tokens_of_the_same_form_are_accepted(stack, issuer, registered):
-    """Else the tests above would pass for a wrong reason."""
+    """Without this test, the tests above could pass for a wrong reason."""
     now = int(time.time())
     for token in (
         issuer.token(),
@@ -227,7 +225,7 @@ def test_good_tokens_of_the_same_form_are_accepted(stack, issuer, registered):
 
 
 def test_claims_of_unexpected_types_grant_nothing(stack, issuer, registered):
-    """A partner or a role that is not a text is none; a person's claim gives no machine's role, a registration no person's."""
+    """A partner or role must be text; a person's claim grants no machine role, and a registration no person's role."""
     odd = [
         ({"custom:partner_id": ["contoso"]}, 404),
         ({"custom:partner_id": {"contoso": 1}}, 404),
@@ -250,10 +248,10 @@ def test_claims_of_unexpected_types_grant_nothing(stack, issuer, registered):
 
 
 def test_keys_follow_the_issuer_and_survive_its_outage(stack, issuer):
-    """The whole life of a key, at the deployed authorizer."""
+    """Replaces and withdraws keys while the deployed authorizer runs."""
 
     def status(key):
-        # A token that the gateway has not seen: it keeps the answer to one that it has.
+        # The gateway caches answers by token, so each call needs a new token.
         return Caller(stack["api_url"], issuer.token(key=key)).get("/v1/actions").status_code
 
     old, new = Key(), Key()
@@ -270,7 +268,7 @@ def test_keys_follow_the_issuer_and_survive_its_outage(stack, issuer):
         assert [status(new) for _ in range(5)] == [200] * 5
         assert [status(Key()) for _ in range(20)] == [401] * 20
         assert status(new) == 200
-        # One for every ten seconds, whatever is asked for.
+        # The authorizer fetches the keys at most once in ten seconds.
         assert issuer.asked - asked <= 4
     finally:
         issuer.is_up = True

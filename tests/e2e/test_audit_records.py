@@ -1,4 +1,4 @@
-"""Partner Center's audit log: its clients find here what they find there, and more of it."""
+"""The list in the format of Partner Center's audit log, for its existing clients."""
 
 import json
 import uuid
@@ -30,7 +30,7 @@ FIELDS = {
 
 @pytest.fixture
 def reader(machine, operator, partner):
-    """A partner's reading client, as its programs are."""
+    """Returns a machine client of a partner that may read."""
     client_id, fresh = machine("daybook/read")
     assert operator.put(f"/v1/clients/{client_id}", json={"partner": partner.name}).status_code == 200
     return fresh()

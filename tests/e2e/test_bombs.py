@@ -1,4 +1,4 @@
-"""Bodies made to exhaust, to confuse or to slip through: refused, nothing recorded, within the memory of the functions."""
+"""Hostile bodies are refused, record nothing, and stay within the memory of the functions."""
 
 import json
 import uuid
@@ -21,7 +21,7 @@ VALID = {
 
 
 def with_field(body, field, value):
-    """A body with one more field, its value as it is written here."""
+    """Returns a body with one more field of this raw value."""
     return (compact(body)[:-1] + f',"{field}":{value}}}').encode()
 
 
@@ -29,7 +29,7 @@ def many_keys(count):
     return "{" + ",".join(f'"{number:x}":0' for number in range(count)) + "}"
 
 
-# Made of a body that is good but for this.
+# Each body is valid but for one point.
 BOMBS = {
     "arrays, 100,000 deep": lambda body: b"[" * DEPTH,
     "objects, 100,000 deep": lambda body: b'{"a":' * DEPTH,
@@ -88,7 +88,7 @@ def test_body_bomb_is_refused_and_records_nothing(bombed, route):
     ],
 )
 def test_bomb_inside_a_batch_or_event_records_nothing(bombed, media_type, wrap):
-    """A batch is answered 200 where its own form is good, with each activity refused for itself."""
+    """A batch of valid form is answered with 200, and each bad activity is refused on its own."""
     for name, bomb in BOMBS.items():
         if name == "10 MB of white space":
             continue
@@ -100,14 +100,14 @@ def test_bomb_inside_a_batch_or_event_records_nothing(bombed, media_type, wrap):
 
 
 def test_replacement_character_is_kept(bombed):
-    """It looks like what a gateway puts in the place of bytes that are no UTF-8, and is none of it."""
+    """A gateway writes this character for invalid UTF-8, but here the client sent it."""
     activity = new_activity(details={"s": "\ufffd"})
     assert bombed.send(activity).status_code == 201
     assert json.loads(bombed.show(activity))["details"] == {"s": "\ufffd"}
 
 
 def test_largest_batch_is_recorded_or_refused_whole(bombed):
-    """What is just within the limits costs the most: many values, all there is room for."""
+    """Bodies just within the limits cost the most memory: as many values as there is room for."""
     details = json.loads(many_keys(190_000))
     answer = bombed.send(new_activity(details=details))
     assert answer.status_code == 201, answer.text[:300]
@@ -117,7 +117,7 @@ def test_largest_batch_is_recorded_or_refused_whole(bombed):
 
 
 def test_no_function_exceeds_its_memory(stack, aws):
-    """After all of the above, by the processes that answered it."""
+    """Reads the peak memory of the processes that answered the tests above."""
     found = peaks(stack)
     assert {"record", "exports"} <= set(found)
     for name, kilobytes in found.items():

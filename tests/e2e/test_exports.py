@@ -1,4 +1,4 @@
-"""Exports: ordered, made, downloaded through a link that opens one file for five minutes, cancelled."""
+"""Exports: request, files, download through a link of five minutes, cancellation."""
 
 import gzip
 import hashlib
@@ -42,13 +42,13 @@ NAMES = [
     " x ",
     "plain",
 ]
-# Cells that a spreadsheet would run, whatever stands behind the first character.
+# First characters of cells that a spreadsheet takes for a formula.
 FORMULAS = ("=", "@", "\t", "\r", "\n", "＝")
 
 
 @pytest.fixture(scope="module")
 def book(operator, names):
-    """A partner with activities whose names try what spreadsheets do to cells; and the activities, newest first."""
+    """A partner with activities whose names are hard for spreadsheets; `sent` holds them newest first."""
     partner = Partner(operator, names())
     partner.sent = newest_first(
         new_activity(
@@ -68,7 +68,7 @@ def book(operator, names):
 
 @pytest.fixture(scope="module")
 def ready(book):
-    """An export of all of it, ready."""
+    """A ready export of all activities."""
     return book.export(**ALL_OF_2024)
 
 
@@ -76,7 +76,7 @@ def ids(activities):
     return [activity["id"] for activity in activities]
 
 
-# Ordering
+# Requests
 
 
 def test_export_request_is_accepted_with_its_location(book):
@@ -281,7 +281,7 @@ def test_workbook_holds_text_dates_and_links(book):
         assert row[DATE].value == (instant(sent["occurred_at"]) + timedelta(hours=5, minutes=30)).replace(microsecond=0, tzinfo=None)
         assert not [cell for cell in row if cell.data_type == "f"]
         shown = [row[column].value for column in (CUSTOMER, USER, CUSTOMER_ID, ACTION_ID, ACTIVITY_ID, OCCURRED_AT)]
-        # A carriage return is written as Excel writes it, which this reader leaves to its caller.
+        # The file holds carriage returns in Excel's escape, which this reader does not decode.
         wanted = [sent["customer"]["name"], sent["actor"]["name"], sent["customer"]["id"], sent["action"], sent["id"], sent["occurred_at"]]
         assert [text.replace("_x000D_", "\r") for text in shown] == wanted
         assert sent["customer"]["id"] in row[CUSTOMER].hyperlink.target
@@ -295,7 +295,7 @@ def test_compressed_file_holds_the_same_bytes(book, format):
     assert file["name"].endswith(f".{format}.gz") and export["compression"] == "gzip"
     assert (file["bytes"], file["sha256"]) == (len(content), hashlib.sha256(content).hexdigest())
     if format != "xlsx":
-        # A workbook says when it was ordered, and is another for each order.
+        # A workbook contains the time of its request, so two workbooks differ.
         assert gzip.decompress(content) == book.download(book.export(**ALL_OF_2024, format=format))
     else:
         assert openpyxl.load_workbook(io.BytesIO(gzip.decompress(content))).active.max_row == len(NAMES) + 1
@@ -361,7 +361,7 @@ def test_export_holds_the_same_activities_as_the_list(book, request_, meets):
 
 
 def test_export_of_many_megabytes_is_complete(partner):
-    """More than one part of a multipart upload."""
+    """The file takes more than one part of a multipart upload."""
     sent = [
         new_activity(id=f"large-{number}", occurred_at=f"2024-03-05T09:{number:02}:00Z", details={"text": chr(97 + number) * 1_000_000}) for number in range(24)
     ]
@@ -418,7 +418,7 @@ def refused(url):
 
 
 def altered(text, at):
-    """The text with one character changed to its neighbour."""
+    """Returns the text with one character replaced by its neighbour."""
     return text[:at] + chr(ord(text[at]) ^ 1) + text[at + 1 :]
 
 
@@ -443,7 +443,7 @@ def test_link_is_refused_when_a_parameter_is_missing(book, ready):
     parts = urlsplit(book.link(ready, ready["files"][0]["name"]))
     pairs = parts.query.split("&")
     for left_out in pairs:
-        # Reading is what the link is for: `x-id` names the operation and opens nothing.
+        # `x-id` only names the operation, and its value grants nothing.
         query = "&".join(pair for pair in pairs if pair != left_out)
         assert refused(urlunsplit(parts._replace(query=query))), left_out
     assert refused(urlunsplit(parts._replace(query="")))
@@ -458,7 +458,7 @@ def test_link_only_reads_its_own_file(book, ready):
 
 
 def test_link_is_refused_after_it_expires(as_function, book, ready):
-    """Signed as the service signs, with its own credentials, for a second instead of five minutes."""
+    """Signs a link with the credentials of the service, for one second instead of five minutes."""
     bucket, key = urlsplit(book.link(ready, ready["files"][0]["name"])).path.lstrip("/").split("/", 1)
     sign = partial(as_function("exports")("s3").generate_presigned_url, "get_object", {"Bucket": bucket, "Key": key})
     short, long = sign(ExpiresIn=1), sign(ExpiresIn=300)
@@ -466,12 +466,12 @@ def test_link_is_refused_after_it_expires(as_function, book, ready):
     assert requests.get(long, timeout=60).status_code == 200
 
 
-# Cancelling
+# Cancellation
 
 
 @contextmanager
 def workers_stopped(stack, aws):
-    """While it lasts, orders stay in the queue."""
+    """Keeps export jobs in the queue during the block."""
     functions = aws("lambda")
     [mapping] = functions.list_event_source_mappings(FunctionName=stack["functions"]["export-worker"])["EventSourceMappings"]
 

@@ -1,4 +1,4 @@
-"""Limits of partners: what one takes does not change what the others get."""
+"""Limits of partners: the load of one partner does not affect the others."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -9,7 +9,7 @@ from api import ALL_OF_2024, Partner, in_parallel, is_problem, new_activity
 
 @pytest.fixture
 def limited(operator, names):
-    """Makes partners with limits of their own."""
+    """Creates partners with their own limits."""
 
     def make(**limits):
         partner = Partner(operator, names())
@@ -35,10 +35,10 @@ def test_limit_refuses_a_noisy_partner_but_no_quiet_one(limited, partner):
     assert quiet.result() == [201] * 40
     recorded = [activity["id"] for activity, answer in zip(sent, answers) if answer.status_code == 201]
     refused = [answer for answer in answers if answer.status_code != 201]
-    # In each span of ten seconds, as many as the limit allows.
+    # The limit counts in spans of ten seconds.
     assert refused and all(map(is_refused, refused))
     assert len(recorded) >= 30
-    # What was acknowledged is there, what was refused is not.
+    # The list holds the acknowledged activities and no refused one.
     assert sorted(noisy.ids(**ALL_OF_2024)) == sorted(recorded)
 
 
@@ -64,7 +64,7 @@ def test_export_is_refused_when_the_rows_of_the_day_are_used(limited):
     assert 86_000 < int(refused.headers["Retry-After"]) <= 86_401
     again = partner.order(ALL_OF_2024, headers=key)
     assert (again.status_code, again.json()["id"]) == (202, first.json()["id"])
-    # A key that was claimed by a request that was refused is of no use until there is room.
+    # The key of a refused request stays refused until there is room.
     for _ in range(2):
         is_problem(partner.order(ALL_OF_2024, headers={"Idempotency-Key": "twice"}), 429, "throttled")
 

@@ -1,4 +1,4 @@
-"""The requests in README.md and docs/use.md, sent to the deployed service in their order and as they are written."""
+"""Sends the requests in README.md and docs/use.md to the deployed service, in order and unchanged."""
 
 import hashlib
 import re
@@ -11,12 +11,12 @@ ROOT = Path(__file__).resolve().parents[2]
 GUIDES = ["README.md", "docs/use.md"]
 REQUEST = re.compile(r"(GET|POST|PUT|DELETE) +(/\S+)")
 HEADER = re.compile(r"([A-Za-z-]+): (.+)")
-# The download of a file answers with a link.
+# A request for a file answers with a link.
 SUCCESS = {200, 201, 202, 303}
 
 
 def requests_of(guide):
-    """The requests of a guide's `http` blocks: method, path, headers, body."""
+    """Returns the requests in the `http` blocks of a guide: method, path, headers, body."""
     found = []
     for block in re.findall(r"^```http\n(.*?)^```$", (ROOT / guide).read_text("utf-8"), re.MULTILINE | re.DOTALL):
         for line in block.splitlines():
@@ -31,7 +31,7 @@ def requests_of(guide):
 
 @pytest.mark.parametrize("guide", GUIDES)
 def test_guide_requests_work_as_written(guide, operator, partner):
-    # The partner that the guide names has data of other tests, so a partner of this test takes its place.
+    # Other tests use the partner that the guide names, so this test uses a partner of its own.
     names = {"client_id": f"{partner.name}-back-end"}
     export = None
 

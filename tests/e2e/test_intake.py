@@ -1,4 +1,4 @@
-"""The second way in: activities that come through the queue, each message answered for itself."""
+"""Intake: activities that arrive through the queue, each message on its own."""
 
 import json
 
@@ -81,7 +81,7 @@ def test_malformed_message_goes_to_the_dead_letters_alone(partner, send, dead, i
     expected = sorted(activity["id"] for activity in [*good, half])
     eventually(lambda: sorted(partner.ids(**ALL_OF_2024)) == expected, "the good ones are recorded")
     eventually(lambda: set(dead()) == set(bad), "the others are dead letters", seconds=240)
-    # Sent again they are still not good, and what was recorded of them is not recorded twice.
+    # Messages that are redriven stay malformed, and their good activities are not recorded twice.
     moved = redrive.move_all(aws("sqs"), stack["outputs"])
     assert moved["intake"] == len(bad)
     eventually(lambda: set(dead()) == set(bad), "they are dead letters again", seconds=240)

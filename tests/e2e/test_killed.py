@@ -1,7 +1,8 @@
-"""The programs as they are deployed, killed (SIGKILL) at random points of their work and started anew, with what they had
-not finished delivered again: nothing lost, nothing doubled, and an export's bytes are those of one made undisturbed.
+"""Deployed programs are killed (SIGKILL) at random points and started again; unfinished messages are delivered again.
 
-`KILLS=200` kills as often in each test, `KILL_SEED=` at other points.
+No activity is lost or doubled, and an export has the same bytes as an undisturbed one.
+
+`KILLS=200` sets the kills of each test, `KILL_SEED=` other points.
 """
 
 import json
@@ -27,7 +28,7 @@ def chance():
 
 @pytest.fixture
 def host(stack, aws, chance):
-    """Starts functions that are killed."""
+    """Starts functions whose processes are killed."""
     made = []
 
     def make(name):
@@ -40,7 +41,7 @@ def host(stack, aws, chance):
 
 
 def some(chance):
-    """Activities of a message: details in the item, beside it, in the bucket."""
+    """Returns the activities of a message, with details in the item, in an item of their own, and in the bucket."""
     size = lambda: chance.choice([20] * 8 + [4_000] * 3 + [120_000])
     return [new_activity(details={"noise": chance.randbytes(size() // 2).hex()}) for _ in range(10)]
 
@@ -62,9 +63,9 @@ def test_killed_recorders_lose_and_double_nothing(host, partner, chance):
         found = set(partner.ids(**ALL_OF_2024, limit=1_000))
         for activity, result in zip(batch, json.loads(answer["body"])["results"]):
             assert result["status"] in statuses, result
-            # What was under way when a process died may arrive after it.
+            # A write of a killed process may arrive after its end.
             assert result["status"] == "duplicate" or activity["id"] not in present, result
-            assert activity["id"] in found, "acknowledged, and not there"
+            assert activity["id"] in found, "an acknowledged activity is missing"
             statuses[result["status"]] += 1
         if chance.random() < 0.3:
             waiting.append(batch)
@@ -79,7 +80,7 @@ def test_killed_intakes_lose_and_double_nothing(host, partner, chance):
         if intake.killed < KILLS:
             for activities in [some(chance) for _ in range(4)]:
                 body = json.dumps({"partner": partner.name, "activities": activities})
-                # Up to ten copies, as from a queue that delivers again.
+                # A queue may deliver a message several times.
                 copies = chance.choice([1, 1, 1, chance.randint(2, 10)])
                 waiting |= {str(uuid.uuid4()): body for _ in range(copies)}
                 sent += activities
@@ -94,7 +95,7 @@ def test_killed_intakes_lose_and_double_nothing(host, partner, chance):
 
 
 def check(partner, sent, chance):
-    """Everything that was sent is there once, as it was sent."""
+    """Checks that every sent activity is stored once and unchanged."""
     listed = partner.ids(**ALL_OF_2024, limit=1_000)
     assert sorted(listed) == sorted(activity["id"] for activity in sent)
     for activity in chance.sample(sent, min(len(sent), 20)):
@@ -103,7 +104,7 @@ def check(partner, sent, chance):
 
 @pytest.fixture
 def jobs(stack, aws):
-    """Takes the messages of export jobs from their queue, which the emulator's own worker does not read meanwhile."""
+    """Receives export jobs from their queue, while the emulator's own worker is off."""
     functions, queue = aws("lambda"), aws("sqs").get_queue_url
     worker = stack["functions"]["export-worker"]
     source = functions.list_event_source_mappings(FunctionName=worker)["EventSourceMappings"][0]
@@ -122,7 +123,7 @@ def jobs(stack, aws):
 
 @pytest.fixture
 def expected(partner):
-    """Activities of several parts of a file, and the files of undisturbed exports of them, by format."""
+    """Activities that fill several parts of a file, with the files of undisturbed exports by format."""
     sent = [
         new_activity(occurred_at=f"2024-{1 + number % 12:02}-05T09:30:00.{number:06}Z", details={"text": "x" * 25_000, "number": number})
         for number in range(1_000)
@@ -156,23 +157,23 @@ def test_killed_export_workers_write_the_same_bytes(host, partner, expected, job
         made += 1
         for tries in range(1, 100):
             deliveries += 1
-            # A worker that is killed again and again does not come further than its last checkpoint.
+            # A worker that is always killed early never passes its last checkpoint.
             answer = worker.invoke(messages({str(uuid.uuid4()): body}), seconds=900, kill=tries <= 6)
             shown = partner.caller.get(f"{partner.path}/exports/{export}").json()
             if shown["status"] == "ready":
-                assert contents(partner, shown) == expected[form], f"{form}: other bytes"
+                assert contents(partner, shown) == expected[form], f"{form}: the bytes differ"
             if answer == {"batchItemFailures": []}:
                 break
             pass_lease(aws, control, partner, export)
         assert shown["status"] == "ready", shown
-        # A message that comes once more changes nothing.
+        # A repeated message changes nothing.
         assert worker.invoke(messages({"again": body}), seconds=900, kill=False) == {"batchItemFailures": []}
         assert partner.caller.get(f"{partner.path}/exports/{export}").json() == shown
     print(f"{worker.killed} kills; {made} exports, {deliveries} deliveries; bytes {[sum(map(len, each)) for each in expected.values()]}")
 
 
 def pass_lease(aws, table, partner, export):
-    """Lets the five minutes pass that a dead worker's lease lasts."""
+    """Ends the lease of a dead worker, which otherwise lasts five minutes."""
     job = {"pk": {"S": partner.name}, "sk": {"S": f"export#{export}"}}
     if "lease" in aws("dynamodb").get_item(TableName=table, Key=job)["Item"]:
         aws("dynamodb").update_item(

@@ -1,6 +1,6 @@
-"""Least privilege: what the functions may do at the platform, tried with their own credentials.
+"""Least privilege: calls to AWS with the credentials of each function.
 
-Every call is first made by the platform's root, so that nothing but the role can be what refuses it.
+The root of the emulator makes every call first, so that only the role can refuse the call.
 """
 
 import pytest
@@ -9,12 +9,12 @@ from botocore.exceptions import ClientError
 FUNCTIONS = ["authorizer", "record", "intake", "query", "exports", "export-worker", "monthly", "notifier", "portal"]
 KEY = {"pk": {"S": "probe#2024-03"}, "sk": {"S": "2024-03-05T09:30:00.000000Z#probe"}}
 SET = {"Key": KEY, "UpdateExpression": "SET a = :a", "ExpressionAttributeValues": {":a": {"S": "x"}}}
-# A write that is allowed and writes nothing: its condition fails after the role was asked.
+# This write changes nothing: its condition fails after the check of the role.
 NEVER = {"ConditionExpression": "attribute_exists(pk) AND attribute_not_exists(pk)"}
 
 
 class Platform:
-    """The stores, as somebody's credentials open them."""
+    """The stores, opened with the credentials of an identity."""
 
     def __init__(self, clients, outputs):
         self.db, self.s3, self.sqs = clients("dynamodb"), clients("s3"), clients("sqs")
@@ -37,7 +37,7 @@ class Platform:
 
 
 def allowed(call, *arguments, **options):
-    """Whether the role allows the call; a condition that fails is asked after the role."""
+    """Says whether the role allows the call; AWS checks conditions after the role."""
     try:
         call(*arguments, **options)
     except ClientError as error:
@@ -51,7 +51,7 @@ def allowed(call, *arguments, **options):
 
 @pytest.fixture(scope="module")
 def root(stack, aws):
-    """The platform as its root sees it, with something to read in it."""
+    """The stores with root credentials and some data."""
     platform = Platform(aws, stack["outputs"])
     for key in ("details/probe/file", "exports/probe/file"):
         platform.put(key)
@@ -60,7 +60,7 @@ def root(stack, aws):
 
 @pytest.fixture(scope="module")
 def seen_by(stack, as_function):
-    """The platform as each function sees it."""
+    """The stores with the credentials of each function."""
     return {name: Platform(as_function(name), stack["outputs"]) for name in FUNCTIONS}
 
 
@@ -81,7 +81,7 @@ def test_no_function_changes_removes_or_scans_activities(root, seen_by, operatio
     assert [name for name in FUNCTIONS if allowed(call, seen_by[name])] == []
 
 
-# What there is to do, and which of all functions may do it.
+# Operations, and the functions that may call them.
 MAY = {
     "put an activity": (["record", "intake"], lambda at: at.db.put_item(**at.activities, Item=KEY, **NEVER)),
     "get an activity": (["query", "export-worker"], lambda at: at.db.get_item(**at.activities, Key=KEY)),

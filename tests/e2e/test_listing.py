@@ -1,4 +1,4 @@
-"""Listing: the right activities, once each, in order, however they are paged."""
+"""Lists: the right activities, once each, in order, on pages of any size."""
 
 import random
 from datetime import timedelta, timezone
@@ -29,7 +29,7 @@ TARGETS = [None, {"type": "order", "id": "o-1", "name": "Renewal"}, {"type": "us
 
 @pytest.fixture(scope="module")
 def book(operator, names):
-    """A partner with 240 activities of four months, some of them at equal times; and the activities, newest first."""
+    """A partner with 240 activities of four months, some at equal times; `sent` holds them newest first."""
     chance = random.Random(7)
     sent = []
     for number in range(240):
@@ -318,7 +318,7 @@ def test_operator_reads_catalogue_in_both_languages(operator):
     assert catalogues["fr"]["order.created"] == "Commande créée"
 
 
-# What a page says of itself
+# Completeness and caching
 
 
 def test_list_states_how_far_it_is_complete(partner):
@@ -327,9 +327,9 @@ def test_list_states_how_far_it_is_complete(partner):
     first = partner.list(**ALL_OF_2024, limit=1).json()
     after = now()
     complete = instant(first["complete_through"])
-    # Late enough to be of use, early enough to be true of whatever is still on its way.
+    # The time must be recent enough to be useful, and early enough to hold for activities on their way.
     assert before - timedelta(minutes=5) <= complete <= after - timedelta(minutes=1)
-    # What is recorded between two pages may be in neither: the list is as complete as its first page.
+    # An activity recorded between two pages may be on neither, so the list is as complete as its first page.
     second = partner.list(**ALL_OF_2024, limit=1, cursor=first["next_cursor"]).json()
     assert second["complete_through"] == first["complete_through"]
 

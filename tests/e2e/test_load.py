@@ -1,6 +1,6 @@
-"""The stack at its limit, and functions killed while they work: nothing lost, nothing doubled.
+"""The stack at its limit, and with killed functions, loses and doubles nothing.
 
-`LOAD_SECONDS=300` holds the load for longer than the tests do, `LOAD_SEED=` takes another one.
+`LOAD_SECONDS=300` sets a longer load, `LOAD_SEED=` another one.
 """
 
 import os
@@ -30,7 +30,7 @@ def test_saturation_loses_and_doubles_nothing_in_flat_memory(load):
     count = load.check()
     told(load, count, sent, there)
     assert count > SECONDS and set(load.statuses) <= {200, 201, 202} | BUSY, load.statuses
-    assert load.impatient == 0, "a refusal did not say when to come back"
+    assert load.impatient == 0, "a refusal did not say when to retry"
     for name, peak in load.memory[-1].items():
         assert peak <= load.memory[0].get(name, peak) * 1.25 + 4_000, f"{name} grows: {load.memory}"
 

@@ -1,4 +1,4 @@
-"""Logs: a request is found by its trace, and what is a caller's own is not in them."""
+"""Logs: a trace finds its request, and no log line holds a caller's data."""
 
 import json
 from urllib.parse import parse_qs, urlsplit
@@ -12,7 +12,7 @@ GROUPS = ["AuthorizerLog", "RecordLog", "QueryLog", "ExportsLog", "ExportWorkerL
 
 @pytest.fixture
 def logged(aws):
-    """Makes the lines that functions have logged since the test began, by group."""
+    """Returns the lines that the functions logged since the start of the test, by group."""
     logs, began = aws("logs"), int(now().timestamp() * 1000)
     groups = {
         name: group["logGroupName"]
@@ -30,7 +30,7 @@ def logged(aws):
 
 
 def answered(lines, trace):
-    """What is logged of the answer to a request."""
+    """Returns the log line of a request."""
     return [json.loads(line) for line in lines if "answered" in line and trace in line]
 
 

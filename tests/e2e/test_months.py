@@ -1,4 +1,4 @@
-"""Months: each calendar month of a partner's zone becomes one export, made once, after it has ended there."""
+"""Months: each calendar month in a partner's time zone becomes one export, after its end."""
 
 import gzip
 import json
@@ -14,7 +14,7 @@ MICROSECOND, SECOND = timedelta(microseconds=1), timedelta(seconds=1)
 
 
 class Month:
-    """A calendar month of a zone, from its first instant to the first after it."""
+    """Returns the first instant of a calendar month in a time zone, and of the next month."""
 
     def __init__(self, zone, year, month):
         self.zone, self.year, self.month, self.name = zone, year, month, f"{year:04}-{month:02}"
@@ -36,14 +36,14 @@ class Month:
 
 @pytest.fixture(scope="module")
 def grace(stack, aws):
-    """How long after its end a month is made."""
+    """The time between the end of a month and its export."""
     variables = aws("lambda").get_function_configuration(FunctionName=stack["functions"]["monthly"])["Environment"]["Variables"]
     return timedelta(hours=int(variables["GRACE_HOURS"]))
 
 
 @pytest.fixture(scope="module")
 def run(stack, aws):
-    """Runs the monthly function, as the scheduler does every hour, at a time of its own."""
+    """Runs the monthly function at a chosen time, as the scheduler does every hour."""
 
     def at(moment):
         answer = aws("lambda").invoke(FunctionName=stack["functions"]["monthly"], Payload=json.dumps({"now": rfc3339(moment)}))
@@ -56,13 +56,13 @@ def run(stack, aws):
 
 @pytest.fixture
 def later():
-    """Late enough for whatever a test has recorded to belong to the months before: what is recorded meanwhile is settled."""
+    """A time late enough that everything a test has recorded belongs to earlier months."""
     return now() + timedelta(minutes=10)
 
 
 @pytest.fixture
 def schedules():
-    """Saves schedules, and removes them after the test: no other test's run makes their months."""
+    """Saves schedules, and removes them after the test, so that runs of other tests ignore them."""
     saved = []
 
     def save(partner, **schedule):
@@ -77,7 +77,7 @@ def schedules():
 
 
 def of_month(partner, month):
-    """The monthly exports that a partner has of a month."""
+    """Returns the monthly exports of a partner's month."""
     return [
         export for export in partner.exports(kind="monthly") if (instant(export["range"]["from"]), instant(export["range"]["to"])) == (month.start, month.end)
     ]
@@ -104,7 +104,7 @@ ZONES = {
 def test_month_run_twice_is_one_export_of_that_month(partner, schedules, run, grace, later, zone, only):
     month = last_ended(later - grace, zone, only)
     edges = [moment + offset for moment in (month.start, month.end) for offset in (-MICROSECOND, timedelta(), MICROSECOND)]
-    # Every hour of the month's last day but one and of its last: among them those of the change of clocks in Paris.
+    # Every hour of the last two days of the month, with the change of clocks in Paris.
     hours = [month.end - timedelta(hours=hour, minutes=30) for hour in range(1, 24 * 8)]
     sent = newest_first(new_activity(occurred_at=rfc3339(moment), details={"of": month.name}) for moment in edges + hours)
     partner.record(sent)
@@ -275,7 +275,7 @@ def test_invalid_run_is_refused(operator, path, body, field):
 
 @pytest.fixture
 def cut():
-    """Records what a test begins with; a time for a run that cuts right behind it, however fast the test goes on."""
+    """Records the first activities of a test, and returns a time for a run that includes them and no later ones."""
 
     def record(partner, activities):
         partner.record(activities)
@@ -350,18 +350,18 @@ def test_change_of_time_zone_exports_every_activity_once(operator, partner, sche
     zones = "Pacific/Kiritimati", "Pacific/Pago_Pago"
     second = Month.of(later, "UTC").before()
     first = second.before()
-    # Around the end of the first month in both zones, and between them.
+    # Times around the end of the first month in both zones, and between the two ends.
     ends = [Month(zone, first.year, first.month).end for zone in zones]
     moments = [ends[0] + timedelta(hours=hour, minutes=30) for hour in range(-26, 52)] + ends
     sent = newest_first(new_activity(occurred_at=rfc3339(moment)) for moment in moments)
     partner.record(sent)
     schedules(partner, time_zone=zones[0], **{"from": first.name})
-    # When the first month has just ended in the first zone; what is recorded today is in its next version.
+    # The first month has just ended in the first zone, so later recordings go into its next version.
     run(ends[0] + timedelta(days=2))
     schedules(partner, time_zone=zones[1])
     run(later)
     run(later + timedelta(days=1))
-    # What was made so long ago that its time is up is made again, with the same rows.
+    # An expired export is made again, with the same rows.
     for export in partner.exports(kind="monthly"):
         if export["status"] == "expired":
             assert operator.post(f"/v1/months/{export['month']}/run", json={"partner": partner.name}).status_code == 202
@@ -373,7 +373,7 @@ def test_change_of_time_zone_exports_every_activity_once(operator, partner, sche
     assert sorted(each for _, rows in ids for each in rows) == inside
 
 
-# What the schedule tells, and what the operator sees
+# The schedule's results, and the operator's view
 
 
 def test_schedule_shows_its_next_run_and_last_results(partner, schedules, run, grace, later):

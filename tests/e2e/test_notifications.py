@@ -1,4 +1,4 @@
-"""Notifications: signed webhooks to public addresses, tried again and given up for all to see; e-mail from one sender."""
+"""Notifications: signed webhooks to public addresses, with retries and visible failures; e-mail from one sender."""
 
 import base64
 import hashlib
@@ -17,7 +17,7 @@ from api import eventually, is_problem, new_activity, now, rfc3339
 
 
 class Receiver:
-    """A receiver of webhooks on this machine, which answers as it is told."""
+    """A receiver of webhooks on this machine, with answers of the test's choice."""
 
     def __init__(self):
         self.requests, self.answers = [], []
@@ -52,7 +52,7 @@ def receiver():
 
 
 def signature(secret, headers, body):
-    """By the text of Standard Webhooks."""
+    """Verifies a signature as Standard Webhooks defines it."""
     key = base64.b64decode(secret.removeprefix("whsec_"))
     signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.{body}".encode()
     return "v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
@@ -66,7 +66,7 @@ def secret_of(partner):
 
 @pytest.fixture
 def made(partner, schedules, run, grace):  # noqa: F811
-    """Makes a month of a partner whose schedule tells these recipients; the month."""
+    """Runs a month of a partner whose schedule notifies these recipients, and returns the month."""
 
     def make(*recipients, **more):
         later = now() + timedelta(minutes=10)
@@ -107,7 +107,7 @@ def test_webhook_is_signed_and_names_the_ready_export(stack, partner, receiver, 
     data = message["data"]
     assert (data["partner_id"], data["export_id"], data["month"], data["version"]) == (partner.name, month.name, month.name, 1)
     assert data["files"] == partner.ready(month.name)["files"]
-    # The link asks for a sign-in; nothing in the message opens a file.
+    # The link leads to a sign-in; the message itself opens no file.
     assert data["portal_url"] == stack["portal_url"]
     assert "X-Amz" not in body and "Signature" not in body
     assert requests.get(data["portal_url"], timeout=60).status_code == 200
@@ -139,7 +139,7 @@ def test_gone_receiver_is_not_called_again(partner, receiver, made):
 
 
 def test_recipient_blocks_no_other_and_no_private_address_is_hit(partner, receiver, made):
-    """The name is public for all that anybody can see when it is saved; where it leads is found out when it is called."""
+    """The host name looks public when it is saved; only the call resolves it to a private address."""
     inside = f"https://localhost:{receiver.port}/inside"
     made(inside, receiver.url)
     assert settled(partner, receiver.url)["status"] == "delivered"
@@ -167,8 +167,7 @@ def test_replaced_secret_keeps_signing_for_a_day(partner, receiver, made, schedu
 
 
 def test_refused_email_is_retried_and_reported_as_failed(partner, made):
-    """The role may send from the installation's sender only (`ses:FromAddress`), a condition that the emulator does not know:
-    it refuses every message."""
+    """The emulator refuses every message, because it does not know the condition `ses:FromAddress` in the role."""
     recipient = "mailto:finance@contoso.example"
     made(recipient, locale="fr")
     delivery = settled(partner, recipient)

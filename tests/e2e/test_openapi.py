@@ -1,4 +1,4 @@
-"""The API's description against the API: whatever the description allows is answered as it says, and nothing else."""
+"""The API answers every described request as its OpenAPI document says."""
 
 import json
 import os
@@ -11,7 +11,7 @@ import pytest
 from api import ALL_OF_2024, new_activity
 
 HERE = Path(__file__).resolve().parent
-# How many requests are made up for each operation, besides those for its borders.
+# Generated requests for each operation, besides those at the limits of values.
 EXAMPLES = os.environ.get("SCHEMATHESIS_EXAMPLES", "15")
 
 
@@ -48,7 +48,7 @@ def test_generated_requests_get_the_described_answers(stack, operator, tmp_path)
             "--continue-on-failure",
             "--no-color",
         ],
-        # It leaves files where it runs.
+        # Schemathesis leaves files in its working directory.
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -58,7 +58,7 @@ def test_generated_requests_get_the_described_answers(stack, operator, tmp_path)
 
 
 def described(document, schema):
-    """A schema with its references followed, choices as all that they allow."""
+    """Resolves the references of a schema, and merges its alternatives."""
     if "$ref" in schema:
         schema = document["components"]["schemas"][schema["$ref"].rsplit("/", 1)[-1]]
     properties = dict(schema.get("properties", {}))
@@ -68,7 +68,7 @@ def described(document, schema):
 
 
 def undescribed(document, schema, value, where=""):
-    """What stands in an answer and not in its description."""
+    """Returns the fields of an answer that the schema does not describe."""
     if isinstance(value, list):
         items = document["components"]["schemas"][schema["$ref"].rsplit("/", 1)[-1]] if "$ref" in schema else schema
         return [found for each in value for found in undescribed(document, items.get("items", {}), each, where + "[]")]
@@ -83,7 +83,7 @@ def undescribed(document, schema, value, where=""):
 
 
 def test_answers_hold_described_fields_only(document, partner):
-    """A client must ignore what it does not know; we must not make it."""
+    """Clients should never need to ignore unknown fields."""
     full = new_activity(
         customer={"id": "c", "name": "n"},
         target={"type": "order", "id": "o", "name": "n"},

@@ -1,4 +1,4 @@
-"""The page as people use it: Chromium, signed in through the real hosted page, on the deployed stack."""
+"""The page in Chromium on the deployed stack, after a sign-in through the real hosted page."""
 
 import json
 import re
@@ -16,7 +16,7 @@ from browser import LANGUAGES, NEEDED, PASSWORD, SAYS, hosted_sign_in, keep_the_
 
 ROLES = ["global_admin", "billing_admin", "user_management_admin", "admin_agent", "sales_agent", "helpdesk_agent"]
 MAY_SCHEDULE = {"global_admin", "billing_admin", "admin_agent"}
-# Text that would be markup, script, a template, an attribute or a direction, if it were taken for one.
+# Text that a careless page would take for markup, script, a template, an attribute or a text direction.
 HOSTILE = """<img src=x onerror="window.hit=1">'"><script>window.hit=1</script>${hit}{{hit}}&lt;\u202e"""
 
 pytestmark = NEEDED
@@ -25,7 +25,7 @@ pytestmark = NEEDED
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("by", ["mouse", "keyboard"])
 def test_person_filters_exports_and_downloads(window, stack, person, partner, language, by):
-    """Sign in, find an order, read its lines, export what is shown, download it, sign out."""
+    """Signs in, finds an order, reads its lines, exports the list, downloads the file, signs out."""
     partner.record(mixed())
     says, keys = SAYS[language], by == "keyboard"
     page = window(language)
@@ -62,7 +62,7 @@ def test_person_filters_exports_and_downloads(window, stack, person, partner, la
     assert "203.0.113.7" in opened.inner_text() and "Europe/Paris" in opened.inner_text() and "America/New_York" in opened.inner_text()
 
     if keys:
-        # On through the rest of the page, and from its end to its beginning.
+        # Tab reaches the rest of the page, and then its beginning.
         tab_to(page, says["export"])
         page.keyboard.press("Enter")
         page.locator("activity-log dialog[open]").wait_for()
@@ -92,7 +92,7 @@ def test_person_filters_exports_and_downloads(window, stack, person, partner, la
         page.get_by_role("button", name=says["sign_out"]).click()
     page.get_by_role("button", name=says["sign_in"]).wait_for()
     assert not page.locator("activity-log").is_visible() and page.locator("activity-log tr.row").count() == 0
-    # Neither the tokens nor anything that could get one is left.
+    # No token remains, and nothing that could get one.
     assert page.evaluate("[{...localStorage}, {...sessionStorage}]") == [{}, {}]
 
 
@@ -183,7 +183,7 @@ def test_export_survives_a_reload_until_its_download(window, stack, aws, person,
         page.reload()
         bar.locator("progress").wait_for()
         assert "Your export is being prepared" in bar.inner_text()
-        # Somebody else's is in the list, and is not taken for one's own.
+        # The list shows another person's export, but not as one's own.
         other = partner.order({}).json()["id"]
     bar.get_by_role("button", name="Download").wait_for(timeout=120_000)
     page.reload()
@@ -192,7 +192,7 @@ def test_export_survives_a_reload_until_its_download(window, stack, aws, person,
     partner.ready(other)
     [ours] = [each for each in partner.exports() if each["id"] != other]
     assert Path(downloading.value.path()).read_bytes() == partner.download(ours)
-    # What was put away stays away.
+    # A dismissed export stays dismissed.
     bar.get_by_role("button", name="Close").click()
     page.reload()
     page.locator("activity-log tr.row").first.wait_for()
@@ -244,7 +244,7 @@ def test_exports_and_schedule_show_results_and_deliveries(window, stack, person,
     assert deaf in text and "answered 410" in text and "1 attempt" in text and "Given up" in text
     page.get_by_text(re.compile(r"^Next: ")).wait_for()
 
-    # The secret is shown when somebody asks, and until they leave.
+    # The page shows the secret on request, until the person leaves.
     secret = partner.caller.get(f"{partner.path}/export-schedule/secret").json()["secret"]
     assert secret not in page.locator("activity-log").evaluate("element => element.shadowRoot.textContent")
     page.get_by_role("button", name="Show the secret").click()
@@ -274,14 +274,14 @@ def test_ended_session_keeps_the_filters(window, stack, person, partner, aws):
     page.clock.install()
     sign_in(page, stack, user)
     shown(page)
-    # Renewed without a word, an hour later.
+    # An hour later the session is renewed silently.
     page.clock.fast_forward("01:10:00")
     page.locator("activity-log select[name=status]").select_option("failed")
     with page.expect_response(lambda answer: answer.url.endswith("/oauth2/token")) as renewal:
         page.get_by_role("button", name="Show", exact=True).click()
     assert renewal.value.ok
     page.locator("activity-log tr.row").nth(1).wait_for(state="detached")
-    # Refused at the next renewal.
+    # The next renewal is refused.
     aws("cognito-idp").admin_disable_user(UserPoolId=stack["user_pool_id"], Username=user)
     aws("cognito-idp").admin_user_global_sign_out(UserPoolId=stack["user_pool_id"], Username=user)
     page.clock.fast_forward("01:10:00")
@@ -307,12 +307,12 @@ def test_reload_signs_in_silently_during_a_session(window, stack, person, partne
     page.reload()
     page.locator("activity-log .state.failed").wait_for()
     assert page.locator("activity-log tr.row").count() == 1 and "code=" not in page.url
-    # The same in another tab of this browser.
+    # Another tab of this browser behaves the same.
     other = page.context.new_page()
     keep_the_issuers_session(other, user)
     other.goto(stack["portal_url"])
     other.locator("activity-log tr.row").nth(4).wait_for()
-    # An issuer that knows nobody any more says so, and people decide.
+    # Without a session at the issuer, the page asks the person to sign in.
     page.unroute_all()
     page.route(
         re.compile(r"prompt=none"),
@@ -330,14 +330,14 @@ def test_reload_signs_in_silently_during_a_session(window, stack, person, partne
     page.get_by_role("button", name="Sign in").click()
     hosted_sign_in(page, user)
     page.locator("activity-log .state.failed").wait_for()
-    # Who leaves is not signed in again.
+    # A person who signed out is not signed in again.
     page.get_by_role("button", name="Sign out").click()
     page.get_by_role("button", name="Sign in").wait_for()
     page.reload()
     page.get_by_role("button", name="Sign in").wait_for()
 
 
-# Whatever comes from outside
+# Values from outside
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -385,11 +385,11 @@ def test_markup_in_values_is_shown_as_text(window, stack, person, partner, langu
     assert page.evaluate("window.hit") is None
 
 
-# In another portal
+# Embedding in another portal
 
 
 def embed(elsewhere, stack, logs, token):
-    """Writes a page of another origin that holds these logs; its path."""
+    """Writes a page of another origin with these components, and returns its path."""
     name = f"{uuid.uuid4().hex}.html"
     api = stack["api_url"]
     element = (
@@ -426,12 +426,12 @@ def test_portal_embeds_two_components_with_one_script(window, stack, person, par
     link.wait_for()
     assert link.get_attribute("href") == "https://portal.example/c/tailspin/s/s-2"
     assert page.url == address
-    # Each has its own question.
+    # Each component has its own filters.
     page.locator("#two select[name=status]").select_option("failed")
     page.locator("#two").get_by_role("button", name="Afficher", exact=True).click()
     page.locator("#two tr.row").nth(1).wait_for(state="detached")
     assert page.locator("#one tr.row").count() == 5
-    # What is exported there is downloaded there.
+    # A component downloads the exports that it started.
     page.locator("#one").get_by_role("button", name="Export log").click()
     page.locator("#one").get_by_role("dialog").get_by_role("button", name="Export", exact=True).click()
     button = page.locator("#one .exporting").get_by_role("button", name=re.compile("Download"))
@@ -439,7 +439,7 @@ def test_portal_embeds_two_components_with_one_script(window, stack, person, par
     with page.expect_download() as downloading:
         button.click()
     assert Path(downloading.value.path()).read_bytes() == partner.download(partner.exports()[0])
-    # What the host's token no longer opens is told to the host.
+    # The component tells its host when the token is refused.
     page.evaluate("""() => { const log = document.querySelector('#one'); window.told = 0;
       log.addEventListener('daybook-unauthorized', () => { window.told += 1; }); log.getToken = async () => null; }""")
     page.locator("#one .foot .alert").wait_for()
@@ -461,6 +461,6 @@ def test_portal_of_another_origin_sees_nothing(window, stack, person, partner, e
     eventually(lambda: page.wait_for_timeout(20) or refused, "the script refused")
     assert origin(refused[0]) == origin(stack["api_url"])
     assert page.locator("activity-log").evaluate("element => element.shadowRoot") is None
-    # The browser says why, in the console.
+    # The browser logs the reason to the console.
     assert all("CORS" in each or "ERR_FAILED" in each for each in window.complaints)
     window.complaints.clear()

@@ -1,4 +1,4 @@
-"""Every state of the page: reachable by everybody, in every form, with a word on what to do next; and light, whatever it shows."""
+"""Every state of the page is accessible in every form and names the next step; the page stays light with any data."""
 
 import gzip
 import json
@@ -15,8 +15,7 @@ from test_notifications import made, receiver, settled  # noqa: F401
 from api import batches, in_parallel, new_activity, now, rfc3339
 from browser import LANGUAGES, NEEDED, SAYS, hosted_sign_in, mixed, order, shown, sign_in, violations
 
-# How many rows are scrolled through, and how many activities their partner has. `make figures` takes more of both, which takes
-# minutes.
+# Rows to scroll through, and activities of their partner. `make figures` uses larger numbers and takes minutes.
 ROWS = int(os.environ.get("PAGE_ROWS", "2000"))
 ACTIVITIES = max(ROWS, int(os.environ.get("PAGE_ACTIVITIES", "0")))
 
@@ -24,7 +23,7 @@ pytestmark = NEEDED
 
 
 class Look:
-    """Looks at a state as everybody does: light and dark, wide and at 320 px, which is also 400 % of 1280."""
+    """Checks a state in light and dark, wide and at 320 px, which equals a zoom of 400 % at 1280 px."""
 
     def __init__(self, page):
         self.page, self.seen = page, []
@@ -45,7 +44,7 @@ def ask(page, language, text):
 
 
 def live(page, text, role="status"):
-    """Waits for a text where screen readers hear of it."""
+    """Waits for a text in a live region, which screen readers announce."""
     page.get_by_role(role).filter(has_text=text).first.wait_for()
 
 
@@ -74,7 +73,7 @@ def test_every_state_of_the_log_is_accessible(window, stack, person, partner, la
     page.locator("activity-log tr.opened dl").nth(4).wait_for()
     look("open rows")
 
-    # An answer that does not come: loading, then slow, then stopped by whoever does not want to wait.
+    # No answer arrives: the page shows loading, then slow, until the person stops it.
     held = []
     page.route(re.compile(r"/activities\?"), lambda route: held.append(route))
     ask(page, language, "a")
@@ -86,7 +85,7 @@ def test_every_state_of_the_log_is_accessible(window, stack, person, partner, la
     page.locator("activity-log .slow button").click()
     live(page, says["stopped"], "alert")
     look("stopped")
-    # One that says that the service is down.
+    # An answer says that the service is down.
     page.unroute_all(behavior="ignoreErrors")
     problem = {"status": 500, "title": "Internal error", "trace_id": "1-5f84c7a7"}
     page.route(re.compile(r"/activities\?"), lambda route: route.fulfill(status=500, content_type="application/problem+json", body=json.dumps(problem)))
@@ -112,15 +111,15 @@ def test_every_state_of_the_log_is_accessible(window, stack, person, partner, la
     page.get_by_role("button", name=says["again"]).wait_for()
     look("offline")
     page.context.set_offline(False)
-    # It goes on by itself.
+    # The page retries by itself.
     page.get_by_role("button", name=says["again"]).wait_for(state="detached")
-    # A token that is refused.
+    # The API refuses the token.
     page.route(re.compile(r"/activities\?"), lambda route: route.continue_(headers=route.request.headers | {"authorization": "Bearer x.y.z"}))
     page.get_by_role("button", name=says["show"], exact=True).click()
     live(page, says["over"])
     look("session over")
     page.unroute_all(behavior="ignoreErrors")
-    # What the sign-in may come back with.
+    # Errors that the sign-in may return.
     page.get_by_role("button", name=says["sign_in"]).click()
     page.locator("input[name=username]").wait_for()
     state = page.evaluate("JSON.parse(sessionStorage.getItem('daybook.sign-in')).state")
@@ -143,7 +142,7 @@ def test_every_state_of_the_exports_is_accessible(window, stack, person, partner
     shown(page)
     page.get_by_role("button", name=says["export"]).click()
     look("export dialog")
-    # Half-way, for as long as it takes to look.
+    # The export stays half-way during the checks.
     half = {"status": "running", "progress": {"rows": 2, "bytes": 512, "fraction": 0.5}, "files": []}
     page.route(re.compile(r"/exports/[^/]+$"), lambda route: route.fulfill(json=route.fetch().json() | half))
     page.get_by_role("dialog").get_by_role("button", name=says["start"], exact=True).click()
@@ -199,7 +198,7 @@ def test_print_shows_the_list_without_controls(window, stack, person, partner):
     assert not page.locator("body > header").is_visible()
     assert page.locator("activity-log h1").is_visible() and page.locator("activity-log tr.opened dl").is_visible()
     assert "Filtres\u00a0: «\u00a0a\u00a0»" in page.locator("activity-log .log caption").inner_text()
-    # Ink on white, whatever the screen.
+    # Print is dark on white, whatever the screen's colours.
     assert page.locator("activity-log").evaluate("element => getComputedStyle(element).color") == "rgb(27, 33, 48)"
     assert page.pdf(format="A4").startswith(b"%PDF")
 
@@ -207,13 +206,13 @@ def test_print_shows_the_list_without_controls(window, stack, person, partner):
 def test_thousands_of_rows_keep_the_browser_light_and_the_place(window, stack, person, partner, record_property):
     base = now()
     first = [new_activity(occurred_at=rfc3339(base), id=f"r-{number:06}", target={"type": "user", "id": f"t-{number}"}) for number in range(ROWS)]
-    # Over a year, as a partner's are.
+    # The activities spread over a year, as a partner's do.
     earlier = [new_activity(occurred_at=rfc3339(base - timedelta(minutes=5 * number))) for number in range(1, ACTIVITIES - ROWS + 1)]
     in_parallel(partner.record, batches(first + earlier))
     page = window("en")
     sign_in(page, stack, person(partner), query="?" + urlencode({"from": (base - timedelta(days=364)).strftime("%Y-%m-%d")}))
     shown(page)
-    # How much longer than the API's answer it takes until the rows are painted. Reported, not asserted: machines are noisy.
+    # The time until rows are painted, against the API's answer. The test only reports it, because machines are noisy.
     ratios = sorted(page.evaluate(PAINT) for _ in range(5))
     record_property("paint_over_answer", ratios[2])
     print(f"first rows painted after {ratios[2]:.2f} times the API's answer time, of {ACTIVITIES:,} activities ({ratios[0]:.2f} to {ratios[-1]:.2f})")
@@ -231,7 +230,7 @@ def test_thousands_of_rows_keep_the_browser_light_and_the_place(window, stack, p
         raise AssertionError(text)
     print(f"at most {most:,} elements while {ROWS:,} rows were scrolled through")
     assert most < 12_000
-    # Above and below, blocks come and go, and nothing moves.
+    # Blocks above and below are removed and restored without a shift of the view.
     page.locator("activity-log .target", has_text="t-0").last.wait_for() if ACTIVITIES == ROWS else None
     height = page.evaluate("document.documentElement.scrollHeight")
     page.evaluate("scrollTo(0, 0)")
@@ -241,7 +240,7 @@ def test_thousands_of_rows_keep_the_browser_light_and_the_place(window, stack, p
         assert abs(page.evaluate("document.documentElement.scrollHeight") - height) <= 2
 
 
-# Asks again, and says how long that took until rows were painted, divided by how long the API took to answer.
+# Requests the list again, and returns the time until its rows are painted, divided by the time of the API.
 PAINT = """async () => {
   const root = document.querySelector('activity-log').shadowRoot;
   performance.clearResourceTimings();
@@ -256,12 +255,12 @@ PAINT = """async () => {
   return painted / answer.duration;
 }"""
 
-# Notes the tasks that keep the browser from answering to people, from 50 ms on.
+# Records tasks of 50 ms or more, which block the browser's response to people.
 WATCH = """() => { window.tasks = []; new PerformanceObserver((list) => window.tasks.push(...list.getEntries().map((each) => each.duration))).observe({type: 'longtask'}); }"""
 
 
 def deep(depth, width):
-    """JSON of that depth, with so many members at each level."""
+    """Returns JSON of this depth, with this number of members at each level."""
     value = {"end": "x"}
     for _ in range(depth):
         value = {"next": value} | {f"m{number}": number for number in range(width)}
@@ -297,7 +296,7 @@ def test_large_details_can_be_read_and_copied(window, stack, person, partner, wh
     elements = opened.evaluate("element => element.querySelectorAll('*').length")
     size = len(json.dumps(details, separators=(",", ":")))
     record_property("longest_task_ms", longest)
-    # Reported, not asserted: machines are noisy. How much is shown is what it depends on.
+    # The test only reports the time, because machines are noisy; the time depends on the amount shown.
     told = f"{longest:.0f} ms" if longest else "under 50 ms"
     print(f"{what} ({size:,} bytes): longest task {told}, {elements:,} elements")
     assert elements < 10_000
@@ -308,7 +307,7 @@ def test_large_details_can_be_read_and_copied(window, stack, person, partner, wh
         page.get_by_role("button", name=re.compile(r"Show more \(1,800 lines left\)")).click()
         page.get_by_role("button", name=re.compile(r"1,600 lines left")).wait_for()
     else:
-        # What waits is opened by the keyboard, and the focus stays in it.
+        # The keyboard opens the rest, and the focus stays there.
         more = opened.get_by_role("button", name=re.compile(r"^Show (more \(|\d)")).first
         before = opened.inner_text()
         more.focus()
@@ -324,7 +323,7 @@ def test_large_details_can_be_read_and_copied(window, stack, person, partner, wh
 def test_page_is_light_and_loads_nothing_from_elsewhere(window, stack, person, partner):
     loaded = {}
     page = window("fr")
-    # Only what the page itself loads: the API's answers and the sign-in's pages are not its weight.
+    # Only files of the page count; answers of the API and pages of the sign-in do not.
     page.on("response", lambda answer: loaded.setdefault(answer.url, answer))
     sign_in(page, stack, person(partner), "fr")
     shown(page)
@@ -367,7 +366,7 @@ RAW = """() => {
 
 
 def test_page_code_contains_no_visible_text(window, stack, person, partner, receiver, made):  # noqa: F811
-    """In a language made up for this, every text is in brackets: whatever is not would be raw."""
+    """In a test language every text is in brackets, so text without brackets is written in the code."""
     made(receiver.url)
     settled(partner, receiver.url)
     partner.record(mixed())

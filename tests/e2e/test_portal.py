@@ -1,4 +1,4 @@
-"""The portal: what a browser loads without a token, and the sign-in that gets it one."""
+"""The portal: files that a browser loads without a token, and the sign-in."""
 
 import base64
 import hashlib
@@ -17,14 +17,14 @@ TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", 
 
 @pytest.fixture(scope="module")
 def page(stack):
-    """The page, as a browser gets it."""
+    """The page as HTML."""
     answer = requests.get(stack["portal_url"], timeout=60)
     assert answer.status_code == 200, answer.text
     return answer
 
 
 def links(text):
-    """What a page loads or leads to."""
+    """Returns the addresses that a page loads or links to."""
     return [html.unescape(link) for link in re.findall(r'(?:src|href)="([^"]*)"', text)]
 
 
@@ -138,7 +138,7 @@ def test_allowed_origin_may_call_with_a_token(caller, stack, path, method):
 
 
 def test_person_signs_in_and_lists_activities(stack):
-    """Authorization code with PKCE, by what config.json says and nothing else."""
+    """Uses the authorization code flow with PKCE, with the values of config.json alone."""
     config = requests.get(urljoin(stack["portal_url"], "config.json"), timeout=60).json()
     person = next(user for user in stack["users"] if user["name"] == "fabrikam-admin-agent")
     verifier = secrets.token_urlsafe(48)

@@ -1,4 +1,4 @@
-"""Real input: a public set of audit records, recorded, listed, exported and compared with what was sent."""
+"""Real input: a public set of audit records is recorded, listed and exported, then compared with the originals."""
 
 import hashlib
 import json
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(not RECORDS.exists(), reason="the records of ../
 
 
 def words(name):
-    """`GetBucketAcl` to `get_bucket_acl`."""
+    """Converts `GetBucketAcl` to `get_bucket_acl`."""
     return re.sub("(?<=[a-z0-9])(?=[A-Z])", "_", name).replace("-", "_").lower()
 
 
@@ -50,7 +50,7 @@ def read_as_activity(line):
 
 
 class Sent:
-    """An activity, and its details as the record's own text."""
+    """Returns an activity, and its details as the text of the record."""
 
     def __init__(self, line):
         self.activity, self.details = read_as_activity(line), line
@@ -66,7 +66,7 @@ def batch_of(sent, **changes):
 
 @pytest.fixture(scope="module")
 def recorded(operator, names):
-    """The partner, what was sent (newest first), and what was answered to each batch."""
+    """The partner, the sent activities (newest first), and the answer to each batch."""
     partner = Partner(operator, names())
     sent = [Sent(line) for line in RECORDS.read_text(encoding="utf-8").splitlines()]
     partner.answers = [partner.send(batch_of(batch)) for batch in batches(sent)]

@@ -1,4 +1,4 @@
-"""Recording: once, whole, and with an answer for whatever cannot be accepted."""
+"""Recording: every activity once and complete, every refusal with a reason."""
 
 import base64
 import random
@@ -14,12 +14,12 @@ ULID = re.compile("[0-7][0-9A-HJKMNP-TV-Z]{25}")
 
 
 def noise(size, seed=1):
-    """Text that does not compress to much less than three quarters of its size."""
+    """Returns text that compresses to about three quarters of its size at best."""
     return base64.b64encode(random.Random(seed).randbytes(size * 3 // 4 + 3)).decode()[:size]
 
 
 def of_size(size, seed=1):
-    """Details that take exactly `size` bytes of compact JSON."""
+    """Returns details of exactly `size` bytes of compact JSON."""
     return {"noise": noise(size - len('{"noise":""}'), seed)}
 
 
@@ -178,7 +178,7 @@ def without(name):
     return activity
 
 
-# What is sent, and the field that the answer must name.
+# Invalid bodies, with the field that the answer must name.
 INVALID = {
     "no time": (without("occurred_at"), "/occurred_at"),
     "no action": (without("action"), "/action"),
@@ -307,7 +307,7 @@ def test_numbers_keep_digits_and_texts_keep_characters(partner):
     assert members(answer.text) == shown
 
 
-# From what fits beside the activity to what is kept as a file.
+# From details in the activity's item to details in a file.
 SIZES = [200, 1_024, 20_000, 300_000, 900_000, 4_000_000, 5 * MIB]
 
 
@@ -333,7 +333,7 @@ def test_details_of_every_size_come_back_and_are_exported(partner):
 
 
 def event(activity, **attributes):
-    """The activity in an envelope."""
+    """Returns a CloudEvent with the activity as data."""
     data = {name: value for name, value in activity.items() if name not in ("id", "occurred_at", "action")}
     return {
         "specversion": "1.0",
@@ -359,7 +359,7 @@ def test_cloud_event_records_its_activity(partner):
     assert {name: stored[name] for name in activity} == activity
     assert stored["source"] == "/portal"
     assert as_event(partner, event(activity)).status_code == 200
-    # The same, sent plainly, is the same activity.
+    # The same activity without the envelope is a duplicate.
     assert partner.send(activity | {"source": "/portal"}).status_code == 200
     is_problem(as_event(partner, event(activity | {"status": "failed"})), 409, "conflict")
 

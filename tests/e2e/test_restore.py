@@ -1,4 +1,4 @@
-"""Restoring: what a table of an earlier time has and the installation's lacks is found, and put back."""
+"""Restore: items that a restored table has and the current one lacks are found and written back."""
 
 import subprocess
 import sys
@@ -17,7 +17,7 @@ import compare
 
 @pytest.fixture
 def restored(stack, aws):
-    """A table as one that is restored from the activities of a partner, by its name, and its items."""
+    """A copy of the items of a partner, in a table like a restored one: its name and its items."""
     db, name, source = aws("dynamodb"), f"restored-{uuid.uuid4().hex[:8]}", stack["outputs"]["ActivitiesTable"]
     described = db.describe_table(TableName=source)["Table"]
     keys = described["KeySchema"]

@@ -1,7 +1,7 @@
-"""Roles, tried to the end: every operation of the services in use, by each function, on what is ours and on what is not.
+"""Roles: every operation of the used services, by each function, on our resources and on others.
 
-What a role may do is the table of the template's tests. Operations that an identity without any permission gets through with
-too need none, or are not looked at by the emulator; they stand in FREE, and nothing else may be among them.
+The permissions of each role come from the table of the template's tests. An identity without permissions may call some operations
+too, because they need none or because the emulator does not check them. FREE lists these operations, and no others.
 """
 
 import sys
@@ -37,8 +37,8 @@ SERVICES = [
     "sts",
 ]
 DENIED = {"AccessDenied", "AccessDeniedException", "AuthorizationError", "AuthorizationErrorException", "403"}
-# Whom a caller is, it may always ask, and bring another's proof of who it is. People's own operations at a user pool take a person's token instead of a role. The
-# rest the emulator does not look at; on AWS each needs an action that no role has.
+# Any caller may ask for its own identity and present another proof of identity. A person's operations at a user pool take the person's token instead of a role. The
+# emulator does not check the others; on AWS each needs an action that no role has.
 FREE = {
     "sts": {"AssumeRoleWithSAML", "AssumeRoleWithWebIdentity", "GetCallerIdentity"},
     "cognito-idp": {
@@ -60,8 +60,8 @@ FREE = {
         "UpdateEventSourceMapping", "UpdateFunctionEventInvokeConfig",
     },
 }  # fmt: skip
-# The operations that an action opens, where it is not the one of its name alone. On the right, those that it opens on AWS or
-# here, not on both: batches need the single action on AWS, and one of their own at the emulator; some need more than a name.
+# Operations that an action allows besides the one of its name. The right side lists operations that it allows on AWS or at the
+# emulator, but not on both: batches need the single action on AWS, and an action of their own at the emulator.
 OPENS = {
     "s3:GetObject": ({"GetObject", "HeadObject"}, {"GetObjectTorrent", "SelectObjectContent"}),
     "s3:PutObject": ({"PutObject", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload"}, {"CopyObject", "UploadPartCopy", "RenameObject"}),
@@ -75,7 +75,7 @@ OPENS = {
 
 @pytest.fixture(scope="module")
 def resources(stack, aws):
-    """Resources by service: what operations are tried on, ours by the template's names, and others of the same account."""
+    """Resources by service: ours, by the template's names, and others of the same account."""
     other = f"other-{uuid.uuid4().hex[:8]}"
     db, s3, sqs = aws("dynamodb"), aws("s3"), aws("sqs")
     db.create_table(
@@ -113,13 +113,14 @@ def resources(stack, aws):
     s3.delete_bucket(Bucket=other)
 
 
-# Of one table, what has indexes: these are resources of their own.
+# Indexes are resources of their own.
 INDEXES = {"ActivitiesTable": ["by_customer", "late"], "ControlTable": ["due", "by_month"]}
 
 
 def arguments(model, known):
-    """What an operation must at least be sent to be told apart and to name its resource. The rest is left out, so that what
-    is let through fails before it does anything."""
+    """Returns the least arguments that identify an operation and its resource.
+
+    Other required arguments are missing, so an allowed call fails before it changes anything."""
     sent = {}
     if model.input_shape is None:
         return sent
@@ -143,7 +144,7 @@ def is_denied(client, operation, sent):
 
 
 def attempts(client, service, resources):
-    """Every operation on every resource, as (operation, resource, what is sent)."""
+    """Yields every operation on every resource, as (operation, resource, arguments)."""
     for operation in client.meta.service_model.operation_names:
         model = client.meta.service_model.operation_model(operation)
         for resource, known in resources.get(service, {"any": {}}).items():
@@ -153,12 +154,12 @@ def attempts(client, service, resources):
                 for index in INDEXES.get(resource, ()):
                     yield operation, f"{resource}/index/{index}", sent | {"IndexName": index}
             if not set(sent) & set(known):
-                # It names no resource: once is enough.
+                # The operation names no resource, so one call is enough.
                 break
 
 
 def allowed(stack, credentials, resources):
-    """What an identity is not denied, by service; and how much was tried."""
+    """Returns the operations that an identity is not denied, by service, and the number of calls."""
     session = boto3.Session(region_name=stack["region"], **credentials)
     config = Config(retries={"total_max_attempts": 1}, parameter_validation=False, inject_host_prefix=False, s3={"addressing_style": "path"})
     found, tried = {}, 0
@@ -172,7 +173,7 @@ def allowed(stack, credentials, resources):
 
 
 def test_identity_without_permissions_is_denied(stack, aws, resources):
-    """This is what says that the emulator looks at all."""
+    """Proves that the emulator checks permissions at all."""
     iam, name = aws("iam"), f"nobody-{uuid.uuid4().hex[:8]}"
     iam.create_user(UserName=name)
     key = iam.create_access_key(UserName=name)["AccessKey"]
@@ -180,7 +181,7 @@ def test_identity_without_permissions_is_denied(stack, aws, resources):
         credentials = {"aws_access_key_id": key["AccessKeyId"], "aws_secret_access_key": key["SecretAccessKey"]}
         found, tried = allowed(stack, credentials, resources)
         assert tried > 1_500
-        # A user, other than a role, may change its key for a short-lived one.
+        # A user, unlike a role, may exchange its key for a short-lived one.
         free = FREE | {"sts": FREE["sts"] | {"GetSessionToken"}}
         assert {service: {operation for operation, _ in each} for service, each in found.items()} == free
     finally:
@@ -203,7 +204,7 @@ def test_function_may_use_only_its_operations_of_a_table(stack, resources, funct
 
 
 def test_no_deployed_role_has_a_wildcard_action(stack, aws):
-    """Those that the transform makes included: what starts the monthly run, what writes the gateway's log."""
+    """Includes the roles that the SAM transform makes: for the monthly run and for the gateway's log."""
     iam = aws("iam")
     roles = [role["RoleName"] for page in iam.get_paginator("list_roles").paginate() for role in page["Roles"]]
     ours = [role for role in roles if role.startswith("daybook")]

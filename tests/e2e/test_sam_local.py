@@ -1,7 +1,7 @@
-"""The functions in containers, through the real `sam local`: packaging, environment, routes, the authorizer.
+"""The functions in containers through the real `sam local`: packages, environment, routes, authorizer.
 
-It needs a container engine. Where none answers, one is started if it is installed (`make test` installs it where `CI` is
-set); where there is no image of Lambda's, a Debian stand-in is made of four packages: it proves no library of Amazon Linux.
+The test needs a container engine. If none answers, the test starts one that is installed (`make test` installs it if `CI` is set).
+If Lambda's image is missing, the test builds a Debian stand-in from four packages, which proves nothing about Amazon Linux.
 """
 
 import json
@@ -22,7 +22,7 @@ from emulator import free_port
 
 IMAGE = "public.ecr.aws/lambda/provided:al2023-x86_64"
 PACKAGES = ["busybox-static", "libc6", "libgcc-s1", "ca-certificates"]
-# What each function answers to its event of tests/events.
+# The answer of each function to its event in tests/events.
 ANSWERS = {
     "authorizer": lambda answer: answer["errorMessage"] == "Unauthorized",
     "record": lambda answer: answer["statusCode"] in (200, 201) and json.loads(answer["body"])["id"] == "through-record",
@@ -42,7 +42,7 @@ def docker(*arguments, **options):
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory):
-    """A container engine that has an image to run functions in."""
+    """A container engine with an image for functions."""
     if platform.machine() != "x86_64":
         pytest.skip("the stand-in for Lambda's image is made for x86_64 only")
     if not shutil.which("docker"):
@@ -89,10 +89,10 @@ def engine(tmp_path_factory):
 
 
 def make_image(place: Path):
-    """An image in which a bootstrap starts."""
+    """Builds an image that can run a bootstrap."""
     packages, root = place / "packages", place / "root"
     packages.mkdir()
-    # Fetched as root into a folder of root's.
+    # apt downloads as root, so the folder must belong to root.
     fetched = subprocess.run(["apt-get", "download", "-qq", "-o", "APT::Sandbox::User=root", *PACKAGES], cwd=packages, capture_output=True)
     if fetched.returncode:
         pytest.skip(f"the packages of an image cannot be fetched: {fetched.stderr[-200:]}")
@@ -103,7 +103,7 @@ def make_image(place: Path):
         (root / name).mkdir(parents=True, exist_ok=True)
     certificates = root / "etc" / "ssl" / "certs" / "ca-certificates.crt"
     certificates.parent.mkdir(parents=True, exist_ok=True)
-    # What the package does when it is installed.
+    # The installation of the package would make this link.
     certificates.write_text("".join(sorted(each.read_text() for each in (root / "usr/share/ca-certificates/mozilla").glob("*.crt"))))
     packed = subprocess.run(["tar", "-C", str(root), "-c", "."], check=True, capture_output=True).stdout
     done = docker("import", "-", IMAGE, input=packed)
@@ -130,7 +130,7 @@ def test_api_in_containers_authorizes_and_shares_the_data(containers, stack, ope
         assert requests.get(f"{address}/health", timeout=60).status_code == 200
         assert requests.get(f"{address}{there.path}/activities", timeout=60).status_code == 401
         bad = requests.get(f"{address}{there.path}/activities", headers={"Authorization": "Bearer not.a.token"}, timeout=60)
-        # The gateway makes 401 of an authorizer's "Unauthorized"; sam local takes it for a fault of the authorizer's.
+        # The gateway answers an authorizer's "Unauthorized" with 401; sam local takes it for an error of the authorizer.
         assert bad.status_code in (401, 502) and "activities" not in bad.text
         here = Partner(Caller(address, tokens.token(stack, "operator")), there.name)
         sent = new_activity()

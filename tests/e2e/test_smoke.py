@@ -1,4 +1,4 @@
-"""`make smoke`: it proves an installation, says what is wrong with one, and leaves nothing behind but its own activities."""
+"""`make smoke` checks an installation, names faults, and leaves nothing but its own activities."""
 
 import os
 import subprocess

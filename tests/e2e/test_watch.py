@@ -1,4 +1,4 @@
-"""What watches over an installation is deployed with it: alarms, dashboard, limits of the stage, logs that end."""
+"""Monitoring is deployed with the installation: alarms, dashboard, limits of the stage, expiry of logs."""
 
 import json
 

@@ -1,10 +1,10 @@
-"""What all functions have logged of all tests before this one: the last file, by its name."""
+"""Checks the log lines of all functions from all earlier tests; the file's name makes it run last."""
 
 import re
 
 import pytest
 
-# What it looks like, and one that it must find. No line needs any of it: a request is found by its trace.
+# A pattern of each kind of personal data, with an example that it must match. Traces identify requests instead.
 SECRETS = {
     "a token": (r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}", "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln"),
     "a header with a token": (r"[Bb]earer [A-Za-z0-9]", "Authorization: Bearer abc"),
@@ -14,7 +14,7 @@ SECRETS = {
     "a signature of a webhook": (r"\bv1,[A-Za-z0-9+/]{20,}", "v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4="),
     "an e-mail address": (r"[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[a-z]{2,}", "ana@contoso.example"),
     "somebody's name": (r"Ana Trujillo|Lefèvre", "Ana Trujillo"),
-    # Those of the emulator and of receivers on this machine are nobody's.
+    # Addresses of the emulator and of receivers on this machine are not personal.
     "an address": (r"(?<![\d.])(?!127\.)(?:\d{1,3}\.){3}\d{1,3}(?![\d.])", "from 203.0.113.7 to"),
     "a recipient": (r"mailto:|https?://[^\s\"]*/hook", "https://portal.example/hooks/daybook"),
     "a body": (r"\\*\"(occurred_at|actor)\\*\"\s*:", '{"message":"{\\"occurred_at\\":1}"}'),
@@ -23,21 +23,21 @@ SECRETS = {
 
 
 def everything(logs, group):
-    """Every line of a group. The emulator answers with the first 10,000 of a question and says nothing of the others."""
+    """Yields every line of a group. The emulator silently stops an answer at 10,000 lines."""
     since = 0
     while True:
         events = logs.filter_log_events(logGroupName=group, startTime=since, limit=10_000)["events"]
         yield from (event["message"] for event in events)
         if len(events) < 10_000:
             return
-        # What has the same time as the last one comes again.
+        # Lines with the time of the last one arrive again.
         assert events[-1]["timestamp"] > since, "more than 10,000 lines in a millisecond"
         since = events[-1]["timestamp"]
 
 
 @pytest.fixture(scope="module")
 def lines(stack, aws):
-    """All lines, by function."""
+    """Returns all lines by function."""
     found = {}
     for name, physical in stack["functions"].items():
         group = aws("lambda").get_function_configuration(FunctionName=physical)["LoggingConfig"]["LogGroup"]
@@ -53,6 +53,6 @@ def test_no_log_line_contains(lines, secret):
 
 
 def test_every_called_function_has_logged(lines):
-    """Else there would be nothing to find."""
+    """Without log lines, the tests above would find nothing."""
     for name in ("record", "query", "exports", "portal"):
         assert any("answered" in line for line in lines[name]), name
