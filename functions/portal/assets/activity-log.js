@@ -4,34 +4,37 @@
 //   <activity-log api="https://…/live" partner="contoso" locale="fr" time-zone="Europe/Paris"
 //                 subscriptions-url="https://portal.example/customers/{customer}/subscriptions"></activity-log>
 //
-// and, in script, `element.getToken = async () => "…"`: it starts when it has that. Without `locale`, the browser decides;
-// `time-zone` is the one that the partner works in. In `subscriptions-url`, `{subscription}` stands for one of them; where it
-// does not, a link to one ends in its id as a fragment. With the attribute `url-state`, what is shown is in the page's address.
-// The event `daybook-unauthorized` says that the token is missing or no longer good; `element.reload()` tries again.
+// In script, set `element.getToken = async () => "…"`; the element starts when it has that function.
+// - `locale`: `en` or `fr`; without it, the browser's language decides.
+// - `time-zone`: the zone that the partner works in.
+// - `subscriptions-url`: may contain `{subscription}`; without it, a link to one subscription ends in its id as a fragment.
+// - `url-state`: keeps period, filters and order in the page's address.
+// The element fires `daybook-unauthorized` when the token is missing or no longer valid; `element.reload()` tries again.
 
-import { asDay, dayIn, daysFrom, PERIODS } from "./calendar.js";
+import { parseDay, dayIn, countDays, PERIODS } from "./calendar.js";
 import { details } from "./details.js";
 import { cardTable, cell, h, isBusy, name, setBusy } from "./elements.js";
 import { Exports } from "./exports.js";
 import { isTimeZone, language, ownTimeZone, texts, Words } from "./language.js";
 import { Rows } from "./rows.js";
-import { Refusal, Service, Unreachable } from "./service.js";
+import { ApiError, Service, NetworkError } from "./service.js";
 
-/** The limit of the service. */
+/** The longest period that the service accepts, in days. */
 const MAX_DAYS = 366;
-/** A page that a filter leaves nearly empty is followed by the next one, up to so many requests at a time. */
-const ENOUGH_ROWS = 50;
+/** The list requests further pages until it has this many new rows, because a filter may leave pages nearly empty. */
+const ROWS_PER_LOAD = 50;
+/** The most pages that one load requests. */
 const MAX_REQUESTS = 8;
-/** After so long, the page says that it takes long. */
+/** The page offers to stop a load after this time. */
 const SLOW_MS = 4_000;
-/** So many customers and users of the list are offered as filters. */
-const MAX_OFFERED = 500;
+/** The most customers, and the most users, that the filters suggest. */
+const MAX_SUGGESTIONS = 500;
 const STATUSES = ["succeeded", "failed", "declined", "in_progress"];
 
 const sheet = new CSSStyleSheet();
 let styled = /** @type {Promise<void> | null} */ (null);
 
-/** Loads the style sheet, once for all elements of the page. */
+/** Loads the style sheet once for all elements of the page. */
 function style() {
   styled ??= fetch(new URL("./activity-log.css", import.meta.url))
     .then((response) => (response.ok ? response.text() : Promise.reject(new Error(`activity-log.css: ${response.status}`))))
@@ -40,42 +43,42 @@ function style() {
   return styled;
 }
 
-/** What the list shows: days, both included, in a time zone; filters, empty where there is none; and its order.
- * @typedef {{from: string, to: string, time_zone: string, customer: string, actor: string, action: string, status: string, q: string, order: string}} Question */
-/** The filters, by their names in the API. */
+/** The list's parameters: first and last day in a time zone, filters (empty for none), and order.
+ * @typedef {{from: string, to: string, time_zone: string, customer: string, actor: string, action: string, status: string, q: string, order: string}} ListQuery */
+/** The filters' names in the API. */
 const FILTERS = /** @type {const} */ (["q", "customer", "actor", "action", "status"]);
 
 class ActivityLog extends HTMLElement {
   static observedAttributes = ["api", "partner", "locale", "time-zone", "subscriptions-url"];
 
   /** @type {(() => Promise<string | null | undefined>) | null} */ #getToken = null;
-  /** Ends with what is shown: answers to it are dropped then. */
-  #life = new AbortController();
+  /** Aborts when the element restarts, so that late answers are dropped. */
+  #lifetime = new AbortController();
   #isStarting = false;
-  /** What the list shows; it outlives a change of language. @type {Question | null} */
-  #question = null;
-  /** Which of the views is shown. */
+  /** The list's parameters. They outlive a change of language. @type {ListQuery | null} */
+  #query = null;
+  /** The visible view. */
   #view = "log";
-  /** Grows with every question: answers to earlier ones are dropped. */
+  /** The number of the current query; answers to earlier ones are dropped. */
   #round = 0;
   /** @type {string | null} */ #cursor = null;
   #completeThrough = "";
-  /** Whether scrolling on loads more; after a search that found little, a click does. */
+  /** Whether scrolling loads more. After a search with few matches, a click loads more instead. */
   #isEndless = false;
-  /** Activities that are open, with what is shown of them. @type {Map<string, HTMLElement>} */ #open = new Map();
+  /** Rows of open activities, by key. @type {Map<string, HTMLElement>} */ #open = new Map();
   /** @type {Map<string, string>} */ #labels = new Map();
   /** @type {Words} */ #words = new Words("en", new Map());
   /** @type {Service | null} */ #service = null;
-  /** Names by ids of the customers and the users that the list has shown, for the filters. */
-  #seen = { customer: /** @type {Map<string, string>} */ (new Map()), actor: /** @type {Map<string, string>} */ (new Map()) };
-  /** Parts of the page that change. @type {Record<string, any>} */ #parts = {};
+  /** Names by id of the customers and users that the list has shown, suggested by the filters. */
+  #suggestions = { customer: /** @type {Map<string, string>} */ (new Map()), actor: /** @type {Map<string, string>} */ (new Map()) };
+  /** Elements that change. @type {Record<string, any>} */ #parts = {};
 
   constructor() {
     super();
     this.attachShadow({ mode: "open" }).adoptedStyleSheets = [sheet];
   }
 
-  /** Gives a token, or null where there is none; asked before every request. */
+  /** Returns a token, or null. The element calls it before every request. */
   get getToken() { return this.#getToken; }
   set getToken(callback) {
     this.#getToken = callback;
@@ -83,7 +86,7 @@ class ActivityLog extends HTMLElement {
   }
 
   connectedCallback() {
-    // A page may have set it before this script came, on the element itself.
+    // A page may have set the property before this script defined the setter.
     if (Object.hasOwn(this, "getToken")) {
       const callback = this.getToken;
       delete (/** @type {any} */ (this).getToken);
@@ -92,23 +95,23 @@ class ActivityLog extends HTMLElement {
     this.reload();
   }
 
-  disconnectedCallback() { this.#life.abort(); }
+  disconnectedCallback() { this.#lifetime.abort(); }
 
   /** @param {string} _name @param {string | null} before @param {string | null} after */
   attributeChangedCallback(_name, before, after) {
     if (before !== after) this.reload();
   }
 
-  /** Starts anew, as soon as everything needed is there; changes that come together start it once. */
+  /** Restarts when everything required is set; simultaneous changes restart it once. */
   reload() {
     if (this.#isStarting) return;
     this.#isStarting = true;
     queueMicrotask(() => {
       this.#isStarting = false;
-      this.#life.abort();
+      this.#lifetime.abort();
       if (!this.isConnected || !this.#getToken || !this.hasAttribute("api") || !this.getAttribute("partner")) return;
-      this.#life = new AbortController();
-      this.#start(this.#life.signal);
+      this.#lifetime = new AbortController();
+      this.#start(this.#lifetime.signal);
     });
   }
 
@@ -122,15 +125,15 @@ class ActivityLog extends HTMLElement {
     } catch (error) {
       console.error(error);
       if (signal.aborted) return;
-      // Without the texts there is no other language to say it in.
+      // In English, because the texts could not be loaded.
       this.#root.replaceChildren(h("p", { role: "alert" }, "The activity log could not be loaded. ",
         h("button", { type: "button", onclick: () => this.reload() }, "Try again")));
       return;
     }
     this.lang = locale;
-    if (!this.#question) this.#readAddress();
-    // Another partner's are none of this one's.
-    for (const seen of Object.values(this.#seen)) seen.clear();
+    if (!this.#query) this.#readAddress();
+    // Cleared, because they may belong to another partner.
+    for (const seen of Object.values(this.#suggestions)) seen.clear();
     this.#service = new Service({
       root: new URL(this.getAttribute("api") || ".", document.baseURI).href,
       partner: this.getAttribute("partner") ?? "", locale, signal,
@@ -146,17 +149,17 @@ class ActivityLog extends HTMLElement {
       }, { signal });
     }
     addEventListener("beforeprint", () => this.#parts.rows.fillAll(), { signal });
-    addEventListener("online", () => this.#parts.again?.(), { signal });
-    // Without names, actions are shown by their own texts.
-    const named = this.#service.actions().then((known) => { this.#labels = new Map(known.map(({ action, label }) => [action, label])); this.#offerActions(known); }, () => {});
+    addEventListener("online", () => this.#parts.retryWhenOnline?.(), { signal });
+    // Failures are ignored, because an action without a name shows its id.
+    const named = this.#service.actions().then((known) => { this.#labels = new Map(known.map(({ action, label }) => [action, label])); this.#fillActions(known); }, () => {});
     await this.#load(true, named);
     if (!signal.aborted) this.#parts.exports.list();
   }
 
   get #root() { return /** @type {ShadowRoot} */ (this.shadowRoot); }
-  get #asked() { return /** @type {Question} */ (this.#question); }
-  get #zone() { return this.#asked.time_zone; }
-  /** The zone that the partner works in, if the host says it. */
+  get #currentQuery() { return /** @type {ListQuery} */ (this.#query); }
+  get #zone() { return this.#currentQuery.time_zone; }
+  /** The zone that the partner works in, if the page sets it. */
   get #partnerZone() {
     const zone = this.getAttribute("time-zone");
     return isTimeZone(zone) ? zone : null;
@@ -165,25 +168,25 @@ class ActivityLog extends HTMLElement {
   /** @param {string} key @param {Record<string, string | number>} [values] */
   #say(key, values) { return this.#words.say(key, values); }
 
-  // The question
+  // The query
 
   #readAddress() {
     const given = this.hasAttribute("url-state") ? new URLSearchParams(location.search) : new URLSearchParams();
     const zone = given.get("tz");
     const time_zone = isTimeZone(zone) ? zone : this.#partnerZone ?? ownTimeZone();
-    const [from, to] = PERIODS.recent(asDay(given.get("to")) ?? dayIn(new Date(), time_zone));
+    const [from, to] = PERIODS.recent(parseDay(given.get("to")) ?? dayIn(new Date(), time_zone));
     this.#view = given.get("view") === "exports" ? "exports" : "log";
-    this.#question = {
-      from: asDay(given.get("from")) ?? from, to, time_zone,
+    this.#query = {
+      from: parseDay(given.get("from")) ?? from, to, time_zone,
       customer: given.get("customer") ?? "", actor: given.get("user") ?? "", action: given.get("action") ?? "", status: given.get("status") ?? "",
       q: given.get("q") ?? "", order: given.get("order") === "asc" ? "asc" : "desc",
     };
   }
 
-  /** Puts the question into the address, so that a link, a reload and the way back show the same. */
+  /** Writes the query into the address, so that a link, a reload and the Back button show the same list. */
   #writeAddress() {
     if (!this.hasAttribute("url-state")) return;
-    const { from, to, time_zone: tz, customer, actor: user, action, status, q, order } = this.#asked;
+    const { from, to, time_zone: tz, customer, actor: user, action, status, q, order } = this.#currentQuery;
     const query = new URLSearchParams(location.search);
     const state = { from, to, tz, customer, user, action, status, q, order: order === "asc" ? order : "", view: this.#view === "log" ? "" : this.#view };
     for (const [key, value] of Object.entries(state)) {
@@ -194,13 +197,13 @@ class ActivityLog extends HTMLElement {
     if (address !== location.pathname + location.search + location.hash) history.pushState(null, "", address);
   }
 
-  /** The question as the service takes it. */
-  #parameters() { return Object.fromEntries(Object.entries(this.#asked).filter(([, value]) => value)); }
+  /** The query as the API's parameters. */
+  #parameters() { return Object.fromEntries(Object.entries(this.#currentQuery).filter(([, value]) => value)); }
 
-  /** Filters in words, for who exports. */
+  /** The filters in words. */
   #filterWords() {
-    const { q, customer, actor, action, status } = this.#asked;
-    const named = (/** @type {"customer" | "actor"} */ key, /** @type {string} */ id) => this.#seen[key].get(id) || id;
+    const { q, customer, actor, action, status } = this.#currentQuery;
+    const named = (/** @type {"customer" | "actor"} */ key, /** @type {string} */ id) => this.#suggestions[key].get(id) || id;
     return [q && this.#say("quoted", { text: q }), named("customer", customer), named("actor", actor), action && this.#label(action), status && this.#status(status)].filter(Boolean).join(", ");
   }
 
@@ -209,9 +212,9 @@ class ActivityLog extends HTMLElement {
   /** @param {string} status */
   #status(status) { return this.#words.has(`status_${status}`) ? this.#say(`status_${status}`) : status; }
 
-  /** @param {Partial<Question>} change */
-  #ask(change) {
-    this.#question = { ...this.#asked, ...change };
+  /** @param {Partial<ListQuery>} change */
+  #changeQuery(change) {
+    this.#query = { ...this.#currentQuery, ...change };
     this.#writeAddress();
     this.#fillForm();
     this.#load(true);
@@ -222,28 +225,28 @@ class ActivityLog extends HTMLElement {
   #build() {
     const say = (/** @type {string} */ key) => this.#say(key);
     const field = (/** @type {string} */ key, /** @type {Node} */ input, /** @type {string} */ kind = "") => h("label", { class: `field ${kind}` }, h("span", {}, say(key)), input);
-    const input = (/** @type {string} */ key, /** @type {keyof Question} */ name, /** @type {Record<string, any>} */ properties, /** @type {string} */ kind = "") =>
+    const input = (/** @type {string} */ key, /** @type {keyof ListQuery} */ name, /** @type {Record<string, any>} */ properties, /** @type {string} */ kind = "") =>
       field(key, h("input", { ...properties, name }), kind);
     const choice = (/** @type {string} */ name, /** @type {Node[]} */ options, /** @type {any} */ properties = {}) => h("select", { ...properties, name }, ...options);
     const option = (/** @type {string} */ value, /** @type {string} */ text) => h("option", { value }, text);
     const picker = (/** @type {"customer" | "actor"} */ name) => ({
-      type: "text", autocomplete: "off", autocapitalize: "off", spellcheck: "false", maxlength: 256, list: `seen-${name}`, placeholder: say("pickHint"),
+      type: "text", autocomplete: "off", autocapitalize: "off", spellcheck: "false", maxlength: 256, list: `suggested-${name}`, placeholder: say("pickHint"),
     });
     const day = { type: "date", required: true, "aria-describedby": "range-fault" };
     const quick = h("div", { class: "quick", role: "group", "aria-label": say("quickPeriods") }, ...Object.keys(PERIODS).map((key) =>
-      h("button", { type: "button", "data-period": key, onclick: () => this.#quick(key) }, say(`quick_${key}`))));
+      h("button", { type: "button", "data-period": key, onclick: () => this.#choosePeriod(key) }, say(`quick_${key}`))));
     const form = h("form", { novalidate: true, role: "search", "aria-label": say("filters"), onsubmit: (/** @type {Event} */ event) => this.#submit(event) },
       quick,
       input("from", "from", day), input("to", "to", day),
-      field("timeZone", choice("time_zone", this.#zones(), { onchange: (/** @type {any} */ event) => this.#ask({ time_zone: event.target.value }) }), "zone"),
+      field("timeZone", choice("time_zone", this.#zones(), { onchange: (/** @type {any} */ event) => this.#changeQuery({ time_zone: event.target.value }) }), "zone"),
       input("search", "q", { type: "search", maxlength: 256, placeholder: say("searchHint") }, "wide"),
-      // Where there is little room, these wait for a click.
+      // On small screens this button shows the filters.
       h("button", { type: "button", class: "plain filters", "aria-expanded": "false", onclick: () => this.#showFilters(!form.classList.contains("all")) }, say("moreFilters")),
       input("customerFilter", "customer", picker("customer"), "extra"), input("userFilter", "actor", picker("actor"), "extra"),
-      h("datalist", { id: "seen-customer" }), h("datalist", { id: "seen-actor" }),
+      h("datalist", { id: "suggested-customer" }), h("datalist", { id: "suggested-actor" }),
       field("action", choice("action", [option("", say("anyAction"))]), "wide extra"),
       field("status", choice("status", [option("", say("anyStatus")), ...STATUSES.map((each) => option(each, this.#status(each)))]), "extra"),
-      field("order", choice("order", ["desc", "asc"].map((each) => option(each, say(`order_${each}`))), { onchange: (/** @type {any} */ event) => this.#ask({ order: event.target.value }) }), "extra"),
+      field("order", choice("order", ["desc", "asc"].map((each) => option(each, say(`order_${each}`))), { onchange: (/** @type {any} */ event) => this.#changeQuery({ order: event.target.value }) }), "extra"),
       h("div", { class: "buttons" }, h("button", { class: "primary" }, say("show")),
         h("button", { type: "button", class: "plain clear", onclick: () => this.#clear() }, say("clearFilters"))),
       h("p", { id: "range-fault", class: "fault", role: "alert" }));
@@ -252,9 +255,9 @@ class ActivityLog extends HTMLElement {
     table.querySelector("tbody")?.remove();
     const exports = new Exports({
       service: /** @type {Service} */ (this.#service), words: this.#words, zone: () => this.#zone,
-      question: () => { const { order, ...asked } = this.#parameters(); return asked; },
+      query: () => { const { order, ...query } = this.#parameters(); return query; },
       filters: () => this.#filterWords(), partner: `${this.getAttribute("api")} ${this.getAttribute("partner")}`, partnerZone: this.#partnerZone ?? ownTimeZone(),
-      alert: (place, error, again) => this.#alert(place, error, again),
+      showError: (place, error, again) => this.#showError(place, error, again),
     });
     const view = (/** @type {string} */ key) => h("button", { type: "button", "data-view": key, onclick: () => { this.#view = key; this.#writeAddress(); this.#showView(); } }, say(`view_${key}`));
     this.#parts = {
@@ -278,8 +281,8 @@ class ActivityLog extends HTMLElement {
     this.#service?.signal.addEventListener("abort", () => { sentinel.disconnect(); this.#parts.rows.clear(); });
     this.#parts.sentinel = () => { sentinel.unobserve(foot); sentinel.observe(foot); };
     this.#root.replaceChildren(h("header", { class: "top" }, h("h1", {}, say("title")), views, exports.button), exports.bar, this.#parts.log, exports.section, exports.dialog);
-    this.#offerActions([]);
-    this.#offerSeen([]);
+    this.#fillActions([]);
+    this.#addSuggestions([]);
     this.#fillForm();
     this.#showView();
   }
@@ -290,10 +293,10 @@ class ActivityLog extends HTMLElement {
     log.hidden = this.#view !== "log";
     exports.section.hidden = this.#view !== "exports";
     if (this.#view === "exports") exports.showSchedule();
-    else exports.leave();
+    else exports.hideSecret();
   }
 
-  /** The zones to choose from: the partner's, the browser's, UTC, and one that the address may have brought. */
+  /** The zones to choose from: the partner's, the browser's, UTC, and the address's. */
   #zones() {
     const zones = new Map([["UTC", "UTC"], [this.#zone, this.#zone]]);
     const own = ownTimeZone();
@@ -303,44 +306,44 @@ class ActivityLog extends HTMLElement {
   }
 
   /** @param {{action: string, label: string}[]} known */
-  #offerActions(known) {
+  #fillActions(known) {
     const select = this.#parts.form.elements.namedItem("action");
-    const { action } = this.#asked;
+    const { action } = this.#currentQuery;
     const sorted = known.map((each) => [each.action, each.label]).sort(([, a], [, b]) => a.localeCompare(b, this.#words.locale));
     if (action && !known.some((each) => each.action === action)) sorted.unshift([action, action]);
     select.replaceChildren(select.options[0], ...sorted.map(([value, text]) => h("option", { value }, text)));
     select.value = action;
   }
 
-  /** Offers the customers and users of these activities, and of those before, as filters. @param {any[]} activities */
-  #offerSeen(activities) {
+  /** Adds the customers and users of these activities to the suggestions. @param {any[]} activities */
+  #addSuggestions(activities) {
     for (const key of /** @type {const} */ (["customer", "actor"])) {
-      const seen = this.#seen[key];
+      const seen = this.#suggestions[key];
       const before = seen.size;
       for (const { [key]: each } of activities) {
-        if (each && seen.size < MAX_OFFERED && !seen.has(each.id)) seen.set(each.id, each.name ?? "");
+        if (each && seen.size < MAX_SUGGESTIONS && !seen.has(each.id)) seen.set(each.id, each.name ?? "");
       }
       if (seen.size === before && activities.length > 0) continue;
       const options = [...seen].sort(([, a], [, b]) => a.localeCompare(b, this.#words.locale));
-      this.#parts.form.querySelector(`#seen-${key}`).replaceChildren(...options.map(([id, text]) => h("option", { value: id }, text || id)));
+      this.#parts.form.querySelector(`#suggested-${key}`).replaceChildren(...options.map(([id, text]) => h("option", { value: id }, text || id)));
     }
   }
 
-  /** Shows the question in the form. */
+  /** Fills the form from the query. */
   #fillForm() {
     const { form } = this.#parts;
-    for (const [key, value] of Object.entries(this.#asked)) form.elements.namedItem(key).value = value;
+    for (const [key, value] of Object.entries(this.#currentQuery)) form.elements.namedItem(key).value = value;
     for (const each of form.elements) each.removeAttribute("aria-invalid");
     this.#parts.fault.textContent = "";
-    const { from, to } = this.#asked;
+    const { from, to } = this.#currentQuery;
     const today = dayIn(new Date(), this.#zone);
     for (const each of form.querySelectorAll("[data-period]")) {
       const [first, last] = PERIODS[each.dataset.period](today);
       each.setAttribute("aria-pressed", String(first === from && last === to));
     }
-    form.querySelector(".clear").hidden = !FILTERS.some((key) => this.#asked[key]);
-    // No filter works unseen.
-    if (this.#asked.order === "asc" || FILTERS.some((key) => key !== "q" && this.#asked[key])) this.#showFilters(true);
+    form.querySelector(".clear").hidden = !FILTERS.some((key) => this.#currentQuery[key]);
+    // Shown, so that no filter applies unseen.
+    if (this.#currentQuery.order === "asc" || FILTERS.some((key) => key !== "q" && this.#currentQuery[key])) this.#showFilters(true);
   }
 
   /** @param {boolean} all */
@@ -351,23 +354,23 @@ class ActivityLog extends HTMLElement {
   }
 
   /** @param {string} key */
-  #quick(key) {
+  #choosePeriod(key) {
     const [from, to] = PERIODS[key](dayIn(new Date(), this.#zone));
-    this.#ask({ ...this.#typed(), from, to });
+    this.#changeQuery({ ...this.#typedFilters(), from, to });
   }
 
   #clear() {
-    this.#ask({ customer: "", actor: "", action: "", status: "", q: "" });
+    this.#changeQuery({ customer: "", actor: "", action: "", status: "", q: "" });
     this.#parts.form.elements.namedItem("q").focus();
   }
 
-  /** What the form's filters say. Ids are what the service compares; where somebody typed the name of one, that is meant. */
-  #typed() {
+  /** The form's filters. A typed name becomes its id, because the service compares ids. */
+  #typedFilters() {
     const typed = Object.fromEntries(FILTERS.map((key) => [key, this.#parts.form.elements.namedItem(key).value.trim()]));
     for (const key of /** @type {const} */ (["customer", "actor"])) {
       const text = typed[key].toLocaleLowerCase();
-      if (!text || this.#seen[key].has(typed[key])) continue;
-      const named = [...this.#seen[key]].filter(([, name]) => name.toLocaleLowerCase() === text);
+      if (!text || this.#suggestions[key].has(typed[key])) continue;
+      const named = [...this.#suggestions[key]].filter(([, name]) => name.toLocaleLowerCase() === text);
       if (named.length === 1) [[typed[key]]] = named;
     }
     return typed;
@@ -378,8 +381,8 @@ class ActivityLog extends HTMLElement {
     event.preventDefault();
     const { form, fault } = this.#parts;
     const value = (/** @type {string} */ name) => form.elements.namedItem(name).value.trim();
-    const [from, to] = [asDay(value("from")), asDay(value("to"))];
-    const days = from && to ? daysFrom(from, to) : 0;
+    const [from, to] = [parseDay(value("from")), parseDay(value("to"))];
+    const days = from && to ? countDays(from, to) : 0;
     const wrong = !from ? ["from", "dayMissing"] : !to ? ["to", "dayMissing"] : days < 1 ? ["to", "rangeReversed"] : days > MAX_DAYS ? ["from", "rangeTooLong"] : null;
     for (const name of ["from", "to"]) form.elements.namedItem(name).setAttribute("aria-invalid", String(wrong?.[0] === name));
     fault.textContent = wrong ? this.#say(wrong[1], { days: MAX_DAYS }) : "";
@@ -387,48 +390,48 @@ class ActivityLog extends HTMLElement {
       form.elements.namedItem(wrong?.[0]).focus();
       return;
     }
-    this.#ask({ ...this.#typed(), from, to, time_zone: value("time_zone"), order: value("order") });
+    this.#changeQuery({ ...this.#typedFilters(), from, to, time_zone: value("time_zone"), order: value("order") });
   }
 
-  /** Says what went wrong and what to do next. @param {HTMLElement} place @param {unknown} error @param {() => void} again */
-  #alert(place, error, again) {
-    const known = error instanceof Refusal || error instanceof Unreachable;
+  /** Shows an error and what to do next. @param {HTMLElement} place @param {unknown} error @param {() => void} again */
+  #showError(place, error, again) {
+    const known = error instanceof ApiError || error instanceof NetworkError;
     if (!known) console.error(error);
-    const status = error instanceof Refusal ? error.status : 0;
-    const key = error instanceof Unreachable ? "offline"
+    const status = error instanceof ApiError ? error.status : 0;
+    const key = error instanceof NetworkError ? "offline"
       : this.#words.has(`error${status}`) ? `error${status}`
       : status >= 500 || !known ? "errorOurs" : "errorOther";
     const paragraph = h("p", {}, this.#say(key));
     if (key === "errorOther" && error instanceof Error && error.message) paragraph.append(" ", h("span", { lang: "en" }, error.message));
-    const trace = error instanceof Refusal && status !== 401 && error.trace;
-    this.#tell(place, [paragraph, ...(trace ? [h("p", { class: "quiet" }, this.#say("reference", { trace }))] : [])], status === 403 ? null : again);
-    // What the network broke goes on by itself when it is back.
-    this.#parts.again = error instanceof Unreachable ? () => place.querySelector("button")?.click() : null;
+    const trace = error instanceof ApiError && status !== 401 && error.trace;
+    this.#showMessage(place, [paragraph, ...(trace ? [h("p", { class: "quiet" }, this.#say("reference", { trace }))] : [])], status === 403 ? null : again);
+    // Retried when the browser is online again.
+    this.#parts.retryWhenOnline = error instanceof NetworkError ? () => place.querySelector("button")?.click() : null;
   }
 
-  /** @param {HTMLElement} place @param {Node[]} message @param {(() => void) | null} again what to do next, where that is possible */
-  #tell(place, message, again) {
-    const retry = () => { this.#parts.again = null; place.replaceChildren(); again?.(); };
+  /** @param {HTMLElement} place @param {Node[]} message @param {(() => void) | null} again what the button does; without it there is no button */
+  #showMessage(place, message, again) {
+    const retry = () => { this.#parts.retryWhenOnline = null; place.replaceChildren(); again?.(); };
     place.replaceChildren(h("div", { class: "alert" }, ...message, again && h("button", { type: "button", onclick: retry }, this.#say("retry"))));
   }
 
   // The list
 
-  /** Shows the first page of the question, or the next one. @param {boolean} anew @param {Promise<void>} [named] resolves with the actions' names */
-  async #load(anew, named) {
+  /** Loads the first page of the query, or the next page. @param {boolean} restart @param {Promise<void>} [named] resolves with the actions' names */
+  async #load(restart, named) {
     const service = /** @type {Service} */ (this.#service);
     const { rows, status, slow, trouble, more, caption, table, skeleton } = this.#parts;
-    if (!anew && (isBusy(more) || !this.#cursor)) return;
-    const round = anew ? ++this.#round : this.#round;
+    if (!restart && (isBusy(more) || !this.#cursor)) return;
+    const round = restart ? ++this.#round : this.#round;
     const isCurrent = () => round === this.#round && !service.signal.aborted;
-    if (anew) {
+    if (restart) {
       this.#cursor = null;
       this.#open.clear();
       rows.clear();
       skeleton.hidden = false;
       table.hidden = true;
       more.hidden = true;
-      const period = this.#say("caption", { from: this.#words.day(this.#asked.from), to: this.#words.day(this.#asked.to), zone: this.#zone });
+      const period = this.#say("caption", { from: this.#words.day(this.#currentQuery.from), to: this.#words.day(this.#currentQuery.to), zone: this.#zone });
       const filters = this.#filterWords();
       caption.textContent = filters ? `${period} · ${this.#say("exportFilters", { filters })}` : period;
     }
@@ -436,53 +439,53 @@ class ActivityLog extends HTMLElement {
     this.#isEndless = false;
     setBusy(more, true);
     table.setAttribute("aria-busy", "true");
-    if (anew) status.textContent = this.#say("loading");
+    if (restart) status.textContent = this.#say("loading");
     const stopping = new AbortController();
-    const patience = setTimeout(() => {
+    const slowTimer = setTimeout(() => {
       if (isCurrent()) slow.replaceChildren(this.#say("slow"), " ", h("button", { type: "button", onclick: () => stopping.abort() }, this.#say("stop")));
     }, SLOW_MS);
     let added = 0;
     try {
       const parameters = new URLSearchParams(this.#parameters());
       /** @type {HTMLElement | null} */ let first = null;
-      for (let requests = 0; requests < MAX_REQUESTS && added < ENOUGH_ROWS && (requests === 0 || this.#cursor); requests += 1) {
+      for (let requests = 0; requests < MAX_REQUESTS && added < ROWS_PER_LOAD && (requests === 0 || this.#cursor); requests += 1) {
         if (this.#cursor) parameters.set("cursor", this.#cursor);
         const [page] = await Promise.all([service.activities(parameters, stopping.signal), named]);
         if (!isCurrent()) return;
         first = rows.append(page.activities) ?? first;
-        this.#offerSeen(page.activities);
+        this.#addSuggestions(page.activities);
         added += page.activities.length;
         this.#cursor = page.next_cursor;
         this.#completeThrough = page.complete_through;
         if (rows.count > 0) { skeleton.hidden = true; table.hidden = false; }
-        if (this.#cursor && added < ENOUGH_ROWS) status.textContent = this.#say("stillLoading", { count: rows.count });
+        if (this.#cursor && added < ROWS_PER_LOAD) status.textContent = this.#say("stillLoading", { count: rows.count });
       }
       status.replaceChildren(...this.#summary(rows.count));
-      // At the end the button goes away: the focus goes to what it brought.
-      const held = this.#root.activeElement === more;
+      // Moved to the first new row, because the button with the focus disappears at the end.
+      const hadFocus = this.#root.activeElement === more;
       more.hidden = !this.#cursor;
-      if (held && more.hidden) first?.querySelector("button")?.focus();
-      this.#isEndless = Boolean(this.#cursor) && added >= ENOUGH_ROWS;
+      if (hadFocus && more.hidden) first?.querySelector("button")?.focus();
+      this.#isEndless = Boolean(this.#cursor) && added >= ROWS_PER_LOAD;
     } catch (error) {
       if (!isCurrent()) return;
       status.replaceChildren(...(rows.count > 0 ? this.#summary(rows.count) : []));
       if (stopping.signal.aborted) {
-        if (anew && rows.count === 0) this.#tell(trouble, [h("p", {}, this.#say("stopped"))], () => this.#load(true));
+        if (restart && rows.count === 0) this.#showMessage(trouble, [h("p", {}, this.#say("stopped"))], () => this.#load(true));
         more.hidden = !this.#cursor;
       } else {
         more.hidden = true;
-        // Who may not see the log has nothing to export.
-        if (error instanceof Refusal && error.status === 403) this.#parts.exports.button.hidden = true;
-        this.#alert(trouble, error, () => this.#load(anew && added === 0));
+        // Hidden, because a role that may not see the log has nothing to export.
+        if (error instanceof ApiError && error.status === 403) this.#parts.exports.button.hidden = true;
+        this.#showError(trouble, error, () => this.#load(restart && added === 0));
       }
     } finally {
-      clearTimeout(patience);
+      clearTimeout(slowTimer);
       if (isCurrent()) {
         slow.replaceChildren();
         skeleton.hidden = true;
         setBusy(more, false);
         table.removeAttribute("aria-busy");
-        // What is in sight already tells so again.
+        // Observed again, because an element that is already visible would not report a second time.
         if (this.#isEndless) this.#parts.sentinel();
       }
     }
@@ -505,7 +508,7 @@ class ActivityLog extends HTMLElement {
       h("time", { datetime: activity.occurred_at }, this.#words.time(activity.occurred_at, this.#zone)), h("span", { class: "unseen" }, ` ${say("details")}`));
     const row = h("tr", {
       role: "row", class: "row", "aria-rowindex": String(number + 1),
-      // The button is what there is for everybody; for a mouse, all of the row is it.
+      // A convenience for mouse users; keyboards and screen readers use the button.
       onclick: (/** @type {MouseEvent} */ event) => {
         if (!/** @type {Element} */ (event.target).closest("a, button") && String(getSelection()) === "") toggle.click();
       },
@@ -524,14 +527,14 @@ class ActivityLog extends HTMLElement {
     const shown = customer.name || customer.id;
     const link = this.#subscriptions(customer.id);
     if (!link) return [name(shown)];
-    // The page holds the session: it stays open.
+    // A new tab, because leaving this page would lose the session.
     return [h("a", { href: link, target: "_blank", rel: "noopener noreferrer", "aria-label": this.#say("subscriptionsOf", { customer: shown }) }, name(shown))];
   }
 
-  /** Where a customer's subscriptions are, or one of them, if the portal says so. @param {string} customer @param {string} [subscription] */
+  /** The address of a customer's subscriptions, or of one of them; null if the page sets none. @param {string} customer @param {string} [subscription] */
   #subscriptions(customer, subscription) {
     const pattern = this.getAttribute("subscriptions-url") ?? "";
-    // As a step of a path, dots would lead elsewhere.
+    // No link for an id of dots, because dots in a path lead to another page.
     if (!/^https?:\/\//i.test(pattern) || [customer, subscription].some((each) => each !== undefined && /^\.{0,2}$/.test(each))) return null;
     const one = encodeURIComponent(subscription ?? "");
     const link = pattern.replaceAll("{customer}", () => encodeURIComponent(customer)).replaceAll("{subscription}", () => one);
@@ -566,7 +569,7 @@ class ActivityLog extends HTMLElement {
       place.replaceChildren(...details(this.#words, whole, zones.length > 1 ? zones : [this.#zone, "UTC"], link));
     } catch (error) {
       if (service.signal.aborted) return;
-      this.#alert(place, error, () => this.#fetch(place, activity));
+      this.#showError(place, error, () => this.#fetch(place, activity));
     }
   }
 }

@@ -1,4 +1,4 @@
-// Days as date inputs write them, YYYY-MM-DD: which day it is somewhere, and the periods that people ask for most.
+// Days as date inputs write them (YYYY-MM-DD), and the quick periods.
 
 /** The calendar day of an instant in a zone. @param {Date} instant @param {string} zone */
 export function dayIn(instant, zone) {
@@ -7,7 +7,7 @@ export function dayIn(instant, zone) {
   return `${part("year").padStart(4, "0")}-${part("month")}-${part("day")}`;
 }
 
-/** The same day some calendar months earlier; the last of that month where it is shorter. @param {string} day @param {number} months */
+/** The same day some calendar months earlier, or the last day of a shorter month. @param {string} day @param {number} months */
 export function monthsBefore(day, months) {
   const [year, month, date] = day.split("-").map(Number);
   const last = new Date(Date.UTC(year, month - months, 0)).getUTCDate();
@@ -17,17 +17,17 @@ export function monthsBefore(day, months) {
 /** @param {string} day @param {number} days */
 export const daysAfter = (day, days) => new Date(Date.parse(`${day}T00:00:00Z`) + days * 86_400_000).toISOString().slice(0, 10);
 
-/** A text as a day, if it is one. @param {string | null} text */
-export function asDay(text) {
+/** Returns the text if it is a day, else null. @param {string | null} text */
+export function parseDay(text) {
   if (!/^\d{4}-\d\d-\d\d$/.test(text ?? "")) return null;
   const date = new Date(`${text}T00:00:00Z`);
   return Number.isNaN(date.getTime()) || date.toISOString().slice(0, 10) !== text ? null : text;
 }
 
-/** How many days there are from one to another, both included. @param {string} from @param {string} to */
-export const daysFrom = (from, to) => (Date.parse(to) - Date.parse(from)) / 86_400_000 + 1;
+/** The number of days from one day to another, both included. @param {string} from @param {string} to */
+export const countDays = (from, to) => (Date.parse(to) - Date.parse(from)) / 86_400_000 + 1;
 
-/** First and last day of each quick period, as of today. @type {Record<string, (today: string) => [string, string]>} */
+/** First and last day of each quick period. @type {Record<string, (today: string) => [string, string]>} */
 export const PERIODS = {
   recent: (today) => [monthsBefore(today, 1), today],
   today: (today) => [today, today],

@@ -1,28 +1,30 @@
-// One activity in full: who and what, what changed, an order's lines, and everything else as a tree. Details have up to 5 MiB:
-// whatever their form, so much is shown at once that the page stays quick, and the rest at a click.
+// One activity in full: facts, changes, an order's lines, and all other details as a tree. Details may have 5 MiB, so each step
+// shows a limited amount and a click shows more. That keeps the page responsive.
 
-import { AT_ONCE, fill, h, name, plainTable, takeFocus } from "./elements.js";
+import { ITEMS_PER_STEP, fillInSteps, h, name, plainTable, moveFocusTo } from "./elements.js";
 import { digits } from "./service.js";
 
 /** @typedef {import("./language.js").Words} Words */
 
-/** So many values of a tree are shown at once; what is nested behind them waits for a click. */
-const VALUES_AT_ONCE = 400;
-/** In a cell of a table there are fewer. */
-const VALUES_IN_A_CELL = 12;
-/** So many cells of an order's lines are shown at once, where they have many columns. */
-const CELLS_AT_ONCE = 2_000;
-/** So much of a text, in UTF-16 units, is shown at once, and so much more at each click. */
-const TEXT_AT_ONCE = 2_000;
-const MORE_TEXT = 20_000;
-/** An order's lines have so many columns; what else there is shares the last. */
+/** The number of values of a tree that one step shows; a click shows nested values beyond it. */
+const VALUES_PER_STEP = 400;
+/** The same for a tree inside a cell of a table. */
+const VALUES_PER_CELL = 12;
+/** The number of cells of an order's lines that one step shows. */
+const CELLS_PER_STEP = 2_000;
+/** The length of a text that is shown at first, in UTF-16 units. */
+const FIRST_TEXT_LENGTH = 2_000;
+/** The length that each click adds. */
+const NEXT_TEXT_LENGTH = 20_000;
+/** The most columns for an order's lines; further fields share the last column. */
 const MAX_COLUMNS = 20;
 
 const isObject = (/** @type {any} */ value) => value !== null && typeof value === "object" && !Array.isArray(value) && digits(value) === null;
 
 /**
- * @param {Words} words @param {any} activity @param {string[]} zones in which to say when
- * @param {(subscription: string) => string | null} link where a subscription is shown
+ * Creates the elements that show an activity in full.
+ * @param {Words} words @param {any} activity @param {string[]} zones the time zones to show times in
+ * @param {(subscription: string) => string | null} link the address of a subscription
  * @returns {Node[]}
  */
 export function details(words, activity, zones, link) {
@@ -34,7 +36,7 @@ export function details(words, activity, zones, link) {
   const nodes = [facts(words, activity, actor, target, zones)];
   if (changes.length > 0) nodes.push(h("h2", {}, say("changes")), changeTable(words, changes));
   if (isOrder) nodes.push(h("h2", {}, say("lines")), lineTable(words, lines, link));
-  if (Object.keys(rest).length > 0) nodes.push(h("h2", {}, say("otherDetails")), tree(words, rest, VALUES_AT_ONCE));
+  if (Object.keys(rest).length > 0) nodes.push(h("h2", {}, say("otherDetails")), tree(words, rest, VALUES_PER_STEP));
   nodes.push(copyBar(words, activity));
   return nodes;
 }
@@ -70,48 +72,48 @@ function facts(words, activity, actor, target, zones) {
 /** @param {Words} words @param {{field: string, old: any, new: any}[]} changes */
 function changeTable(words, changes) {
   const body = h("tbody", {}, ...changes.map((change) => h("tr", {},
-    h("th", { scope: "row" }, change.field), ...[change.old, change.new].map((value) => h("td", {}, tree(words, value, VALUES_IN_A_CELL))))));
+    h("th", { scope: "row" }, change.field), ...[change.old, change.new].map((value) => h("td", {}, tree(words, value, VALUES_PER_CELL))))));
   return plainTable(words.say("changes"), ["field", "before", "after"].map((key) => words.say(key)), body);
 }
 
-/** The columns that orders usually have, in this order; others follow. */
+/** The usual columns of an order, in their order; other columns follow. */
 const COLUMNS = ["line", "product", "name", "quantity", "unit_price"];
 const DECIMAL = /^-?\d{1,30}(\.\d{1,20})?$/;
 
-/** A decimal number as text, or null. @param {any} value */
+/** Returns a decimal number as text, or null. @param {any} value */
 function decimal(value) {
   const text = digits(value) ?? (typeof value === "string" ? value : "");
   return DECIMAL.test(text) ? text : null;
 }
 
-/** A decimal as a whole number of units of 10^-places. @param {string} text @returns {[bigint, number]} */
-function scaled(text) {
+/** Splits a decimal into a whole number and its number of decimal places. @param {string} text @returns {[bigint, number]} */
+function parseScaled(text) {
   const [whole, fraction = ""] = text.split(".");
   return [BigInt(whole + fraction), fraction.length];
 }
 
-/** @param {bigint} value @param {number} places */
-function unscaled(value, places) {
+/** Formats such a number as a decimal. @param {bigint} value @param {number} places */
+function formatScaled(value, places) {
   const text = (value < 0n ? -value : value).toString().padStart(places + 1, "0");
   const whole = text.slice(0, text.length - places);
   const fraction = text.slice(text.length - places).replace(/0+$/, "");
   return (value < 0n ? "-" : "") + whole + (fraction && `.${fraction}`);
 }
 
-/** What a line costs, where it says so. @param {any} line @returns {string | null} */
-function amount(line) {
+/** Returns quantity times price of a line, or null if the line lacks one of them or the currency. @param {any} line @returns {string | null} */
+function lineAmount(line) {
   const [quantity, price] = [decimal(line.quantity), decimal(line.unit_price)];
   if (quantity === null || price === null || typeof line.currency !== "string" || !line.currency) return null;
-  const [[left, leftPlaces], [right, rightPlaces]] = [scaled(quantity), scaled(price)];
-  return unscaled(left * right, leftPlaces + rightPlaces);
+  const [[left, leftPlaces], [right, rightPlaces]] = [parseScaled(quantity), parseScaled(price)];
+  return formatScaled(left * right, leftPlaces + rightPlaces);
 }
 
-/** An order's lines, with the sum of each currency. @param {Words} words @param {any[]} lines @param {(subscription: string) => string | null} link */
+/** Creates the table of an order's lines, with the total for each currency. @param {Words} words @param {any[]} lines @param {(subscription: string) => string | null} link */
 function lineTable(words, lines, link) {
-  const amounts = lines.map(amount);
+  const amounts = lines.map(lineAmount);
   const isPriced = amounts.every((each) => each !== null);
   const present = new Set(lines.flatMap((line) => Object.keys(line)));
-  // A price that is written with its currency needs no column that repeats it.
+  // Removed, because prices are shown with their currency.
   if (isPriced) present.delete("currency");
   const all = [...COLUMNS.filter((key) => present.has(key)), ...[...present].filter((key) => !COLUMNS.includes(key))];
   const keys = all.slice(0, MAX_COLUMNS);
@@ -126,7 +128,7 @@ function lineTable(words, lines, link) {
   lines.forEach((line, index) => {
     const each = amounts[index];
     if (each === null) return;
-    const [value, places] = scaled(each);
+    const [value, places] = parseScaled(each);
     const [sum, sumPlaces] = sums.get(line.currency) ?? [0n, 0];
     const most = Math.max(places, sumPlaces);
     sums.set(line.currency, [sum * 10n ** BigInt(most - sumPlaces) + value * 10n ** BigInt(most - places), most]);
@@ -142,19 +144,19 @@ function lineTable(words, lines, link) {
         return h("td", {}, h("a", { href: subscription, target: "_blank", rel: "noopener noreferrer", "aria-label": words.say("lineLink", { id: value }) }, name(value)));
       }
       if (key === "quantity" && typeof value === "number") return h("td", { class: "number" }, words.number(value));
-      return h("td", { class: digits(value) === null ? null : "number" }, tree(words, value, VALUES_IN_A_CELL));
+      return h("td", { class: digits(value) === null ? null : "number" }, tree(words, value, VALUES_PER_CELL));
     });
     if (others.length > 0) {
       const rest = others.filter((key) => Object.hasOwn(line, key)).map((key) => [key, line[key]]);
-      cells.push(h("td", {}, rest.length > 0 ? tree(words, Object.fromEntries(rest), VALUES_IN_A_CELL) : null));
+      cells.push(h("td", {}, rest.length > 0 ? tree(words, Object.fromEntries(rest), VALUES_PER_CELL) : null));
     }
     if (isPriced) cells.splice(at, 0, h("td", { class: "number" }, words.money(/** @type {string} */ (each), line.currency)));
     return h("tr", {}, ...cells);
   };
-  const body = fill(h("tbody"), lines.map((line, index) => /** @type {[any, string | null]} */ ([line, amounts[index]])), row,
+  const body = fillInSteps(h("tbody"), lines.map((line, index) => /** @type {[any, string | null]} */ ([line, amounts[index]])), row,
     (button) => h("tr", {}, h("td", { colspan: String(columns.length) }, button)), (left) => words.count("moreLines", left),
-    () => Math.min(AT_ONCE, Math.ceil(CELLS_AT_ONCE / columns.length)));
-  const totals = [...sums].map(([currency, [sum, places]]) => words.money(unscaled(sum, places), currency)).join(" + ");
+    () => Math.min(ITEMS_PER_STEP, Math.ceil(CELLS_PER_STEP / columns.length)));
+  const totals = [...sums].map(([currency, [sum, places]]) => words.money(formatScaled(sum, places), currency)).join(" + ");
   const foot = totals && isPriced ? h("tfoot", {}, h("tr", {},
     h("th", { scope: "row", colspan: String(at) }, words.say("total")), h("td", { class: "number" }, totals),
     columns.length > at + 1 ? h("td", { colspan: String(columns.length - at - 1) }) : null)) : null;
@@ -162,20 +164,20 @@ function lineTable(words, lines, link) {
   return plainTable(words.say("lines"), columns, body, foot, isPriced ? [...numeric, at] : numeric);
 }
 
-/** A text, the end of a long one at a click. @param {Words} words @param {string} all */
+/** Creates a text; a click shows more of a long one. @param {Words} words @param {string} all */
 function longText(words, all) {
-  if (all.length <= TEXT_AT_ONCE) return name(all);
-  // The halves of a character stay together.
+  if (all.length <= FIRST_TEXT_LENGTH) return name(all);
+  // Never between the halves of a surrogate pair.
   const upTo = (/** @type {number} */ end) => (/[\uD800-\uDBFF]/.test(all[end - 1] ?? "") ? end + 1 : end);
-  let end = upTo(TEXT_AT_ONCE);
+  let end = upTo(FIRST_TEXT_LENGTH);
   const place = h("span", {}, name(all.slice(0, end)));
   const button = h("button", { type: "button", onclick: () => {
-    const next = upTo(end + MORE_TEXT);
+    const next = upTo(end + NEXT_TEXT_LENGTH);
     button.before(name(all.slice(end, next)));
     end = next;
     if (end < all.length) return label();
     button.remove();
-    takeFocus(place);
+    moveFocusTo(place);
   } });
   const label = () => { button.textContent = words.count("moreText", all.length - end); };
   label();
@@ -184,33 +186,33 @@ function longText(words, all) {
 }
 
 /**
- * Any JSON as nested lists.
- * @param {Words} words @param {any} value @param {number | {left: number}} room how many values may be shown at once, shared by what is nested
+ * Creates nested lists of any JSON value.
+ * @param {Words} words @param {any} value @param {number | {left: number}} budget how many values this step may show, nested ones included
  * @returns {Node}
  */
-function tree(words, value, room) {
+function tree(words, value, budget) {
   if (value === null || value === undefined || value === "") return h("span", { class: "quiet" }, words.say("empty"));
   if (typeof value === "boolean") return document.createTextNode(words.say(value ? "yes" : "no"));
-  // Digits as they are: many numbers are ids, which a thousands separator would spoil.
+  // Digits without separators, because many numbers are ids.
   if (typeof value !== "object" || digits(value) !== null) return longText(words, digits(value) ?? String(value));
   const isList = Array.isArray(value);
   const entries = Object.entries(value);
   if (entries.length === 0) return h("span", { class: "quiet" }, words.say("empty"));
-  const shared = typeof room === "number" ? { left: room } : room;
-  if (shared.left <= 0) {
+  const remaining = typeof budget === "number" ? { left: budget } : budget;
+  if (remaining.left <= 0) {
     const button = h("button", { type: "button", onclick: () => {
-      const opened = /** @type {HTMLElement} */ (tree(words, value, VALUES_AT_ONCE));
+      const opened = /** @type {HTMLElement} */ (tree(words, value, VALUES_PER_STEP));
       button.replaceWith(opened);
-      takeFocus(opened);
+      moveFocusTo(opened);
     } }, words.count("nested", entries.length));
     return button;
   }
-  return fill(h(isList ? "ol" : "ul", { class: "tree" }), entries,
-    ([key, inner]) => h("li", {}, isList ? null : h("span", { class: "key" }, name(key)), isList ? null : " ", tree(words, inner, shared)),
+  return fillInSteps(h(isList ? "ol" : "ul", { class: "tree" }), entries,
+    ([key, inner]) => h("li", {}, isList ? null : h("span", { class: "key" }, name(key)), isList ? null : " ", tree(words, inner, remaining)),
     (button) => h("li", {}, button), (left) => words.count("moreEntries", left), (shown) => {
-      if (shown > 0) shared.left = VALUES_AT_ONCE;
-      const next = Math.min(AT_ONCE, shared.left, entries.length - shown);
-      shared.left -= next;
+      if (shown > 0) remaining.left = VALUES_PER_STEP;
+      const next = Math.min(ITEMS_PER_STEP, remaining.left, entries.length - shown);
+      remaining.left -= next;
       return next;
     });
 }

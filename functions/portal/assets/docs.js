@@ -1,9 +1,9 @@
-// Shows openapi.json to people. Everything is set as text: the document is ours, and still nothing of it can become markup.
+// Shows openapi.json to people. All values become text, so that nothing in the document can become markup.
 
 /** @type {any} */
 let api;
 
-/** Makes an element.
+/** Creates an element.
  * @param {string} name @param {Record<string, string>} attributes @param {(Node | string)[]} children */
 function element(name, attributes, ...children) {
   const made = document.createElement(name);
@@ -17,7 +17,7 @@ function resolved(schema) {
   return schema?.$ref ? api.components.schemas[schema.$ref.split("/").pop()] : schema;
 }
 
-/** A schema in a few words.
+/** Describes a schema in a few words.
  * @param {any} schema @returns {string} */
 function kind(schema) {
   if (!schema) return "";
@@ -33,7 +33,7 @@ function kind(schema) {
   return words.join(" ");
 }
 
-/** What a schema is made of; parts open at a click, so that a schema may contain itself.
+/** Creates the table of a schema's fields. Nested schemas open at a click, because a schema may contain itself.
  * @param {any} schema @returns {Node[]} */
 function parts(schema) {
   const whole = resolved(schema) ?? {};

@@ -1,6 +1,7 @@
-// Makes elements. Whatever comes from outside becomes text, never markup.
+// Creates HTML elements. Values become text, never markup, so that data cannot inject HTML.
 
 /**
+ * Creates an element.
  * @param {string} tag
  * @param {Record<string, any>} [properties] attributes, and listeners as `onclick` and the like
  * @param {...(Node | string | null | undefined)} children
@@ -17,16 +18,16 @@ export function h(tag, properties = {}, ...children) {
   return element;
 }
 
-/** A name or other text of people, whose direction is its own. @param {string} text */
+/** Text of people, such as a name, with a text direction of its own. @param {string} text */
 export const name = (text) => h("bdi", {}, text);
 
-// Small screens show rows as cards, by `display`, which takes a table's meaning from it: so each part also says its role.
+// Each part of a table has an explicit role, because small screens show rows as cards by `display`, which removes implicit roles.
 
 const headings = (/** @type {string[]} */ titles, /** @type {number[]} */ numeric, /** @type {string | null} */ role = null) =>
   titles.map((title, index) => h("th", { scope: "col", role, class: numeric.includes(index) ? "number" : null }, title));
 
 /**
- * A table that becomes cards where there is no room.
+ * Creates a table that becomes cards on small screens.
  * @param {string} kind @param {string[]} columns @param {Node} caption @param {number[]} [numeric] columns of numbers
  */
 export function cardTable(kind, columns, caption, numeric = []) {
@@ -35,11 +36,11 @@ export function cardTable(kind, columns, caption, numeric = []) {
   return { body, table: h("table", { class: `cards ${kind}`, role: "table" }, caption, h("thead", { role: "rowgroup" }, head), body) };
 }
 
-/** @param {string} label of its column @param {...(Node | string | null | undefined)} children */
+/** Creates a cell of such a table. @param {string} label the column's title @param {...(Node | string | null | undefined)} children */
 export const cell = (label, ...children) => h("td", { role: "cell", "data-label": label }, ...children);
 
 /**
- * A plain table, which scrolls by itself where there is no room.
+ * Creates a table that scrolls on small screens.
  * @param {string} title @param {string[]} columns @param {Node} body @param {Node | null} [foot] @param {number[]} [numeric]
  */
 export function plainTable(title, columns, body, foot = null, numeric = []) {
@@ -47,18 +48,18 @@ export function plainTable(title, columns, body, foot = null, numeric = []) {
     h("thead", {}, h("tr", {}, ...headings(columns, numeric))), body, foot));
 }
 
-/** So many items of a list are shown at once. */
-export const AT_ONCE = 200;
+/** The number of items that one step shows. */
+export const ITEMS_PER_STEP = 200;
 
 /**
- * Fills a place with what the items become: some at once, more at each click, so that thousands do not hold up the page.
+ * Shows some of the items, and more at each click, so that thousands of items do not block the page.
  * @template T
  * @param {HTMLElement} place @param {T[]} items @param {(item: T) => Node} render
- * @param {(button: any) => Node} wrap puts the button where the place takes it
+ * @param {(button: any) => Node} wrap puts the button into an element that the place accepts
  * @param {(left: number) => string} label
- * @param {(shown: number) => number} [take] how many are shown next, after so many
+ * @param {(shown: number) => number} [take] how many items the next step shows
  */
-export function fill(place, items, render, wrap, label, take = () => AT_ONCE) {
+export function fillInSteps(place, items, render, wrap, label, take = () => ITEMS_PER_STEP) {
   let shown = 0;
   const button = h("button", { type: "button", onclick: () => more() });
   const row = wrap(button);
@@ -66,28 +67,28 @@ export function fill(place, items, render, wrap, label, take = () => AT_ONCE) {
     const next = items.slice(shown, shown + take(shown));
     shown += next.length;
     const nodes = next.map(render);
-    const held = /** @type {Document | ShadowRoot} */ (place.getRootNode()).activeElement === button;
+    const hadFocus = /** @type {Document | ShadowRoot} */ (place.getRootNode()).activeElement === button;
     /** @type {ChildNode} */ (row).remove();
     place.append(...nodes);
     if (shown < items.length) {
       button.textContent = label(items.length - shown);
       place.append(row);
-      if (held) button.focus();
-    } else if (held) {
-      takeFocus(nodes[0]);
+      if (hadFocus) button.focus();
+    } else if (hadFocus) {
+      moveFocusTo(nodes[0]);
     }
   }
   more();
   return place;
 }
 
-/** Takes the focus that a button loses when it goes. @param {any} element */
-export function takeFocus(element) {
+/** Moves the focus to an element, because a button that disappears loses it. @param {any} element */
+export function moveFocusTo(element) {
   element.tabIndex = -1;
   element.focus();
 }
 
-/** A button that can be in the middle of something. It keeps the focus, which a disabled one loses. @param {any} button @param {boolean} busy */
+/** Marks a button as busy. The button is not disabled, because a disabled button loses the focus. @param {any} button @param {boolean} busy */
 export function setBusy(button, busy) {
   if (busy) button.setAttribute("aria-disabled", "true");
   else button.removeAttribute("aria-disabled");

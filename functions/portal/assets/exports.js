@@ -1,61 +1,61 @@
-// Asks for exports, follows them until they are ready, lists earlier ones with their files, and sets the monthly schedule.
+// Requests exports, polls them until they are finished, lists earlier ones with their files, and shows the monthly schedule.
 
-import { cardTable, cell, h, isBusy, name, setBusy, takeFocus } from "./elements.js";
+import { cardTable, cell, h, isBusy, name, setBusy, moveFocusTo } from "./elements.js";
 import { scheduleForm } from "./schedule.js";
-import { Refusal, Unreachable } from "./service.js";
+import { ApiError, NetworkError } from "./service.js";
 
 /** @typedef {import("./language.js").Words} Words */
 /** @typedef {import("./service.js").Service} Service */
 
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 5_000;
-/** The tab's own memory of the export that was asked for last in it: its id, by the partner's address. */
-const ASKED = "daybook.export ";
+/** Key prefix in the tab's session storage; the partner's address follows. The value is the id of the tab's last export. */
+const LAST_EXPORT = "daybook.export ";
 const isUnfinished = (/** @type {any} */ job) => job.status === "pending" || job.status === "running";
 
 export class Exports {
-  /** Opens the dialog. @type {HTMLElement} */ button;
-  /** Asks what the export is to be. @type {any} */ dialog;
-  /** Shows how the newest goes. @type {HTMLElement} */ bar;
-  /** The list of exports. @type {HTMLElement} */ section;
+  /** The button that opens the dialog. @type {HTMLElement} */ button;
+  /** The dialog with the export's options. @type {any} */ dialog;
+  /** The bar with the newest export's progress. @type {HTMLElement} */ bar;
+  /** The view with the list of exports. @type {HTMLElement} */ section;
   #host;
   #service;
   #words;
-  #alert;
+  #showError;
   #zone;
-  /** Rows by the id of their export. @type {Map<string, any>} */
+  /** Rows by export id. @type {Map<string, any>} */
   #rows = new Map();
-  /** Exports that are followed. @type {Set<string>} */
-  #followed = new Set();
-  /** The key of a request whose answer was lost: asked again with it, there is still one export. @type {{request: string, key: string} | null} */
-  #unanswered = null;
-  /** The export asked for last, which the bar shows. */
+  /** Ids of exports that are polled. @type {Set<string>} */
+  #polled = new Set();
+  /** A request without an answer, and its idempotency key, so that a retry creates no second export. @type {{request: string, key: string} | null} */
+  #pendingRequest = null;
+  /** The id of the export that the bar shows. */
   #newest = "";
-  /** How far it was when that was said last, in quarters. */
-  #quarter = 0;
+  /** The progress that was last announced, in quarters. */
+  #announcedQuarter = 0;
   #hasSchedule = false;
   #parts;
 
   /**
    * @param {{
-   *   service: Service, words: Words, zone: () => string, partnerZone: string, partner: string, question: () => Record<string, string>, filters: () => string,
-   *   alert: (place: HTMLElement, error: unknown, again: () => void) => void,
-   * }} host `partner` is its address, `question` is what the list shows, `filters` says its filters in words, `alert` shows what went wrong
+   *   service: Service, words: Words, zone: () => string, partnerZone: string, partner: string, query: () => Record<string, string>, filters: () => string,
+   *   showError: (place: HTMLElement, error: unknown, again: () => void) => void,
+   * }} host `partner` is the partner's address, `query` the list's parameters, `filters` its filters in words
    */
   constructor(host) {
-    const { service, words, zone, alert } = host;
+    const { service, words, zone, showError } = host;
     this.#host = host;
     this.#service = service;
     this.#words = words;
     this.#zone = zone;
-    this.#alert = alert;
+    this.#showError = showError;
     const say = (/** @type {string} */ key) => words.say(key);
     const { table, body } = cardTable("jobs", ["requested", "by", "period", "status", "rows", "size", "files"].map(say),
       h("caption", { class: "unseen" }, say("view_exports")), [4, 5]);
     table.hidden = true;
     this.#parts = {
       table, body,
-      what: h("div", { class: "what" }),
+      summary: h("div", { class: "what" }),
       hint: h("p", { class: "quiet", id: "format-hint" }),
       status: h("p", { role: "status" }),
       outcome: h("div", { class: "bar" }),
@@ -65,14 +65,14 @@ export class Exports {
       more: h("button", { type: "button", hidden: true }, say("moreExports")),
       schedule: h("div"),
     };
-    const { what, hint, status, outcome, trouble, listTrouble, none, more, schedule } = this.#parts;
-    this.button = h("button", { type: "button", class: "primary export", onclick: () => this.#ask() }, say("export"));
+    const { summary, hint, status, outcome, trouble, listTrouble, none, more, schedule } = this.#parts;
+    this.button = h("button", { type: "button", class: "primary export", onclick: () => this.#openDialog() }, say("export"));
     const choice = (/** @type {string} */ name, /** @type {[string, string][]} */ options, properties = {}) =>
       h("select", { ...properties, name }, ...options.map(([value, text]) => h("option", { value, selected: name === "locale" && value === words.locale }, text)));
     const format = choice("format", [["csv", say("format_csv")], ["xlsx", say("format_xlsx")], ["jsonl", say("format_jsonl")]],
-      { "aria-describedby": "format-hint", onchange: () => this.#adapt() });
+      { "aria-describedby": "format-hint", onchange: () => this.#adaptForm() });
     const form = h("form", { method: "dialog", onsubmit: (/** @type {any} */ event) => { if (event.submitter?.value === "start") this.start(); } },
-      h("h2", { id: "export-title" }, say("exportTitle")), what,
+      h("h2", { id: "export-title" }, say("exportTitle")), summary,
       h("label", { class: "field" }, h("span", {}, say("formatLabel")), format), hint,
       h("label", { class: "field" }, h("span", {}, say("fileLanguage")), choice("locale", [["en", say("language_en")], ["fr", say("language_fr")]])),
       h("label", { class: "field" }, h("span", {}, say("rowsLabel")), choice("rows", [["activities", say("rows_activities")], ["lines", say("rows_lines")]])),
@@ -80,65 +80,65 @@ export class Exports {
       h("label", { class: "check" }, h("input", { type: "checkbox", name: "gzip" }), say("gzip")),
       h("div", { class: "buttons" }, h("button", { class: "primary", value: "start" }, say("startExport")), h("button", { value: "cancel" }, say("cancel"))));
     this.dialog = h("dialog", { "aria-labelledby": "export-title" }, form);
-    this.#adapt();
+    this.#adaptForm();
     this.bar = h("div", { class: "exporting" }, status, outcome, trouble);
     this.section = h("section", { class: "exports", "aria-labelledby": "exports-title", hidden: true },
       h("h2", { id: "exports-title" }, say("view_exports")), h("p", { class: "quiet" }, say("exportsIntro")), none, listTrouble, table,
       h("div", { class: "bar" }, more), h("h2", {}, say("scheduleTitle")), schedule);
   }
 
-  /** Shows what would be exported, and asks how. */
-  #ask() {
-    const { what } = this.#parts;
-    const { from, to, time_zone: zone } = this.#host.question();
+  /** Opens the dialog with the period and filters to export. */
+  #openDialog() {
+    const { summary } = this.#parts;
+    const { from, to, time_zone: zone } = this.#host.query();
     const filters = this.#host.filters();
-    what.replaceChildren(
+    summary.replaceChildren(
       h("p", {}, this.#words.say("exportPeriod", { from: this.#words.day(from), to: this.#words.day(to), zone })),
       h("p", {}, filters ? this.#words.say("exportFilters", { filters }) : this.#words.say("exportNoFilters")));
     this.dialog.showModal();
   }
 
-  /** What goes with the chosen format. */
-  #adapt() {
+  /** Adapts the form to the chosen format. */
+  #adaptForm() {
     const { format, rows } = this.dialog.querySelector("form").elements;
     this.#parts.hint.textContent = this.#words.say(`formatHint_${format.value}`);
     rows.disabled = format.value === "jsonl";
   }
 
-  /** The schedule, the first time that somebody looks. */
+  /** Loads the schedule when it is shown for the first time. */
   showSchedule() {
     if (this.#hasSchedule) return;
     this.#hasSchedule = true;
     scheduleForm({ ...this.#host, place: this.#parts.schedule });
   }
 
-  /** What nobody looks at any more is not left lying about: a secret. */
-  leave() {
+  /** Removes a shown secret from the page. */
+  hideSecret() {
     const { schedule } = this.#parts;
     if (!schedule.querySelector(".secret code")) return;
     schedule.replaceChildren();
     this.#hasSchedule = false;
   }
 
-  /** Which export is the newest, also after a reload. @param {string} id empty for none */
-  #remember(id) {
+  /** Stores the newest export's id, also for after a reload. @param {string} id empty for none */
+  #rememberExport(id) {
     this.#newest = id;
-    this.#quarter = 0;
+    this.#announcedQuarter = 0;
     try {
-      if (id) sessionStorage.setItem(ASKED + this.#host.partner, id);
-      else sessionStorage.removeItem(ASKED + this.#host.partner);
-    } catch { /* Where storage is forbidden, a reload loses it: the list still has it. */ }
+      if (id) sessionStorage.setItem(LAST_EXPORT + this.#host.partner, id);
+      else sessionStorage.removeItem(LAST_EXPORT + this.#host.partner);
+    } catch { /* Without storage, a reload loses the id; the list still has the export. */ }
   }
 
-  #remembered() {
+  #rememberedExport() {
     try {
-      return sessionStorage.getItem(ASKED + this.#host.partner) ?? "";
+      return sessionStorage.getItem(LAST_EXPORT + this.#host.partner) ?? "";
     } catch {
       return "";
     }
   }
 
-  /** Asks for an export of what the list shows. */
+  /** Requests an export of what the list shows. */
   async start() {
     const { status, outcome, trouble } = this.#parts;
     const { button } = this;
@@ -149,59 +149,59 @@ export class Exports {
     status.textContent = this.#words.say("exportAsked");
     const { format, locale, rows, details, gzip } = this.dialog.querySelector("form").elements;
     const request = {
-      ...this.#host.question(), format: format.value, locale: locale.value, details: details.checked,
+      ...this.#host.query(), format: format.value, locale: locale.value, details: details.checked,
       compression: gzip.checked ? "gzip" : "none", ...(rows.disabled ? {} : { rows: rows.value }),
     };
     const text = JSON.stringify(request);
-    if (this.#unanswered?.request !== text) this.#unanswered = { request: text, key: crypto.randomUUID() };
+    if (this.#pendingRequest?.request !== text) this.#pendingRequest = { request: text, key: crypto.randomUUID() };
     try {
-      const job = await this.#service.startExport(request, this.#unanswered.key);
-      this.#unanswered = null;
-      this.#remember(job.id);
+      const job = await this.#service.startExport(request, this.#pendingRequest.key);
+      this.#pendingRequest = null;
+      this.#rememberExport(job.id);
       this.#show(job, true);
-      this.#follow(job);
+      this.#poll(job);
     } catch (error) {
       if (this.#service.signal.aborted) return;
       status.textContent = "";
-      this.#alert(trouble, error, () => this.start());
+      this.#showError(trouble, error, () => this.start());
     } finally {
       setBusy(button, false);
     }
   }
 
-  /** Lists exports, newest first; those that are being made are followed, also after a reload. @param {string | null} [cursor] */
+  /** Lists exports, newest first, and polls unfinished ones. @param {string | null} [cursor] */
   async list(cursor = null) {
     const { table, none, more, listTrouble } = this.#parts;
     if (isBusy(more)) return;
     setBusy(more, true);
     try {
       const page = await this.#service.exports(cursor);
-      // What was asked for before the page was left is gone on with.
-      if (!cursor) this.#newest ||= this.#remembered();
+      // The tab's last export, which a reload has interrupted.
+      if (!cursor) this.#newest ||= this.#rememberedExport();
       for (const job of page.exports) {
         this.#show(job, false);
-        if (isUnfinished(job)) this.#follow(job);
+        if (isUnfinished(job)) this.#poll(job);
       }
       none.hidden = this.#rows.size > 0;
       table.hidden = this.#rows.size === 0;
-      const held = /** @type {ShadowRoot} */ (more.getRootNode()).activeElement === more;
+      const hadFocus = /** @type {ShadowRoot} */ (more.getRootNode()).activeElement === more;
       more.hidden = !page.next_cursor;
       more.onclick = () => this.list(page.next_cursor);
-      if (held && more.hidden) {
+      if (hadFocus && more.hidden) {
         const first = this.#rows.get(page.exports[0]?.id);
-        if (first) takeFocus(first);
+        if (first) moveFocusTo(first);
       }
     } catch (error) {
-      if (!this.#service.signal.aborted) this.#alert(listTrouble, error, () => this.list(cursor));
+      if (!this.#service.signal.aborted) this.#showError(listTrouble, error, () => this.list(cursor));
     } finally {
       setBusy(more, false);
     }
   }
 
-  /** Asks after an export until it is finished, less and less often. @param {any} job */
-  async #follow(job) {
-    if (this.#followed.has(job.id)) return;
-    this.#followed.add(job.id);
+  /** Polls an export until it is finished, at growing intervals. @param {any} job */
+  async #poll(job) {
+    if (this.#polled.has(job.id)) return;
+    this.#polled.add(job.id);
     const { listTrouble } = this.#parts;
     const { signal } = this.#service;
     let pause = FIRST_PAUSE_MS;
@@ -213,15 +213,15 @@ export class Exports {
         job = await this.#service.export(job.id);
       } catch (error) {
         if (signal.aborted) return;
-        // The export goes on without anybody asking: what passes is waited for.
-        if (error instanceof Refusal && error.status === 404) job = { ...job, status: "cancelled" };
-        else if (error instanceof Unreachable || (error instanceof Refusal && (error.status >= 500 || error.status === 429))) {
+        // Transient errors are retried, because the export continues without this page.
+        if (error instanceof ApiError && error.status === 404) job = { ...job, status: "cancelled" };
+        else if (error instanceof NetworkError || (error instanceof ApiError && (error.status >= 500 || error.status === 429))) {
           if (job.id === this.#newest) this.#parts.status.textContent = this.#words.say("exportLost");
           pause = LONGEST_PAUSE_MS;
           continue;
         } else {
-          this.#followed.delete(job.id);
-          this.#alert(listTrouble, error, () => this.#follow(job));
+          this.#polled.delete(job.id);
+          this.#showError(listTrouble, error, () => this.#poll(job));
           return;
         }
       }
@@ -229,7 +229,7 @@ export class Exports {
     }
   }
 
-  /** Puts an export into the table, or its newer state into its row. @param {any} job @param {boolean} isFirst */
+  /** Adds an export to the table, or updates its row. @param {any} job @param {boolean} isFirst */
   #show(job, isFirst) {
     const { body, table, none } = this.#parts;
     let row = this.#rows.get(job.id);
@@ -246,16 +246,16 @@ export class Exports {
     if (job.id === this.#newest) this.#showNewest(job);
   }
 
-  /** Keeps who asked up to date, where they asked. @param {any} job */
+  /** Shows the newest export in the bar. @param {any} job */
   #showNewest(job) {
     const { status, outcome } = this.#parts;
     if (isUnfinished(job)) {
       const fraction = job.progress.fraction ?? 0;
-      // Said aloud a few times, not at every step.
+      // Once a quarter, because screen readers announce each change.
       const quarter = Math.floor(fraction * 4);
-      if (quarter > this.#quarter) status.textContent = this.#words.say("exportProgress", { percent: this.#words.percent(quarter / 4) });
+      if (quarter > this.#announcedQuarter) status.textContent = this.#words.say("exportProgress", { percent: this.#words.percent(quarter / 4) });
       else if (quarter === 0) status.textContent = this.#words.say("exportStarted");
-      this.#quarter = quarter;
+      this.#announcedQuarter = quarter;
       const [progress] = outcome.children;
       if (progress) progress.value = fraction;
       else outcome.append(this.#progress(job), h("button", { type: "button", class: "plain", onclick: () => this.#cancel(job) }, this.#words.say("cancelExport")));
@@ -264,7 +264,7 @@ export class Exports {
     status.textContent = job.status === "ready" ? this.#words.count("exportReady", job.progress.rows) : this.#words.say("exportEnded");
     if (job.status === "cancelled") status.textContent = this.#words.say("exportCancelled");
     outcome.replaceChildren(...job.files.map((/** @type {any} */ file) => this.#download(job.id, file)),
-      h("button", { type: "button", class: "plain", onclick: () => { this.#remember(""); status.textContent = ""; outcome.replaceChildren(); this.button.focus(); } }, this.#words.say("close")));
+      h("button", { type: "button", class: "plain", onclick: () => { this.#rememberExport(""); status.textContent = ""; outcome.replaceChildren(); this.button.focus(); } }, this.#words.say("close")));
   }
 
   /** @param {any} job */
@@ -274,7 +274,7 @@ export class Exports {
       await this.#service.cancelExport(job.id);
       this.#show({ ...job, status: "cancelled" }, false);
     } catch (error) {
-      if (!this.#service.signal.aborted) this.#alert(trouble, error, () => this.#cancel(job));
+      if (!this.#service.signal.aborted) this.#showError(trouble, error, () => this.#cancel(job));
     }
   }
 
@@ -312,7 +312,7 @@ export class Exports {
     ];
   }
 
-  /** A button for a file: the link is asked for at the click, since it lives for minutes only. @param {string} id @param {any} file */
+  /** Creates a download button. The link is requested at the click, because it expires after minutes. @param {string} id @param {any} file */
   #download(id, file) {
     const trouble = h("span", { role: "alert" });
     const button = h("button", { type: "button", onclick: () => fetchLink() }, this.#words.say("download", { name: file.name }));
@@ -322,11 +322,11 @@ export class Exports {
       trouble.replaceChildren();
       try {
         const { url } = await this.#service.file(id, file.name);
-        if (!/^https?:/.test(url)) throw new Refusal(502, null);
-        // The answer is an attachment: the browser saves it and the page stays.
+        if (!/^https?:/.test(url)) throw new ApiError(502, null);
+        // The page stays, because the browser saves an attachment.
         location.assign(url);
       } catch (error) {
-        if (!this.#service.signal.aborted) this.#alert(trouble, error, fetchLink);
+        if (!this.#service.signal.aborted) this.#showError(trouble, error, fetchLink);
       } finally {
         setBusy(button, false);
       }

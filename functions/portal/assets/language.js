@@ -1,15 +1,15 @@
-// What depends on the language: the texts, and the forms of numbers, times and amounts.
+// Texts in each language, and the formats of numbers, times and amounts.
 
-/** Where the texts of each language are. @type {Record<string, URL>} */
+/** The file of each language's texts. @type {Record<string, URL>} */
 const LANGUAGES = {
   en: new URL("./en.ftl", import.meta.url),
   fr: new URL("./fr.ftl", import.meta.url),
 };
 
-/** A text: its parts, in which values are named and plurals have a text for each form. @typedef {(string | {value: string, forms?: Record<string, Pattern>})[]} Pattern */
+/** A text in parts: plain text, named values, and plurals with a text for each form. @typedef {(string | {value: string, forms?: Record<string, Pattern>})[]} Pattern */
 /** @typedef {Map<string, Pattern>} Texts */
 
-/** The language to show: the one wanted, else the first of the browser's that there is. @param {string | null} [wanted] */
+/** Returns the wanted language if it exists, else the first of the browser's that exists. @param {string | null} [wanted] */
 export function language(wanted) {
   for (const tag of [wanted, ...navigator.languages]) {
     const primary = (tag ?? "").split("-")[0].toLowerCase();
@@ -18,7 +18,7 @@ export function language(wanted) {
   return "en";
 }
 
-/** The texts of a language. @param {string} locale @returns {Promise<Texts>} */
+/** Loads the texts of a language. @param {string} locale @returns {Promise<Texts>} */
 export async function texts(locale) {
   const response = await fetch(LANGUAGES[locale]);
   if (!response.ok) throw new Error(`${locale}.ftl: ${response.status}`);
@@ -26,8 +26,8 @@ export async function texts(locale) {
 }
 
 /**
- * Reads the part of Fluent that the texts are written in: messages, their values as `{ $name }`, and a choice of plural as
- * `{ $count -> [one] … *[other] … }`; comments and what is indented below a message belong to it as Fluent has it.
+ * Parses the part of Fluent that the texts use: messages, values such as `{ $name }`, plurals such as
+ * `{ $count -> [one] … *[other] … }`, comments, and indented lines that continue a message.
  * @param {string} source @returns {Texts}
  */
 export function parseTexts(source) {
@@ -51,7 +51,7 @@ function pattern(text) {
   });
 }
 
-/** Whether there is such a time zone. @param {string | null | undefined} zone @returns {zone is string} */
+/** Says whether the browser knows a time zone. @param {string | null | undefined} zone @returns {zone is string} */
 export function isTimeZone(zone) {
   try {
     return Boolean(zone && new Intl.DateTimeFormat("en", { timeZone: zone }));
@@ -63,11 +63,11 @@ export function isTimeZone(zone) {
 /** The browser's time zone. */
 export const ownTimeZone = () => Intl.DateTimeFormat().resolvedOptions().timeZone;
 
-/** Says things in one language. */
+/** Texts and formats of one language. */
 export class Words {
   #texts;
   #plurals;
-  /** Making a format takes longer than using it a thousand times. @type {Map<string, any>} */ #formats = new Map();
+  /** Formats by their options. They are kept, because creating one takes longer than using it a thousand times. @type {Map<string, any>} */ #formats = new Map();
 
   /** @param {string} locale @param {Texts} texts */
   constructor(locale, texts) {
@@ -76,10 +76,10 @@ export class Words {
     this.#plurals = new Intl.PluralRules(locale);
   }
 
-  /** Whether there is such a text. @param {string} key */
+  /** Says whether a text exists. @param {string} key */
   has(key) { return this.#texts.has(key); }
 
-  /** A text with its values; numbers among them are written as the language does. @param {string} key @param {Record<string, string | number>} [values] */
+  /** Returns a text with its values; numbers are formatted for the language. @param {string} key @param {Record<string, string | number>} [values] */
   say(key, values = {}) {
     /** @type {(parts: Pattern) => string} */
     const one = (parts) => parts.map((part) => {
@@ -91,23 +91,23 @@ export class Words {
     return one(this.#texts.get(key) ?? [key]);
   }
 
-  /** A text that counts. @param {string} key @param {number} count */
+  /** Returns a text with a count. @param {string} key @param {number} count */
   count(key, count) { return this.say(key, { count }); }
 
   /** @param {number} number */
   number(number) { return this.#format(Intl.NumberFormat, {}).format(number); }
 
-  /** A part of a whole. @param {number} fraction */
+  /** Formats a fraction as a percentage. @param {number} fraction */
   percent(fraction) { return this.#format(Intl.NumberFormat, { style: "percent" }).format(fraction); }
 
-  /** An amount of money; of a currency that nobody knows, the number and its text. @param {string} decimal @param {string} currency */
+  /** Formats an amount of money. An unknown currency follows the number as text. @param {string} decimal @param {string} currency */
   money(decimal, currency) {
     const places = decimal.split(".")[1]?.length ?? 0;
-    // Prices of a thousandth of a cent exist: no digit is rounded away.
+    // All digits, because prices below a cent exist.
     const format = (/** @type {Intl.NumberFormatOptions} */ options) => {
       const usual = this.#format(Intl.NumberFormat, options).resolvedOptions().maximumFractionDigits ?? 0;
       const all = this.#format(Intl.NumberFormat, { ...options, maximumFractionDigits: Math.min(Math.max(usual, places), 20) });
-      // As text: a binary number would change digits.
+      // As text, because a binary number would change digits.
       return all.format(decimal);
     };
     try {
@@ -124,21 +124,21 @@ export class Words {
     return this.#format(Intl.NumberFormat, { style: "unit", unit: units[power], maximumSignificantDigits: 3 }).format(bytes / 1000 ** power);
   }
 
-  /** Date and time to the second. @param {string} instant @param {string} zone */
+  /** Formats date and time to the second. @param {string} instant @param {string} zone */
   time(instant, zone) {
     return this.#format(Intl.DateTimeFormat, { dateStyle: "medium", timeStyle: "medium", timeZone: zone }).format(new Date(instant));
   }
 
-  /** The days of a period whose end is not in it any more. @param {{from: string, to: string, time_zone: string}} range */
+  /** Formats the days of a period whose end is excluded. @param {{from: string, to: string, time_zone: string}} range */
   days({ from, to, time_zone: zone }) {
     const format = this.#format(Intl.DateTimeFormat, { dateStyle: "medium", timeZone: zone });
     return format.formatRange(new Date(from), new Date(Math.max(Date.parse(to) - 1, Date.parse(from))));
   }
 
-  /** A day as inputs write it. @param {string} day */
+  /** Formats a day, given as YYYY-MM-DD. @param {string} day */
   day(day) { return this.#format(Intl.DateTimeFormat, { dateStyle: "medium", timeZone: "UTC" }).format(new Date(`${day}T00:00:00Z`)); }
 
-  /** A month as `YYYY-MM`. @param {string} month */
+  /** Formats a month, given as YYYY-MM. @param {string} month */
   month(month) { return this.#format(Intl.DateTimeFormat, { month: "long", year: "numeric", timeZone: "UTC" }).format(new Date(`${month}-01T00:00:00Z`)); }
 
   /** @param {any} kind @param {object} options */

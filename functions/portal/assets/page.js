@@ -1,4 +1,4 @@
-// The page around the activity log: sign-in, language, sign-out.
+// The page around the activity log: sign-in, sign-out and language.
 
 import { language, texts, Words } from "./language.js";
 import { finishSignIn, renew, signIn, signInAgain, SignInFailure, signOut } from "./sign-in.js";
@@ -13,10 +13,10 @@ const $ = (/** @type {string} */ id) => /** @type {any} */ (document.getElementB
 /** @type {Words} */ let words;
 /** @type {Config | null} */ let config = null;
 /** @type {Session | null} */ let session = null;
-/** What the page tells who is not signed in: again, in the other language, when that is chosen. */
-let notice = () => "";
+/** Returns the welcome view's text; a function, so that a change of language translates the text. */
+let welcomeText = () => "";
 
-/** Where storage is forbidden, the choice lasts as long as the page. @param {string} [chosen] */
+/** Stores the chosen language and returns the stored one. Without storage, the choice lasts as long as the page. @param {string} [chosen] */
 function languageChoice(chosen) {
   try {
     if (chosen) localStorage.setItem(LANGUAGE, chosen);
@@ -37,11 +37,11 @@ async function translate(chosen) {
     element.textContent = words.say(/** @type {HTMLElement} */ (element).dataset.text ?? "");
   }
   $("log").setAttribute("locale", locale);
-  $("notice").textContent = notice();
-  $("who").textContent = who();
+  $("notice").textContent = welcomeText();
+  $("who").textContent = personText();
 }
 
-function who() {
+function personText() {
   if (!session) return "";
   const { claims } = session;
   const roles = [claims["cognito:groups"] ?? []].flat().map((role) => (words.has(`role_${role}`) ? words.say(`role_${role}`) : role));
@@ -49,25 +49,25 @@ function who() {
   return [person, claims["custom:partner_id"], ...roles].filter(Boolean).join(" · ");
 }
 
-/** Shows what there is for who may not see the log. @param {() => string} message */
-function welcome(message) {
-  notice = message;
+/** Shows the welcome view with a message instead of the log. @param {() => string} message */
+function showWelcome(message) {
+  welcomeText = message;
   $("log").hidden = true;
   $("welcome").hidden = false;
   $("sign-out").hidden = !session;
   $("sign-in").hidden = Boolean(session);
-  $("who").textContent = who();
-  $("notice").textContent = notice();
+  $("who").textContent = personText();
+  $("notice").textContent = welcomeText();
 }
 
-/** @param {Config} settings @param {Session} opened */
-function open(settings, opened) {
-  session = opened;
+/** @param {Config} settings @param {Session} newSession */
+function showLog(settings, newSession) {
+  session = newSession;
   const partner = session.claims["custom:partner_id"];
-  if (!partner) return welcome(() => words.say("noPartner"));
+  if (!partner) return showWelcome(() => words.say("noPartner"));
   $("welcome").hidden = true;
   $("sign-out").hidden = false;
-  $("who").textContent = who();
+  $("who").textContent = personText();
   const log = $("log");
   log.setAttribute("subscriptions-url", settings.subscriptions_url ?? "");
   log.setAttribute("time-zone", session.claims.zoneinfo ?? settings.time_zone ?? "");
@@ -86,21 +86,21 @@ $("sign-in").addEventListener("click", async () => {
     await signIn(config);
   } catch (error) {
     console.error(error);
-    welcome(() => words.say("signInBlocked"));
+    showWelcome(() => words.say("signInBlocked"));
   }
 });
 $("sign-out").addEventListener("click", () => {
   session = null;
-  // What this tab remembers is nobody else's: whoever signs in next begins anew.
+  // Cleared, because another person may sign in next.
   try {
     sessionStorage.clear();
-  } catch { /* Where storage is forbidden, it remembers nothing. */ }
+  } catch { /* Without storage there is nothing to clear. */ }
   if (config) signOut(config);
 });
 $("language").addEventListener("change", () => translate(languageChoice($("language").value) ?? undefined));
 $("log").addEventListener("daybook-unauthorized", () => {
   session = null;
-  welcome(() => words.say("sessionOver"));
+  showWelcome(() => words.say("sessionOver"));
   $("sign-in").focus();
 });
 
@@ -109,13 +109,13 @@ try {
   const response = await fetch("config.json");
   if (!response.ok) throw new Error(`config.json: ${response.status}`);
   config = /** @type {Config} */ (await response.json());
-  const opened = await finishSignIn(config);
-  if (opened) open(config, opened);
-  else if (!await signInAgain(config)) welcome(() => words.say("signInFirst"));
+  const newSession = await finishSignIn(config);
+  if (newSession) showLog(config, newSession);
+  else if (!await signInAgain(config)) showWelcome(() => words.say("signInFirst"));
 } catch (error) {
   if (!(error instanceof SignInFailure) || error.cause) console.error(error);
-  // The texts may be what did not come.
+  // In English, because the texts may be what could not be loaded.
   words ??= new Words("en", new Map([["offline", ["No connection to the service. Check your network and try again."]]]));
-  if (error instanceof SignInFailure) welcome(() => words.say(error.key, { reason: error.message }));
-  else welcome(() => words.say(config ? "signInBlocked" : "offline"));
+  if (error instanceof SignInFailure) showWelcome(() => words.say(error.key, { reason: error.message }));
+  else showWelcome(() => words.say(config ? "signInBlocked" : "offline"));
 }

@@ -1,9 +1,9 @@
-// A table of any length of which the browser holds a part: rows come in blocks, and a block far from what is seen gives way
-// to a space of the height it had. So nothing moves, whatever the heights of its rows, and rows that are open stay open.
+// A table of any length of which the browser holds a part. Rows are in blocks. An empty space of the same height replaces a
+// block that is far from the visible part, so that nothing moves, whatever the height of its rows, and open rows stay open.
 
 import { h } from "./elements.js";
 
-/** Blocks stay until they are so many pixels away from what is seen. */
+/** The distance from the visible part at which blocks are emptied. */
 const MARGIN = "1500px 0px";
 
 /** @template T */
@@ -14,7 +14,7 @@ export class Rows {
   #count = 0;
   #observer;
 
-  /** @param {HTMLElement} table @param {(item: T, number: number) => Node[]} render the rows of an item, whose number counts from 1 */
+  /** @param {HTMLElement} table @param {(item: T, number: number) => Node[]} render creates the rows of an item; numbers start at 1 */
   constructor(table, render) {
     this.#table = table;
     this.#render = render;
@@ -26,10 +26,10 @@ export class Rows {
     }, { rootMargin: MARGIN });
   }
 
-  /** How many items there are. */
+  /** The number of items. */
   get count() { return this.#count; }
 
-  /** Adds items behind the others; the first row of theirs. @param {T[]} items @returns {HTMLElement | null} */
+  /** Appends items and returns their first row. @param {T[]} items @returns {HTMLElement | null} */
   append(items) {
     if (items.length === 0) return null;
     const block = h("tbody", { role: "rowgroup" });
@@ -48,7 +48,7 @@ export class Rows {
     this.#count = 0;
   }
 
-  /** Shows everything, for paper. */
+  /** Fills all blocks, for printing. */
   fillAll() { for (const block of this.#blocks.keys()) this.#fill(block); }
 
   /** @param {Element} block */
@@ -62,10 +62,10 @@ export class Rows {
   /** @param {Element} block */
   #empty(block) {
     const known = this.#blocks.get(block);
-    // What has the focus stays where it is.
+    // A block with the focus stays, because removing it would lose the focus.
     if (!known || known.height > 0 || block.contains(/** @type {ShadowRoot} */ (block.getRootNode()).activeElement)) return;
     const { height } = block.getBoundingClientRect();
-    // Of a table that is not shown nothing is known.
+    // A hidden table has no height to keep.
     if (height === 0) return;
     known.height = height;
     const space = h("td", { colspan: "5" });

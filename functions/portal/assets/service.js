@@ -1,33 +1,33 @@
-// Calls the service, as one partner's reader.
+// Calls the API for one partner.
 
-/** The service said no. */
-export class Refusal extends Error {
+/** An answer that is not a success. */
+export class ApiError extends Error {
   /** @param {number} status @param {any} problem a problem document (RFC 9457), if there was one */
   constructor(status, problem) {
     super(problem?.detail ?? "");
     this.status = status;
-    /** Finds the request in the service's log. */
+    /** The id of the request in the service's logs. */
     this.trace = String(problem?.trace_id ?? "");
   }
 }
 
-/** Nothing answered. */
-export class Unreachable extends Error {}
+/** A request without an answer. */
+export class NetworkError extends Error {}
 
 /**
- * Reads JSON without losing digits: numbers that a binary one cannot hold, or would write in another way, stay as they were
- * sent, where the browser can do that.
+ * Parses JSON without losing digits. In browsers with `JSON.rawJSON`, a number that JavaScript would write differently stays as
+ * it was sent.
  * @param {string} text
  */
 export function parseExactly(text) {
   const { rawJSON } = /** @type {any} */ (JSON);
-  // Mostly all numbers are small and whole: then nothing has to look at each value, which takes many times as long.
+  // Plain parsing if all numbers are small and whole, because a reviver takes many times as long.
   if (!rawJSON || !/(?:"\s*:|[[,])\s*(?:-0|-?\d+[.eE]|-?\d{16})/.test(text)) return JSON.parse(text);
   return JSON.parse(text, /** @type {any} */ ((/** @type {string} */ _key, /** @type {any} */ value, /** @type {{source?: string}} */ context) =>
     (typeof value === "number" && context.source !== undefined && String(value) !== context.source ? rawJSON(context.source) : value)));
 }
 
-/** The text of a number, with the digits that were sent; of anything else, null. @param {any} value @returns {string | null} */
+/** Returns a number's digits as they were sent, or null for anything else. @param {any} value @returns {string | null} */
 export function digits(value) {
   if (typeof value === "number") return String(value);
   return /** @type {any} */ (JSON).isRawJSON?.(value) ? value.rawJSON : null;
@@ -44,7 +44,7 @@ export class Service {
    * @param {{
    *   root: string, partner: string, locale: string, signal: AbortSignal,
    *   token: () => Promise<string | null | undefined>, unauthorized: () => void,
-   * }} options `unauthorized` is told when there is no token, or one that is not good any more
+   * }} options `unauthorized` is called when the token is missing or no longer valid
    */
   constructor({ root, partner, locale, token, signal, unauthorized }) {
     this.#root = root.replace(/\/$/, "");
@@ -52,20 +52,20 @@ export class Service {
     this.#locale = locale;
     this.#token = token;
     this.#unauthorized = unauthorized;
-    /** Ends when nobody waits for answers any more. */
+    /** Aborts when nobody waits for answers any more. */
     this.signal = signal;
   }
 
   /** @returns {Promise<{action: string, category: string, label: string}[]>} */
   actions() { return this.#call(`/v1/actions?locale=${this.#locale}`); }
 
-  /** A page of activities. @param {URLSearchParams} parameters @param {AbortSignal} stop */
+  /** Lists a page of activities. @param {URLSearchParams} parameters @param {AbortSignal} stop */
   activities(parameters, stop) { return this.#call(`${this.#partner}/activities?${parameters}`, { signal: AbortSignal.any([stop, this.signal]) }, parseExactly); }
 
-  /** A whole activity. @param {string} url as the list gives it */
+  /** Reads an activity with its details. @param {string} url from the list */
   activity(url) { return this.#call(url, {}, parseExactly); }
 
-  /** Asks for an export; the same key again answers the first one. @param {object} request @param {string} key */
+  /** Requests an export. The same key again returns the first export. @param {object} request @param {string} key */
   startExport(request, key) {
     return this.#call(`${this.#partner}/exports`, {
       method: "POST", headers: { "Content-Type": "application/json", "Idempotency-Key": key }, body: JSON.stringify(request),
@@ -75,13 +75,13 @@ export class Service {
   /** @param {string} id */
   export(id) { return this.#call(`${this.#partner}/exports/${encodeURIComponent(id)}`); }
 
-  /** Gives up an export. @param {string} id @returns {Promise<null>} */
+  /** Cancels an export. @param {string} id @returns {Promise<null>} */
   cancelExport(id) { return this.#call(`${this.#partner}/exports/${encodeURIComponent(id)}`, { method: "DELETE" }); }
 
-  /** The monthly schedule; null where there is none. @returns {Promise<any>} */
+  /** Reads the monthly schedule, or null. @returns {Promise<any>} */
   schedule() {
     return this.#call(`${this.#partner}/export-schedule`).catch((error) => {
-      if (error instanceof Refusal && error.status === 404) return null;
+      if (error instanceof ApiError && error.status === 404) return null;
       throw error;
     });
   }
@@ -91,10 +91,10 @@ export class Service {
     return this.#call(`${this.#partner}/export-schedule`, { method: "PUT", headers: { "Content-Type": "application/json" }, body: JSON.stringify(schedule) });
   }
 
-  /** The secret that signs the schedule's webhooks. @returns {Promise<{secret: string, created_at: string, previous_valid_until: string | null}>} */
+  /** Reads the secret that signs the schedule's webhooks. @returns {Promise<{secret: string, created_at: string, previous_valid_until: string | null}>} */
   secret() { return this.#call(`${this.#partner}/export-schedule/secret`); }
 
-  /** Puts a new secret in its place. @returns {ReturnType<Service["secret"]>} */
+  /** Replaces the secret. @returns {ReturnType<Service["secret"]>} */
   replaceSecret() { return this.#call(`${this.#partner}/export-schedule/secret`, { method: "POST" }); }
 
   /** @param {string | null} cursor */
@@ -102,7 +102,7 @@ export class Service {
     return this.#call(`${this.#partner}/exports?${new URLSearchParams({ limit: "20", ...(cursor ? { cursor } : {}) })}`);
   }
 
-  /** Where a file is for the next minutes. @param {string} id @param {string} name @returns {Promise<{url: string}>} */
+  /** Requests a download link, which is valid for minutes. @param {string} id @param {string} name @returns {Promise<{url: string}>} */
   file(id, name) {
     return this.#call(`${this.#partner}/exports/${encodeURIComponent(id)}/files/${encodeURIComponent(name)}?redirect=false`);
   }
@@ -113,17 +113,17 @@ export class Service {
     this.signal.throwIfAborted();
     if (!token) {
       this.#unauthorized();
-      throw new Refusal(401, null);
+      throw new ApiError(401, null);
     }
     const headers = { ...options.headers, Authorization: `Bearer ${token}`, "Accept-Language": this.#locale };
     let response, text;
     try {
-      // Nothing of it belongs into the browser's cache, which would also answer a 410 again without asking.
+      // Not cached, because answers are private, and the browser would repeat a 410 without asking.
       response = await fetch(this.#root + path, { ...options, headers, cache: "no-store", signal: options.signal ?? this.signal });
       text = await response.text();
     } catch (error) {
       (options.signal ?? this.signal).throwIfAborted();
-      throw new Unreachable("", { cause: error });
+      throw new NetworkError("", { cause: error });
     }
     const isJson = response.headers.get("Content-Type")?.includes("json") ?? false;
     if (response.status === 204) return null;
@@ -132,8 +132,8 @@ export class Service {
     let problem = null;
     try {
       problem = isJson ? JSON.parse(text) : null;
-    } catch { /* A proxy's idea of JSON says no more than the status. */ }
-    // An answer that is no JSON is not this service's, whatever its status says.
-    throw new Refusal(response.ok ? 502 : response.status, problem);
+    } catch { /* A proxy's broken JSON adds nothing to the status. */ }
+    // 502, because a success without JSON does not come from this service.
+    throw new ApiError(response.ok ? 502 : response.status, problem);
   }
 }

@@ -1,29 +1,29 @@
 // Signs people in by OpenID Connect: authorization code with PKCE (RFC 7636).
-// Tokens stay in memory; what must survive the way to the sign-in and back is the verifier, the state and the query.
-// A reload therefore loses the session, and gets one anew from the issuer's own: by a redirect, since browsers keep the
-// issuer's cookies from a hidden frame of another site.
+// Tokens stay in memory. Session storage keeps verifier, state and query during the redirect to the sign-in.
+// A reload loses the session and gets a new one from the issuer by a redirect, because browsers withhold the issuer's cookies
+// in a hidden frame of another site.
 
 const PENDING = "daybook.sign-in";
-/** That somebody signed in with this browser, and did not leave: worth asking the issuer. */
+/** Storage key that says that somebody signed in with this browser and did not sign out. */
 const SIGNED_IN = "daybook.signed-in";
 
 /** @typedef {{issuer: string, client_id: string, api: string, authorization_endpoint: string, token_endpoint: string,
  *   end_session_endpoint: string, scope: string, subscriptions_url: string, time_zone: string}} Config */
-/** @typedef {{token: string, claims: Record<string, any>, ends: number, refresh: string}} Session `ends` on this machine's clock */
+/** @typedef {{token: string, claims: Record<string, any>, ends: number, refresh: string}} Session `ends` is a time of this machine's clock */
 
-/** A token is renewed so long before its end, so that none ends on its way. */
-const AHEAD_MS = 60_000;
-/** A renewal that is on its way: whoever asks meanwhile waits for it. @type {Promise<Session | null> | null} */
+/** How long before its end a token is renewed, so that none expires during a request. */
+const RENEW_BEFORE_MS = 60_000;
+/** A running renewal, shared by simultaneous requests. @type {Promise<Session | null> | null} */
 let renewing = null;
 
-/** The page's own address, as the sign-in knows it. */
-const here = () => location.origin + location.pathname;
+/** The page's address as registered at the sign-in. */
+const pageAddress = () => location.origin + location.pathname;
 
 /** @param {Uint8Array} bytes */
 const base64url = (bytes) => btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 const random = () => base64url(crypto.getRandomValues(new Uint8Array(32)));
 
-/** What failed, by the key of its text, and what the sign-in said about it. */
+/** A failed sign-in: the key of the text to show, and the issuer's reason. */
 export class SignInFailure extends Error {
   /** @param {string} key @param {string} [reason] @param {unknown} [cause] */
   constructor(key, reason = "", cause = undefined) {
@@ -32,8 +32,8 @@ export class SignInFailure extends Error {
   }
 }
 
-/** @param {boolean} [signedIn] to remember it or to forget it @returns {boolean} whether it was remembered */
-function signedInHere(signedIn) {
+/** Stores or removes the mark that somebody signed in here. @param {boolean} [signedIn] @returns {boolean} whether the mark was set before */
+function markSignedIn(signedIn) {
   try {
     const known = localStorage.getItem(SIGNED_IN) !== null;
     if (signedIn === true) localStorage.setItem(SIGNED_IN, "yes");
@@ -45,35 +45,35 @@ function signedInHere(signedIn) {
 }
 
 /**
- * Leaves for the sign-in without asking anybody, where somebody signed in before: an issuer that still has their session
- * sends the browser back with it. Says whether it leaves.
+ * Redirects to the sign-in without a prompt if somebody signed in here before. An issuer with a live session answers with a new
+ * token. Returns whether it redirects.
  * @param {Config} config
  */
 export async function signInAgain(config) {
-  // Forgotten until it has worked, so that the way back from the issuer leads to the page and not to the issuer again.
-  if (!signedInHere(false)) return false;
-  await leave(config, true);
+  // Removed until the sign-in has succeeded, so that a failure does not redirect again and again.
+  if (!markSignedIn(false)) return false;
+  await redirectToSignIn(config, true);
   return true;
 }
 
-/** Leaves for the sign-in. @param {Config} config */
-export const signIn = (config) => leave(config, false);
+/** Redirects to the sign-in. @param {Config} config */
+export const signIn = (config) => redirectToSignIn(config, false);
 
-/** @param {Config} config @param {boolean} isSilent whether the issuer may ask for nothing */
-async function leave(config, isSilent) {
+/** @param {Config} config @param {boolean} isSilent whether the issuer must not prompt */
+async function redirectToSignIn(config, isSilent) {
   const verifier = random();
   const state = random();
   sessionStorage.setItem(PENDING, JSON.stringify({ verifier, state, isSilent, query: location.search }));
   const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(verifier));
   const query = new URLSearchParams({
-    response_type: "code", client_id: config.client_id, redirect_uri: here(), scope: config.scope, state,
+    response_type: "code", client_id: config.client_id, redirect_uri: pageAddress(), scope: config.scope, state,
     code_challenge: base64url(new Uint8Array(digest)), code_challenge_method: "S256", ...(isSilent ? { prompt: "none" } : {}),
   });
   location.assign(`${config.authorization_endpoint}?${query}`);
 }
 
 /**
- * Completes a sign-in that has come back; null where none has. The query that was left is in the address again.
+ * Completes a sign-in after the redirect back, or returns null. Restores the query in the address.
  * @param {Config} config @returns {Promise<Session | null>} or a SignInFailure
  */
 export async function finishSignIn(config) {
@@ -82,18 +82,18 @@ export async function finishSignIn(config) {
   if (!isAnswer) return null;
   const pending = JSON.parse(sessionStorage.getItem(PENDING) ?? "null");
   sessionStorage.removeItem(PENDING);
-  history.replaceState(null, "", here() + (pending?.query ?? ""));
+  history.replaceState(null, "", pageAddress() + (pending?.query ?? ""));
   if (!pending || pending.state !== answer.get("state")) throw new SignInFailure("signInStale");
-  // Whoever did not ask to sign in is not told that it failed.
+  // No failure is shown, because nobody asked for this sign-in.
   if (answer.has("error") && pending.isSilent) throw new SignInFailure("sessionOver");
   if (answer.has("error")) throw new SignInFailure("signInFailed", answer.get("error_description") ?? answer.get("error") ?? "");
-  const asked = Date.now();
+  const requestedAt = Date.now();
   let response;
   try {
     response = await fetch(config.token_endpoint, {
       method: "POST",
       body: new URLSearchParams({
-        grant_type: "authorization_code", client_id: config.client_id, redirect_uri: here(),
+        grant_type: "authorization_code", client_id: config.client_id, redirect_uri: pageAddress(),
         code: answer.get("code") ?? "", code_verifier: pending.verifier,
       }),
     });
@@ -101,45 +101,45 @@ export async function finishSignIn(config) {
     throw new SignInFailure("offline", "", error);
   }
   if (!response.ok) throw new SignInFailure("signInFailed", String(response.status));
-  const session = sessionOf(await response.json(), asked);
-  signedInHere(true);
+  const session = sessionOf(await response.json(), requestedAt);
+  markSignedIn(true);
   return session;
 }
 
-/** @param {{id_token: string, refresh_token?: string}} answer @param {number} asked @param {string} [refresh] the token to renew with, where there is no newer one @returns {Session} */
-function sessionOf({ id_token: token, refresh_token }, asked, refresh = "") {
+/** @param {{id_token: string, refresh_token?: string}} answer @param {number} requestedAt @param {string} [refresh] the token to renew with, where there is no newer one @returns {Session} */
+function sessionOf({ id_token: token, refresh_token }, requestedAt, refresh = "") {
   const claims = claimsOf(token);
-  // The lifetime, not the end: the clock of this machine may be wrong.
-  return { token, claims, ends: asked + (claims.exp - claims.iat) * 1000, refresh: refresh_token ?? refresh };
+  // From the token's lifetime, because this machine's clock may be wrong.
+  return { token, claims, ends: requestedAt + (claims.exp - claims.iat) * 1000, refresh: refresh_token ?? refresh };
 }
 
-/** The session, renewed when it ends soon; null when it has ended for good. @param {Config} config @param {Session} session @returns {Promise<Session | null>} */
+/** Returns the session, renewed if it ends soon, or null after its end. @param {Config} config @param {Session} session @returns {Promise<Session | null>} */
 export async function renew(config, session) {
-  const standing = () => (Date.now() < session.ends ? session : null);
-  if (Date.now() < session.ends - AHEAD_MS) return session;
-  if (!session.refresh) return standing();
+  const unlessEnded = () => (Date.now() < session.ends ? session : null);
+  if (Date.now() < session.ends - RENEW_BEFORE_MS) return session;
+  if (!session.refresh) return unlessEnded();
   renewing ??= (async () => {
-    const asked = Date.now();
+    const requestedAt = Date.now();
     try {
       const response = await fetch(config.token_endpoint, {
         method: "POST",
         body: new URLSearchParams({ grant_type: "refresh_token", client_id: config.client_id, refresh_token: session.refresh }),
       });
-      return response.ok ? sessionOf(await response.json(), asked, session.refresh) : standing();
+      return response.ok ? sessionOf(await response.json(), requestedAt, session.refresh) : unlessEnded();
     } catch {
-      return standing();
+      return unlessEnded();
     }
   })().finally(() => { renewing = null; });
   return renewing;
 }
 
-/** Leaves through the sign-in, which forgets the person too. @param {Config} config */
+/** Signs out here and at the issuer. @param {Config} config */
 export function signOut(config) {
-  signedInHere(false);
-  location.assign(`${config.end_session_endpoint}?${new URLSearchParams({ client_id: config.client_id, logout_uri: here() })}`);
+  markSignedIn(false);
+  location.assign(`${config.end_session_endpoint}?${new URLSearchParams({ client_id: config.client_id, logout_uri: pageAddress() })}`);
 }
 
-/** What the token says, for display: the service checks it. @param {string} token */
+/** Reads the token's claims for display; the service verifies the token. @param {string} token */
 function claimsOf(token) {
   const bytes = Uint8Array.from(atob(token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/")), (letter) => letter.charCodeAt(0));
   return JSON.parse(new TextDecoder().decode(bytes));
