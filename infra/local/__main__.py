@@ -1,4 +1,4 @@
-"""The local platform: the real template on an AWS emulator on this machine. `python3 infra/local up --help`"""
+"""Runs the local platform: the real template on an AWS emulator on this machine. `python3 infra/local up --help`"""
 
 import argparse
 import sys
@@ -10,24 +10,24 @@ from environments import ROOT, TOOLS, UserFacingError, ensure, run_inside
 
 
 def main() -> int:
-    """Reads the command line and does what it says."""
+    """Runs the command of the command line."""
     parser = argparse.ArgumentParser(prog="infra/local", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    up = commands.add_parser("up", help="start the emulator, deploy what has changed, fill in demo data")
-    up.add_argument("--port", type=int, help="port of the emulator; that of the last time or a free one when absent")
+    up = commands.add_parser("up", help="start the emulator, deploy changes, record demo data")
+    up.add_argument("--port", type=int, help="port of the emulator; by default that of the last time, or a free one")
     up.add_argument("--no-demo", action="store_true", help="record no demo data")
-    commands.add_parser("down", help="end the emulator; the data stay")
-    commands.add_parser("logs", help="print what the functions log, and go on")
+    commands.add_parser("down", help="stop the emulator and keep the data")
+    commands.add_parser("logs", help="print the logs of the functions, and follow them")
     token = commands.add_parser("token", help="print a fresh token")
     token.add_argument("name", help="such as contoso-global-admin, recorder-contoso or operator")
     redrive = commands.add_parser("redrive", help="send dead letters to their queues again")
-    redrive.add_argument("--stack", help="a stack on AWS, by its name; that of this machine when absent")
+    redrive.add_argument("--stack", help="name of a stack on AWS; by default the local stack")
     commands.add_parser("sam-local", help="run the functions in containers, on the data of the stack")
-    commands.add_parser("clean", help="end the emulator and remove its data")
-    tools = commands.add_parser("tools", help="install the tools of one environment, print its place")
-    tools.add_argument("name", choices=["emulator", "build", "check", "rust", "tests", "bench"])
+    commands.add_parser("clean", help="stop the emulator and remove its data")
+    tools = commands.add_parser("tools", help="install the tools of one environment, and print its folder")
+    tools.add_argument("name", choices=["emulator", "sam", "build", "check", "rust", "tests", "bench"])
     for command in commands.choices.values():
-        command.add_argument("--dir", type=Path, default=TOOLS, help="where the stack keeps its files (.local)")
+        command.add_argument("--dir", type=Path, default=TOOLS, help="folder of the stack's files (.local)")
     chosen = parser.parse_args()
     try:
         return _run(chosen)
@@ -53,7 +53,7 @@ def _run(chosen: argparse.Namespace) -> int:
         made = stack.up(chosen.dir, chosen.port, demo=not chosen.no_demo)
         _print_how_to_use(made)
     elif chosen.command == "down":
-        print("Stopped. The data stay in .local; make up goes on with them." if stack.down(chosen.dir) else "Nothing was running.")
+        print("Stopped. The data stay in .local for the next make up." if stack.down(chosen.dir) else "Nothing was running.")
     elif chosen.command == "logs":
         logs.follow(stack.load(chosen.dir))
     elif chosen.command == "token":
@@ -69,7 +69,7 @@ def _run(chosen: argparse.Namespace) -> int:
         sam_local.run(stack.load(chosen.dir))
     elif chosen.command == "clean":
         stack.clean(chosen.dir)
-        print("Stopped, and the data are removed. Tools and builds stay.")
+        print("Stopped and removed the data. Tools and builds stay.")
     return 0
 
 
@@ -83,8 +83,8 @@ def _print_how_to_use(made: dict) -> None:
     for partner in dict.fromkeys(each["partner"] for each in made["users"]):
         names = [each["name"] for each in made["users"] if each["partner"] == partner]
         print(f"  {', '.join(names[:3])},\n  {', '.join(names[3:])}")
-    print(f"\nA token of {user['name']}, good for an hour (make token USER={user['name']} prints a fresh one)\n\n{token}\n")
-    print("Three requests that work as they stand\n")
+    print(f"\nA token of {user['name']}, valid for an hour (make token USER={user['name']} prints a fresh one)\n\n{token}\n")
+    print("Three requests that work without changes\n")
     bearer = f'-H "Authorization: Bearer $(make -sC {ROOT} token USER={user["name"]})"'
     recorder = f'-H "Authorization: Bearer $(make -sC {ROOT} token USER=recorder-{user["partner"]})"'
     body = '{"occurred_at": "\'$(date -u +%Y-%m-%dT%H:%M:%SZ)\'", "action": "order.created", "actor": {"id": "me@contoso.example"}, "customer": {"id": "tailspin-toys"}}'
@@ -92,7 +92,7 @@ def _print_how_to_use(made: dict) -> None:
     print(f"curl -sS {bearer} '{base}/activities?limit=3'\n")
     print(f"curl -sS {recorder} -H 'Content-Type: application/json' -d '{body}' {base}/activities\n")
     print(f'curl -sS {bearer} -H \'Content-Type: application/json\' -d \'{{"format": "csv", "locale": "fr"}}\' {base}/exports\n')
-    print("make logs shows what the functions log, make down stops everything and keeps the data, make clean removes them.")
+    print("make logs shows the logs of the functions. make down stops everything and keeps the data. make clean removes them.")
 
 
 if __name__ == "__main__":

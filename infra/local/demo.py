@@ -1,4 +1,4 @@
-"""Three months of believable activity of two partners, recorded through the API as their portals would.
+"""Records three months of plausible activities of two partners through the API, as their portals would.
 
 Everything comes from a seed and the moment at which the data end, so that an interrupted run that is repeated sends
 the same activities under the same ids, and the service answers `duplicate` for those it has.
@@ -13,11 +13,11 @@ from datetime import datetime, timedelta
 import tokens
 from environments import UserFacingError, print_progress
 
-# Changes when the data should be made again.
+# A new number makes the data anew.
 VERSION = "1"
 DAYS = 92
 ACTIVITIES = {"contoso": 3_200, "fabrikam": 2_400}
-# The limit of the API.
+# The limit of the API for one request.
 BATCH = 500
 
 CUSTOMERS = {
@@ -45,7 +45,7 @@ PRODUCTS = [
 ROLES = ["global_admin", "admin_agent", "billing_admin", "user_management_admin", "sales_agent", "helpdesk_agent"]
 GIVEN = ["Amélie", "Bjørn", "Chloé", "Dmitri", "Élodie", "François", "Gülay", "Håkon", "Inès", "José", "Katarzyna", "Lukáš", "Maël", "Noémie"]
 FAMILY = ["Ångström", "Besançon", "Côté", "D'Angelo", "Ferreira", "García", "Hofmann", "Kowalczyk", "Lefèvre", "Müller", "Öztürk", "Žák"]
-# Action, how often, who does it, what it is done to.
+# Action, frequency, actors, target.
 ACTIONS = [
     ("order.created", 12, "user", "order"), ("order.updated", 4, "user", "order"), ("order.cancelled", 1, "user", "order"),
     ("subscription.updated", 14, "user", "subscription"), ("subscription.created", 7, "user", "subscription"),
@@ -58,7 +58,7 @@ ACTIONS = [
     ("agreement.accepted", 1, "user", "agreement"), ("support_request.created", 3, "user", "support_request"),
     ("usage_budget.exceeded", 1, "system", "customer"),
 ]  # fmt: skip
-# Their details say enough; nothing about them is one customer's.
+# These actions concern no single customer.
 OF_NO_CUSTOMER = {"invoice.ready", "invoice.viewed", "partner_user.signed_in", "partner_user.role_updated"}
 REASONS = [
     "The domain is already in use by another tenant.",
@@ -69,7 +69,7 @@ REASONS = [
 
 
 def record(stack: dict, until: datetime) -> None:
-    """Records the activity of every partner up to that moment, with the token of its own back end."""
+    """Records the activities of every partner up to a moment, with the token of the partner's back end."""
     for partner, amount in ACTIVITIES.items():
         token = tokens.token(stack, f"recorder-{partner}")
         activities = list(activities_of(partner, amount, until))
@@ -81,7 +81,7 @@ def record(stack: dict, until: datetime) -> None:
 
 
 def activities_of(partner: str, amount: int, until: datetime) -> list[dict]:
-    """The activities of a partner, oldest first."""
+    """Yields the activities of a partner, oldest first."""
     chance = random.Random(f"{partner} {VERSION}")
     customers = [(_slug(name), name) for name in CUSTOMERS[partner]]
     people = [_person(chance, partner, role) for role in ROLES for _ in range(3)]
@@ -102,9 +102,9 @@ def _activity(chance: random.Random, partner: str, number: int, moment: datetime
         "source": "portal" if by == "user" else "back-office",
         "correlation_id": f"{chance.getrandbits(64):016x}",
     }
-    # Some customers buy far more than others.
+    # Some customers buy far more than others, as in real data.
     customer_id, customer = customers[min(int(chance.expovariate(0.15)), len(customers) - 1)]
-    # A customer that could not be created has no id to name.
+    # A customer whose creation failed has no id.
     if action not in OF_NO_CUSTOMER and not (action == "customer.created" and status == "failed"):
         activity["customer"] = {"id": customer_id, "name": customer}
     activity["target"] = {"type": kind, "id": f"{kind}-{chance.randrange(10**6):06}", "name": _target_name(chance, kind, customer)}
@@ -126,7 +126,7 @@ def _activity(chance: random.Random, partner: str, number: int, moment: datetime
 
 
 def _lines(chance: random.Random) -> list[dict]:
-    """The lines of an order: mostly a few, now and then hundreds."""
+    """Returns the lines of an order: mostly a few, sometimes hundreds."""
     amount = chance.choices([chance.randrange(1, 6), chance.randrange(6, 40), chance.randrange(150, 600)], weights=[80, 16, 4])[0]
     lines = []
     for number in range(1, amount + 1):
@@ -147,7 +147,7 @@ def _lines(chance: random.Random) -> list[dict]:
 
 
 def _moment(chance: random.Random, until: datetime) -> datetime:
-    """A moment of the last months: mostly working days and office hours."""
+    """Returns a moment of the last months, mostly in office hours."""
     while True:
         day = until - timedelta(days=chance.randrange(DAYS))
         hour = chance.choices(range(24), weights=[1] * 6 + [3, 8, 14, 16, 15, 10, 8, 13, 15, 14, 10, 6, 3] + [1] * 5)[0]
@@ -187,7 +187,7 @@ def _target_name(chance: random.Random, kind: str, customer: str) -> str:
 
 
 def _slug(name: str) -> str:
-    """An id made of a name: letters, digits and hyphens."""
+    """Turns a name into an id of letters, digits and hyphens."""
     plain = name.lower().translate(str.maketrans("àáâãäåæçèéêëìíîïłñòóôõöøùúûüýžšåğış", "aaaaaaaceeeeiiiilnoooooouuuuyzsagis"))
     return "-".join("".join(letter if letter.isascii() and letter.isalnum() else " " for letter in plain).split())
 

@@ -1,4 +1,4 @@
-"""The AWS emulator: one process on the loopback interface, its state in one directory."""
+"""Starts and stops the AWS emulator: one process on the loopback interface, with its state in one directory."""
 
 import os
 import signal
@@ -12,16 +12,16 @@ from pathlib import Path
 from environments import UserFacingError, ensure
 
 REGION = "us-east-1"
-# The emulator's root keys. They open nothing but the emulator.
+# The emulator's root keys. They open nothing else.
 KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 USUAL_PORT = 4566
-# The state is written at the end, all of it.
+# The emulator writes its whole state when it stops.
 SECONDS_TO_STOP = 60
 SECONDS_TO_START = 60
 
 
 class Emulator:
-    """The emulator whose files are in one directory. At most one runs there."""
+    """An emulator with its files in one directory. At most one runs in each."""
 
     def __init__(self, directory: Path):
         self.directory = directory
@@ -29,7 +29,7 @@ class Emulator:
         self.log = directory / "emulator.log"
 
     def running(self) -> tuple[int, int] | None:
-        """Process id and port of the emulator that runs here."""
+        """Returns process id and port of the emulator that runs in this directory."""
         try:
             pid, port = (int(word) for word in self.pid_file.read_text().split())
         except (OSError, ValueError):
@@ -37,7 +37,7 @@ class Emulator:
         return (pid, port) if _is_ours(pid) else None
 
     def start(self, port: int) -> None:
-        """Starts it and waits until it answers."""
+        """Starts the emulator and waits until it answers."""
         require_free(port)
         program = ensure("emulator") / "bin" / "ministack"
         state = self.directory / "state"
@@ -45,11 +45,11 @@ class Emulator:
         scratch = self.directory / "scratch"
         for place in (state, objects, scratch):
             place.mkdir(parents=True, exist_ok=True)
-        surroundings = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-        surroundings |= KEYS | {
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        environment |= KEYS | {
             "BIND_HOST": "127.0.0.1",
             "GATEWAY_PORT": str(port),
-            # Handed to the functions. The number and not `localhost`, so that the SDK addresses buckets by path.
+            # The functions get this address. A number instead of `localhost` makes the SDK address buckets by path.
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
             "MINISTACK_REGION": REGION,
             "AUTH": "true",
@@ -58,7 +58,7 @@ class Emulator:
             "STATE_DIR": str(state),
             "S3_DATA_DIR": str(objects),
             "TMPDIR": str(scratch),
-            # Servers of the emulator that listen on fixed ports and every interface.
+            # These servers would listen on fixed ports of every interface.
             "IOT_MTLS_ENABLED": "0",
             "SFTP_ENABLED": "0",
         }
@@ -66,7 +66,7 @@ class Emulator:
             process = subprocess.Popen(
                 [str(program)],
                 cwd=self.directory,
-                env=surroundings,
+                env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -81,7 +81,7 @@ class Emulator:
             time.sleep(0.1)
 
     def stop(self) -> bool:
-        """Ends it, so that it writes its state; says whether there was one."""
+        """Stops the emulator, so that it writes its state. Returns whether one ran."""
         running = self.running()
         if running is None:
             self.pid_file.unlink(missing_ok=True)
@@ -93,7 +93,7 @@ class Emulator:
             if time.monotonic() > deadline:
                 raise UserFacingError(f"The emulator (process {pid}) does not end. See {self.log}.")
             time.sleep(0.1)
-        # The functions are its children in its session; none may outlive it.
+        # The functions run in the session of the emulator; none may outlive it.
         try:
             os.killpg(pid, signal.SIGTERM)
         except (ProcessLookupError, PermissionError):
@@ -102,7 +102,7 @@ class Emulator:
         return True
 
     def tail(self, lines: int) -> str:
-        """The last lines of its log."""
+        """Returns the last lines of the log."""
         try:
             return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
         except OSError:
@@ -110,14 +110,14 @@ class Emulator:
 
 
 def _is_ours(pid: int) -> bool:
-    """Whether that process lives and is an emulator: process ids are given out again."""
+    """Returns whether a process lives and is an emulator, because the system reuses process ids."""
     try:
-        # Its parent may be this process, and then it must be waited for, or it stays as a zombie.
+        # A child of this process stays as a zombie until it is waited for.
         os.waitpid(pid, os.WNOHANG)
     except ChildProcessError:
         pass
     if Path("/proc/self").exists():
-        # A zombie's command line is empty.
+        # The command line of a zombie is empty.
         try:
             return b"ministack" in Path(f"/proc/{pid}/cmdline").read_bytes()
         except OSError:
@@ -127,7 +127,7 @@ def _is_ours(pid: int) -> bool:
 
 
 def port_is_free(port: int) -> bool:
-    """Whether nothing listens there on the loopback interface."""
+    """Returns whether nothing listens on a port of the loopback interface."""
     with socket.socket() as probe:
         probe.settimeout(1)
         if probe.connect_ex(("127.0.0.1", port)) == 0:
@@ -142,13 +142,13 @@ def port_is_free(port: int) -> bool:
 
 
 def require_free(port: int) -> None:
-    """Says what to do when something listens there."""
+    """Fails with advice if something listens on a port."""
     if not port_is_free(port):
-        raise UserFacingError(f"Something else listens on port {port}. Choose another one (make up PORT=4600), or leave it out and a free one is taken.")
+        raise UserFacingError(f"Something else listens on port {port}. Choose another one (make up PORT=4600), or none to get a free one.")
 
 
 def free_port() -> int:
-    """The usual port, or any that is free."""
+    """Returns the usual port, or any free one."""
     if port_is_free(USUAL_PORT):
         return USUAL_PORT
     with socket.socket() as probe:
@@ -157,7 +157,7 @@ def free_port() -> int:
 
 
 def answers(url: str) -> bool:
-    """Whether that address answers 200."""
+    """Returns whether an address answers with status 200."""
     try:
         with urllib.request.urlopen(url, timeout=5) as response:
             return response.status == 200

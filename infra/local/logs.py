@@ -1,4 +1,4 @@
-"""What the functions log, as it comes."""
+"""Prints the logs of the functions as they arrive."""
 
 import time
 
@@ -9,7 +9,7 @@ SECONDS_TO_LOOK_BACK = 600
 
 
 def follow(stack: dict) -> None:
-    """Prints the last minutes of every function's log, and goes on until interrupted."""
+    """Prints the last minutes of all logs, and new lines until it is interrupted."""
     client = platform.clients(stack["port"])
     logs, functions = client("logs"), client("lambda")
     groups = {name: functions.get_function_configuration(FunctionName=physical)["LoggingConfig"]["LogGroup"] for name, physical in stack["functions"].items()}
@@ -20,11 +20,11 @@ def follow(stack: dict) -> None:
         for name, group in groups.items():
             for page in logs.get_paginator("filter_log_events").paginate(logGroupName=group, startTime=since[name]):
                 lines += ((event["timestamp"], name, event["message"].rstrip()) for event in page["events"])
-        # In the order in which they came where the clock does not tell.
+        # Lines of the same millisecond keep their order of arrival.
         fresh = [line for line in dict.fromkeys(lines) if line not in seen]
         for timestamp, name, message in sorted(fresh, key=lambda line: line[0]):
             print(f"{time.strftime('%H:%M:%S', time.localtime(timestamp / 1000))} {name:13} {message}", flush=True)
-            # The next look begins where this one ended, and sees the last lines again.
+            # The next query begins at the time of the last line, and returns that line again.
             since[name] = max(since[name], timestamp)
         seen = set(lines)
         time.sleep(SECONDS_BETWEEN_LOOKS)

@@ -1,8 +1,8 @@
-"""The functions in containers, through the real `sam local`, on the tables and the bucket of the local platform.
+"""Runs the functions in containers with `sam local`, on the tables and the bucket of the local platform.
 
-`make sam-local` needs a running stack (`make up`) and a container engine. Each function is invoked with its event of
-`tests/events`, then the API is served, authorizer included, until it is interrupted. What is built and deployed is what runs;
-only names of resources and addresses are put in, as the deployment has resolved them.
+`make sam-local` needs a running stack (`make up`) and a container engine. It invokes each function with its event of
+`tests/events`. Then it serves the API, with the authorizer, until you interrupt it. The containers run the programs that are
+deployed. Only the names of resources and addresses are filled in, as the deployment has resolved them.
 """
 
 import asyncio
@@ -15,36 +15,19 @@ import threading
 from contextlib import contextmanager
 from pathlib import Path
 
-import yaml
-
 import stack as platform
+import template
+from cargo_build import TEMPLATE as BUILD_TEMPLATE
 from emulator import KEYS, REGION, free_port
 from environments import ROOT, TOOLS, UserFacingError, ensure, print_progress
 
 EVENTS = ROOT / "tests" / "events"
-# Of nested stacks and of what only watches, `sam local` has no use.
+# `sam local` cannot use nested stacks.
 LEFT_OUT = ("AWS::CloudFormation::Stack",)
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML with the functions of CloudFormation, in their long form."""
-
-
-def _function(loader, suffix, node):
-    name = suffix if suffix in ("Ref", "Condition") else f"Fn::{suffix}"
-    if isinstance(node, yaml.ScalarNode):
-        value = loader.construct_scalar(node)
-        return {name: value.split(".", 1) if suffix == "GetAtt" else value}
-    if isinstance(node, yaml.SequenceNode):
-        return {name: loader.construct_sequence(node, deep=True)}
-    return {name: loader.construct_mapping(node, deep=True)}
-
-
-_Loader.add_multi_constructor("!", _function)
-
-
 class Containers:
-    """`sam local` for a stack that runs: a template of its own, and a way from the containers to the platform."""
+    """Runs `sam local` for a deployed stack, with a template of its own and a way from the containers to the platform."""
 
     def __init__(self, stack: dict, directory: Path, sam_options: list[str] | None = None):
         self.stack, self.directory = stack, directory
@@ -54,14 +37,14 @@ class Containers:
 
     @contextmanager
     def ready(self):
-        """While the platform can be reached from containers, on the engine's own network."""
+        """Lets containers reach the platform on the engine's network during the block."""
         self.directory.mkdir(parents=True, exist_ok=True)
         with _forwarding(self.host, self.stack["port"]) as address:
             self.template.write_text(json.dumps(self._template(address)))
             yield self
 
     def _template(self, address: str) -> dict:
-        body = yaml.load((platform.BUILD / "template.yaml").read_text(), _Loader)
+        body = template.load(BUILD_TEMPLATE)
         functions = platform.clients(self.stack["port"])("lambda")
         here = f"127.0.0.1:{self.stack['port']}", f"localhost:{self.stack['port']}"
         resources = {name: each for name, each in body["Resources"].items() if each["Type"] not in LEFT_OUT}
@@ -77,15 +60,15 @@ class Containers:
         return body | {"Resources": resources, "Outputs": {}}
 
     def invoke(self, function: str, event: Path) -> tuple[dict, str]:
-        """What a function answers to an event, and what it logs."""
+        """Invokes a function in a container, and returns its answer and its log."""
         done = subprocess.run(
             self._sam("invoke", platform.FUNCTIONS[function], "--event", str(event)),
             cwd=self.directory,
-            env=self._surroundings(),
+            env=self._environment(),
             capture_output=True,
             text=True,
         )
-        # The answer is the last line; the functions' own lines and those of Lambda's emulator come before.
+        # The answer is the last line; log lines of the function and of Lambda's emulator come before it.
         lines = [line for line in done.stdout.splitlines() if line.strip()]
         if done.returncode or not lines:
             raise UserFacingError(f"sam local invoke of {function} failed:\n{done.stdout[-2000:]}{done.stderr[-3000:]}")
@@ -93,13 +76,13 @@ class Containers:
 
     @contextmanager
     def api(self, port: int):
-        """While `sam local start-api` serves the API; its address. Containers stay warm."""
+        """Serves the API with `sam local start-api` during the block, and yields its address. Containers stay warm."""
         log = self.directory / "start-api.log"
         with log.open("w") as output:
             running = subprocess.Popen(
                 self._sam("start-api", "--host", "127.0.0.1", "--port", str(port), "--warm-containers", "LAZY"),
                 cwd=self.directory,
-                env=self._surroundings(),
+                env=self._environment(),
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
@@ -114,7 +97,7 @@ class Containers:
                 raise UserFacingError(f"sam local start-api does not answer; see {log}")
             yield f"http://127.0.0.1:{port}"
         finally:
-            # It removes its containers when it is interrupted.
+            # `sam local` removes its containers when it is interrupted.
             running.send_signal(2)
             try:
                 running.wait(60)
@@ -124,12 +107,12 @@ class Containers:
     def _sam(self, command: str, *options: str) -> list[str]:
         parameters = platform.clients(self.stack["port"])("cloudformation").describe_stacks(StackName=platform.NAME)["Stacks"][0]["Parameters"]
         given = [f"{each['ParameterKey']}={each['ParameterValue']}" for each in parameters if each["ParameterValue"]]
-        sam = str(ensure("build") / "bin" / "sam")
+        sam = str(ensure("sam") / "bin" / "sam")
         return [sam, "local", command, *options, "--template", str(self.template), "--region", REGION, "--parameter-overrides", *given, *self.sam_options]
 
-    def _surroundings(self) -> dict:
+    def _environment(self) -> dict:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-        # The SAM CLI asks whose account it is: the platform knows, and AWS itself is not to be met.
+        # The SAM CLI asks STS for the account; the platform answers, so that no call reaches AWS.
         return (
             kept
             | KEYS
@@ -144,7 +127,7 @@ class Containers:
 
 
 def run(stack: dict) -> None:
-    """What `make sam-local` does."""
+    """Invokes every function once, then serves the API until it is interrupted."""
     containers = Containers(stack, TOOLS / "sam-local")
     with containers.ready():
         for function in platform.FUNCTIONS:
@@ -159,7 +142,7 @@ def run(stack: dict) -> None:
 
 
 def _host_of_containers() -> str:
-    """The address by which containers reach this machine."""
+    """Returns the address by which containers reach this machine."""
     try:
         found = subprocess.run(["docker", "network", "inspect", "bridge"], capture_output=True, text=True)
     except FileNotFoundError:
@@ -174,9 +157,9 @@ def _host_of_containers() -> str:
 
 @contextmanager
 def _forwarding(host: str, port: int):
-    """While connections from the engine's network to a port of this machine go to the loopback interface; where to connect to.
+    """Forwards connections from the engine's network to a port of the loopback interface, and yields the address to connect to.
 
-    The emulator itself listens on the loopback interface only. Docker Desktop needs no help.
+    The forwarding is needed because the emulator listens on the loopback interface only. Docker Desktop forwards by itself.
     """
     if host == "host.docker.internal":
         yield f"{host}:{port}"
@@ -189,7 +172,7 @@ def _forwarding(host: str, port: int):
                 writer.write(data)
                 await writer.drain()
         except OSError:
-            # One side went away: so does the other.
+            # One side has closed its connection, so the other side is closed too.
             pass
         finally:
             writer.close()

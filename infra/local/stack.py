@@ -1,6 +1,6 @@
-"""A stack of Daybook on the emulator: build, deploy, people and machines; what is unchanged is left alone.
+"""Deploys a stack of Daybook on the emulator and creates its users and API clients. Steps without changes are skipped.
 
-`up` and `down` are what `make up` and `make down` call. Tests call them with a directory and a port of their own:
+`make up` calls `up`, and `make down` calls `down`. Tests call both with a directory and a port of their own:
 
     stack = up(Path(".local/test"), demo=False)
     …
@@ -17,20 +17,24 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 
 import boto3
 
+import cargo_build
 import demo as demo_data
+import template
 import tokens
+from cargo_build import BUILD
 from emulator import KEYS, REGION, Emulator, answers, free_port, require_free
 from environments import ROOT, TOOLS, UserFacingError, ensure, print_progress
 
 NAME = "daybook"
-BUILD = TOOLS / "build"
-# Known to everybody: it opens nothing but the emulator on this machine.
+# Public on purpose: the password opens nothing but the emulator on this machine.
 PASSWORD = "Daybook-local-1"
 EMAIL_SENDER = "daybook@portal.example"
 PARTNERS = {"contoso": "Contoso", "fabrikam": "Fabrikam"}
@@ -42,59 +46,55 @@ ROLES = {
     "sales_agent": ("Eamonn Ó Briain", "Noël Besançon"),
     "helpdesk_agent": ("Fatma Yıldız", "Chloé Rivière"),
 }
-FUNCTIONS = {
-    "authorizer": "AuthorizerFunction",
-    "record": "RecordFunction",
-    "intake": "IntakeFunction",
-    "query": "QueryFunction",
-    "exports": "ExportsFunction",
-    "export-worker": "ExportWorkerFunction",
-    "monthly": "MonthlyFunction",
-    "notifier": "NotifierFunction",
-    "portal": "PortalFunction",
-}
-# Where the emulator itself remembers what it runs, so that lost state is never taken for deployed.
+# Maps the crate of each function to the name of its resource.
+FUNCTIONS = template.functions()
+# Parameters in the emulator that record what is deployed, so that an emulator that lost its state is deployed to again.
 DEPLOYED = "/daybook/deployed"
 DEMO = "/daybook/demo"
 DEMO_UNTIL = "/daybook/demo-until"
 
 
 def up(directory: Path, port: int | None = None, demo: bool = True, allowed_origin: str = "*") -> dict:
-    """Brings the stack of that directory up to date, and says what there is (also in its stack.json).
+    """Brings the stack of a directory up to date, writes its description to stack.json and returns it.
 
-    `allowed_origin` is whose pages may call it.
+    `allowed_origin` is the origin whose pages may call the API.
     """
     directory = directory.resolve()
     directory.mkdir(parents=True, exist_ok=True)
-    with _alone(directory / "lock"):
+    with exclusive_lock(directory / "lock"):
         emulator = Emulator(directory)
         port = _start(emulator, port)
         client = clients(port)
-        # The build belongs to all stacks of this checkout, so none may change it while another deploys it.
-        with _alone(TOOLS / "build.lock"):
-            outputs = _deploy(client, port, _build(), allowed_origin)
+        # All stacks of this checkout share one build, so no other run may change it while this one deploys it.
+        with exclusive_lock(TOOLS / "build.lock"):
+            # Installing the SAM CLI keeps one core busy for a minute, which the compiler seldom needs in full.
+            with ThreadPoolExecutor(1) as pool:
+                sam = pool.submit(ensure, "sam")
+                built_from = cargo_build.build(FUNCTIONS)
+                sam.result()
+            outputs = _deploy(client, port, built_from, allowed_origin)
         stack = _describe(client, port, outputs) | {"allowed_origin": allowed_origin}
-        _people(client, stack)
+        _create_users(client, stack)
         _wait_for_page(stack, emulator)
-        stack["clients"] = _machines(client, stack)
-        # Before the long part, so that an interrupted run leaves a stack that can be used.
+        stack["clients"] = _create_clients(client, stack)
+        # Written before the demo data, so that an interrupted run leaves a stack that can be used.
         (directory / "stack.json").write_text(json.dumps(stack, indent=2, ensure_ascii=False) + "\n")
-        if demo and _remembered(client, DEMO) != demo_data.VERSION:
-            # One moment for every attempt, so that a repeated one sends what the interrupted one sent.
-            until = _remembered(client, DEMO_UNTIL) or datetime.now(timezone.utc).isoformat()
-            _remember(client, DEMO_UNTIL, until)
+        if demo and _read_marker(client, DEMO) != demo_data.VERSION:
+            # Every attempt uses the moment of the first one, so that a repeated attempt sends the same activities.
+            until = _read_marker(client, DEMO_UNTIL) or datetime.now(timezone.utc).isoformat()
+            _write_marker(client, DEMO_UNTIL, until)
             demo_data.record(stack, datetime.fromisoformat(until))
-            _remember(client, DEMO, demo_data.VERSION)
+            _write_marker(client, DEMO, demo_data.VERSION)
     return stack
 
 
 def down(directory: Path) -> bool:
-    """Ends the emulator of that directory; its data stay. Says whether one ran."""
+    """Stops the emulator of a directory and keeps its data. Returns whether one ran."""
     return Emulator(directory.resolve()).stop()
 
 
 def clean(directory: Path) -> None:
-    """Ends the emulator of that directory and removes its data."""
+    """Stops the emulator of a directory and removes its data."""
     down(directory)
     for name in ("state", "objects", "scratch", "emulator.log", "stack.json", "lock"):
         place = directory / name
@@ -105,14 +105,17 @@ def clean(directory: Path) -> None:
 
 
 def load(directory: Path) -> dict:
-    """What `up` said of the stack that runs there."""
+    """Reads the description of the stack that runs in a directory."""
     if Emulator(directory.resolve()).running() is None:
         raise UserFacingError("Nothing is running. Start it with: make up")
     return json.loads((directory / "stack.json").read_text())
 
 
 def clients(port: int, **keys):
-    """Makes clients of the emulator's services: `clients(port)("dynamodb")`, as root unless other keys are given."""
+    """Returns a function that makes clients of the emulator's services, as in `clients(port)("dynamodb")`.
+
+    The clients sign as the account's root unless other keys are given.
+    """
     session = boto3.Session(
         region_name=REGION,
         **(keys or {"aws_access_key_id": KEYS["AWS_ACCESS_KEY_ID"], "aws_secret_access_key": KEYS["AWS_SECRET_ACCESS_KEY"]}),
@@ -128,14 +131,14 @@ def clients(port: int, **keys):
 
 
 def function_credentials(stack: dict, name: str) -> dict:
-    """The keys that the emulator hands to a function, as keywords for `clients`: a test may try what its role allows.
+    """Returns the keys of a function's role, as keywords for `clients`, so that a test can try what the role allows.
 
-    Assuming the role is refused, rightly: only functions may. But the emulator derives the keys of a function from its
-    and its role's names, and knows them from the function's first invocation on.
+    The emulator lets only functions assume the role. It derives the keys from the names of the function and of its role,
+    and accepts them from the function's first invocation on.
     """
     function = clients(stack["port"])("lambda")
     physical = stack["functions"][name]
-    # What the function answers to this does not matter.
+    # The answer does not matter: the invocation makes the emulator know the keys.
     function.invoke(FunctionName=physical, Payload=b"{}")
     configuration = function.get_function_configuration(FunctionName=physical)
     seed = _sha256(f"{configuration['FunctionArn']}:{configuration['Role']}".encode())
@@ -152,7 +155,7 @@ def function_credentials(stack: dict, name: str) -> dict:
 def _start(emulator: Emulator, port: int | None) -> int:
     last = _port_of_last_time(emulator.directory)
     if port and last and port != last:
-        # Queues have it in their addresses: under another they would be there, and nobody would read them.
+        # The addresses of queues contain the port: under another port no function would find them.
         raise UserFacingError(f"The data here were made on port {last}. Run it there (make up PORT={last}), or remove them first (make clean).")
     if running := emulator.running():
         print_progress(f"✓ emulator is running on port {running[1]}")
@@ -171,51 +174,8 @@ def _port_of_last_time(directory: Path) -> int | None:
         return None
 
 
-def _build() -> str:
-    """Builds the functions when their sources have changed; what they were built of."""
-    made_of = _sources()
-    stamp = BUILD / "made-of"
-    if stamp.exists() and stamp.read_text() == made_of:
-        print_progress("✓ functions are built")
-        return made_of
-    stamp.unlink(missing_ok=True)
-    print_progress("· building the functions (the first time takes some minutes)")
-    started = time.monotonic()
-    _sam(
-        ["build", "--config-env", "local", "--build-dir", str(BUILD), "--parameter-overrides", f"Architecture={_architecture()}"],
-        # For this machine, quickly: with the toolchain as it is, unoptimised, all crates in one target directory.
-        {
-            "CARGO_LAMBDA_COMPILER": "cargo",
-            "SAM_BUILD_MODE": "debug",
-            "CARGO_TARGET_DIR": os.environ.get("CARGO_TARGET_DIR", str(ROOT / "target")),
-        },
-    )
-    stamp.write_text(made_of)
-    print_progress(f"✓ functions built in {time.monotonic() - started:.0f} s")
-    return made_of
-
-
-def _sources() -> str:
-    """A hash of everything that the build reads."""
-    compiler = subprocess.run(["rustc", "-vV"], capture_output=True, text=True, cwd=ROOT)
-    if compiler.returncode:
-        raise UserFacingError(f"Rust is needed: install it from https://rustup.rs. {compiler.stderr.strip()}")
-    digest = hashlib.sha256(compiler.stdout.encode())
-    digest.update(os.environ.get("RUSTFLAGS", "").encode())
-    single = ["template.yaml", "samconfig.toml", "Cargo.toml", "Cargo.lock", "rust-toolchain.toml", ".cargo/config.toml"]
-    single += ["infra/local/requirements/build.txt", "infra/local/stack.py"]
-    files = [ROOT / name for name in single if (ROOT / name).exists()]
-    files += (ROOT / "infra").glob("*.yaml")
-    for tree in ("crates", "functions"):
-        files += (path for path in (ROOT / tree).rglob("*") if path.is_file() and "target" not in path.parts)
-    for path in sorted(files):
-        digest.update(f"{path.relative_to(ROOT)}\0{path.stat().st_size}\0".encode())
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
-
-
 def _deploy(client, port: int, built: str, allowed_origin: str) -> dict:
-    """Deploys the stack when it is not the one that is there; its outputs."""
+    """Deploys the stack if it has changed, and returns its outputs."""
     here = f"http://localhost:{port}"
     parameters = {
         "Architecture": _architecture(),
@@ -224,25 +184,25 @@ def _deploy(client, port: int, built: str, allowed_origin: str) -> dict:
         "GatewayUrl": f"{here}/_aws/execute-api",
         "SignInUrl": here,
         "UserPoolUrl": f"http://127.0.0.1:{port}",
-        # Receivers on this machine, told again after seconds rather than hours; the emulator's e-mail goes nowhere.
+        # Webhooks may reach this machine, and are tried again after seconds instead of hours. The emulator sends no e-mail.
         "WebhookTestHosts": "127.0.0.1",
         "NotifyWaits": "1,2",
         "EmailSender": EMAIL_SENDER,
         "TimeZone": "Europe/Paris",
-        # Generous ones, so that tests can give a partner its own.
+        # High enough to limit nobody; tests set lower limits for single partners.
         "PartnerLimits": "true",
         "RecordsPerSecond": "100000",
         "OpenExports": "1000",
         "AllowedOrigin": allowed_origin,
     }
     wanted = _sha256(json.dumps([built, parameters], sort_keys=True).encode())
-    if _remembered(client, DEPLOYED) == wanted and _status(client).endswith("_COMPLETE"):
+    if _read_marker(client, DEPLOYED) == wanted and _status(client).endswith("_COMPLETE"):
         print_progress("✓ stack is deployed")
         return _outputs(client)
     print_progress("· deploying the stack")
     started = time.monotonic()
     if _status(client) == "ROLLBACK_COMPLETE":
-        # What is left of a first deployment that failed: it can only be deleted.
+        # A first deployment that failed leaves a stack that can only be deleted.
         client("cloudformation").delete_stack(StackName=NAME)
         client("cloudformation").get_waiter("stack_delete_complete").wait(StackName=NAME)
     _sam(
@@ -253,20 +213,20 @@ def _deploy(client, port: int, built: str, allowed_origin: str) -> dict:
     outputs = _outputs(client)
     _finish_gateway(client, outputs)
     _finish_event_source(client, outputs)
-    _remember(client, DEPLOYED, wanted)
+    _write_marker(client, DEPLOYED, wanted)
     print_progress(f"✓ stack deployed in {time.monotonic() - started:.0f} s")
     return outputs
 
 
 def _finish_gateway(client, outputs: dict) -> None:
-    """Puts the parts of the API's document that the emulator's import leaves out, as the deployed template has them.
+    """Adds to the API the parts of its document that the emulator's import ignores.
 
-    These are the gateway's own answers and the headers of its answers to preflights.
+    These are the gateway's own error responses and the headers of its responses to preflight requests.
     """
     gateway = client("apigateway")
     api, stage = outputs["ApiUrl"].split("/")[-2:]
-    template = client("cloudformation").get_template(StackName=NAME, TemplateStage="Processed")["TemplateBody"]
-    template = template if isinstance(template, dict) else json.loads(template)
+    processed = client("cloudformation").get_template(StackName=NAME, TemplateStage="Processed")["TemplateBody"]
+    processed = processed if isinstance(processed, dict) else json.loads(processed)
     given = {each["ParameterKey"]: each["ParameterValue"] for each in _stack(client)["Parameters"]}
 
     def text(value):
@@ -276,7 +236,7 @@ def _finish_gateway(client, outputs: dict) -> None:
                 value = value.replace("${" + name + "}", of_parameter)
         return value
 
-    document = template["Resources"]["Api"]["Properties"]["Body"]
+    document = processed["Resources"]["Api"]["Properties"]["Body"]
     for kind, answer in document["x-amazon-apigateway-gateway-responses"].items():
         gateway.put_gateway_response(
             restApiId=api,
@@ -299,7 +259,7 @@ def _finish_gateway(client, outputs: dict) -> None:
 
 
 def _finish_event_source(client, outputs: dict) -> None:
-    """Gives the concurrency of event sources as a number: from a parameter the emulator takes it as a text, and stumbles."""
+    """Sets the concurrency of event sources as a number, because the emulator fails on the text that a parameter gives."""
     functions = client("lambda")
     for name in ("ExportWorkerFunction", "IntakeFunction"):
         for source in functions.list_event_source_mappings(FunctionName=outputs[name])["EventSourceMappings"]:
@@ -331,8 +291,8 @@ def _describe(client, port: int, outputs: dict) -> dict:
     }
 
 
-def _people(client, stack: dict) -> None:
-    """One person per role and partner."""
+def _create_users(client, stack: dict) -> None:
+    """Creates one user for each role and partner."""
     pool = stack["user_pool_id"]
     cognito = client("cognito-idp")
     pages = cognito.get_paginator("list_users").paginate(UserPoolId=pool)
@@ -353,14 +313,14 @@ def _people(client, stack: dict) -> None:
         )
         for role in user["roles"]:
             cognito.admin_add_user_to_group(UserPoolId=pool, Username=user["name"], GroupName=role)
-        # Last: a person without a password is one that an interrupted run left half made, and cannot sign in by mistake.
+        # The password comes last, so that a user whom an interrupted run left half made cannot sign in.
         cognito.admin_set_user_password(UserPoolId=pool, Username=user["name"], Password=user["password"], Permanent=True)
     if missing:
-        print_progress(f"✓ {len(missing)} people who can sign in")
+        print_progress(f"✓ {len(missing)} users who can sign in")
 
 
-def _machines(client, stack: dict) -> list[dict]:
-    """The operator of the template and one recorder per partner, registered through the API."""
+def _create_clients(client, stack: dict) -> list[dict]:
+    """Describes the operator's client of the template, and creates and registers one recording client for each partner."""
     pool = stack["user_pool_id"]
     cognito = client("cognito-idp")
 
@@ -409,18 +369,18 @@ def _wait_for_page(stack: dict, emulator: Emulator) -> None:
         time.sleep(0.2)
 
 
-# ---------------------------------------------------------------- small things
+# ---------------------------------------------------------------- helpers
 
 
 def _sam(arguments: list[str], variables: dict) -> None:
-    """Runs the SAM CLI; its output is shown only when it fails, with SHOW=1 always."""
-    place = ensure("build") / "bin"
-    surroundings = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    surroundings |= {
-        "PATH": f"{place}{os.pathsep}{surroundings['PATH']}",
+    """Runs the SAM CLI; its output is shown only if it fails, or always with SHOW=1."""
+    place = ensure("sam") / "bin"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    environment |= {
+        "PATH": f"{place}{os.pathsep}{environment['PATH']}",
         "SAM_CLI_TELEMETRY": "0",
         "AWS_DEFAULT_REGION": REGION,
-        # No profile of the person's may be read, and no real account be met.
+        # Neither the user's profiles nor a real account may be used.
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         **variables,
@@ -428,7 +388,7 @@ def _sam(arguments: list[str], variables: dict) -> None:
     log = TOOLS / f"sam-{arguments[0]}.log"
     with log.open("w+") as output:
         shown = None if os.environ.get("SHOW") else output
-        done = subprocess.run([str(place / "sam"), *arguments], cwd=ROOT, env=surroundings, stdout=shown, stderr=subprocess.STDOUT)
+        done = subprocess.run([str(place / "sam"), *arguments], cwd=ROOT, env=environment, stdout=shown, stderr=subprocess.STDOUT)
         if done.returncode:
             output.seek(0)
             end = "".join(output.readlines()[-60:])
@@ -450,7 +410,7 @@ def _outputs(client) -> dict:
     return {each["OutputKey"]: each["OutputValue"] for each in _stack(client)["Outputs"]}
 
 
-def _remembered(client, name: str) -> str | None:
+def _read_marker(client, name: str) -> str | None:
     ssm = client("ssm")
     try:
         return ssm.get_parameter(Name=name)["Parameter"]["Value"]
@@ -458,12 +418,12 @@ def _remembered(client, name: str) -> str | None:
         return None
 
 
-def _remember(client, name: str, value: str) -> None:
+def _write_marker(client, name: str, value: str) -> None:
     client("ssm").put_parameter(Name=name, Value=value, Type="String", Overwrite=True)
 
 
 def _architecture() -> str:
-    """The processor of this machine, as Lambda calls it."""
+    """Returns the processor of this machine, in Lambda's spelling."""
     return "arm64" if platform.machine().lower() in ("arm64", "aarch64") else "x86_64"
 
 
@@ -472,8 +432,8 @@ def _sha256(data: bytes) -> str:
 
 
 @contextmanager
-def _alone(path: Path):
-    """One at a time: a second run waits."""
+def exclusive_lock(path: Path) -> Iterator[None]:
+    """Lets one process at a time into the block; others wait."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as lock:
         try:

@@ -1,4 +1,4 @@
-"""Tokens as clients get them: people through the hosted sign-in with code and PKCE, machines with their credentials."""
+"""Gets tokens as clients do: users through the hosted sign-in with code and PKCE, machines with their credentials."""
 
 import base64
 import hashlib
@@ -22,7 +22,7 @@ _opener = urllib.request.build_opener(_NoRedirects)
 
 
 def token(stack: dict, name: str) -> str:
-    """A fresh token for a person or a machine of the stack."""
+    """Returns a fresh token for a user or a machine of the stack."""
     for user in stack["users"]:
         if user["name"] == name:
             return of_person(stack, user["name"], user["password"])
@@ -34,7 +34,7 @@ def token(stack: dict, name: str) -> str:
 
 
 def of_person(stack: dict, name: str, password: str) -> str:
-    """The ID token of a person: at Cognito that is the token which carries the partner."""
+    """Returns the ID token of a user, because at Cognito only that token contains the partner."""
     base, page, client = stack["sign_in_url"], stack["portal_url"], stack["client_id"]
     verifier = secrets.token_urlsafe(48)
     challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).decode().rstrip("=")
@@ -70,7 +70,7 @@ def of_person(stack: dict, name: str, password: str) -> str:
 
 
 def of_machine(stack: dict, client: dict) -> str:
-    """The access token of a machine."""
+    """Returns the access token of a machine."""
     status, _, body = _send(
         f"{stack['sign_in_url']}/oauth2/token",
         {
@@ -86,7 +86,7 @@ def of_machine(stack: dict, client: dict) -> str:
 
 
 def _send(url: str, form: dict | None = None) -> tuple[int, str, str]:
-    """Status, location and body of an answer; redirects are not followed."""
+    """Returns status, location and body of an answer, without following redirects."""
     data = None if form is None else urllib.parse.urlencode(form).encode()
     try:
         with _opener.open(urllib.request.Request(url, data=data), timeout=30) as answer:
