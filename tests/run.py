@@ -1,9 +1,18 @@
 #!/usr/bin/env python3
-"""Runs every test there is and ends with one line of totals. The exit status says whether all passed."""
+"""Runs all tests and ends with one line of totals. The exit status is 0 if all tests passed.
+
+    python3 tests/run.py          # small amounts: make test
+    python3 tests/run.py --soak   # large amounts, about an hour: make soak
+
+Everything is compiled first, in two calls of cargo that share all libraries. Then the tests in Rust run beside the tests in
+Python, because those mostly wait for the stack.
+"""
 
 import contextlib
+import datetime
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -17,25 +26,43 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "infra" / "local"))
 
+import cargo_build
 from environments import TOOLS, UserFacingError, ensure
 
-CARGO_TEST = ["cargo", "test", "--workspace"]
-RESULT = re.compile(r"^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored", re.MULTILINE)
+# Processes of pytest: more than processors, because a test waits for the stack most of its time.
+PROCESSES = 4
+STACK = TOOLS / "e2e"
+SUMMARY = re.compile(r"Summary \[.*?\] +[\d/]+ tests? run: (.*)$", re.MULTILINE)
+DOC_RESULT = re.compile(r"^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored", re.MULTILINE)
+# The tests whose value grows with their amount; `make soak` runs these and no others.
+SOAK_RUST = "package(fuzz) or test(/simulat|fault|months_run|schedules|same_list|matches_the_model/)"
+SOAK_PYTHON = ["test_killed.py", "test_load.py", "test_openapi.py"]
+ROW = re.compile(r"^ *tried \| (.+?) \| (.+?) \| (\d+)$", re.MULTILINE)
+TRUST = ROOT / "docs" / "trust.md"
+HEADING, TABLE = "## Last results of `make soak`", re.compile(r"(\|---\|--:\|---\|---\|---\|\n)((?:\|.*\n)*)")
+
+Totals = tuple[int, int, int]
 
 
 def main() -> int:
-    """Rust first: what does not compile cannot be deployed. Then its tests run beside the end-to-end tests, which mostly wait."""
+    """Compiles, runs the tests and prints the totals."""
+    soak = "--soak" in sys.argv[1:]
+    os.environ["DAYBOOK_AMOUNT"] = "soak" if soak else os.environ.get("DAYBOOK_AMOUNT", "test")
     started = time.monotonic()
-    totals = [0, 0, 0]
+    totals: Totals = (0, 0, 0)
     try:
-        if subprocess.run([*CARGO_TEST, "--no-run"], cwd=ROOT).returncode:
-            raise UserFacingError("The tests in Rust do not compile.")
-        with rust() as collect:
-            outcomes = [python(), collect()]
-        totals = [sum(parts) for parts in zip(*outcomes)]
+        install_programs()
+        build()
+        print(f"everything is built after {time.monotonic() - started:.0f} s", flush=True)
+        with rust(soak) as collect:
+            found, text = python(soak)
+            counted, said = collect()
+            totals = add(found, counted)
+        if soak and not totals[1]:
+            write_results(text + said)
     except UserFacingError as error:
         print(error, file=sys.stderr)
-        totals[1] += 1
+        totals = add(totals, (0, 1, 0))
     finally:
         stop_all()
     passed, failed, skipped = totals
@@ -44,22 +71,44 @@ def main() -> int:
     return 1 if failed or not passed else 0
 
 
-@contextlib.contextmanager
-def rust() -> Iterator[Callable[[], tuple[int, int, int]]]:
-    """Unit, property, snapshot, storage and documentation tests, in the background; what is given waits for them, prints
-    what they said, and counts."""
-    with tempfile.TemporaryFile("w+") as said:
-        command = [*CARGO_TEST, "--no-fail-fast"]
-        running = subprocess.Popen(command, cwd=ROOT, stdout=said, stderr=subprocess.STDOUT, start_new_session=True)
+def cargo_environment() -> dict[str, str]:
+    """Returns the environment in which every call of cargo uses the same folder for its output."""
+    return os.environ | {"CARGO_BUILD_TARGET": cargo_build.host(), "CARGO_TARGET_DIR": str(cargo_build.target_directory())}
 
-        def collect() -> tuple[int, int, int]:
+
+def nextest(*options: str) -> list[str]:
+    """Returns a command of the pinned nextest, whichever other one is installed."""
+    return [str(ensure("rust") / "bin" / "cargo-nextest"), "nextest", "run", "--locked", *options]
+
+
+def build() -> None:
+    """Compiles tests and functions, because code that does not compile cannot be deployed either."""
+    if subprocess.run(nextest("--no-run"), cwd=ROOT, env=cargo_environment()).returncode:
+        raise UserFacingError("The tests in Rust do not compile.")
+
+
+@contextlib.contextmanager
+def rust(soak: bool) -> Iterator[Callable[[], tuple[Totals, str]]]:
+    """Runs the unit, property, snapshot, storage and documentation tests in the background; the result waits for them and counts."""
+    commands = [nextest("--profile", "soak", "--filterset", SOAK_RUST)] if soak else [nextest(), ["cargo", "test", "--locked", "--doc", "--no-fail-fast"]]
+    script = "status=0\n" + "\n".join(f"{shlex.join(command)} || status=$?" for command in commands) + "\nexit $status"
+    with tempfile.TemporaryFile("w+") as output:
+        running = subprocess.Popen(["sh", "-c", script], cwd=ROOT, env=cargo_environment(), stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
+
+        def collect() -> tuple[Totals, str]:
             running.wait()
-            said.seek(0)
-            text = said.read()
+            output.seek(0)
+            text = re.sub(r"\x1b\[[0-9;]*m", "", output.read())
             print(text, flush=True)
-            passed, failed, skipped = (sum(map(int, counts)) for counts in zip(("0", "0", "0"), *RESULT.findall(text)))
-            # What ends otherwise than by a test's result is a failure all the same.
-            return passed, failed or int(running.returncode != 0), skipped
+            totals: Totals = (0, 0, 0)
+            for counts in SUMMARY.findall(text):
+                passed, failed, late, broken, skipped = (count(word, counts) for word in ("passed", "failed", "timed out", "exec failed", "skipped"))
+                # The filter of a soak leaves out tests; they are not skipped.
+                totals = add(totals, (passed, failed + late + broken, 0 if soak else skipped))
+            for counts in DOC_RESULT.findall(text):
+                totals = add(totals, tuple(map(int, counts)))
+            # An end without results, such as a crash of the runner, is a failure too.
+            return (totals[0], totals[1] or int(running.returncode != 0 or not totals[0]), totals[2]), text
 
         try:
             yield collect
@@ -69,25 +118,60 @@ def rust() -> Iterator[Callable[[], tuple[int, int, int]]]:
                 running.wait()
 
 
-def python() -> tuple[int, int, int]:
-    """The tests of the template, of the page's files and of exports' files, and those against a deployed stack."""
-    install_programs()
+def count(word: str, text: str) -> int:
+    """Returns the number before a word, or 0."""
+    return sum(map(int, re.findall(rf"(\d+) {word}", text)))
+
+
+def python(soak: bool) -> tuple[Totals, str]:
+    """Runs the tests of template, workspace, page and formats, and those that call a deployed stack."""
+    places = [f"tests/e2e/{name}" for name in SOAK_PYTHON] if soak else [f"tests/{name}" for name in ("template", "workspace", "page", "formats", "e2e")]
+    environment = cargo_environment() | {"PYTHONDONTWRITEBYTECODE": "1", "STACK_JSON": str(STACK / "stack.json")}
+    try:
+        deploy_stack()
+        side_by_side = pytest([*places, "-m", "not alone and not last", "-n", str(PROCESSES), "--dist", "loadgroup"], environment)
+        alone = pytest([*places, "-m", "alone"], environment)
+        last = ((0, 0, 0), "") if soak else pytest(["tests/e2e", "-m", "last"], environment)
+    finally:
+        stop_all()
+    return add(add(side_by_side[0], alone[0]), last[0]), side_by_side[1] + alone[1] + last[1]
+
+
+def deploy_stack() -> None:
+    """Deploys the stack of the tests from nothing, in a process of its own because it needs the tools of another environment."""
+    command = [str(ensure("tests") / "bin" / "python"), str(ROOT / "tests" / "e2e" / "deploy_stack.py")]
+    if subprocess.run(command, cwd=ROOT).returncode:
+        raise UserFacingError("The stack of the end-to-end tests was not deployed.")
+
+
+def pytest(arguments: list[str], environment: dict[str, str]) -> tuple[Totals, str]:
+    """Runs pytest once, and returns the totals and the rows for docs/trust.md."""
     interpreter = ensure("tests") / "bin" / "python"
-    places = [str(ROOT / "tests" / name) for name in ("template", "page", "formats", "e2e")]
     with tempfile.TemporaryDirectory() as scratch:
         report = Path(scratch) / "report.xml"
-        command = [str(interpreter), "-m", "pytest", "-p", "no:cacheprovider", "-rs", f"--junitxml={report}", *places]
-        status = subprocess.run(command, cwd=ROOT, env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}).returncode
+        command = [str(interpreter), "-m", "pytest", "-p", "no:cacheprovider", "-rs", "--durations=25", "-o", "junit_logging=system-out"]
+        status = subprocess.run([*command, "-o", "junit_log_passing_tests=true", f"--junitxml={report}", *arguments], cwd=ROOT, env=environment).returncode
         if not report.exists():
-            return 0, 1, 0
-        suites = list(ElementTree.parse(report).getroot().iter("testsuite"))
+            return (0, 1, 0), ""
+        tree = ElementTree.parse(report).getroot()
+    suites = list(tree.iter("testsuite"))
     tests, errors, failures, skipped = (sum(int(each.get(name)) for each in suites) for name in ("tests", "errors", "failures", "skipped"))
     failed = errors + failures
-    return max(tests - failed - skipped, 0), failed or int(status != 0), skipped
+    return (max(tests - failed - skipped, 0), failed or int(status != 0), skipped), "\n".join(each.text or "" for each in tree.iter("system-out"))
+
+
+def write_results(text: str) -> None:
+    """Writes the rows that tests have reported to the table of docs/trust.md."""
+    today = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
+    rows = "".join(f"| {tried} | {amount} | passed | {seed} | {today} |\n" for tried, amount, seed in dict.fromkeys(ROW.findall(text)))
+    document = TRUST.read_text()
+    before, heading, after = document.partition(HEADING)
+    TRUST.write_text(before + heading + TABLE.sub(lambda found: found[1] + rows, after, count=1))
+    print(f"\nwritten to {TRUST.relative_to(ROOT)}:\n{rows}")
 
 
 def install_programs() -> None:
-    """In CI no test is skipped for want of a program: it is installed. Elsewhere that is for the person to decide."""
+    """Installs the programs that tests need if `CI` is set, so that CI skips no test. Elsewhere the user decides."""
     if "CI" not in os.environ:
         return
     wanted = {
@@ -95,19 +179,19 @@ def install_programs() -> None:
         "chromium": ["chromium", "chromium-browser", "google-chrome"],
         "npm": ["npm"],
         "docker.io": ["dockerd"],
-        # What the engine's network is made with; some machines have the engine's client only.
+        # The engine makes its network with iptables; some machines have the engine's client only.
         "iptables": ["iptables"],
     }
     packages = [package for package, programs in wanted.items() if not any(map(shutil.which, programs))]
     apt = ["apt-get"] if os.geteuid() == 0 else ["sudo", "-n", "apt-get"]
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     steps = [[*apt, "update", "-qq"], [*apt, "install", "-qq", "--no-install-recommends", *packages]] if packages else []
-    # What checks accessibility comes from npm, in the versions of the lock file.
+    # The accessibility checker comes from npm, in the versions of the lock file.
     place = ROOT / "tests" / "browser"
     if not (place / "node_modules" / "axe-core" / "axe.min.js").exists():
         steps.append(["npm", "ci", "--silent", "--no-audit", "--no-fund", f"--prefix={place}"])
     for command in steps:
-        # Once more where it fails: networks do, in passing.
+        # Networks fail now and then, so a second try is worth its time.
         for _ in range(2):
             try:
                 failed = subprocess.run(command, env=environment, stdout=subprocess.DEVNULL).returncode
@@ -120,11 +204,16 @@ def install_programs() -> None:
 
 
 def stop_all() -> None:
-    """Ends the stacks that tests started and did not end; the one of `make up` is not theirs."""
+    """Stops the stacks that tests have left running, but not the stack of `make up`."""
     from emulator import Emulator
 
     for pid_file in TOOLS.glob("*/emulator.pid"):
         Emulator(pid_file.parent).stop()
+
+
+def add(one: Totals, other: Totals) -> Totals:
+    """Adds totals."""
+    return one[0] + other[0], one[1] + other[1], one[2] + other[2]
 
 
 if __name__ == "__main__":

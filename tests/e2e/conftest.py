@@ -1,6 +1,7 @@
-"""The stack that the tests talk to: deployed for them from nothing, on a port and with data of its own.
+"""Deploys the stack that the tests talk to, on a port and with data of its own.
 
-`STACK_JSON=.local/stack.json` takes one that runs already, for a quick try of a few tests: what they record stays there.
+`STACK_JSON=.local/stack.json` selects a stack that runs already, for a quick try of a few tests. Their data stay there.
+`make test` deploys one stack and runs the files side by side on it (pytest-xdist), then the tests with the mark `alone`.
 """
 
 import itertools
@@ -16,6 +17,7 @@ import requests
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "infra" / "local"))
+sys.path.insert(0, str(ROOT / "tests" / "amounts"))
 
 pytest.register_assert_rewrite("api", "browser", "load", "spreadsheet")
 
@@ -29,19 +31,40 @@ DIRECTORY = ROOT / ".local" / "e2e"
 
 
 def free_port():
-    """A port that neither the usual stack nor another run has."""
+    """Returns a port that neither the usual stack nor another run uses."""
     return next(port for port in range(4700, 4800) if port_is_free(port))
+
+
+def deploy():
+    """Deploys the stack from nothing."""
+    local.clean(DIRECTORY)
+    return local.up(DIRECTORY, free_port(), demo=False, allowed_origin="http://portal.localhost")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "alone: changes what all tests share, such as the workers of the stack; runs when no other file does")
+    config.addinivalue_line("markers", "last: looks back on all other tests")
+
+
+# Runs before pytest-xdist reads the groups.
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Keeps the tests of a file in one process, in their order, unless the file names another group."""
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 @pytest.fixture(scope="session")
 def stack():
-    """What there is: addresses, people, machines, functions, outputs."""
+    """Describes the stack: addresses, users, API clients, functions, outputs."""
     if given := os.environ.get("STACK_JSON"):
         yield json.loads(Path(given).read_text())
         return
-    local.clean(DIRECTORY)
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        pytest.exit("Processes side by side need one stack: name it in STACK_JSON.")
     try:
-        yield local.up(DIRECTORY, free_port(), demo=False, allowed_origin="http://portal.localhost")
+        yield deploy()
     finally:
         local.down(DIRECTORY)
 

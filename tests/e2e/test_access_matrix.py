@@ -22,6 +22,9 @@ sys.path.insert(0, str(HERE.parent / "template"))
 
 from application import Template
 
+# These tests give the authorizer another issuer.
+pytestmark = pytest.mark.alone
+
 MATRIX = yaml.safe_load((HERE / "access.yaml").read_text())
 CALLERS, ROUTES = MATRIX["callers"], MATRIX["routes"]
 PROTECTED = [route for route, cells in ROUTES.items() if "public" not in cells]

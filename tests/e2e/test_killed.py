@@ -6,17 +6,19 @@ No activity is lost or doubled, and an export has the same bytes as an undisturb
 """
 
 import json
-import os
 import random
 import uuid
 
 import pytest
+from amounts import amount, report, setting
 
 from api import ALL_OF_2024, new_activity
 from host import Host, Process, messages, request
 
-KILLS = int(os.environ.get("KILLS", "12"))
-SEED = int(os.environ.get("KILL_SEED", "1"))
+KILLS = amount("KILLS", 5, 200)
+SEED = setting("KILL_SEED", 1)
+# These tests switch off the stack's own workers.
+pytestmark = pytest.mark.alone
 RESOURCE = "/v1/partners/{partner}/activities"
 
 
@@ -70,7 +72,7 @@ def test_killed_recorders_lose_and_double_nothing(host, partner, chance):
         if chance.random() < 0.3:
             waiting.append(batch)
     check(partner, sent, chance)
-    print(f"{record.killed} kills; {len(sent)} activities, answered {statuses}")
+    report("recorders killed", f"{record.killed} kills, {len(sent)} activities", SEED)
 
 
 def test_killed_intakes_lose_and_double_nothing(host, partner, chance):
@@ -91,7 +93,7 @@ def test_killed_intakes_lose_and_double_nothing(host, partner, chance):
             failed = {each["itemIdentifier"] for each in answer["batchItemFailures"]}
             waiting = {name: body for name, body in waiting.items() if name not in taken or name in failed}
     check(partner, sent, chance)
-    print(f"{intake.killed} kills; {len(sent)} activities, {deliveries} deliveries")
+    report("intake killed", f"{intake.killed} kills, {len(sent)} activities, {deliveries} deliveries", SEED)
 
 
 def check(partner, sent, chance):
@@ -169,7 +171,7 @@ def test_killed_export_workers_write_the_same_bytes(host, partner, expected, job
         # A repeated message changes nothing.
         assert worker.invoke(messages({"again": body}), seconds=900, kill=False) == {"batchItemFailures": []}
         assert partner.caller.get(f"{partner.path}/exports/{export}").json() == shown
-    print(f"{worker.killed} kills; {made} exports, {deliveries} deliveries; bytes {[sum(map(len, each)) for each in expected.values()]}")
+    report("export workers killed", f"{worker.killed} kills, {made} exports, {deliveries} deliveries", SEED)
 
 
 def pass_lease(aws, table, partner, export):

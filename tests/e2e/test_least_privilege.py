@@ -6,6 +6,9 @@ The root of the emulator makes every call first, so that only the role can refus
 import pytest
 from botocore.exceptions import ClientError
 
+# The probes of a queue take messages that belong to others.
+pytestmark = pytest.mark.alone
+
 FUNCTIONS = ["authorizer", "record", "intake", "query", "exports", "export-worker", "monthly", "notifier", "portal"]
 KEY = {"pk": {"S": "probe#2024-03"}, "sk": {"S": "2024-03-05T09:30:00.000000Z#probe"}}
 SET = {"Key": KEY, "UpdateExpression": "SET a = :a", "ExpressionAttributeValues": {":a": {"S": "x"}}}

@@ -2,13 +2,13 @@
 
 import gzip
 import json
-import os
 import re
 from datetime import timedelta
 from urllib.parse import urlencode, urlsplit
 
 import pytest
 import requests
+from amounts import amount
 from test_months import grace, run, schedules  # noqa: F401
 from test_notifications import made, receiver, settled  # noqa: F401
 
@@ -16,10 +16,10 @@ from api import batches, in_parallel, new_activity, now, rfc3339
 from browser import LANGUAGES, NEEDED, SAYS, hosted_sign_in, mixed, order, shown, sign_in, violations
 
 # Rows to scroll through, and activities of their partner. `make figures` uses larger numbers and takes minutes.
-ROWS = int(os.environ.get("PAGE_ROWS", "2000"))
-ACTIVITIES = max(ROWS, int(os.environ.get("PAGE_ACTIVITIES", "0")))
+ROWS = amount("PAGE_ROWS", 2_000, 5_000)
+ACTIVITIES = max(ROWS, amount("PAGE_ACTIVITIES", 0, 20_000))
 
-pytestmark = NEEDED
+pytestmark = [NEEDED, pytest.mark.xdist_group("months")]
 
 
 class Look:

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+pytestmark = pytest.mark.last
 # A pattern of each kind of personal data, with an example that it must match. Traces identify requests instead.
 SECRETS = {
     "a token": (r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}", "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln"),

@@ -69,7 +69,7 @@ locales = pytest.mark.parametrize("locale", ["en", "fr"])
 def files(tmp_path_factory):
     """A folder of files, written by the code that writes exports."""
     folder = tmp_path_factory.mktemp("files")
-    subprocess.run(["cargo", "run", "--quiet", "-p", "daybook", "--example", "files", "--", str(folder)], cwd=ROOT, check=True)
+    subprocess.run(["cargo", "run", "--quiet", "--locked", "--example", "files", "--", str(folder)], cwd=ROOT, check=True)
     return folder
 
 

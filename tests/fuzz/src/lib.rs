@@ -1,11 +1,11 @@
-//! Fuzzing with a stable toolchain: inputs of a corpus, changed at random, for a time.
+//! Fuzzes with a stable toolchain: changes the inputs of a corpus at random, for a time.
 //!
-//! Which branches an input takes cannot be seen without instrumentation, so each target says what came of an input in a
-//! few words (which fields were refused and why, how large the answer is), and an input of which something new came is
-//! changed further. What a target finds wrong it panics at; the input is then kept in a file, and belongs into the corpus
-//! once it is mended: every input of the corpus is tried first, every time.
+//! Without instrumentation the fuzzer cannot see the branches that an input takes. Each target therefore describes the
+//! result of an input in a few words, such as the fields that were refused and why. An input with a new description is
+//! changed further. A target panics at a fault. The fuzzer then writes the input to a file, which belongs into the corpus
+//! once the fault is fixed. Every run tries all inputs of the corpus first.
 //!
-//! `FUZZ_SECONDS` says how long each target runs, `FUZZ_SEED` where the changes begin: the same seed makes the same inputs.
+//! `FUZZ_SECONDS` sets the time of each target. The same `FUZZ_SEED` makes the same inputs.
 
 use std::{
     collections::{HashSet, hash_map::DefaultHasher},
@@ -16,13 +16,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long a target runs unless `FUZZ_SECONDS` says otherwise.
-const SECONDS: u64 = 30;
-/// The longest input that is made, in bytes; what counts with larger ones is tried through the door.
+use amounts::{amount, report, setting};
+
+/// How many seconds each target runs in `make test`, and in `make soak`.
+const SECONDS: (u64, u64) = (3, 300);
+/// The longest input, in bytes. The end-to-end tests send larger ones.
 const MAX_BYTES: usize = 16 * 1_024;
-/// The most inputs that are kept to be changed further.
+/// The most inputs that are kept and changed further.
 const MAX_KEPT: usize = 4_096;
-/// What breaks readers of anything.
+/// Texts that often break parsers.
 const ODD: [&str; 24] = [
     "\0",
     "\u{feff}",
@@ -50,7 +52,7 @@ const ODD: [&str; 24] = [
     "\u{1f469}\u{200d}\u{1f467}",
 ];
 
-/// Numbers that look random and follow from a seed (xorshift64*).
+/// Generates pseudo-random numbers from a seed (xorshift64*).
 #[derive(Debug)]
 struct Random(u64);
 
@@ -62,19 +64,19 @@ impl Random {
         self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
     }
 
-    /// A number below a bound; 0 below 0.
+    /// Returns a number below a bound, or 0 if the bound is 0.
     fn below(&mut self, bound: usize) -> usize {
         let bound = bound as u64;
         usize::try_from((self.next() >> 16).checked_rem(bound).unwrap_or_default()).unwrap_or_default()
     }
 }
 
-/// Tries the corpus of a target, and then what it becomes by changes, until the time is up.
+/// Tries the corpus of a target, then changed inputs, until the time is up.
 ///
-/// `words` are what inputs of this kind are made of. `check` panics at what is wrong, and says in words what came of it.
+/// `words` are the building blocks of such inputs. `check` panics at a fault, and otherwise describes the result.
 ///
 /// # Panics
-/// When `check` does, after the input is written to a file and its name to standard error; without a corpus.
+/// If `check` panics: the input is in a file then, and the file's name on standard error. Also if there is no corpus.
 pub fn run(target: &str, words: &[&str], mut check: impl FnMut(&[u8]) -> String) {
     let place = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut files: Vec<PathBuf> = fs::read_dir(place.join("corpus").join(target))
@@ -84,8 +86,8 @@ pub fn run(target: &str, words: &[&str], mut check: impl FnMut(&[u8]) -> String)
     assert!(!files.is_empty(), "{target} has no corpus");
     let mut kept: Vec<Vec<u8>> = files.iter().filter_map(|file| fs::read(file).ok()).collect();
 
-    let seed = setting("FUZZ_SEED").unwrap_or(1);
-    let time = Duration::from_secs(setting("FUZZ_SECONDS").unwrap_or(SECONDS));
+    let seed = setting("FUZZ_SEED", 1);
+    let time = Duration::from_secs(amount("FUZZ_SECONDS", SECONDS.0, SECONDS.1));
     let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
     let mut seen = HashSet::new();
     let mut tried = 0_u64;
@@ -114,13 +116,7 @@ pub fn run(target: &str, words: &[&str], mut check: impl FnMut(&[u8]) -> String)
             kept.push(input);
         }
     }
-    eprintln!("{target}: {tried} inputs of seed {seed}, {} of them kept, nothing found", kept.len());
-}
-
-fn setting(name: &str) -> Option<u64> {
-    #[expect(clippy::disallowed_methods, reason = "a test's own settings")]
-    let value = std::env::var(name);
-    value.ok()?.parse().ok()
+    report(&format!("fuzzing: {target}"), &format!("{tried} inputs, {} of them kept", kept.len()), seed);
 }
 
 fn hash(bytes: &[u8]) -> u64 {
@@ -129,7 +125,7 @@ fn hash(bytes: &[u8]) -> u64 {
     hasher.finish()
 }
 
-/// One change of an input.
+/// Changes an input once.
 fn change(input: &mut Vec<u8>, others: &[Vec<u8>], words: &[&str], random: &mut Random) {
     let at = random.below(input.len() + 1);
     let until = at + random.below((input.len() - at).min(32) + 1);
