@@ -34,8 +34,7 @@ PROCESSES = 4
 STACK = TOOLS / "e2e"
 SUMMARY = re.compile(r"Summary \[.*?\] +[\d/]+ tests? run: (.*)$", re.MULTILINE)
 DOC_RESULT = re.compile(r"^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored", re.MULTILINE)
-# The tests whose value grows with their amount; `make soak` runs these and no others.
-SOAK_RUST = "package(fuzz) or test(/simulat|fault|months_run|schedules|same_list|matches_the_model/)"
+# The files whose tests find more with larger amounts; `make soak` runs these and all tests in Rust.
 SOAK_PYTHON = ["test_killed.py", "test_load.py", "test_openapi.py"]
 ROW = re.compile(r"^ *tried \| (.+?) \| (.+?) \| (\d+)$", re.MULTILINE)
 TRUST = ROOT / "docs" / "trust.md"
@@ -90,7 +89,7 @@ def build() -> None:
 @contextlib.contextmanager
 def rust(soak: bool) -> Iterator[Callable[[], tuple[Totals, str]]]:
     """Runs the unit, property, snapshot, storage and documentation tests in the background; the result waits for them and counts."""
-    commands = [nextest("--profile", "soak", "--filterset", SOAK_RUST)] if soak else [nextest(), ["cargo", "test", "--locked", "--doc", "--no-fail-fast"]]
+    commands = [nextest("--profile", "soak")] if soak else [nextest(), ["cargo", "test", "--locked", "--doc", "--no-fail-fast"]]
     script = "status=0\n" + "\n".join(f"{shlex.join(command)} || status=$?" for command in commands) + "\nexit $status"
     with tempfile.TemporaryFile("w+") as output:
         running = subprocess.Popen(["sh", "-c", script], cwd=ROOT, env=cargo_environment(), stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
@@ -103,8 +102,7 @@ def rust(soak: bool) -> Iterator[Callable[[], tuple[Totals, str]]]:
             totals: Totals = (0, 0, 0)
             for counts in SUMMARY.findall(text):
                 passed, failed, late, broken, skipped = (count(word, counts) for word in ("passed", "failed", "timed out", "exec failed", "skipped"))
-                # The filter of a soak leaves out tests; they are not skipped.
-                totals = add(totals, (passed, failed + late + broken, 0 if soak else skipped))
+                totals = add(totals, (passed, failed + late + broken, skipped))
             for counts in DOC_RESULT.findall(text):
                 totals = add(totals, tuple(map(int, counts)))
             # An end without results, such as a crash of the runner, is a failure too.

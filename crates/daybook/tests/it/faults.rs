@@ -9,7 +9,6 @@
 
 use std::{
     collections::HashSet,
-    env,
     ops::Range,
     sync::{
         Mutex,
@@ -18,6 +17,7 @@ use std::{
     time::Duration,
 };
 
+use amounts::{amount, report, setting};
 use daybook::{
     activity::{Details, NewActivity, PartnerId},
     export::{
@@ -57,12 +57,6 @@ const LIMITS: Limits = Limits {
 };
 const ALL: [Fault; 7] =
     [Fault::NotSent, Fault::AnswerLost, Fault::Throttled, Fault::Slow, Fault::Killed, Fault::Failed, Fault::Garbled];
-
-fn number(variable: &str) -> Option<u64> {
-    #[expect(clippy::disallowed_methods, reason = "how much to try is asked of the person who runs the test")]
-    let text = env::var(variable).ok()?;
-    Some(text.parse().unwrap())
-}
 
 fn dice(seed: u64, number: u64) -> Random {
     Random::new(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ number)
@@ -626,9 +620,10 @@ fn line_id(line: &str) -> &str {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn in_bad_weather_what_was_acknowledged_is_there_once_and_what_is_ready_is_right() {
-    let count = number("FAULT_ACTIVITIES").map_or(10_000, |count| usize::try_from(count).unwrap());
-    let seed = number("FAULT_SEED").unwrap_or(1);
+    let count = usize::try_from(amount("FAULT_ACTIVITIES", 2_000, 200_000)).unwrap();
+    let seed = setting("FAULT_SEED", 1);
     println!("FAULT_SEED={seed}");
     println!("{}", live(seed, "storm", count * 2 / 5, storm(seed)).await);
     println!("{}", live(seed, "breeze", count * 3 / 5, breeze(seed)).await);
+    report("random faults", &format!("{count} activities"), seed);
 }

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use amounts::amount;
 use aws_sdk_dynamodb::types::AttributeValue;
 use daybook::{
     activity::PartnerId,
@@ -74,11 +75,6 @@ async fn exports(stores: &Stores, month: &str) -> Vec<(String, String, State)> {
     found
 }
 
-fn number(name: &str, default: usize) -> usize {
-    #[expect(clippy::disallowed_methods, reason = "how much to try is asked of the person who runs the test")]
-    std::env::var(name).ok().map_or(default, |text| text.parse().unwrap())
-}
-
 /// What this thread has spent of the processor.
 fn cpu() -> Option<Duration> {
     let spent = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
@@ -87,7 +83,7 @@ fn cpu() -> Option<Duration> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_run_costs_nothing_for_schedules_that_are_not_due() {
-    let many = number("MONTHS_SCHEDULES", 10_000);
+    let many = usize::try_from(amount("MONTHS_SCHEDULES", 1_000, 20_000)).unwrap();
     let mut calls = Vec::new();
     for count in [10, many] {
         let stores = Stores::start().await;
@@ -105,7 +101,7 @@ async fn a_run_costs_nothing_for_schedules_that_are_not_due() {
 /// `MONTHS_DUE=10000` counts as many; the figures in docs/months.md are from there.
 #[test]
 fn a_run_makes_four_requests_for_each_partner_that_is_due() {
-    let due = number("MONTHS_DUE", 500);
+    let due = usize::try_from(amount("MONTHS_DUE", 200, 5_000)).unwrap();
     let engines = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let (stores, sqs) = engines.block_on(async {
         let stores = Stores::start().await;

@@ -9,7 +9,6 @@
 
 use std::{
     collections::BTreeMap,
-    env,
     future::Future,
     pin::{Pin, pin},
     sync::{
@@ -20,6 +19,7 @@ use std::{
     thread,
 };
 
+use amounts::{amount, report, setting};
 use chrono_tz::Tz;
 use daybook::{
     activity::PartnerId,
@@ -778,14 +778,9 @@ fn run_through<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
-fn number(name: &str, default: u64) -> u64 {
-    #[expect(clippy::disallowed_methods, reason = "how much to try is asked of the person who runs the test")]
-    env::var(name).ok().map_or(default, |text| text.parse().unwrap())
-}
-
 #[test]
 fn in_years_of_months_every_activity_is_in_one_version_of_one_month() {
-    let (first, seeds) = (number("SIMULATED_FROM", 1), number("SIMULATED_SEEDS", 2_000));
+    let (first, seeds) = (setting("SIMULATED_FROM", 1), amount("SIMULATED_SEEDS", 200, 20_000));
     let next = AtomicU64::new(first);
     let total = Mutex::new(Counts::default());
     thread::scope(|scope| {
@@ -807,7 +802,8 @@ fn in_years_of_months_every_activity_is_in_one_version_of_one_month() {
         }
     });
     let total = total.into_inner().unwrap();
-    println!("{seeds} seeds: {total:?}");
+    println!("{total:?}");
+    report("simulated years of months", &format!("{seeds} seeds, {} versions of months", total.versions), first);
     // A world in which nothing goes wrong would show nothing.
     assert!(total.versions > 100 * seeds && total.zone_changes > 10 * seeds, "{total:?}");
     assert!(total.faults > seeds && total.conflicts > seeds && total.remade > 10 * seeds, "{total:?}");
