@@ -71,7 +71,7 @@ def stack():
 
 @pytest.fixture(scope="session")
 def caller(stack):
-    """Callers by name, as in `caller("contoso-sales-agent")`; without a name, one without a token."""
+    """Returns callers by name, as in `caller("contoso-sales-agent")`; without a name, a caller without a token."""
 
     @cache
     def of(name=None):
@@ -87,32 +87,32 @@ def operator(caller):
 
 @pytest.fixture(scope="session")
 def names():
-    """Makes names of partners that nobody has used."""
+    """Makes unused names of partners."""
     numbers = itertools.count(1)
     return lambda: f"p{next(numbers)}-{uuid.uuid4().hex[:8]}"
 
 
 @pytest.fixture
 def partner(operator, names):
-    """A partner without activities, as the operator sees it."""
+    """Returns a partner without activities, called by the operator."""
     return Partner(operator, names())
 
 
 @pytest.fixture(scope="session")
 def aws(stack):
-    """Clients of the platform, as its root: `aws("lambda")`."""
+    """Returns clients of the platform that sign as its root, as in `aws("lambda")`."""
     return local.clients(stack["port"])
 
 
 @pytest.fixture(scope="session")
 def as_function(stack):
-    """Clients with the credentials of a function: `as_function("query")("dynamodb")`."""
+    """Returns clients with the credentials of a function, as in `as_function("query")("dynamodb")`."""
     return cache(lambda name: local.clients(stack["port"], **local.function_credentials(stack, name)))
 
 
 @pytest.fixture(scope="session")
 def machine(stack, aws):
-    """Makes clients at the issuer, of a scope; each call of what is made is a caller with a fresh token."""
+    """Registers API clients with a scope. Each result is an id and a function that returns a caller with a fresh token."""
     made = []
 
     def make(scope):

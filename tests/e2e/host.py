@@ -72,11 +72,11 @@ class Process:
 
         return Handler
 
-    def invoke(self, event, seconds, patience):
-        """Sends an event and returns the answer; if `patience` ends first, kills the process and returns nothing."""
+    def invoke(self, event, seconds, time_limit):
+        """Sends an event and returns the answer; if `time_limit` ends first, kills the process and returns nothing."""
         self._events.put((json.dumps(event).encode(), seconds))
         try:
-            good, answer = self._outcomes.get(timeout=patience)
+            good, answer = self._outcomes.get(timeout=time_limit)
         except queue.Empty:
             self.kill()
             return None
@@ -107,8 +107,8 @@ class Host:
         if self._process is None:
             self._process = self._make()
         started = time.monotonic()
-        patience = self._chance.uniform(0, self._usual) if kill else seconds
-        answer = self._process.invoke(event, seconds, patience)
+        time_limit = self._chance.uniform(0, self._usual) if kill else seconds
+        answer = self._process.invoke(event, seconds, time_limit)
         if answer is None:
             assert kill, "the function did not answer"
             self._process = None

@@ -1,4 +1,4 @@
-"""Files of exports, read by other programs: Python's csv, openpyxl and LibreOffice see what was recorded."""
+"""Reads exported files with other programs: Python's csv, openpyxl and LibreOffice find the recorded activities."""
 
 import csv
 import functools
@@ -16,7 +16,7 @@ from openpyxl.utils.escape import unescape
 ROOT = Path(__file__).resolve().parents[2]
 RECORDS = ROOT / ".." / "shared" / "data" / "cloudtrail.jsonl"
 SOFFICE = shutil.which("soffice")
-# The example writes local times of this zone, half an hour off the others.
+# The example writes local times of this zone, whose offset has half an hour.
 OFFSET = timedelta(hours=5, minutes=30)
 STATUSES = {
     "en": {"succeeded": "Succeeded", "failed": "Failed", "in_progress": "In progress", "declined": "Declined"},
@@ -67,7 +67,7 @@ locales = pytest.mark.parametrize("locale", ["en", "fr"])
 
 @pytest.fixture(scope="session")
 def files(tmp_path_factory):
-    """A folder of files, written by the code that writes exports."""
+    """Returns a folder of files that the export code has written."""
     folder = tmp_path_factory.mktemp("files")
     subprocess.run(["cargo", "run", "--quiet", "--locked", "--example", "files", "--", str(folder)], cwd=ROOT, check=True)
     return folder
@@ -75,12 +75,12 @@ def files(tmp_path_factory):
 
 @functools.cache
 def expected(path, locale):
-    """The columns of each activity, from the API's own form of it."""
+    """Returns the columns of each activity, from its JSON form."""
     rows = []
     for line in path.read_text("utf-8").removesuffix("\n").split("\n"):
         one = json.loads(line)
         customer, actor, target = one.get("customer", {}), one["actor"], one.get("target", {})
-        # Details keep their text: in the line it stands between its name and the members behind it.
+        # Details keep their text, which stands between their name and the members after them.
         details = re.search(r',"details":(\{.*\}),"has_details":true,"details_size":\d+,"url":"[^"]*"\}$', line, re.DOTALL)
         rows.append(
             [
@@ -102,12 +102,12 @@ def expected(path, locale):
 
 
 def lines_of(text):
-    """The text with one kind of line end. A tab in a cell of several lines is a control character to LibreOffice."""
+    """Replaces line ends by one kind. LibreOffice treats a tab in a cell of several lines as a control character."""
     return text.replace("\r\n", "\n").replace("\r", "\n").replace("\x01", "\t")
 
 
 def is_shown(whole, cell):
-    """Whether a cell shows a text: the whole, or as much as a cell holds and a mark."""
+    """Returns whether a cell shows a text, in full or cut at the limit of a cell with a mark."""
     if len(whole.encode("utf-16-le")) // 2 <= MOST_IN_A_CELL:
         return cell == whole
     cut = re.fullmatch(r"(.*)… \[(?:cut|coupé) ?: (\d+) .*\]", cell, re.DOTALL)
@@ -130,7 +130,7 @@ def moment(text):
 
 
 def cells(path):
-    """The header and the rows of every sheet, each cell as openpyxl gives it; there must be no formula."""
+    """Returns the header and the rows of every sheet, and fails if there is a formula."""
     book = openpyxl.load_workbook(path, read_only=True)
     for sheet in book.worksheets:
         header, *rows = ([None if cell.value is None else cell for cell in row] for row in sheet.iter_rows())
@@ -141,7 +141,7 @@ def cells(path):
 
 @sets
 @locales
-def test_python_reads_from_csv_what_was_recorded(files, records, locale):
+def test_python_reads_recorded_activities_from_csv(files, records, locale):
     content = (files / f"{records}_{locale}.csv").read_bytes()
     assert content.startswith(b"\xef\xbb\xbf")
     with open(files / f"{records}_{locale}.csv", encoding="utf-8-sig", newline="") as file:
@@ -154,13 +154,13 @@ def test_python_reads_from_csv_what_was_recorded(files, records, locale):
 
 @sets
 @locales
-def test_openpyxl_reads_from_a_workbook_what_was_recorded(files, records, locale):
+def test_openpyxl_reads_recorded_activities_from_workbook(files, records, locale):
     ((header, rows),) = cells(files / f"{records}_{locale}.xlsx")
     assert header == TITLES[locale]
     check([[row[0], *(unescape(cell or "") for cell in row[1:])] for row in rows], expected(files / f"{records}.jsonl", locale))
 
 
-def test_a_workbook_is_frozen_filtered_sized_linked_and_typed(files):
+def test_workbook_has_frozen_header_filter_widths_and_links(files):
     sheet = openpyxl.load_workbook(files / "lines_en.xlsx").active
     assert sheet.title == "Activity log"
     assert sheet.freeze_panes == "A2"
@@ -178,7 +178,7 @@ def test_a_workbook_is_frozen_filtered_sized_linked_and_typed(files):
     assert linked > 1_000
 
 
-def test_lines_of_orders_are_the_same_in_json_csv_and_workbook(files):
+def test_order_lines_are_equal_in_json_csv_and_workbook(files):
     wanted = [json.loads(line) for line in (files / "lines_en.jsonl").read_text("utf-8").removesuffix("\n").split("\n")]
     with open(files / "lines_en.csv", encoding="utf-8-sig", newline="") as file:
         header, *csv_rows = csv.reader(file, strict=True)
@@ -202,7 +202,7 @@ def test_lines_of_orders_are_the_same_in_json_csv_and_workbook(files):
 
 @pytest.fixture(scope="session")
 def opened(files, tmp_path_factory):
-    """Opens files with LibreOffice in a language, and saves what it sees; each once."""
+    """Opens each file once with LibreOffice in a language, and saves its cells."""
     folder, seen = tmp_path_factory.mktemp("libreoffice"), {}
 
     def open_all(language, names, *options):
@@ -232,14 +232,14 @@ def is_number(text, value):
 
 
 def is_seen(whole, value, guarded):
-    """Whether LibreOffice sees a text in a cell. What it reads as a number or a truth is the text where it says the same."""
+    """Returns whether LibreOffice shows a text in a cell, as text or as an equal number or boolean."""
     if isinstance(value, bool):
         return whole == str(value).upper()
     if isinstance(value, (int, float)):
         return is_number(whole, value)
     if not isinstance(value or "", str):
         return False
-    # It saves `_x0041_` as it stands, and a control character in the same form: either is what it saw.
+    # LibreOffice saves a control character in the form `_x0041_`, and the text `_x0041_` unchanged: both are accepted.
     seen = {lines_of(text).removeprefix("'") if guarded else lines_of(text) for text in (value or "", unescape(value or ""))}
     return any(is_shown(lines_of(whole), text) for text in seen)
 
@@ -255,7 +255,7 @@ def check_seen(path, wanted, guarded):
 
 @needs_libreoffice
 @sets
-def test_libreoffice_reads_from_a_workbook_what_was_recorded(files, opened, records):
+def test_libreoffice_reads_recorded_activities_from_workbook(files, opened, records):
     names = [f"{name}_en.xlsx" for name in ("generated", "real") if (files / f"{name}_en.xlsx").exists()]
     opened("en-US", names)
     (path,) = opened("en-US", [f"{records}_en.xlsx"])
@@ -265,7 +265,7 @@ def test_libreoffice_reads_from_a_workbook_what_was_recorded(files, opened, reco
 @needs_libreoffice
 @sets
 @pytest.mark.parametrize("locale, language", [("en", "en-US"), ("fr", "fr-FR")])
-def test_libreoffice_of_a_language_opens_its_csv_in_columns_and_runs_nothing(files, opened, records, locale, language):
+def test_libreoffice_opens_csv_in_columns_and_runs_nothing(files, opened, records, locale, language):
     # UTF-8, the language's list separator, its numbers and dates found: what a person who opens the file gets.
     options = f"--infilter=Text - txt - csv (StarCalc):{ord(SEPARATORS[locale])},34,76,1,,0,false,true"
     names = [f"{name}_{locale}.csv" for name in ("generated", "real") if (files / f"{name}_{locale}.csv").exists()]

@@ -1,4 +1,4 @@
-"""The page's files: both languages whole, nothing from elsewhere, nothing that its policy forbids, and light."""
+"""Checks the page's files: complete languages, no content of other origins, nothing that the policy forbids, small size."""
 
 import gzip
 import re
@@ -9,17 +9,17 @@ from fluent.syntax import FluentParser, FluentSerializer, ast
 
 ASSETS = Path(__file__).resolve().parents[2] / "functions" / "portal" / "assets"
 LANGUAGES = ["en", "fr"]
-# The page that shows the API's description is another one.
+# These files belong to the page of the API's description.
 OTHERS = ("docs.css", "docs.html", "docs.js", "openapi.json")
 SCRIPTS = sorted(path for path in ASSETS.glob("*.js") if path.name not in OTHERS)
-# Keys of which the scripts write only the beginning.
+# Scripts build keys with these beginnings.
 FAMILIES = ("status_", "actor_", "role_", "line_", "export_", "delivery_", "formatHint_", "error", "quick_", "view_", "order_")
-# What the page and its component weigh together, compressed, at most.
+# The limit of the page and its component together, compressed.
 MAX_BYTES = 80 * 1024
 
 
 def texts(language):
-    """The texts of a language, as Fluent's own parser reads them; a key that stands there twice is an error."""
+    """Returns the texts of a language from Fluent's own parser. A repeated key is an error."""
     found = {}
     for entry in FluentParser().parse((ASSETS / f"{language}.ftl").read_text("utf-8")).body:
         assert not isinstance(entry, ast.Junk), entry.content
@@ -30,12 +30,12 @@ def texts(language):
 
 
 def source():
-    """All that can name a text."""
+    """Returns all code that can name a text."""
     return "\n".join(path.read_text("utf-8") for path in [*SCRIPTS, ASSETS / "index.html"])
 
 
 @pytest.mark.parametrize("language", LANGUAGES[1:])
-def test_a_language_has_the_same_texts_with_the_same_values(language):
+def test_languages_have_the_same_texts_and_values(language):
     ours, english = texts(language), texts("en")
     assert list(ours) == list(english)
     for key, text in ours.items():
@@ -48,26 +48,26 @@ def test_every_text_is_used():
         assert f'"{key}"' in used or key.startswith(FAMILIES), key
 
 
-def test_every_text_that_is_named_exists():
+def test_every_named_text_exists():
     known = texts("en")
     for key in re.findall(r'(?:\bsay\(|\bcount\(|data-text=)"(\w+)"', source()):
         assert key in known, key
 
 
 @pytest.mark.parametrize("path", sorted(ASSETS.glob("*.js")), ids=lambda path: path.name)
-def test_a_script_makes_no_markup_and_runs_no_text(path):
+def test_script_writes_no_markup_and_evaluates_no_text(path):
     forbidden = re.findall(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|\"style\"|cssText", path.read_text("utf-8"))
     assert not forbidden
 
 
-def test_nothing_is_loaded_from_elsewhere():
+def test_page_loads_nothing_from_other_origins():
     for path in ASSETS.iterdir():
-        # Comments may show addresses of examples.
+        # Comments may contain addresses of examples.
         text = re.sub(r"^\s*//.*$", "", path.read_text("utf-8"), flags=re.MULTILINE)
         assert not re.search(r"""(?:src|href)=["']?(?:https?:)?//|url\(\s*["']?(?:https?:)?//|import[^;\n]*["']https?://|@import""", text), path.name
 
 
-def test_every_script_that_is_imported_is_there_and_loaded_ahead():
+def test_every_imported_script_exists_and_is_preloaded():
     page = (ASSETS / "index.html").read_text("utf-8")
     for path in SCRIPTS:
         assert f'href="{path.name}"' in page or f'src="{path.name}"' in page, path.name
@@ -75,5 +75,5 @@ def test_every_script_that_is_imported_is_there_and_loaded_ahead():
             assert (ASSETS / name).is_file(), name
 
 
-def test_the_page_is_light():
+def test_page_stays_below_its_size_limit():
     assert sum(len(gzip.compress(path.read_bytes())) for path in ASSETS.iterdir() if path.name not in OTHERS) <= MAX_BYTES

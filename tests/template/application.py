@@ -10,7 +10,7 @@ import template
 
 
 class Template:
-    """The template, with the questions that tests ask of it."""
+    """A template, with the questions that tests ask about it."""
 
     def __init__(self, path="template.yaml"):
         self.text = (ROOT / path).read_text()
@@ -19,27 +19,27 @@ class Template:
         self.parameters = self.body["Parameters"]
 
     def of_type(self, *types):
-        """Resources of these types, by name."""
+        """Returns the resources of some types, by name."""
         return {name: each for name, each in self.resources.items() if each["Type"] in types}
 
     @property
     def functions(self):
-        """Functions by the name of their crate."""
+        """The properties of the functions, by the name of their crate."""
         found = self.of_type("AWS::Serverless::Function").values()
         return {each["Properties"]["CodeUri"].removeprefix("functions/"): each["Properties"] for each in found}
 
     def variables(self, function):
-        """The variables of a function, those of all functions included."""
+        """Returns the variables of a function, with those of all functions."""
         of_all = self.body["Globals"]["Function"]["Environment"]["Variables"]
         return of_all | self.functions[function].get("Environment", {}).get("Variables", {})
 
     def routes(self, function):
-        """The routes that lead to a function: method, path, properties."""
+        """Returns the routes of a function: method, path, properties."""
         events = self.functions[function].get("Events", {}).values()
         return [(each["Properties"]["Method"], each["Properties"]["Path"], each["Properties"]) for each in events if each["Type"] == "Api"]
 
     def statements(self, function):
-        """What a function's role allows: actions and resources, each as a list."""
+        """Yields the permissions of a function's role: actions and resources, each as a list."""
         role = self.resources[self.functions[function]["Role"]["Fn::GetAtt"][0]]["Properties"]
         for policy in role["Policies"]:
             for statement in policy["PolicyDocument"]["Statement"]:
@@ -51,5 +51,5 @@ def _list(value):
 
 
 def sources(function):
-    """The code of a function."""
+    """Returns the code of a function."""
     return "\n".join(path.read_text() for path in sorted((ROOT / "functions" / function / "src").rglob("*.rs")))

@@ -1,4 +1,4 @@
-"""What the template's tests share."""
+"""Fixtures of the template's tests."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Functions get what they read, and may do what they need."""
+"""Functions get the variables that they read, and the permissions that they need."""
 
 import re
 
@@ -8,11 +8,11 @@ from application import ROOT, sources
 
 FUNCTIONS = ["authorizer", "record", "intake", "query", "exports", "export-worker", "monthly", "notifier", "portal"]
 READ = re.compile(r'\bhost::(?:variable|number)\("([A-Z][A-Z0-9_]*)"\)')
-# What `host`, the SDK and the C library read in every function.
+# Variables that shared code, the SDK and the C library read in every function.
 OF_ALL = {"LOG_LEVEL", "METRICS_NAMESPACE", "AWS_USE_FIPS_ENDPOINT", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TOP_PAD_", "MALLOC_TRIM_THRESHOLD_"}
 LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
 ACTIVITIES = {"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"}
-# What each role may do besides logging, word for word: a change here is a change of who can do what.
+# The permissions of each role besides logging. A change here changes who can do what.
 ALLOWED = {
     "authorizer": {("ControlTable", "dynamodb:GetItem")},
     "record": {
@@ -74,7 +74,7 @@ ALLOWED = {
 
 
 def named(resource):
-    """A resource of a statement, as in `ControlTable/index/due`."""
+    """Returns the resource of a statement, as in `ControlTable/index/due`."""
     if "Fn::GetAtt" in resource:
         name, attribute = resource["Fn::GetAtt"]
         assert attribute == "Arn"
@@ -83,13 +83,13 @@ def named(resource):
     return found[1] + found[2]
 
 
-def test_there_are_these_functions_and_no_others(template):
+def test_template_has_these_functions_and_no_others(template):
     assert sorted(template.functions) == sorted(FUNCTIONS)
     assert sorted(path.name for path in (ROOT / "functions").iterdir() if (path / "Cargo.toml").exists()) == sorted(FUNCTIONS)
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_what_is_set_is_read_and_what_is_read_is_set(template, function):
+def test_function_reads_exactly_the_variables_it_gets(template, function):
     code = sources(function)
     read = set(READ.findall(code)) | OF_ALL
     if "host::serve" in code:
@@ -98,7 +98,7 @@ def test_what_is_set_is_read_and_what_is_read_is_set(template, function):
     assert set(template.variables(function)) == read
 
 
-def test_the_host_reads_no_variable_unknown_to_these_tests():
+def test_shared_code_reads_known_variables_only():
     host = "".join(path.read_text() for path in (ROOT / "crates" / "daybook" / "src" / "host").glob("*.rs"))
     # Lambda sets AWS_LAMBDA_RUNTIME_API; SSL_CERT_FILE is for endpoints of one's own: the template leaves them out.
     known = {"LOG_LEVEL", "METRICS_NAMESPACE", "ALLOWED_ORIGIN", "SSL_CERT_FILE", "AWS_LAMBDA_RUNTIME_API"}
@@ -106,7 +106,7 @@ def test_the_host_reads_no_variable_unknown_to_these_tests():
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_a_role_allows_this_and_nothing_else(template, function):
+def test_role_allows_exactly_the_listed_actions(template, function):
     allowed = set()
     for actions, resources in template.statements(function):
         if set(actions) == LOGS:
@@ -124,7 +124,7 @@ def test_no_action_and_no_resource_is_a_wildcard(template, function):
         assert "*" not in resources
 
 
-def test_the_authorizer_reads_registrations_only(template):
+def test_authorizer_reads_registrations_only(template):
     statements = [each for policy in template.resources["AuthorizerRole"]["Properties"]["Policies"] for each in policy["PolicyDocument"]["Statement"]]
     (reading,) = [each for each in statements if each["Action"] == "dynamodb:GetItem"]
     assert reading["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": "client#*"}}
@@ -133,7 +133,7 @@ def test_the_authorizer_reads_registrations_only(template):
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_nobody_can_change_remove_or_scan_activities(template, function):
+def test_no_role_changes_removes_or_scans_activities(template, function):
     for actions, resources in template.statements(function):
         if any(named(resource).startswith("ActivitiesTable") for resource in resources if "logs" not in actions[0]):
             assert set(actions) <= ACTIVITIES
@@ -144,13 +144,13 @@ def test_only_record_and_intake_write_activities(template):
     assert writers == ["record", "intake"]
 
 
-def test_every_function_has_a_role_and_a_log_of_its_own(template):
+def test_every_function_has_its_own_role_and_log(template):
     for kept in ("Role", "LoggingConfig"):
         each = [str(function[kept]) for function in template.functions.values()]
         assert len(set(each)) == len(each)
 
 
-def test_e_mail_is_sent_by_the_notifier_only_and_from_the_sender_only(template):
+def test_only_the_notifier_sends_e_mail_and_only_from_the_sender(template):
     assert set(template.of_type("AWS::IAM::Policy")) == {"NotifierMailPolicy", "TracingPolicy"}
     policy = template.resources["NotifierMailPolicy"]
     assert policy["Condition"] == "HasEmailSender"
@@ -160,7 +160,7 @@ def test_e_mail_is_sent_by_the_notifier_only_and_from_the_sender_only(template):
     assert statement["Condition"] == {"StringEquals": {"ses:FromAddress": {"Ref": "EmailSender"}}}
 
 
-def test_functions_trace_only_where_that_is_asked_for(template):
+def test_functions_trace_only_if_the_parameter_says_so(template):
     policy = template.resources["TracingPolicy"]
     assert policy["Condition"] == "IsTraced"
     roles = {role["Ref"] for role in policy["Properties"]["Roles"]}
@@ -170,20 +170,20 @@ def test_functions_trace_only_where_that_is_asked_for(template):
     assert template.parameters["Tracing"]["Default"] == "PassThrough"
 
 
-def test_what_calls_addresses_of_partners_reads_no_activities_and_no_files(template):
+def test_function_that_calls_webhooks_reads_no_activities(template):
     assert {resource for resource, _ in ALLOWED["notifier"]} == {"ControlTable", "Notices"}
     assert "VpcConfig" not in template.functions["notifier"]
     assert template.parameters["WebhookTestHosts"]["Default"] == ""
 
 
-def test_roles_are_for_functions_and_have_no_managed_policies(template):
+def test_roles_trust_lambda_and_have_no_managed_policies(template):
     for name, role in template.of_type("AWS::IAM::Role").items():
         (statement,) = role["Properties"]["AssumeRolePolicyDocument"]["Statement"]
         assert statement["Principal"] == {"Service": "lambda.amazonaws.com"}, name
         assert "ManagedPolicyArns" not in role["Properties"], name
 
 
-def test_functions_are_built_from_rust_for_the_chosen_processor(template):
+def test_functions_are_built_for_the_chosen_processor(template):
     common = template.body["Globals"]["Function"]
     assert common["Runtime"] == "provided.al2023"
     assert common["Architectures"] == [{"Ref": "Architecture"}]
@@ -192,12 +192,12 @@ def test_functions_are_built_from_rust_for_the_chosen_processor(template):
         assert resource["Metadata"].items() >= {"BuildMethod": "rust-cargolambda", "BuildProperties": {"Binary": binary}}.items()
 
 
-def test_logs_are_not_kept_for_ever(template):
+def test_logs_expire(template):
     for name, log in template.of_type("AWS::Logs::LogGroup").items():
         assert log["Properties"] == {"RetentionInDays": {"Ref": "LogRetentionDays"}}, name
 
 
-def test_who_goes_on_by_messages_to_itself_is_not_taken_for_an_endless_loop(template):
+def test_functions_that_send_to_their_own_queue_may_do_so(template):
     def queues(function):
         """Those that it is invoked by and sends to."""
         events = [each["Properties"]["Queue"] for each in template.functions[function].get("Events", {}).values() if each["Type"] == "SQS"]

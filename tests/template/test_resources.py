@@ -1,4 +1,4 @@
-"""Data are kept, closed and encrypted; the template runs in every partition; the gateway's answers are problems."""
+"""Data are retained, private and encrypted. The template works in every AWS partition. The gateway answers with problem documents."""
 
 import json
 import re
@@ -13,7 +13,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-# What the gateway's own answers tell browsers, as those of the functions do.
+# Security headers of the gateway's own answers, as on the answers of the functions.
 GUARDS = {
     "Strict-Transport-Security": "'max-age=31536000'",
     "X-Content-Type-Options": "'nosniff'",
@@ -25,14 +25,14 @@ STATEFUL = ("AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::Cognito::UserPool")
 
 def test_data_outlive_the_stack(template):
     found = template.of_type(*STATEFUL)
-    # Counts of partners' limits live for an hour.
+    # Counters of rate limits are worthless after an hour.
     assert found.pop("LimitsTable")["Properties"]["TimeToLiveSpecification"] == {"AttributeName": "ttl", "Enabled": True}
     assert len(found) == 5
     for name, resource in found.items():
         assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain", "Retain"), name
 
 
-def test_tables_are_on_demand_and_can_be_set_back(template):
+def test_tables_are_on_demand_and_recoverable(template):
     for name, table in template.of_type("AWS::DynamoDB::Table").items():
         properties = table["Properties"]
         assert properties["BillingMode"] == "PAY_PER_REQUEST"
@@ -46,14 +46,14 @@ def test_activities_never_expire(template):
     assert "TimeToLiveSpecification" not in template.resources["ActivitiesTable"]["Properties"]
 
 
-def test_the_bucket_is_closed_and_encrypted(template):
+def test_bucket_is_private_and_encrypted(template):
     bucket = template.resources["DataBucket"]["Properties"]
     assert all(bucket["PublicAccessBlockConfiguration"].values()) and len(bucket["PublicAccessBlockConfiguration"]) == 4
     assert bucket["OwnershipControls"]["Rules"] == [{"ObjectOwnership": "BucketOwnerEnforced"}]
     assert bucket["BucketEncryption"]
 
 
-def test_the_bucket_drops_old_exports_and_incomplete_uploads_and_nothing_else(template):
+def test_bucket_expires_only_exports_and_incomplete_uploads(template):
     rules = {rule["Id"]: rule for rule in template.resources["DataBucket"]["Properties"]["LifecycleConfiguration"]["Rules"]}
     assert rules.pop("drop-incomplete-uploads")["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
     old = rules.pop("drop-old-exports")
@@ -72,7 +72,7 @@ def test_bucket_and_queues_refuse_plain_http(template):
     assert template.parameters["RequireTls"]["Default"] == "true"
 
 
-def test_a_job_is_not_handed_out_while_the_worker_may_be_at_it(template):
+def test_export_job_stays_invisible_while_a_worker_may_run(template):
     queue, worker = template.resources["ExportJobs"]["Properties"], template.functions["export-worker"]
     assert queue["VisibilityTimeout"] >= 6 * worker["Timeout"]
     code = (ROOT / "crates" / "daybook" / "src" / "queue.rs").read_text()
@@ -84,7 +84,7 @@ def test_a_job_is_not_handed_out_while_the_worker_may_be_at_it(template):
     assert all(queue["Properties"]["SqsManagedSseEnabled"] for queue in template.of_type("AWS::SQS::Queue").values())
 
 
-def test_a_message_is_not_handed_out_while_it_may_be_recorded_and_is_recorded_before_readers_count_on_it(template):
+def test_intake_message_settles_before_readers_rely_on_it(template):
     queue, intake = template.resources["ActivityIntake"]["Properties"], template.functions["intake"]
     source = intake["Events"]["Messages"]["Properties"]
     assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
@@ -92,11 +92,11 @@ def test_a_message_is_not_handed_out_while_it_may_be_recorded_and_is_recorded_be
     assert template.resources["ActivityIntakeDead"]["Properties"]["MessageRetentionPeriod"] == 14 * 86_400
     ledger = (ROOT / "crates" / "daybook" / "src" / "ledger" / "mod.rs").read_text()
     settle = int(re.search(r"SETTLE_SECONDS: i64 = (\d+)", ledger)[1])
-    # As much again for clocks that differ.
+    # Twice the timeout, because clocks may differ.
     assert 2 * intake["Timeout"] <= settle and 2 * template.body["Globals"]["Function"]["Timeout"] <= settle
 
 
-def test_the_index_of_customers_holds_all_that_is_shown(template):
+def test_customer_index_projects_the_listed_attributes(template):
     (index,) = [index for index in template.resources["ActivitiesTable"]["Properties"]["GlobalSecondaryIndexes"] if index["IndexName"] == "by_customer"]
     item = (ROOT / "crates" / "daybook" / "src" / "ledger" / "item.rs").read_text()
     code = re.search(r"INDEXED: \[&str; \d+\] = \[(.*?)\];", item, re.DOTALL)[1]
@@ -119,12 +119,12 @@ def test_every_queue_has_dead_letters_that_raise_an_alarm(template, watch):
         assert f"{name}Dead" in watched
 
 
-def test_what_is_nested_gets_every_parameter_and_no_other(template, watch):
+def test_nested_stack_gets_all_its_parameters_and_no_others(template, watch):
     assert set(template.resources["Watch"]["Properties"]["Parameters"]) == set(watch.parameters)
     assert set(template.resources["Wall"]["Properties"]["Parameters"]) == set(Template("infra/firewall.yaml").parameters)
 
 
-def test_every_alarm_tells_somebody_what_to_do_and_where_to_read_more(watch):
+def test_every_alarm_notifies_and_links_to_the_operations_page(watch):
     headings = re.findall(r"^#+ (.+)$", (ROOT / "docs" / "operations.md").read_text(), re.MULTILINE)
     anchors = {re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-") for heading in headings}
     for name, alarm in watch.of_type("AWS::CloudWatch::Alarm").items():
@@ -135,7 +135,7 @@ def test_every_alarm_tells_somebody_what_to_do_and_where_to_read_more(watch):
         assert anchor in anchors, name
 
 
-def test_alarms_and_dashboard_show_metrics_that_the_code_has(watch):
+def test_alarms_and_dashboard_show_metrics_of_the_code(watch):
     code = (ROOT / "crates" / "daybook" / "src" / "log.rs").read_text()
     written = set(re.findall(r'\("(\w+)", "(?:Count|Milliseconds|Seconds)"\)', code))
     assert {
@@ -153,7 +153,7 @@ def test_alarms_and_dashboard_show_metrics_that_the_code_has(watch):
     assert shown and shown <= written
 
 
-def test_the_firewall_is_in_front_of_the_stage_where_it_is_asked_for(template):
+def test_firewall_protects_the_stage_if_the_parameter_says_so(template):
     assert template.resources["Wall"]["Condition"] == "HasFirewall"
     assert template.parameters["Firewall"]["Default"] == "false"
     rules = Template("infra/firewall.yaml").resources["Acl"]["Properties"]["Rules"]
@@ -163,7 +163,7 @@ def test_the_firewall_is_in_front_of_the_stage_where_it_is_asked_for(template):
     assert managed == {"AWSManagedRulesKnownBadInputsRuleSet", "AWSManagedRulesAmazonIpReputationList", "AWSManagedRulesCommonRuleSet"}
 
 
-def test_the_stage_has_limits_and_exports_have_concurrency_of_their_own(template):
+def test_stage_is_throttled_and_workers_have_own_concurrency(template):
     (settings,) = template.resources["Api"]["Properties"]["MethodSettings"]
     assert (settings["HttpMethod"], settings["ResourcePath"]) == ("*", "/*")
     assert (settings["ThrottlingRateLimit"], settings["ThrottlingBurstLimit"]) == ({"Ref": "RequestRate"}, {"Ref": "RequestBurst"})
@@ -172,32 +172,32 @@ def test_the_stage_has_limits_and_exports_have_concurrency_of_their_own(template
     assert reserved[:2] == ["ReservesWorkers", worker["Events"]["Jobs"]["Properties"]["ScalingConfig"]["MaximumConcurrency"]]
 
 
-def test_a_run_and_a_notification_are_not_handed_out_while_somebody_may_be_at_it(template):
+def test_run_and_notice_stay_invisible_while_a_function_runs(template):
     for queue, function in (("MonthRuns", "monthly"), ("Notices", "notifier")):
         assert template.resources[queue]["Properties"]["VisibilityTimeout"] >= 6 * template.functions[function]["Timeout"]
     notifier = (ROOT / "functions" / "notifier" / "src" / "lib.rs").read_text()
     assert int(re.search(r"LEASE_SECONDS: i64 = (\d+)", notifier)[1]) > template.functions["notifier"]["Timeout"]
 
 
-def test_the_waits_between_tries_go_over_hours(template):
+def test_notification_retries_span_hours(template):
     waits = [int(wait) for wait in template.parameters["NotifyWaits"]["Default"].split(",")]
     assert waits == sorted(waits) and 12 * 3600 < sum(waits) < 4 * 86_400
 
 
-def test_months_are_looked_for_hourly_in_utc(template):
+def test_monthly_function_runs_every_hour_in_utc(template):
     schedule = template.functions["monthly"]["Events"]["Hourly"]
     assert schedule["Type"] == "ScheduleV2"
     assert schedule["Properties"]["ScheduleExpression"] == "rate(1 hour)"
     assert schedule["Properties"]["ScheduleExpressionTimezone"] == "UTC"
 
 
-def test_another_issuer_means_no_user_pool(template):
+def test_user_pool_is_absent_with_another_issuer(template):
     for name, resource in template.resources.items():
         if resource["Type"].startswith("AWS::Cognito::"):
             assert resource.get("Condition") == "OwnPool", name
 
 
-def test_a_person_cannot_choose_a_partner(template):
+def test_user_cannot_choose_a_partner(template):
     client = template.resources["PortalClient"]["Properties"]
     assert client["WriteAttributes"] == ["name"]
     assert client["GenerateSecret"] is False
@@ -205,7 +205,7 @@ def test_a_person_cannot_choose_a_partner(template):
     assert template.resources["UserPool"]["Properties"]["AdminCreateUserConfig"] == {"AllowAdminCreateUserOnly": True}
 
 
-def test_the_groups_are_the_roles_of_the_code(template):
+def test_user_groups_are_the_roles_of_the_code(template):
     groups = {each["Properties"]["GroupName"] for each in template.of_type("AWS::Cognito::UserPoolGroup").values()}
     code = (ROOT / "crates" / "daybook" / "src" / "access.rs").read_text()
     assert groups == {"global_admin", "admin_agent", "billing_admin", "user_management_admin", "sales_agent", "helpdesk_agent"}
@@ -213,23 +213,23 @@ def test_the_groups_are_the_roles_of_the_code(template):
 
 
 @pytest.mark.parametrize("literal", [r"arn:aws[^$]", r"(us|eu|ap)-(gov-)?(east|west|central|south|north)\w*-\d", r"AWS_ENDPOINT", r"localhost", r"\b\d{12}\b"])
-def test_the_template_holds_no(template, literal):
+def test_template_contains_no(template, literal):
     assert not re.findall(f".*{literal}.*", template.text)
 
 
-def test_host_names_of_aws_are_made_from_the_partition(template):
+def test_aws_host_names_come_from_the_partition(template):
     hosts = [line.strip() for line in template.text.splitlines() if "amazonaws.com" in line]
     # Service principals are called so in every partition.
     assert all("lambda.amazonaws.com" in host for host in hosts)
 
 
-def test_nothing_has_a_fixed_name(template):
+def test_no_resource_has_a_fixed_name(template):
     fixed = {"FunctionName", "TableName", "BucketName", "QueueName", "RoleName", "LogGroupName"}
     for name, resource in template.resources.items():
         assert not fixed & set(resource.get("Properties", {})), name
 
 
-def test_every_parameter_is_explained_and_listed(template):
+def test_every_parameter_is_described_and_listed(template):
     groups = template.body["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
     assert sorted(name for group in groups for name in group["Parameters"]) == sorted(template.parameters)
     for name, parameter in template.parameters.items():
@@ -239,7 +239,7 @@ def test_every_parameter_is_explained_and_listed(template):
     assert template.parameters["StageName"]["Default"] == "live"
 
 
-def test_the_gateway_answers_with_the_problems_of_the_code(template):
+def test_gateway_answers_with_the_problems_of_the_code(template):
     code = (ROOT / "crates" / "daybook" / "src" / "http.rs").read_text()
     titles = {slug: (title, int(status)) for slug, title, status in re.findall(r'\("([a-z-]+)", "([^"]+)", (\d{3})\)', code)}
     uri = re.search(r'format!\("([^"]+)\{slug\}"\)', code)[1]
@@ -257,7 +257,7 @@ def test_the_gateway_answers_with_the_problems_of_the_code(template):
         assert ("Retry-After" in headers) == (problem["status"] in (429, 503)), kind
 
 
-def test_every_kind_of_refusal_of_the_gateway_is_a_problem(template):
+def test_every_gateway_refusal_is_a_problem(template):
     kinds = set(template.resources["Api"]["Properties"]["GatewayResponses"])
     # The two defaults stand for all others, with their status too.
     assert kinds >= {
@@ -267,7 +267,7 @@ def test_every_kind_of_refusal_of_the_gateway_is_a_problem(template):
     }  # fmt: skip
 
 
-def test_there_are_environments_for_aws_for_here_and_for_govcloud():
+def test_samconfig_has_aws_local_and_govcloud_environments():
     environments = tomllib.loads((ROOT / "samconfig.toml").read_text())
     assert {"default", "local", "gov"} <= set(environments)
     assert environments["gov"]["global"]["parameters"]["region"].startswith("us-gov-")

@@ -1,4 +1,4 @@
-"""Who may call what without a token, and that template and code know the same routes."""
+"""Public routes are listed, and template and code have the same routes."""
 
 import json
 import re
@@ -12,7 +12,7 @@ WITH_ROUTES = ["record", "query", "exports", "portal"]
 ROUTE = re.compile(r'"((?:GET|POST|PUT|PATCH|DELETE) /[^"]*)"')
 
 
-def test_tokens_are_asked_for_unless_a_route_says_otherwise(template):
+def test_routes_require_a_token_by_default(template):
     auth = template.resources["Api"]["Properties"]["Auth"]
     assert auth["DefaultAuthorizer"] == "Tokens"
     assert auth["AddDefaultAuthorizerToCorsPreflight"] is False
@@ -29,7 +29,7 @@ def test_only_the_listed_routes_are_public(template, function):
         assert properties["RestApiId"] == {"Ref": "Api"}
 
 
-def test_the_public_routes_are_exactly_the_portals(template):
+def test_public_routes_are_exactly_those_of_the_portal(template):
     assert {path for _, path, _ in template.routes("portal")} == PUBLIC
 
 
@@ -37,23 +37,23 @@ def test_no_other_function_has_routes(template):
     assert {name for name in template.functions if template.routes(name)} == set(WITH_ROUTES)
 
 
-def test_no_function_has_a_url_of_its_own(template):
+def test_no_function_has_its_own_url(template):
     assert not [name for name, each in template.functions.items() if "FunctionUrlConfig" in each]
     assert not template.of_type("AWS::Lambda::Url")
 
 
 @pytest.mark.parametrize("function", WITH_ROUTES)
-def test_every_route_has_a_handler_and_every_handler_a_route(template, function):
+def test_every_route_has_a_handler_and_the_reverse(template, function):
     deployed = {f"{method} {path}" for method, path, _ in template.routes(function)}
     handled = set(ROUTE.findall(sources(function)))
-    # A function with a single route has nothing to choose between.
+    # A function with a single route does not dispatch.
     if not handled:
         assert len(deployed) == 1
     else:
         assert deployed == handled
 
 
-def test_every_route_is_described_and_nothing_else_is(template):
+def test_openapi_describes_every_route_and_no_other(template):
     document = json.loads((ROOT / "functions" / "portal" / "assets" / "openapi.json").read_text())
     described = {f"{method.upper()} {path}": operation for path, item in document["paths"].items() for method, operation in item.items()}
     deployed = {f"{method} {path}": properties for name in WITH_ROUTES for method, path, properties in template.routes(name)}
