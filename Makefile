@@ -15,6 +15,7 @@ TOKEN ?=
 
 LOCAL := python3 infra/local
 TOOLS = $(abspath .local/venvs/build/bin)
+SAM_TOOLS = $(abspath .local/venvs/sam/bin)
 CHECK_TOOLS = $(abspath .local/venvs/check/bin)
 RUST_TOOLS = $(abspath .local/venvs/rust/bin)
 HOST := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
@@ -81,7 +82,8 @@ check: lint ## Check format, lints, documentation, dependencies, types of the pa
 		$(RUST_TOOLS)/cargo-deny check advisories
 
 # As .ci/run calls it.
-lint: tools types
+lint: types
+	@$(LOCAL) tools sam >/dev/null
 	@$(LOCAL) tools rust >/dev/null
 	@$(LOCAL) tools check >/dev/null
 	cargo fmt --all --check
@@ -90,8 +92,8 @@ lint: tools types
 	$(RUST_TOOLS)/cargo-deny check bans licenses sources
 	python3 infra/unified_features.py --check
 	$(CHECK_TOOLS)/ruff check && $(CHECK_TOOLS)/ruff format --check
-	$(TOOLS)/sam validate --lint --region us-east-1
-	$(TOOLS)/cfn-lint --regions us-east-1 eu-west-3 us-gov-west-1 -- template.yaml infra/*.yaml
+	$(SAM_TOOLS)/sam validate --lint --region us-east-1
+	$(SAM_TOOLS)/cfn-lint --regions us-east-1 eu-west-3 us-gov-west-1 -- template.yaml infra/*.yaml
 	$(CHECK_TOOLS)/checkov --framework cloudformation --quiet --compact --skip-download -f template.yaml infra/*.yaml
 
 types: tests/browser/node_modules
