@@ -87,6 +87,7 @@ lint: types
 	@$(LOCAL) tools rust >/dev/null
 	@$(LOCAL) tools check >/dev/null
 	cargo fmt --all --check
+	cargo fmt --all --check --manifest-path tests/bench/Cargo.toml
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 	$(RUST_TOOLS)/cargo-deny check bans licenses sources
@@ -132,7 +133,7 @@ compare: tools ## Compare a table with a restored one (NOW=… THEN=…; COPY=1 
 sam-local: ## Run the functions in containers, on the data of make up (needs Docker)
 	@$(LOCAL) sam-local
 
-bench: ## Measure costs, beside other implementations (ROUNDS=7 ONLY=record,query,cost,instructions,exports)
+bench: ## Measure the cost beside ordinary ways (ROUNDS=7 ONLY=start,record,query,dollars,cost,exports,pace,instructions)
 	@python3 tests/bench $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ONLY),--only $(ONLY)) $(if $(ROWS),--rows $(ROWS)) $(if $(PROFILE),--profile $(PROFILE)) $(if $(ACCEPT),--accept)
 
 clean: ## Stop everything and remove the data; keep tools and builds

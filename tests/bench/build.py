@@ -1,4 +1,4 @@
-"""What has to be there before anything can be measured: binaries, the peers' packages, data."""
+"""Preparation of a benchmark: binaries, packages of the peers, data sets."""
 
 import hashlib
 import json
@@ -13,72 +13,86 @@ import deployed
 from environments import ROOT, TOOLS, UserFacingError, print_progress
 from processes import Contestant, Runtime, Server, Store
 
-PLACE = TOOLS / "bench"
-PEERS = Path(__file__).resolve().parent / "peers"
+WORK = TOOLS / "bench"
+LOG = WORK / "contestants.log"
+BENCH = Path(__file__).resolve().parent
+PEERS = BENCH / "peers"
 FUNCTIONS = ["record", "query", "export-worker"]
 MONTHS = ["2026-08", "2026-09", "2026-10"]
 
 
 @dataclass(frozen=True)
 class Tools:
-    """Programs, by name, and how the functions were built."""
+    """Programs by name, the profile of the functions, and the folder of the peers in Node."""
 
     programs: dict[str, str]
     profile: str
     node: Path | None
 
     def servers(self, *arguments: str) -> Server:
-        """Starts a server of the harness."""
-        return Server(self.programs["bench-servers"], *arguments, log=PLACE / "servers.log")
+        """Starts one of the benchmark's servers."""
+        return Server(self.programs["bench-servers"], *arguments, log=WORK / "servers.log")
+
+    def start(self, command: list[str], function: str, runtime: Runtime, endpoint: str, **variables: str) -> Contestant:
+        """Starts a contestant with the variables of a function, and returns when the contestant waits for an event."""
+        runtime.reset()
+        contestant = Contestant(command, deployed.variables(function, runtime.api, endpoint) | variables, LOG)
+        try:
+            runtime.wait_until_idle()
+        except UserFacingError as error:
+            contestant.kill()
+            raise UserFacingError(f"{command[0]} never asked for an event; see {LOG}") from error
+        return contestant
 
 
 def build(profile: str) -> Tools:
-    """The functions as they are deployed; the harness's own servers, faster to build; the peers."""
-    PLACE.mkdir(parents=True, exist_ok=True)
-    for log in ("servers.log", "contestants.log"):
-        (PLACE / log).unlink(missing_ok=True)
-    programs = {}
-    for packages, with_profile in ((FUNCTIONS, profile), (["bench-peers"], profile), (["bench-servers"], "harness")):
-        programs |= _cargo(packages, with_profile)
+    """Builds the functions and the peers with one profile, and the servers with a profile that builds faster."""
+    WORK.mkdir(parents=True, exist_ok=True)
+    for log in (WORK / "servers.log", LOG):
+        log.unlink(missing_ok=True)
+    # The functions are built together, as their deployment does, so that all have the same features.
+    programs = _cargo(ROOT, FUNCTIONS, profile)
+    programs |= _cargo(BENCH, ["bench-peers"], profile)
+    programs |= _cargo(BENCH, ["bench-servers"], "harness")
     return Tools(programs, profile, _node())
 
 
-def _cargo(packages: list[str], profile: str) -> dict[str, str]:
+def _cargo(workspace: Path, packages: list[str], profile: str) -> dict[str, str]:
     print_progress(f"· building {', '.join(packages)} ({profile})")
-    command = ["cargo", "build", "--profile", profile, "--message-format", "json-render-diagnostics"]
+    command = ["cargo", "build", "--manifest-path", str(workspace / "Cargo.toml"), "--profile", profile]
+    command += ["--message-format", "json-render-diagnostics"]
     for package in packages:
         command += ["-p", package]
-    # Each function is built as `sam build` does it, and all of them with the same features.
     built = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     if built.returncode:
-        raise UserFacingError("cargo could not build what is to be measured; its message is above.")
+        raise UserFacingError("could not build the programs of the benchmark; cargo's message is above")
     messages = [json.loads(line) for line in built.stdout.splitlines() if line.startswith("{")]
     return {message["target"]["name"]: message["executable"] for message in messages if message.get("executable")}
 
 
 def _node() -> Path | None:
-    """The folder of the peers in Node, installed; none without Node."""
+    """Installs the peers in Node and returns their folder, or nothing if Node is missing."""
     if not shutil.which("node") or not shutil.which("npm"):
-        print_progress("· there is no Node: its peers are left out (Debian: apt-get install nodejs npm)")
+        print_progress("· Node is missing, so its peers are left out (Debian: apt-get install nodejs npm)")
         return None
-    place = PLACE / "node"
-    place.mkdir(exist_ok=True)
+    folder = WORK / "node"
+    folder.mkdir(exist_ok=True)
     source = PEERS / "node"
     lock = hashlib.sha256((source / "package-lock.json").read_bytes()).hexdigest()
     for file in source.iterdir():
         if file.suffix in (".json", ".mjs"):
-            shutil.copy(file, place)
-    stamp = place / "made-of"
+            shutil.copy(file, folder)
+    stamp = folder / "made-of"
     if not stamp.exists() or stamp.read_text() != lock:
         print_progress("· installing the packages of the peers in Node")
-        if subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"], cwd=place, stdout=sys.stderr).returncode:
-            raise UserFacingError("npm could not install the peers' packages; its message is above.")
+        if subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"], cwd=folder, stdout=sys.stderr).returncode:
+            raise UserFacingError("could not install the packages of the peers; npm's message is above")
         stamp.write_text(lock)
-    return place
+    return folder
 
 
 def commands(tools: Tools, function: str) -> dict[str, list[str]]:
-    """How to start a function and its peers."""
+    """Returns the commands that start a function and its peers, by contestant."""
     found = {"daybook": [tools.programs[function]], "python": [sys.executable, str(PEERS / "python" / "function.py"), function]}
     if tools.node:
         found["node"] = [shutil.which("node"), str(tools.node / "function.mjs"), function]
@@ -86,44 +100,61 @@ def commands(tools: Tools, function: str) -> dict[str, list[str]]:
 
 
 def data(tools: Tools, **plan) -> Path:
-    """Generated activities, recorded by the recording function itself; kept for as long as neither of them changes."""
+    """Returns a file of generated activities, written by the recording function itself.
+
+    The file is kept until the plan or the code that decides its contents changes.
+    """
     plan = {"seed": 1, "months": MONTHS, "details": True, "batch_bytes": 4_000_000, "shards": 1} | plan
-    # What decides how an activity is stored; another form of the file itself needs another number here.
-    domain = ROOT / "crates" / "daybook" / "src"
-    stored = [file for file in domain.rglob("*.rs") if file.relative_to(domain).parts[0].removesuffix(".rs") in ("activity", "json", "ledger")]
-    sources = [*sorted(stored), *sorted((ROOT / "functions" / "record" / "src").rglob("*.rs"))]
-    sources.append(Path(__file__).resolve().parent / "servers" / "src" / "generate.rs")
-    plan_and_form = json.dumps(plan | {"form": 1}).encode()
-    made_of = hashlib.sha256(plan_and_form + b"".join(source.read_bytes() for source in sources)).hexdigest()[:12]
     name = f"{plan['activities']}-{plan['partners']}-{len(plan['months'])}-{plan['shards']}{'' if plan['details'] else '-even'}"
-    place = PLACE / f"data-{name}-{made_of}.zst"
-    if place.exists():
-        return place
-    for old in PLACE.glob(f"data-{name}-*.zst"):
+    file = WORK / f"data-{name}-{_fingerprint(plan)}.zst"
+    if file.exists():
+        return file
+    for old in WORK.glob(f"data-{name}-*.zst"):
         old.unlink()
     print_progress(f"· recording {plan['activities']:,} generated activities")
     shards = plan.pop("shards")
     with tools.servers("lambda") as lambda_server, tools.servers("store", json.dumps(deployed.schema())) as store_server, engines(tools) as engine:
         runtime, store = Runtime(lambda_server), Store(store_server)
-        store.settings(mode="capture", upstream=engine.addresses["url"])
+        store.configure(mode="capture", upstream=engine.addresses["url"])
         if shards > 1:
             deployed.spread(engine.addresses["url"], plan["months"][0], shards)
-        # Generated activities are of months past; they are to look like those that were recorded in time.
-        variables = deployed.variables("record", runtime.api, store.url) | {"GRACE_HOURS": "1000000"}
-        recorder = Contestant([tools.programs["record"]], variables, PLACE / "contestants.log")
+        recorder = start_recorder(tools, runtime, store)
         try:
             runtime.generate(plan)
         finally:
-            recorder.end()
-        unfinished = place.with_suffix(".unfinished")
-        store.tell("save", str(unfinished))
-        unfinished.rename(place)
-    return place
+            recorder.kill()
+        unfinished = file.with_suffix(".unfinished")
+        store.save(unfinished)
+        unfinished.rename(file)
+    return file
+
+
+def start_recorder(tools: Tools, runtime: Runtime, store: Store) -> Contestant:
+    """Starts the recording function for generated activities."""
+    # Generated activities are months old. A long grace time keeps them out of the index of late activities.
+    return tools.start([tools.programs["record"]], "record", runtime, store.url, GRACE_HOURS="1000000")
+
+
+def _fingerprint(plan: dict) -> str:
+    """Returns a digest of everything that decides how the recorder stores the activities of a plan."""
+    sources = [file for folder in _storing_code() for file in sorted(folder.rglob("*.rs"))]
+    sources.append(BENCH / "servers" / "src" / "generate.rs")
+    # Count `format` up when the format of the data file changes.
+    digest = hashlib.sha256(json.dumps(plan | {"format": 1}).encode())
+    for source in sources:
+        digest.update(source.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def _storing_code() -> list[Path]:
+    crates = ROOT / "crates"
+    folders = [crates / "domain" / "src", crates / "store" / "src" / "ledger", ROOT / "functions" / "record" / "src"]
+    return [folder for folder in [*folders, crates / "daybook" / "src"] if folder.exists()]
 
 
 def engines(tools: Tools, data: Path | None = None) -> Server:
-    """DynamoDB on SQLite and S3 on a folder, with the tables and the bucket of the template, and these activities."""
-    folder = PLACE / "objects"
+    """Starts DynamoDB on SQLite and S3 on a folder, with the template's tables and bucket, and with the data of a file."""
+    folder = WORK / "objects"
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "data").mkdir(parents=True)
     return tools.servers("engine", json.dumps(deployed.tables()), str(folder), *([str(data)] if data else []))

@@ -1,6 +1,6 @@
-"""What the benchmarks take from the template: the functions' variables, and the tables with their keys.
+"""Reads the functions' variables and the tables' keys from the template.
 
-A variable or a table that is added there needs nothing here, unless it refers to a resource that has no name yet.
+A variable or table that is added to the template needs a change here only if it refers to a resource missing from `NAMES`.
 """
 
 import json
@@ -27,7 +27,7 @@ PARTNER = "p0000"
 
 
 def _value(value) -> str:
-    """A property as it would be deployed with the parameters' defaults."""
+    """Returns a property as a deployment with the parameters' defaults sets it."""
     if not isinstance(value, dict):
         return str(value)
     name = value.get("Ref", "")
@@ -37,10 +37,10 @@ def _value(value) -> str:
 
 
 def variables(function: str, runtime_api: str, endpoint: str) -> dict[str, str]:
-    """The environment of a function, as Lambda and the template give it, with the stores at an address of ours."""
+    """Returns the environment of a function as Lambda and the template set it, with the stores at `endpoint`."""
     own = {name: _value(value) for name, value in TEMPLATE.variables(function).items()}
     memory = TEMPLATE.functions[function].get("MemorySize", TEMPLATE.body["Globals"]["Function"]["MemorySize"])
-    # Nothing of this program's own environment, but for what finds programs and libraries.
+    # The environment of this program is left out, because it differs between machines.
     return own | {
         "PATH": "/usr/local/bin:/usr/bin:/bin",
         "LANG": "en_US.UTF-8",
@@ -63,7 +63,7 @@ def variables(function: str, runtime_api: str, endpoint: str) -> dict[str, str]:
 
 
 def tables() -> list[dict]:
-    """What CreateTable is to be asked for; the activities first."""
+    """Returns the arguments of CreateTable for each table, activities first."""
     wanted = ("KeySchema", "AttributeDefinitions", "GlobalSecondaryIndexes", "BillingMode")
     made = []
     for resource in ("ActivitiesTable", "ControlTable", "PartnersTable"):
@@ -73,7 +73,7 @@ def tables() -> list[dict]:
 
 
 def schema() -> dict:
-    """The keys of the table of activities and of its indexes."""
+    """Returns the keys of the table of activities and of its indexes."""
     table = tables()[0]
     keys = lambda of: [key["AttributeName"] for key in of["KeySchema"]]
     indexes = {index["IndexName"]: keys(index) for index in table.get("GlobalSecondaryIndexes", [])}
@@ -81,13 +81,13 @@ def schema() -> dict:
 
 
 def client(service: str, url: str):
-    """A client of one of the harness's servers."""
+    """Returns a client of one of the benchmark's servers."""
     keys = {"aws_access_key_id": "bench", "aws_secret_access_key": "bench", "region_name": "us-east-1"}
     return boto3.client(service, endpoint_url=url, config=Config(s3={"addressing_style": "path"}), **keys)
 
 
 def spread(url: str, month: str, shards: int) -> None:
-    """Spreads a partner's months from this one on over shards, as the operator's setting does it."""
+    """Spreads the partner's months over shards, from this month on, as the operator's setting does."""
     settings = {"shards": [{"from": month, "shards": shards}], "updated_at": None, "updated_by": None}
     item = {"pk": {"S": PARTNER}, "settings": {"S": json.dumps(settings)}}
     client("dynamodb", url).put_item(TableName=NAMES["PartnersTable"], Item=item)

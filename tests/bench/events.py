@@ -1,9 +1,18 @@
-"""Events as the gateway hands them to the functions."""
+"""Events of the functions, in the form of the gateway's proxy integration."""
 
 import json
 import random
+from itertools import count
 
 from deployed import PARTNER
+
+# Every request of a run has ids of its own, because an engine would answer a repeated id with the stored activity.
+_SEEDS = count(1)
+
+
+def next_seed() -> int:
+    """Returns a seed that this run has not used."""
+    return next(_SEEDS)
 
 
 def _event(method: str, resource: str, partner: str, role: str, query: dict | None, body: str | None) -> dict:
@@ -40,8 +49,8 @@ def _event(method: str, resource: str, partner: str, role: str, query: dict | No
     }  # fmt: skip
 
 
-def activity(number: int, chance: random.Random) -> dict:
-    """An activity of the usual size: 350 bytes stored, with small details."""
+def _activity(number: int, chance: random.Random) -> dict:
+    """Returns an activity of the usual size: 350 bytes stored, with small details."""
     return {
         "id": f"evt-{number:012d}",
         "occurred_at": f"2026-10-{chance.randint(1, 28):02d}T{chance.randint(0, 23):02d}:{chance.randint(0, 59):02d}:{chance.randint(0, 59):02d}.{chance.randint(0, 999_999):06d}Z",
@@ -54,15 +63,15 @@ def activity(number: int, chance: random.Random) -> dict:
 
 
 def singles(count: int, seed: int) -> bytes:
-    """Requests to record one activity each."""
+    """Returns requests that record one activity each, one a line."""
     chance = random.Random(seed)
-    return b"\n".join(_line(_recording(json.dumps(activity(seed * 1_000_000 + number, chance)))) for number in range(count))
+    return b"\n".join(_line(_recording(json.dumps(_activity(seed * 1_000_000 + number, chance)))) for number in range(count))
 
 
 def batches(count: int, size: int, seed: int) -> bytes:
-    """Requests to record many activities each."""
+    """Returns requests that record `size` activities each, one a line."""
     chance = random.Random(seed)
-    many = lambda batch: {"activities": [activity(seed * 1_000_000 + batch * size + number, chance) for number in range(size)]}
+    many = lambda batch: {"activities": [_activity(seed * 1_000_000 + batch * size + number, chance) for number in range(size)]}
     return b"\n".join(_line(_recording(json.dumps(many(batch)))) for batch in range(count))
 
 
@@ -71,7 +80,7 @@ def _recording(body: str) -> dict:
 
 
 def listing(partner: str = PARTNER, **query: str) -> bytes:
-    """A request for a page of the list."""
+    """Returns a request for a page of the list."""
     return _line(_event("GET", "/v1/partners/{partner}/activities", partner, "global_admin", query, None))
 
 

@@ -1,4 +1,4 @@
-"""Processes: the harness's servers, and the contestants whose processor time and memory are measured."""
+"""Processes of a benchmark: the servers, and the contestants with their CPU time and memory."""
 
 import json
 import os
@@ -11,25 +11,24 @@ from pathlib import Path
 from environments import UserFacingError
 
 CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
-# A contestant has a core of its own; servers and this program share another.
+# A contestant has a core of its own; the servers and this program share another one.
 CONTESTANT_CORE, SERVER_CORE = CORES[0], CORES[-1]
 
 
-def stay_out_of_the_way() -> None:
-    """Moves this program, and what it starts from now on, to the servers' core."""
+def pin_to_server_core() -> None:
+    """Moves this program, and the processes that it starts from now on, to the servers' core."""
     os.sched_setaffinity(0, {SERVER_CORE})
 
 
 class Server:
-    """One of the harness's servers; it ends when its standard input does."""
+    """One of the benchmark's servers; the server ends with its standard input."""
 
     def __init__(self, *command: str, log: Path):
-        self._log = log
         with log.open("ab") as errors:
             self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True)
         line = self._process.stdout.readline()
         if not line:
-            raise UserFacingError(f"{command[0]} {command[1]} did not start; see {log}.")
+            raise UserFacingError(f"could not start {command[0]} {command[1]}; see {log}")
         self.addresses = json.loads(line)
 
     def __enter__(self):
@@ -43,14 +42,9 @@ class Server:
             os.kill(self._process.pid, signal.SIGKILL)
             self._process.wait()
 
-    @property
-    def pid(self) -> int:
-        """Its process."""
-        return self._process.pid
 
-
-def ask(url: str, body: bytes | None = None, timeout: float = 1_800) -> bytes:
-    """Asks one of the servers; what it answers."""
+def send(url: str, body: bytes | None = None, timeout: float = 1_800) -> bytes:
+    """Sends a request to one of the servers and returns the body of the answer."""
     request = urllib.request.Request(url, data=body, method="GET" if body is None else "POST")
     try:
         with urllib.request.urlopen(request, timeout=timeout) as answer:
@@ -60,110 +54,109 @@ def ask(url: str, body: bytes | None = None, timeout: float = 1_800) -> bytes:
 
 
 class Store:
-    """DynamoDB, S3 and SQS in memory."""
+    """Client of the server that imitates DynamoDB, S3 and SQS in memory."""
 
     def __init__(self, server: Server):
         self.url = server.addresses["url"]
         self.tls_url = server.addresses.get("tls_url")
 
-    def settings(self, **settings) -> None:
-        """Sets how it answers, and starts counting anew."""
-        ask(f"{self.url}/bench/settings", json.dumps(settings).encode())
+    def configure(self, **settings) -> None:
+        """Sets how the server answers, and sets all its counters to zero."""
+        send(f"{self.url}/bench/settings", json.dumps(settings).encode())
 
     def counts(self) -> dict:
-        """What was asked of it since."""
-        return json.loads(ask(f"{self.url}/bench/counts"))
+        """Returns the counters since the last `configure`."""
+        return json.loads(send(f"{self.url}/bench/counts"))
 
     def sizes(self) -> dict:
-        """Rows and bytes by hash key."""
-        return json.loads(ask(f"{self.url}/bench/sizes"))
+        """Returns the number of rows and their bytes by hash key."""
+        return json.loads(send(f"{self.url}/bench/sizes"))
 
-    def tell(self, what: str, argument: str = "") -> dict:
-        """`save`, `load`, `empty`."""
-        return json.loads(ask(f"{self.url}/bench/{what}", argument.encode()))
+    def load(self, data: Path) -> None:
+        """Replaces the items and objects by those of a file."""
+        send(f"{self.url}/bench/load", str(data).encode())
+
+    def save(self, data: Path) -> None:
+        """Writes the items and objects to a file."""
+        send(f"{self.url}/bench/save", str(data).encode())
 
     def object(self, key: str) -> bytes:
-        """The bytes of a finished object."""
-        return ask(f"{self.url}/bench/object", key.encode())
+        """Returns the bytes of a finished object."""
+        return send(f"{self.url}/bench/object", key.encode())
 
 
 class Runtime:
-    """The Lambda Runtime API."""
+    """Client of the server that imitates the Lambda Runtime API."""
 
     def __init__(self, server: Server):
         self.api = server.addresses["api"]
 
     def invoke(self, events: bytes, times: int = 1, seconds: int = 29) -> dict:
-        """Hands events to the function, one a line; returns when it is idle again."""
-        return json.loads(ask(f"http://{self.api}/bench/invoke?times={times}&seconds={seconds}", events))
+        """Sends events to the function, one a line, and returns when the function waits for its next event."""
+        return json.loads(send(f"http://{self.api}/bench/invoke?times={times}&seconds={seconds}", events))
 
     def generate(self, plan: dict) -> dict:
-        """Hands generated activities to the recording function."""
-        return json.loads(ask(f"http://{self.api}/bench/generate", json.dumps(plan).encode()))
+        """Sends generated activities to the recording function."""
+        return json.loads(send(f"http://{self.api}/bench/generate", json.dumps(plan).encode()))
 
     def wait_until_idle(self) -> None:
-        """Returns when the function asks for its next event."""
-        ask(f"http://{self.api}/bench/idle", timeout=120)
+        """Returns when the function waits for its next event."""
+        send(f"http://{self.api}/bench/idle", timeout=120)
 
     def reset(self) -> None:
-        """Forgets the process before."""
-        ask(f"http://{self.api}/bench/reset", b"")
+        """Forgets the previous process."""
+        send(f"http://{self.api}/bench/reset", b"")
 
 
 class Contestant:
-    """A process that is measured."""
+    """A process whose CPU time and memory are measured."""
 
     def __init__(self, command: list[str], environment: dict[str, str], errors: Path):
-        # The affinity is inherited: set here, so that no wrapper runs on the contestant's account.
+        # The child inherits the affinity. A wrapper such as taskset would add its own CPU time.
         os.sched_setaffinity(0, {CONTESTANT_CORE})
         try:
             with errors.open("ab") as log:
                 self._process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log, close_fds=False)
         finally:
-            stay_out_of_the_way()
+            pin_to_server_core()
 
-    @property
-    def pid(self) -> int:
-        """Its process."""
-        return self._process.pid
-
-    def cpu(self) -> float:
-        """Seconds of processor time so far, user and system, of all its threads, dead ones included."""
-        # The clock of another process, numbered as clock_getcpuclockid(3) does it.
+    def cpu_seconds(self) -> float:
+        """Returns the CPU time so far: user and system, of all threads, also of those that have ended."""
+        # clock_getcpuclockid(3) defines this number for the CPU clock of another process.
         return time.clock_gettime((~self._process.pid << 3) | 2)
 
-    def resident(self) -> tuple[float, float]:
-        """Megabytes resident: now, and the most so far."""
+    def memory_mb(self) -> tuple[float, float]:
+        """Returns the resident megabytes: the current value and the peak."""
         status = Path(f"/proc/{self._process.pid}/status").read_text()
         fields = dict(line.split(":", 1) for line in status.splitlines())
         return tuple(int(fields[name].split()[0]) / 1_000 * 1.024 for name in ("VmRSS", "VmHWM"))
 
-    def end(self) -> None:
-        """Ends it."""
+    def kill(self) -> None:
+        """Kills the process."""
         self._process.send_signal(signal.SIGKILL)
         self._process.wait()
 
     def terminate(self) -> None:
-        """Asks it to end, and waits."""
+        """Asks the process to end, and waits for its end."""
         self._process.terminate()
         self._process.wait(60)
 
     def finish(self, seconds: float) -> tuple[float, float]:
-        """Waits for its end: seconds of processor time, megabytes at most."""
-        # Not the peak that wait4 knows: it counts what the starting process had before it became this one.
-        peak, ends = 0.0, time.monotonic() + seconds
+        """Waits for the end of the process, and returns its CPU seconds and its peak megabytes."""
+        # The peak of wait4 does not serve, because it includes the memory of this program before exec.
+        peak, deadline = 0.0, time.monotonic() + seconds
         while True:
             try:
-                peak = max(peak, self.resident()[1])
+                peak = max(peak, self.memory_mb()[1])
             except (KeyError, FileNotFoundError, ProcessLookupError):
-                pass  # It has just ended.
+                pass  # The process has just ended.
             ended, status, usage = os.wait4(self._process.pid, os.WNOHANG)
             if ended:
                 break
-            if time.monotonic() > ends:
+            if time.monotonic() > deadline:
                 self._process.kill()
             time.sleep(0.02)
         self._process.returncode = os.waitstatus_to_exitcode(status)
         if self._process.returncode:
-            raise UserFacingError(f"{self._process.args[:3]} ended with {self._process.returncode}; see .local/bench/contestants.log.")
+            raise UserFacingError(f"{self._process.args[:3]} ended with {self._process.returncode}; see .local/bench/contestants.log")
         return usage.ru_utime + usage.ru_stime, peak

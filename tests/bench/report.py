@@ -1,75 +1,107 @@
-"""Writes docs/benchmarks.md from the figures of the last runs."""
+"""Writes docs/benchmarks.md from the figures of the last measurement of each section."""
+
+from functools import partial
+from types import SimpleNamespace
 
 import cost
+import dollars
 import exports
 import instructions
-import small
+import pace
+import start
+from figures import target_table
 
+import functions
 from environments import ROOT, print_progress
 
-PLACE = ROOT / "docs" / "benchmarks.md"
+REPORT = ROOT / "docs" / "benchmarks.md"
+
+
+def _function(name: str) -> SimpleNamespace:
+    """Returns the section of one function, in the form of the other sections' modules."""
+    parts = {part: partial(getattr(functions, part), function=name) for part in ("measure", "report", "targets")}
+    return SimpleNamespace(TITLE=functions.TITLES[name], **parts)
+
+
 SECTIONS = {
-    "small": ("Record and query", small.report),
-    "cost": ("Cost follows the answer", cost.report),
-    "exports": ("Exports", exports.report),
-    "instructions": ("Instructions", instructions.report),
+    "start": start,
+    "record": _function("record"),
+    "query": _function("query"),
+    "dollars": dollars,
+    "cost": cost,
+    "exports": exports,
+    "pace": pace,
+    "instructions": instructions,
 }
 METHOD = """\
 # Benchmarks
 
-What Daybook costs, beside the ordinary ways to do the same. Written by `make bench`; no figure here is typed by hand.
+`make bench` measures the cost of Daybook beside the ordinary ways to do the same, and writes this file. No figure in it is typed by hand.
 
 ```sh
-make bench                                   # everything: builds, installs, measures, writes this file
-make bench ROUNDS=3 ONLY=record,query        # some sections; of the others the last figures stay
-make bench ROWS=100000 ONLY=cost,exports     # smaller data sets
-make bench ONLY=instructions                 # the gate: fails where a count leaves the committed one by more than 2 %
+make bench                                       # everything: builds, installs, measures, writes this file
+make bench ROUNDS=3 ONLY=start,record,query      # some sections; the others keep their last figures
+make bench ROWS=100000 ONLY=cost,exports         # smaller data sets
+make bench ONLY=instructions                     # the gate: fails if a count leaves the committed one by more than 2 %
 ```
 
+The benchmark needs two processors, 8 GB of memory, Rust and Python; Node and npm for the peers in Node; valgrind for the instruction counts."""
+TARGETS = """\
+## Targets
+
+The targets count what a user waits for or pays for. Machines differ by a factor of two, so a target is a ratio to a contestant of the same rounds."""
+DETAILS = """\
 ## Method
 
-- **The functions as deployed.** Release bootstraps of `functions/*`, with the variables that `template.yaml` gives them, are started as
-  Lambda starts them and take their events from a Runtime API of the harness; events are those of the gateway's proxy integration.
-- **The peers** (`tests/bench/peers`) do the same in the ordinary way of their language: the same items in the same attributes, the same
-  conditional put with a digest of the content, the same checks of required fields, the same list, the same columns.
-- **Tier A, real engines**: DynamoDB on SQLite and S3 on a folder, each in a process of its own. They are slower than what is measured, so that they prove what
-  is right, not what is fast. **Tier B, from memory**: the items that the recording function itself wrote are kept by a small server, which answers
-  `Query` by DynamoDB's rules (pages of 1 MB, limits, positions) and takes puts and uploads into nothing, checking their CRC. Plain HTTP. **Tier C**: the same at AWS's pace, with faults by choice.
-- **CPU**, user and system, of all threads, read from the kernel's clock of the process while it waits for its next event; memory from the kernel as well.
-  Wall time is nowhere compared: the machine is shared.
-- **Rounds** alternate between contestants in changing order; contestant and servers are pinned to different cores. Shown are the least and the middle of all
-  rounds, and the ratio of medians with the least and the most that single rounds gave. ⚠ marks what is spread too widely to claim.
-- **Data** come from a seed: sizes log-normal with a median of 350 bytes and a 99th percentile of 20 KB, one in a thousand of 100 to 350 KB, two in a
-  hundred with other scripts, separators, quotes, line breaks and cells that begin like formulas; spread over three months.
+- **Deployed functions.** The benchmark starts the release bootstraps of `functions/*` as Lambda does, with the variables that `template.yaml` sets. A server of the
+  benchmark imitates the Runtime API; events have the form of the gateway's proxy integration.
+- **Peers** (`tests/bench/peers`) do the same in the ordinary way of their language: the same items with the same attributes, the same conditional put with a digest of
+  the content, the same checks of required fields, the same list, the same columns.
+- **Tier A, real engines**: DynamoDB on SQLite and S3 on a folder, each in its own process. They are slower than the contestants, so they prove correctness, not speed.
+- **Tier B, from memory**: a small server keeps the items that the recording function wrote. The server answers `Query` by DynamoDB's rules (pages of 1 MB, limits,
+  positions), and drops puts and uploads after it has checked their CRC. Plain HTTP.
+- **Tier C, at AWS's pace**: tier B with AWS's latency and limits, and with faults.
+- **CPU** is user and system time of all threads, read from the kernel's clock of the process while the process waits for its next event. Memory comes from the kernel too.
+  Only tier C compares wall time, because the machine is shared.
+- **Rounds** alternate between the contestants in changing order. Contestants and servers run on different cores. The tables show the minimum and the median of all rounds.
+  A ratio is the ratio of medians, with the smallest and the largest ratio of single rounds. ⚠ marks a spread too wide to claim.
+- **Data** come from a seed: sizes are log-normal with a median of 350 bytes and a 99th percentile of 20 KB; one activity in a thousand has 100 to 350 KB; two in a
+  hundred contain other scripts, separators, quotes, line breaks, and cells that begin like formulas. The activities spread over three months.
 
-## What is unfair
+## Unfair points
 
-In Daybook's favour: the peers' languages are not compiled; the Node peer is compared right after 1,000 calls, and its compiler may get better still; a Python function in the ordinary
-runtime client of Lambda (in C) would save some of its loop; plain HTTP leaves out TLS, which costs all alike.
+In Daybook's favour: the languages of the peers are not compiled. The Node peer runs 1,000 calls before the measurement, and its compiler may still get better. A Python
+function in Lambda's ordinary runtime client, which is written in C, would save some of its loop. Plain HTTP leaves out TLS, which costs everybody the same.
 
-Against Daybook: the peers leave out what is not the ordinary way — the directory of months (Daybook asks it with every list: one request more), details put apart, detection of
-late activities, refusal of numbers and texts that other programs would not read back, problem documents that name all faults, languages, and in exports the checkpoint, the lease, the
-running digest, the guard of cells and the catalogue's labels. Their pages are of one partition, so that they need not merge months.
+Against Daybook: the peers leave out all that is not the ordinary way. In lists and recordings: the directory of months (one request more for a list), details in items of their
+own, detection of late activities, refusal of numbers and texts that other programs could not read back, errors that name all faults, languages. In exports: the checkpoint, the
+lease, the running digest, the guard of cells, the labels of actions. Their pages lie in one partition, so they need not merge months.
 
-Both ways: over plain HTTP the SDKs sign bodies by their SHA-256, over TLS they would not for uploads; processors with other SHA and AES instructions shift signatures' share."""
+In both directions: over plain HTTP the SDKs sign bodies with their SHA-256, which they do not for uploads over TLS. Processors with other SHA and AES instructions change the share of signing."""
 
 
 def write(results: dict) -> int:
-    """The report; 1 where a gate is broken. A section that was not measured here stays as it was written."""
-    written = PLACE.read_text().split("\n\n## ") if PLACE.exists() else []
-    parts = [METHOD]
-    for name, (title, section) in SECTIONS.items():
+    """Writes the report, and returns 1 if an instruction count is out of bounds.
+
+    A section without figures on this machine keeps its text.
+    """
+    written = REPORT.read_text().split("\n\n## ") if REPORT.exists() else []
+    targets = [target for name, section in SECTIONS.items() for target in section.targets(results.get(name, {}).get("figures"))]
+    parts = [METHOD, TARGETS, target_table(targets), DETAILS]
+    for name, section in SECTIONS.items():
         if name in results:
-            measured = results[name]["measured"]
-            built = "release bootstraps" if measured["profile"] == "release" else f"**not release bootstraps but `{measured['profile']}`**"
-            noted = f"Measured {measured['at']} at {measured['commit']}, {built}, {measured['rounds']} rounds, on {measured['machine']}."
-            parts += [f"## {title}", noted, section(results[name]["figures"])]
+            parts += [f"## {section.TITLE}", _conditions(results[name]["measured"]), section.report(results[name]["figures"])]
         else:
-            parts += [f"## {before.strip()}" for before in written if before.startswith(f"{title}\n")]
-    PLACE.parent.mkdir(exist_ok=True)
-    PLACE.write_text("\n\n".join(parts) + "\n")
-    print_progress(f"· written: {PLACE.relative_to(ROOT)}")
-    broken = instructions.broken(results["instructions"]["figures"]) if "instructions" in results else []
+            parts += [f"## {before.strip()}" for before in written if before.startswith(f"{section.TITLE}\n")]
+    REPORT.parent.mkdir(exist_ok=True)
+    REPORT.write_text("\n\n".join(parts) + "\n")
+    print_progress(f"· written: {REPORT.relative_to(ROOT)}")
+    broken = instructions.out_of_bounds(results["instructions"]["figures"]) if "instructions" in results else []
     for name in broken:
-        print_progress(f"  {name}: the count of instructions left the committed one by more than 2 %")
+        print_progress(f"  {name}: the instruction count left the committed one by more than 2 %")
     return 1 if broken else 0
+
+
+def _conditions(measured: dict) -> str:
+    built = "release bootstraps" if measured["profile"] == "release" else f"**not release bootstraps but `{measured['profile']}`**"
+    return f"Measured {measured['at']} at {measured['commit']}, {built}, {measured['rounds']} rounds, on {measured['machine']}."

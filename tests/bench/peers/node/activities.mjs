@@ -1,4 +1,4 @@
-// What the peers in Node share: the attributes of an item, and an activity as the API shows it.
+// Shared by the peers in Node: the attributes of an item, and the form of an activity in the API.
 
 import { createHash } from "node:crypto";
 
@@ -11,7 +11,7 @@ const FIELDS = new Set(
 
 export class Invalid extends Error {}
 
-/** The instant of an activity whose required fields are there. */
+/** Checks the fields of an activity and returns its instant. */
 export function checked(activity) {
   if (typeof activity !== "object" || activity === null || Array.isArray(activity)) throw new Invalid("an activity is an object");
   for (const name of Object.keys(activity)) if (!FIELDS.has(name)) throw new Invalid(`unknown field ${name}`);
@@ -23,12 +23,12 @@ export function checked(activity) {
   const text = activity.occurred_at ?? "";
   const instant = new Date(text);
   if (Number.isNaN(instant.valueOf())) throw new Invalid("/occurred_at");
-  // A Date holds milliseconds only: the digits behind them come from the text.
+  // A Date holds milliseconds only, so the microseconds come from the text.
   const micros = /\.(\d{1,6})/.exec(text)?.[1].padEnd(6, "0").slice(3) ?? "000";
   return instant.toISOString().replace("Z", `${micros}Z`);
 }
 
-/** The item of an activity, in the attributes that the recording function writes. */
+/** Returns the item of an activity, with the attributes that the recording function writes. */
 export function itemOf(partner, activity, occurredAt, recordedAt) {
   const month = occurredAt.slice(0, 7);
   const { actor, customer, target = {} } = activity;
@@ -67,7 +67,7 @@ function sorted(value) {
   return Object.fromEntries(Object.keys(value).sort().map((name) => [name, sorted(value[name])]));
 }
 
-/** An item as the API shows it. */
+/** Returns an item in the form of the API. */
 export function shown(partner, item, withDetails = false) {
   const split = item.sk.indexOf("#");
   const occurredAt = item.sk.slice(0, split);

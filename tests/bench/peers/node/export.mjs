@@ -1,4 +1,4 @@
-// An export, the ordinary way in Node: the document client's paginator, csv-stringify, zlib as it comes, lib-storage.
+// An export in the ordinary way of Node: the document client's paginator, csv-stringify, zlib with its default level, lib-storage.
 // Arguments: the table, the bucket, the object, `plain` or `gzip`, then hash keys.
 
 import { PassThrough, Readable, pipeline } from "node:stream";

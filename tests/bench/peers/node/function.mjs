@@ -1,5 +1,5 @@
-// The recording and the listing function, the ordinary way in Node: the document client of the AWS SDK and a runtime
-// loop. Run as `node function.mjs record` or `… query`, with the variables that the function has on Lambda.
+// The recording and the listing function in the ordinary way of Node: the document client of the AWS SDK and a runtime
+// loop. Run `node function.mjs record` or `… query` with the variables that the function has on Lambda.
 
 import http from "node:http";
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
@@ -37,7 +37,7 @@ function answered(statusCode, body) {
   return { statusCode, headers, body: JSON.stringify(body), isBase64Encoded: false };
 }
 
-/** The partner of the path, if the caller may; else the refusal. */
+/** Returns the partner of the path, or a refusal if the caller may not act for the partner. */
 function partnerOf(event, roles) {
   const caller = event.requestContext.authorizer;
   const { partner } = event.pathParameters;

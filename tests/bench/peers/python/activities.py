@@ -1,4 +1,4 @@
-"""What the peers in Python share: the attributes of an item, and an activity as the API shows it."""
+"""Shared by the peers in Python: the attributes of an item, and the form of an activity in the API."""
 
 import hashlib
 import json
@@ -12,11 +12,11 @@ FIELDS = {"id", "occurred_at", "customer", "action", "status", "actor", "target"
 
 
 class Invalid(Exception):
-    """A field that is missing or wrong."""
+    """A field is missing or wrong."""
 
 
 def checked(activity):
-    """The instant of an activity whose required fields are there."""
+    """Checks the fields of an activity and returns its instant."""
     if not isinstance(activity, dict):
         raise Invalid("an activity is an object")
     if unknown := activity.keys() - FIELDS:
@@ -39,7 +39,7 @@ def checked(activity):
 
 
 def item_of(partner, activity, occurred_at, recorded_at):
-    """The item of an activity, in the attributes that the recording function writes."""
+    """Returns the item of an activity, with the attributes that the recording function writes."""
     month = occurred_at[:7]
     actor, customer, target = activity["actor"], activity.get("customer"), activity.get("target", {})
     item = {
@@ -75,7 +75,7 @@ def item_of(partner, activity, occurred_at, recorded_at):
 
 
 def shown(partner, item, with_details=False):
-    """An item as the API shows it."""
+    """Returns an item in the form of the API."""
     occurred_at, _, identifier = item["sk"].partition("#")
     activity = {
         "id": identifier,

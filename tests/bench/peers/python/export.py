@@ -1,4 +1,4 @@
-"""An export, the ordinary way in Python: boto3's paginator, the csv module, gzip as it comes, parts of 8 MiB.
+"""An export in the ordinary way of Python: boto3's paginator, the csv module, gzip with its default level, parts of 8 MiB.
 
 Arguments: the table, the bucket, the object, `plain` or `gzip`, then hash keys.
 """
@@ -19,7 +19,7 @@ TITLES = [
 
 
 def main():
-    """Reads page by page, writes part by part."""
+    """Reads pages and writes parts, one after the other."""
     table, bucket, key, form, *hashes = sys.argv[1:]
     dynamodb, s3 = boto3.client("dynamodb"), boto3.client("s3")
     upload = s3.create_multipart_upload(Bucket=bucket, Key=key)["UploadId"]
@@ -57,7 +57,7 @@ def main():
 
 
 def row(item):
-    """The cells of an item."""
+    """Returns the cells of an item."""
     occurred_at, _, identifier = item["sk"].partition("#")
     customer = item.get("c", "")
     target = item.get("tn", item.get("t", ""))

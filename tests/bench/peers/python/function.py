@@ -1,6 +1,6 @@
-"""The recording and the listing function, the ordinary way in Python: boto3's table resource and a runtime loop.
+"""The recording and the listing function in the ordinary way of Python: boto3's table resource and a runtime loop.
 
-Run as `python function.py record` or `… query`, with the variables that the function has on Lambda.
+Run `python function.py record` or `… query` with the variables that the function has on Lambda.
 """
 
 import base64
@@ -25,7 +25,7 @@ pool = ThreadPoolExecutor(32)
 
 
 def main():
-    """Takes events from the Runtime API, for ever."""
+    """Takes events from the Runtime API, one after the other."""
     handler = {"record": record, "query": query}[sys.argv[1]]
     runtime = http.client.HTTPConnection(os.environ["AWS_LAMBDA_RUNTIME_API"])
     while True:
@@ -39,13 +39,13 @@ def main():
 
 
 def answered(status, body):
-    """An answer of the function, logged in one line."""
+    """Logs and returns an answer of the function."""
     print(json.dumps({"level": "INFO", "status": status, "message": "answered"}), flush=True)
     return {"statusCode": status, "headers": HEADERS, "body": json.dumps(body, ensure_ascii=False, separators=(",", ":")), "isBase64Encoded": False}
 
 
 def partner_of(event, roles):
-    """The partner of the path, if the caller may."""
+    """Returns the partner of the path, or a refusal if the caller may not act for the partner."""
     caller = event["requestContext"]["authorizer"]
     partner = event["pathParameters"]["partner"]
     if caller["partner"] != partner:
@@ -67,7 +67,12 @@ def record(event):
         return answered(status, result)
     results = list(pool.map(lambda activity: put(partner, activity), body["activities"]))
     rows = [
-        {"index": index, "id": result.get("id"), "occurred_at": result.get("occurred_at"), "status": {201: "recorded", 200: "duplicate"}.get(status, "rejected")}
+        {
+            "index": index,
+            "id": result.get("id"),
+            "occurred_at": result.get("occurred_at"),
+            "status": {201: "recorded", 200: "duplicate"}.get(status, "rejected"),
+        }
         for index, (status, result) in enumerate(results)
     ]
     count = lambda word: sum(row["status"] == word for row in rows)
@@ -75,7 +80,7 @@ def record(event):
 
 
 def put(partner, activity):
-    """Puts one activity where there is none."""
+    """Puts one activity if none has its key."""
     try:
         occurred_at = checked(activity)
     except Invalid as wrong:
@@ -94,7 +99,7 @@ def put(partner, activity):
 
 
 def query(event):
-    """A page of a list, newest first."""
+    """Returns a page of a list, newest first."""
     partner, refused = partner_of(event, READERS)
     if refused:
         return refused

@@ -8,11 +8,10 @@ use crate::{
     store::{Tag, each_saved},
 };
 
-/// Items that are imported in one transaction.
+/// The number of items in one import transaction.
 const CHUNK: usize = 20_000;
 
-/// `tables` are the arguments of `CreateTable`, one after the other in a JSON array; `data` is what the store saved of
-/// the first of them.
+/// Runs the engines. `tables` is a JSON array of arguments of `CreateTable`; `data` is a saved file of the first table.
 pub(crate) async fn run(tables: &str, folder: &str, data: Option<&str>) -> Result<(), Error> {
     let tables: Vec<Value> = serde_json::from_str(tables)?;
     let database = Database::memory().map_err(|error| error.to_string())?;
@@ -36,7 +35,7 @@ pub(crate) async fn run(tables: &str, folder: &str, data: Option<&str>) -> Resul
             let service = service.clone();
             tokio::spawn(async move {
                 let server = hyper::server::conn::http1::Builder::new();
-                // A client that goes away is no failure of the server.
+                // A client may close its connection at any time.
                 server.serve_connection(hyper_util::rt::TokioIo::new(socket), service).await.ok();
             });
         }

@@ -1,28 +1,28 @@
-//! Activities from a seed, as the requests of a portal's back end: the same plan gives the same requests.
+//! Generates the requests of a portal's back end from a seed: the same plan gives the same requests.
 //!
-//! Partners follow Zipf's law with exponent 1.1. What an activity takes is log-normal with a median of 350 bytes and a
-//! 99th percentile of 20 KB, one in a thousand has 100 to 350 KB; two in a hundred hold text that exports must take care
-//! of: other scripts, separators, quotes, line breaks, cells that begin like a formula.
+//! Partners follow Zipf's law with exponent 1.1. Sizes are log-normal with a median of 350 bytes and a 99th percentile of
+//! 20 KB; one activity in a thousand has 100 to 350 KB. Two in a hundred contain text that exports must treat with care:
+//! other scripts, separators, quotes, line breaks, cells that begin like a formula.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// What to generate.
+/// The plan of a data set.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Plan {
     pub(crate) seed: u64,
     pub(crate) activities: u64,
     pub(crate) partners: usize,
-    /// The months that the activities spread over, such as `2026-08`; each is taken to have 28 days.
+    /// The months of the activities, such as `2026-08`. Only the first 28 days of a month are used.
     pub(crate) months: Vec<String>,
-    /// Whether details vary in size as described; else each activity is of the median size.
+    /// Whether sizes vary as described above; otherwise every activity has the median size.
     pub(crate) details: bool,
-    /// The most bytes of one request's activities.
+    /// The maximum bytes of the activities in one request.
     pub(crate) batch_bytes: usize,
 }
 
-/// The most activities of one request.
+/// The maximum number of activities in one request.
 const BATCH: usize = 500;
 const ACTIONS: [&str; 12] = [
     "order.created",
@@ -86,28 +86,28 @@ impl Random {
         of[usize::try_from(at).unwrap_or_default()]
     }
 
-    /// Evenly from 0 to 1.
+    /// Returns a number from 0 to 1, evenly distributed.
     fn part(&mut self) -> f64 {
         #[expect(clippy::cast_precision_loss, reason = "53 bits are what a double holds")]
         let part = (self.next() >> 11) as f64 / (1_u64 << 53) as f64;
         part
     }
 
-    /// Normal, mean 0, deviation 1.
+    /// Returns a number of the normal distribution with mean 0 and deviation 1.
     fn normal(&mut self) -> f64 {
         let (a, b) = (self.part().max(f64::MIN_POSITIVE), self.part());
         (-2.0 * a.ln()).sqrt() * (std::f64::consts::TAU * b).cos()
     }
 }
 
-/// The requests of a plan, as the gateway hands them on, one after the other.
+/// Iterates over the requests of a plan, in the form of the gateway's events.
 pub(crate) struct Generator<'a> {
     plan: &'a Plan,
     random: Random,
-    /// Sums of the partners' weights.
+    /// Running sums of the partners' weights.
     weights: Vec<f64>,
     made: u64,
-    /// What is generated and not yet in a request, by partner.
+    /// Generated activities that are not yet in a request, by partner.
     waiting: Vec<Vec<String>>,
     waiting_bytes: Vec<usize>,
 }
@@ -158,7 +158,7 @@ impl<'a> Generator<'a> {
             activity["status"] = json!("failed");
         }
         let wanted = self.size();
-        // What an item takes without its details, about.
+        // An item without details takes about 260 bytes.
         let details = wanted.saturating_sub(260);
         if details > 40 {
             activity["details"] = details_of(&mut self.random, details, hard);
@@ -174,7 +174,7 @@ impl<'a> Generator<'a> {
         if random.below(1_000) == 0 {
             return usize::try_from(100_000 + random.below(250_000)).unwrap_or_default();
         }
-        // 20 KB are e^4.05 medians, and 2.326 deviations from the middle lie 99 %.
+        // 20 KB are e^4.05 medians, and 99 % lie below 2.326 deviations.
         let size = 350.0 * (random.normal() * 4.05 / 2.326).exp();
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positive and bounded")]
         let size = size.min(100_000.0) as usize;
@@ -232,7 +232,7 @@ fn details_of(random: &mut Random, bytes: usize, hard: bool) -> Value {
     json!({"lines": lines})
 }
 
-/// A request to record, as the gateway hands it to a function.
+/// Returns an event of a request that records activities.
 fn event(partner: &str, body: &str) -> String {
     json!({
         "resource": "/v1/partners/{partner}/activities",

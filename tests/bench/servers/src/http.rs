@@ -1,4 +1,4 @@
-//! Plain HTTP on the loopback interface, for servers that answer out of memory.
+//! Plain HTTP on the loopback interface, for servers that answer from memory.
 
 use std::{
     convert::Infallible,
@@ -18,9 +18,9 @@ use tokio::{
 
 use crate::Error;
 
-/// A body that is there as a whole, or breaks off.
+/// A body that is complete, or that breaks off.
 pub(crate) type Body = BoxBody<Bytes, io::Error>;
-/// An answer; an error closes the connection without one.
+/// An answer, or an error that closes the connection without an answer.
 pub(crate) type Answer = Result<Response<Body>, Error>;
 
 /// A request with its body read.
@@ -38,7 +38,7 @@ impl Asked {
         self.head.uri.path()
     }
 
-    /// A parameter of the query; empty for one without a value, none for one that is not there.
+    /// Returns a parameter of the query: empty if it has no value, none if it is missing.
     pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
         self.head.uri.query()?.split('&').find_map(|pair| {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -47,14 +47,14 @@ impl Asked {
     }
 }
 
-/// A free port of the loopback interface.
+/// Listens on a free port of the loopback interface.
 pub(crate) async fn listen() -> Result<(TcpListener, SocketAddr), Error> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     Ok((listener, address))
 }
 
-/// Tells whoever started this process, in a line of JSON, where it listens.
+/// Prints the addresses of the server as a line of JSON.
 pub(crate) fn announce(addresses: &serde_json::Value) -> Result<(), Error> {
     let mut out = std::io::stdout();
     writeln!(out, "{addresses}")?;
@@ -62,14 +62,14 @@ pub(crate) fn announce(addresses: &serde_json::Value) -> Result<(), Error> {
     Ok(())
 }
 
-/// Returns when standard input ends: when whoever started this process is gone or wants it gone.
+/// Returns when standard input ends, which is how the benchmark program ends the server.
 pub(crate) async fn end_of_input() {
     let mut input = tokio::io::stdin();
     let mut buffer = [0; 64];
     while input.read(&mut buffer).await.is_ok_and(|read| read > 0) {}
 }
 
-/// Serves one connection for as long as it lives.
+/// Serves one connection until the connection closes.
 pub(crate) async fn connection<S, H, F>(stream: S, handle: H)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -84,11 +84,11 @@ where
             handle(Asked { head, body }).await.map_err(io::Error::other)
         }
     });
-    // A peer that goes away, or that is made to see a broken connection, is no failure here.
+    // A client may close its connection at any time, and broken connections are part of some measurements.
     http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service).await.ok();
 }
 
-/// Serves every connection to a port.
+/// Serves all connections to a port.
 pub(crate) async fn serve<H, F>(listener: TcpListener, handle: H) -> Result<(), Error>
 where
     H: Fn(Asked) -> F + Clone + Send + 'static,

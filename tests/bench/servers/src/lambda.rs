@@ -1,6 +1,6 @@
-//! The Lambda Runtime API for one function at a time, and the way to hand it events.
+//! The Lambda Runtime API for one function at a time, and calls that send events to the function.
 //!
-//! A function is idle when it waits at `…/invocation/next`: then its processor time and memory can be read from outside.
+//! A function is idle while it waits at `…/invocation/next`. The benchmark reads CPU time and memory only then.
 
 use std::{
     collections::BTreeMap,
@@ -21,6 +21,7 @@ use crate::{
 };
 
 const INVOCATIONS: &str = "/2018-06-01/runtime/invocation/";
+const INITIALIZATION_ERROR: &str = "/2018-06-01/runtime/init/error";
 
 struct Event {
     body: Bytes,
@@ -69,7 +70,7 @@ struct Answered {
     body: Option<String>,
 }
 
-/// What came of some events.
+/// The results of a number of events.
 #[derive(Default)]
 struct Tally {
     statuses: BTreeMap<String, u64>,
@@ -105,11 +106,16 @@ impl Function {
     async fn answer(&self, asked: Asked) -> Answer {
         match (asked.head.method.as_str(), asked.path()) {
             ("GET", path) if path.strip_prefix(INVOCATIONS) == Some("next") => self.next().await,
+            // A function that fails to start reports its error here and ends.
+            ("POST", INITIALIZATION_ERROR) => {
+                eprintln!("bench-servers lambda: could not start: {}", String::from_utf8_lossy(&asked.body));
+                http::answer(StatusCode::ACCEPTED, "application/json", r#"{"status":"OK"}"#)
+            }
             ("POST", path) if path.starts_with(INVOCATIONS) => {
                 let outcome = if path.ends_with("/response") { Outcome::Answered } else { Outcome::Failed };
                 let running = lock(&self.running).take();
                 if let Some(done) = running {
-                    // Nobody waits for the outcome of a run that was given up.
+                    // A reset drops the receiver, so the send may fail.
                     done.send(outcome(asked.body)).ok();
                 }
                 http::answer(StatusCode::ACCEPTED, "application/json", r#"{"status":"OK"}"#)
@@ -118,14 +124,14 @@ impl Function {
                 self.wait_until_idle().await;
                 http::json(&json!({"idle": true}))
             }
-            // A new process takes the place of the one before.
+            // The benchmark resets the server before it starts the next process.
             ("POST", "/bench/reset") => {
                 *lock(&self.idle) = false;
                 lock(&self.running).take();
                 http::json(&json!({}))
             }
-            ("POST", "/bench/invoke") => self.invoke(&asked).await.or_else(told),
-            ("POST", "/bench/generate") => self.generate(&asked).await.or_else(told),
+            ("POST", "/bench/invoke") => self.invoke(&asked).await.or_else(answer_error),
+            ("POST", "/bench/generate") => self.generate(&asked).await.or_else(answer_error),
             _ => http::answer(StatusCode::NOT_FOUND, "text/plain", asked.path().to_owned()),
         }
     }
@@ -162,13 +168,13 @@ impl Function {
         }
     }
 
-    async fn hand(&self, body: Bytes, seconds: u64) -> Result<Outcome, Error> {
+    async fn send(&self, body: Bytes, seconds: u64) -> Result<Outcome, Error> {
         let (done, outcome) = oneshot::channel();
         self.events.send(Event { body, seconds, done }).await.map_err(|_| "the function is gone")?;
         Ok(outcome.await?)
     }
 
-    /// Hands over the events of the body, one a line, `times` over; answers when the function is idle again.
+    /// Sends the events of the body, one a line, `times` times, and answers when the function is idle.
     async fn invoke(&self, asked: &Asked) -> Answer {
         let number = |name, default| asked.parameter(name).and_then(|text| text.parse().ok()).unwrap_or(default);
         let (times, seconds) = (number("times", 1), number("seconds", 29));
@@ -182,21 +188,21 @@ impl Function {
         let mut tally = Tally::default();
         for _ in 0..times {
             for line in &lines {
-                tally.add(&self.hand(line.clone(), seconds).await?);
+                tally.add(&self.send(line.clone(), seconds).await?);
             }
         }
         self.wait_until_idle().await;
         tally.answer(started)
     }
 
-    /// Hands over batches of generated activities.
+    /// Sends batches of generated activities.
     async fn generate(&self, asked: &Asked) -> Answer {
         let plan: Plan = serde_json::from_slice(&asked.body)?;
         let started = Instant::now();
         let mut tally = Tally::default();
         let mut recorded = 0;
         for event in Generator::new(&plan) {
-            let outcome = self.hand(Bytes::from(event), 29).await?;
+            let outcome = self.send(Bytes::from(event), 29).await?;
             if let Outcome::Answered(bytes) = &outcome {
                 let answered: Answered = serde_json::from_slice(bytes)?;
                 let body: serde_json::Value = serde_json::from_str(&answered.body.unwrap_or_default())?;
@@ -213,8 +219,8 @@ impl Function {
     }
 }
 
-/// A failure as whoever runs the benchmarks is told of it.
-fn told(error: Error) -> Answer {
+/// Returns an error to the benchmark program.
+fn answer_error(error: Error) -> Answer {
     http::answer(StatusCode::INTERNAL_SERVER_ERROR, "text/plain", error.to_string())
 }
 

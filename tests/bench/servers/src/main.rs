@@ -1,14 +1,15 @@
-//! The other side of the benchmarks: what the functions, and their peers, are run by and run against.
+//! Servers of the benchmarks, for the functions and their peers.
 //!
-//! | command | is |
+//! | command | server |
 //! |---|---|
-//! | `lambda` | the Lambda Runtime API: hands events to one function, one after the other |
-//! | `store` | DynamoDB, S3 and SQS as far as the functions use them, answered from memory, at a pace if wanted |
+//! | `lambda` | the Lambda Runtime API: sends events to one function, one after the other |
+//! | `store` | DynamoDB, S3 and SQS in memory, as far as the functions use them, at AWS's pace if wanted |
 //! | `engine` | real engines: DynamoDB on SQLite, S3 on a folder |
 //!
-//! Each listens on a free port of the loopback interface, prints its address as its first line, and ends with its
-//! standard input: what started it need not find it again.
+//! Each server listens on a free port of the loopback interface and prints its address as its first line. A server ends
+//! with its standard input, so that none outlives the program that started it.
 
+mod bills;
 mod engine;
 mod generate;
 mod http;
@@ -20,7 +21,7 @@ mod table;
 
 use std::{error::Error as StdError, process::exit};
 
-/// Whatever is not as expected ends the run.
+/// An error that ends the server.
 pub(crate) type Error = Box<dyn StdError + Send + Sync>;
 
 #[tokio::main(flavor = "current_thread")]
@@ -38,7 +39,7 @@ async fn main() {
             1
         }
     };
-    // Not by returning: the runtime would wait for what still reads the standard input.
+    // Returning would block, because the runtime waits for the thread that reads standard input.
     exit(status);
 }
 

@@ -1,4 +1,4 @@
-//! A bucket that keeps no bytes but counts them and checks their CRC; what `details/` holds is kept, to be read again.
+//! A bucket that counts the bytes of its objects, checks their CRC, and keeps only the objects below `details/`.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -12,13 +12,13 @@ use crate::{
     http::{self, Answer, Asked},
 };
 
-/// What is kept of objects, so that reading them can be measured too.
+/// The prefix of the objects that the bucket keeps, so that exports can read them.
 const KEPT: &str = "details/";
 
 #[derive(Default)]
 pub(crate) struct Objects {
     kept: HashMap<String, Bytes>,
-    /// The sizes of finished objects, and their bytes where they are to be looked at.
+    /// The sizes of finished objects, and their bytes if `keeps_all`.
     finished: BTreeMap<String, (u64, Option<Bytes>)>,
     uploads: HashMap<String, BTreeMap<u32, Bytes>>,
     part_bytes: HashMap<String, BTreeMap<u32, u64>>,
@@ -38,7 +38,7 @@ impl Objects {
         self.kept.insert(key, body);
     }
 
-    /// The bytes of a finished object.
+    /// Returns the bytes of a finished object.
     pub(crate) fn bytes(&self, key: &str) -> Option<Bytes> {
         self.finished.get(key)?.1.clone()
     }
@@ -128,7 +128,7 @@ impl Objects {
         *self.calls.entry(call).or_default() += 1;
     }
 
-    /// The body without its transfer's framing, its CRC checked where it came with one.
+    /// Returns the body without the framing of the transfer, after a check of its CRC.
     fn payload(&mut self, asked: &Asked) -> Result<Bytes, Error> {
         let mut crc = asked.header("x-amz-checksum-crc32").to_owned();
         let body = if asked.header("content-encoding").contains("aws-chunked")
@@ -153,7 +153,7 @@ impl Objects {
     }
 }
 
-/// Takes a body out of `aws-chunked`: sizes in hexadecimal, perhaps with signatures, then the trailer.
+/// Decodes a body in `aws-chunked`: sizes in hexadecimal, optional signatures, then the trailer.
 fn unframe(framed: &[u8]) -> Result<(Bytes, String), Error> {
     let mut body = Vec::with_capacity(framed.len());
     let mut rest = framed;

@@ -1,4 +1,4 @@
-//! Answers at AWS's pace, and the faults that it has: after a time, no faster than a partition gives, and not always.
+//! Imitates AWS's pace and faults: latency, the limit of a partition, failed reads.
 
 use std::{
     collections::HashMap,
@@ -7,27 +7,27 @@ use std::{
 
 use serde::Deserialize;
 
-/// What to imitate. The default is nothing.
+/// The pace to imitate. The default is no delay and no fault.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Settings {
-    /// The least and the most time to an answer, in milliseconds.
+    /// The minimum and the maximum latency of an answer, in milliseconds.
     latency_ms: (u64, u64),
-    /// What one hash key gives, in read units a second; 0 for no bound.
+    /// The limit of one hash key, in read units a second; 0 means no limit.
     units_per_second: f64,
-    /// Every how many reads something goes wrong; 0 for never.
+    /// The number of reads for each fault; 0 means no faults.
     fault_every: u64,
-    /// What goes wrong, in turn.
+    /// The faults, in turn.
     faults: Vec<Fault>,
 }
 
-/// What can go wrong.
+/// A fault of a read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Fault {
-    /// The table is asked too much.
+    /// DynamoDB throttles the read.
     Throttle,
-    /// The service fails.
+    /// DynamoDB fails with an internal error.
     Internal,
     /// The connection closes before the answer.
     Reset,
@@ -38,7 +38,7 @@ pub(crate) enum Fault {
 #[derive(Default)]
 pub(crate) struct Pace {
     settings: Settings,
-    /// When each hash key has given what was asked of it so far.
+    /// The time at which each hash key has served all reads so far.
     free_at: HashMap<String, Instant>,
     reads: u64,
 }
@@ -48,7 +48,7 @@ impl Pace {
         Self { settings, ..Self::default() }
     }
 
-    /// Whether this read goes wrong.
+    /// Counts a read, and returns its fault if it has one.
     pub(crate) fn fault(&mut self) -> Option<Fault> {
         self.reads += 1;
         let Settings { fault_every, faults, .. } = &self.settings;
@@ -57,11 +57,10 @@ impl Pace {
         due.then(|| faults[turn % faults.len()])
     }
 
-    /// When the answer is due to a request that arrived at some time and reads so much of a hash key. What this server
-    /// itself does until then is part of it.
+    /// Returns the time at which the answer is due. The server's own work is part of the latency.
     pub(crate) fn due(&mut self, arrived: Instant, hash: &str, units: f64) -> Instant {
         let (least, most) = self.settings.latency_ms;
-        // Spread evenly without a generator: multiples of the golden ratio.
+        // Multiples of the golden ratio spread evenly, without a random generator.
         let spread = (self.reads * 618_034 % 1_000_000) * most.saturating_sub(least) / 1_000_000;
         let due = arrived + Duration::from_millis(least + spread);
         if self.settings.units_per_second <= 0.0 {
@@ -73,7 +72,7 @@ impl Pace {
     }
 }
 
-/// Waits to the moment: the runtime's timer alone is up to a millisecond late.
+/// Waits until a time. The last milliseconds are a busy wait, because the runtime's timer is up to a millisecond late.
 pub(crate) async fn wait_until(due: Instant) {
     if let Some(most) = due.checked_duration_since(Instant::now() + Duration::from_millis(2)) {
         tokio::time::sleep(most).await;

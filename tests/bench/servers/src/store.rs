@@ -1,8 +1,12 @@
-//! DynamoDB, S3 and SQS on one port, as far as the functions and their peers use them, answered from memory.
+//! Imitates DynamoDB, S3 and SQS on one port, as far as the functions and their peers use them.
 //!
-//! In `pass`, calls go on to a real engine and are counted on the way. In `capture`, what is put is kept: this is how the
-//! data come about, from the recording function itself. In `replay`, reads are answered from what is kept, at a pace if
-//! wanted, and puts are answered as if they were kept. Tables other than the schema's are the engine's in every mode.
+//! | mode | calls to the table of activities |
+//! |---|---|
+//! | `pass` | go to a real engine; the server counts them |
+//! | `capture` | the server keeps every item that is put: the recording function writes the data sets this way |
+//! | `replay` | the server answers reads from the kept items, at a pace if the settings say so, and drops puts |
+//!
+//! A real engine answers calls to other tables in every mode.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -25,10 +29,11 @@ use tokio_rustls::{TlsAcceptor, rustls};
 
 use crate::{
     Error,
+    bills::{Bills, take_units, write_units},
     http::{self, Answer, Asked},
     objects::Objects,
     pace::{Fault, Pace, Settings as PaceSettings, wait_until},
-    table::{Page, Query, Schema, Table, billed},
+    table::{Page, Query, Schema, Table, billed, read_units},
 };
 
 const JSON: &str = "application/x-amz-json-1.0";
@@ -42,14 +47,16 @@ enum Mode {
     Replay,
 }
 
-/// What a run sets.
+/// The settings of a measurement.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Settings {
     mode: Mode,
-    /// The engine that answers what is not answered here.
+    /// The address of the engine that answers the other calls.
     upstream: Option<String>,
-    /// Whether each answer ends its connection.
+    /// Whether the server counts the units that AWS bills.
+    bills: bool,
+    /// Whether each answer closes its connection.
     closes: bool,
     /// Whether finished objects keep their bytes.
     keeps_objects: bool,
@@ -61,7 +68,10 @@ struct Counts {
     calls: BTreeMap<String, u64>,
     /// Queries by hash key, with those of indexes.
     hashes: BTreeMap<String, u64>,
+    bills: Bills,
     units: f64,
+    /// Units of the pages with activities alone, had all of them been eventually consistent.
+    page_units: f64,
     bytes: u64,
     rows_bytes: u64,
     faults: u64,
@@ -130,7 +140,7 @@ fn acceptor(certificate: &str, key: &str) -> Result<TlsAcceptor, Error> {
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
-/// Of a call, what decides who answers it.
+/// The part of a call that decides who answers the call.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Call<'a> {
@@ -139,6 +149,7 @@ struct Call<'a> {
     #[serde(borrow)]
     item: Option<&'a RawValue>,
     key: Option<HashMap<String, HashMap<String, String>>>,
+    consistent_read: Option<bool>,
 }
 
 impl Store {
@@ -150,7 +161,7 @@ impl Store {
         let answered = match asked.header("x-amz-target") {
             "" if asked.path().starts_with("/bench/") => {
                 return self
-                    .told(&asked)
+                    .control(&asked)
                     .or_else(|error| http::answer(StatusCode::INTERNAL_SERVER_ERROR, "text/plain", error.to_string()));
             }
             "" => self.state().objects.answer(&asked),
@@ -160,7 +171,7 @@ impl Store {
                 None => Err("an unknown target".into()),
             },
         };
-        // What is not known here is our fault, and is to be seen as such by whoever asked.
+        // The caller must see that this server does not know the call, so the error goes into the answer.
         let mut answer = match answered {
             Ok(answer) => answer,
             Err(error) if error.is::<Broken>() => return Err(error),
@@ -191,18 +202,25 @@ impl Store {
         match call {
             "Query" if ours && mode != Mode::Pass => self.query(asked).await,
             "GetItem" if ours && mode != Mode::Pass => {
-                let body = self.state().table.get(&read.key.ok_or("a GetItem without a key")?)?;
+                let body = self.state().get(&read)?;
                 signed(body.into(), false)
             }
             "PutItem" if ours && mode != Mode::Pass => {
+                let item = read.item.ok_or("a PutItem without an item")?.get();
+                let mut state = self.state();
                 if mode == Mode::Capture {
-                    self.state().table.put(read.item.ok_or("a PutItem without an item")?.get())?;
+                    state.table.put(item)?;
                 }
+                if state.settings.bills {
+                    let units = state.store(item)?;
+                    state.counts.bills.add(&read.table_name, call, units);
+                }
+                drop(state);
                 signed(Bytes::from_static(b"{}"), false)
             }
-            // A table that nobody keeps has no items: partners without settings.
+            // Without an engine, the other tables are empty: no partner has settings.
             "GetItem" if !ours && self.state().settings.upstream.is_none() => signed(Bytes::from_static(b"{}"), false),
-            _ => self.pass(asked, ours.then_some(call)).await,
+            _ => self.pass(asked, &read, call).await,
         }
     }
 
@@ -216,6 +234,9 @@ impl Store {
             let due = state.pace.due(arrived, &page.hash, page.units);
             state.counts.read(&page);
             state.counts.faults += u64::from(fault.is_some());
+            if state.settings.bills {
+                state.counts.bills.add(&self.schema.table, "Query", page.units);
+            }
             (page, fault, due)
         };
         let zipped = asked.header("accept-encoding").contains("gzip");
@@ -243,20 +264,38 @@ impl Store {
         answer
     }
 
-    /// Lets an engine answer.
-    async fn pass(&self, asked: &Asked, counted: Option<&str>) -> Answer {
-        let upstream = self.state().settings.upstream.clone().ok_or("there is no engine to ask")?;
+    /// Sends a call to the engine and counts the call.
+    async fn pass(&self, asked: &Asked, read: &Call<'_>, call: &str) -> Answer {
+        let (upstream, bills) = {
+            let state = self.state();
+            (state.settings.upstream.clone().ok_or("there is no engine to ask")?, state.settings.bills)
+        };
+        let body = if bills { with_consumed_capacity(&asked.body)? } else { asked.body.clone() };
         let mut request =
             Request::builder().method(asked.head.method.clone()).uri(format!("{upstream}/").parse::<Uri>()?);
         for (name, value) in &asked.head.headers {
-            if name != header::CONNECTION {
+            if name != header::CONNECTION && name != header::CONTENT_LENGTH {
                 request = request.header(name, value);
             }
         }
-        let answer = self.client.request(request.body(Full::new(asked.body.clone()))?).await?;
+        let answer = self.client.request(request.body(Full::new(body))?).await?;
         let (head, body) = answer.into_parts();
-        let body = body.collect().await?.to_bytes();
-        if counted == Some("Query") && head.status == StatusCode::OK {
+        let mut body = body.collect().await?.to_bytes();
+        if bills {
+            let mut read_back: Value = serde_json::from_slice(&body)?;
+            let mut units = take_units(&mut read_back);
+            body = read_back.to_string().into();
+            let mut state = self.state();
+            if let ("PutItem", Some(item)) = (call, read.item)
+                && read.table_name == self.schema.table
+            {
+                let written = state.store(item.get())?;
+                // A refused put is billed as a put, but the engine's refusal does not name its units.
+                units = if head.status == StatusCode::OK { units } else { written };
+            }
+            state.counts.bills.add(&read.table_name, call, units);
+        }
+        if call == "Query" && read.table_name == self.schema.table && head.status == StatusCode::OK {
             self.count_passed(asked, &body)?;
         }
         let media_type = head.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or(JSON);
@@ -278,11 +317,11 @@ impl Store {
         Ok(())
     }
 
-    /// What the one who runs the benchmarks says and asks.
-    fn told(&self, asked: &Asked) -> Answer {
+    /// Answers the benchmark program itself.
+    fn control(&self, asked: &Asked) -> Answer {
         let mut state = self.state();
         let state = &mut *state;
-        let place = || std::str::from_utf8(&asked.body);
+        let argument = || std::str::from_utf8(&asked.body);
         match asked.path().trim_start_matches("/bench/") {
             "settings" => {
                 state.settings = serde_json::from_slice(&asked.body)?;
@@ -293,25 +332,26 @@ impl Store {
                 http::json(&json!({}))
             }
             "counts" => {
-                let Counts { calls, hashes, units, bytes, rows_bytes, faults } = &state.counts;
+                let Counts { calls, hashes, bills, units, page_units, bytes, rows_bytes, faults } = &state.counts;
                 http::json(&json!({
-                    "calls": calls, "hashes": hashes, "units": units, "bytes": bytes, "rows_bytes": rows_bytes,
-                    "faults": faults, "objects": state.objects.counts(),
+                    "calls": calls, "hashes": hashes, "units": units, "page_units": page_units, "bytes": bytes,
+                    "rows_bytes": rows_bytes, "faults": faults, "objects": state.objects.counts(),
+                    "bills": bills.by_operation(), "stored": bills.stored(),
                 }))
             }
             "sizes" => http::json(&state.table.sizes()),
-            "object" => match state.objects.bytes(place()?) {
+            "object" => match state.objects.bytes(argument()?) {
                 Some(bytes) => http::answer(StatusCode::OK, "application/octet-stream", bytes),
                 None => http::answer(StatusCode::NOT_FOUND, "text/plain", ""),
             },
             "save" => {
-                save(place()?, &state.table, &state.objects)?;
+                save(argument()?, &state.table, &state.objects)?;
                 http::json(&json!({"items": state.table.len()}))
             }
             "load" => {
                 state.table = Table::new(self.schema.clone());
                 state.objects = Objects::default();
-                each_saved(place()?, &mut |tag, key, value| {
+                each_saved(argument()?, &mut |tag, key, value| {
                     match tag {
                         Tag::Item => state.table.put(std::str::from_utf8(value)?)?,
                         Tag::Object => state.objects.keep(key.to_owned(), Bytes::copy_from_slice(value)),
@@ -320,18 +360,48 @@ impl Store {
                 })?;
                 http::json(&json!({"items": state.table.len()}))
             }
-            "empty" => {
-                state.table = Table::new(self.schema.clone());
-                state.objects = Objects::default();
-                http::json(&json!({}))
-            }
             path => http::answer(StatusCode::NOT_FOUND, "text/plain", path.to_owned()),
         }
     }
 }
 
+impl State {
+    /// Answers a GetItem, and counts its units.
+    fn get(&mut self, call: &Call<'_>) -> Result<String, Error> {
+        let body = self.table.get(call.key.as_ref().ok_or("a GetItem without a key")?)?;
+        if self.settings.bills {
+            let read: Value = serde_json::from_str(&body)?;
+            let bytes = read["Item"].as_object().map(billed).unwrap_or_default();
+            let units = read_units(bytes, call.consistent_read == Some(true));
+            self.counts.bills.add(&call.table_name, "GetItem", units);
+        }
+        Ok(body)
+    }
+
+    /// Remembers the size of an item, and returns the units of its put, copies in indexes included.
+    fn store(&mut self, item: &str) -> Result<f64, Error> {
+        let item: Map<String, Value> = serde_json::from_str(item)?;
+        let (hash, range) = self.table.key(&item).ok_or("an item without a key")?;
+        let (bytes, copies) = (billed(&item), self.table.copies(&item));
+        self.counts.bills.store(&hash, &range, bytes, copies);
+        #[expect(clippy::cast_precision_loss, reason = "far below what a double counts")]
+        let units = (write_units(bytes) * (1 + copies)) as f64;
+        Ok(units)
+    }
+}
+
+/// Returns a call of DynamoDB that asks for the units that it costs.
+fn with_consumed_capacity(body: &[u8]) -> Result<Bytes, Error> {
+    let mut call: Map<String, Value> = serde_json::from_slice(body)?;
+    call.insert("ReturnConsumedCapacity".to_owned(), json!("TOTAL"));
+    Ok(Value::Object(call).to_string().into())
+}
+
 impl Counts {
     fn read(&mut self, page: &Page) {
+        if page.bytes > 0 && !page.hash.ends_with("#months") {
+            self.page_units += read_units(page.bytes, false);
+        }
         *self.hashes.entry(page.hash.clone()).or_default() += 1;
         self.units += page.units;
         self.bytes += page.body.len() as u64;
@@ -339,25 +409,25 @@ impl Counts {
     }
 }
 
-/// The connection is to break instead of an answer.
+/// Breaks the connection instead of an answer.
 #[derive(Debug)]
 struct Broken;
 
 impl std::fmt::Display for Broken {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the connection breaks, as it was asked to")
+        f.write_str("the connection breaks on purpose")
     }
 }
 
 impl std::error::Error for Broken {}
 
-/// A body that promises more than it holds.
+/// Returns a body that ends before its announced length.
 fn broken_off(half: Bytes) -> http::Body {
     let frames = [Ok(Frame::data(half)), Err(std::io::Error::other(Broken))];
     StreamBody::new(futures_util::stream::iter(frames)).boxed()
 }
 
-/// An answer of DynamoDB, which sends the CRC-32 of what it sends.
+/// Returns an answer with its CRC-32, as DynamoDB does.
 fn signed(body: Bytes, zipped: bool) -> Answer {
     let mut answer = Response::builder().header(header::CONTENT_TYPE, JSON);
     let body = if zipped && body.len() > 1_024 {
@@ -371,7 +441,7 @@ fn signed(body: Bytes, zipped: bool) -> Answer {
     Ok(answer.header("x-amz-crc32", crc32fast::hash(&body).to_string()).body(http::full(body))?)
 }
 
-/// What a saved record is.
+/// The kind of a saved record.
 #[derive(Clone, Copy)]
 pub(crate) enum Tag {
     /// An item of the table: its JSON.
@@ -380,8 +450,8 @@ pub(crate) enum Tag {
     Object = 1,
 }
 
-fn save(place: &str, table: &Table, objects: &Objects) -> Result<(), Error> {
-    let mut out = zstd::Encoder::new(BufWriter::new(std::fs::File::create(place)?), 1)?;
+fn save(file: &str, table: &Table, objects: &Objects) -> Result<(), Error> {
+    let mut out = zstd::Encoder::new(BufWriter::new(std::fs::File::create(file)?), 1)?;
     let mut record = |tag: Tag, key: &str, value: &[u8]| -> Result<(), Error> {
         out.write_all(&[tag as u8])?;
         for part in [key.as_bytes(), value] {
@@ -400,12 +470,12 @@ fn save(place: &str, table: &Table, objects: &Objects) -> Result<(), Error> {
     Ok(())
 }
 
-/// What is done with each record of a file.
+/// The action for each record of a file.
 type Take<'a> = dyn FnMut(Tag, &str, &[u8]) -> Result<(), Error> + 'a;
 
-/// Reads what was saved, record by record.
-pub(crate) fn each_saved(place: &str, take: &mut Take<'_>) -> Result<(), Error> {
-    let mut input = BufReader::with_capacity(1 << 20, zstd::Decoder::new(std::fs::File::open(place)?)?);
+/// Reads a saved file, record by record.
+pub(crate) fn each_saved(file: &str, take: &mut Take<'_>) -> Result<(), Error> {
+    let mut input = BufReader::with_capacity(1 << 20, zstd::Decoder::new(std::fs::File::open(file)?)?);
     let mut tag = [0];
     while input.read(&mut tag)? == 1 {
         let mut part = || -> Result<Vec<u8>, Error> {

@@ -1,5 +1,6 @@
-//! A table in memory: items as the text they were put in, in the order of their keys, and Query over them by the rules of
-//! DynamoDB: pages end at 1 MB of items or at the limit, positions are keys.
+//! A table in memory: items as JSON text in the order of their keys, and Query by DynamoDB's rules.
+//!
+//! A page ends at 1 MB of items or at the limit; a position is the key of an item.
 
 use std::collections::HashMap;
 
@@ -8,9 +9,9 @@ use serde_json::{Map, Value, json, value::RawValue};
 
 use crate::Error;
 
-/// Where a page of Query ends, in bytes of items.
+/// The bytes of items that end a page of Query.
 const PAGE_BYTES: u64 = 1_024 * 1_024;
-/// What one read unit reads with strong consistency, in bytes.
+/// The bytes that one unit reads with strong consistency.
 const UNIT_BYTES: u64 = 4_096;
 
 /// The keys of a table and of its indexes: hash and range.
@@ -38,11 +39,11 @@ struct Partition {
     sorted: bool,
 }
 
-/// The items, by the table's keys and by each index's.
+/// The items, by the keys of the table and of each index.
 pub(crate) struct Table {
     schema: Schema,
     items: Vec<Item>,
-    /// By index (the table's own keys have the empty name), then by hash key.
+    /// By index, then by hash key; the empty name stands for the keys of the table.
     partitions: HashMap<String, HashMap<String, Partition>>,
 }
 
@@ -65,7 +66,7 @@ pub(crate) struct Query<'a> {
     filter_expression: Option<&'a RawValue>,
 }
 
-/// A page, and what reading it costs.
+/// A page and the cost of reading it.
 pub(crate) struct Page {
     pub(crate) body: String,
     pub(crate) hash: String,
@@ -81,7 +82,7 @@ enum Range {
 }
 
 impl Range {
-    fn lets(&self, range: &str) -> bool {
+    fn admits(&self, range: &str) -> bool {
         match self {
             Self::All => true,
             Self::Between(from, to) => from.as_str() <= range && range <= to.as_str(),
@@ -96,7 +97,7 @@ impl Range {
         }
     }
 
-    /// The first place in sorted entries at which this can hold.
+    /// Returns the first index of sorted entries that the condition can admit.
     fn start(&self, entries: &[Entry]) -> usize {
         let from = match self {
             Self::Between(from, _) | Self::Prefix(from) => from,
@@ -117,7 +118,7 @@ impl Query<'_> {
         self.expression_attribute_names.get(name).map_or(name, String::as_str)
     }
 
-    /// The condition on the hash key, and the one on the range key.
+    /// Parses the conditions on the hash key and on the range key.
     fn condition(&self, hash: &str) -> Result<(String, Range), Error> {
         let mut spaced = String::new();
         for character in self.key_condition_expression.chars() {
@@ -155,17 +156,14 @@ impl Query<'_> {
         Ok((wanted.ok_or("no condition on the hash key")?, range))
     }
 
-    /// The hash key asked for, whatever its attribute: the first value of the condition.
+    /// Returns the hash key of the condition: its first value, whatever the attribute.
     pub(crate) fn hash_key(&self) -> Result<String, Error> {
         let words = self.key_condition_expression.split([' ', '(', ')', '=']);
         self.value(words.into_iter().find(|word| word.starts_with(':')).ok_or("no condition")?)
     }
 
     pub(crate) fn units(&self, bytes: u64) -> f64 {
-        let units = bytes.div_ceil(UNIT_BYTES).max(1);
-        #[expect(clippy::cast_precision_loss, reason = "far below what a double counts")]
-        let units = units as f64;
-        if self.consistent_read == Some(true) { units } else { units / 2.0 }
+        read_units(bytes, self.consistent_read == Some(true))
     }
 }
 
@@ -182,7 +180,7 @@ impl Table {
         self.items.iter().map(|item| &*item.text)
     }
 
-    /// Takes an item in.
+    /// Adds an item.
     pub(crate) fn put(&mut self, text: &str) -> Result<(), Error> {
         let item: Map<String, Value> = serde_json::from_str(text)?;
         let index = self.items.len();
@@ -199,7 +197,20 @@ impl Table {
         Ok(())
     }
 
-    /// Sorts what has come since it was last read.
+    /// Returns the partition key and the sort key of an item.
+    pub(crate) fn key(&self, item: &Map<String, Value>) -> Option<(String, String)> {
+        let (hash, range) = &self.schema.keys;
+        Some((text_of(item, hash)?.to_owned(), text_of(item, range)?.to_owned()))
+    }
+
+    /// Returns the number of indexes that copy an item. A copy counts as the whole item.
+    pub(crate) fn copies(&self, item: &Map<String, Value>) -> u64 {
+        let copies =
+            |(hash, range): &&(String, String)| text_of(item, hash).is_some() && text_of(item, range).is_some();
+        self.schema.indexes.values().filter(copies).count() as u64
+    }
+
+    /// Sorts the items that were put since the last read.
     fn sort(&mut self, index: &str, hash: &str) {
         let partition = self.partitions.get_mut(index).and_then(|partitions| partitions.get_mut(hash));
         if let Some(partition) = partition
@@ -242,7 +253,7 @@ impl Table {
         if let Some(partition) = self.partition(&index, &hash) {
             let entries = &partition.entries;
             let first = range.start(entries);
-            let last = first + entries[first..].partition_point(|entry| range.lets(&entry.range));
+            let last = first + entries[first..].partition_point(|entry| range.admits(&entry.range));
             let mut span = &entries[first..last];
             if let Some(after) = after {
                 span = if forward {
@@ -302,7 +313,7 @@ impl Table {
         Ok(item.map_or_else(|| "{}".to_owned(), |item| format!("{{\"Item\":{}}}", self.items[item].text)))
     }
 
-    /// How many items each hash key has, and their bytes.
+    /// Returns the number of items and their bytes by hash key.
     pub(crate) fn sizes(&self) -> Value {
         let partitions = self.partitions.get("").into_iter().flatten();
         let sizes = partitions.map(|(hash, partition)| {
@@ -317,7 +328,15 @@ fn text_of<'a>(item: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
     item.get(name)?.get("S")?.as_str()
 }
 
-/// The size that DynamoDB bills: the bytes of names and values.
+/// Returns the units of one read of so many bytes.
+pub(crate) fn read_units(bytes: u64, consistent: bool) -> f64 {
+    let units = bytes.div_ceil(UNIT_BYTES).max(1);
+    #[expect(clippy::cast_precision_loss, reason = "far below what a double counts")]
+    let units = units as f64;
+    if consistent { units } else { units / 2.0 }
+}
+
+/// Returns the size that DynamoDB bills: the bytes of names and values.
 pub(crate) fn billed(item: &Map<String, Value>) -> u64 {
     fn value(value: &Value) -> u64 {
         match value {

@@ -1,8 +1,8 @@
-//! The least that can be done with the pages of a Query: to read them and drop them, and, with `floor`, to check that
-//! they are text, take their CRC and copy them once.
+//! The least work possible with the pages of a Query: `drain` reads and drops them; `floor` also checks that they are
+//! UTF-8, computes their CRC and copies them once.
 //!
-//! Arguments: the store's address, the table, `drain` or `floor`, then hash keys. No SDK, no signature, no JSON: the
-//! position to go on from is cut out of the end of each page.
+//! Arguments: the address of the store, the table, `drain` or `floor`, then hash keys. There is no SDK, no signature and
+//! no JSON: the program cuts the next position out of the end of each page.
 
 use std::{
     error::Error,

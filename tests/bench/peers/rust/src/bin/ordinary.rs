@@ -1,6 +1,7 @@
-//! An export in the ordinary Rust way: the SDK's paginator, `serde_dynamo` into a struct, the `csv` crate, `flate2` as it
-//! comes, parts of 8 MiB one after the other. No checkpoint, no hash, no guard of cells, no details that are apart.
+//! An export in the ordinary Rust way: the SDK's paginator, `serde_dynamo` into a struct, the `csv` crate, `flate2` with
+//! its default level, parts of 8 MiB one after the other.
 //!
+//! The export has no checkpoint, no digest, no guard of cells, and leaves out details in items of their own.
 //! Arguments: the table, the bucket, the object, `plain` or `gzip`, then hash keys.
 
 use std::{error::Error, io::Write};
@@ -134,7 +135,7 @@ async fn send(
         .build())
 }
 
-/// Where rows go: straight into a part, or through gzip.
+/// The target of the rows: a part, directly or through gzip.
 enum Out {
     Plain(Vec<u8>),
     Gzip(Box<GzEncoder<Vec<u8>>>),
