@@ -77,7 +77,8 @@ openapi: ## Write the API's description from the code
 	cargo run -q -p openapi -- functions/portal/assets/openapi.json
 
 # The database of advisories is on a server that some networks do not reach; every other part of cargo-deny needs no network.
-check: lint ## Check format, lints, documentation, dependencies, types of the page and the template; then the advisories
+check: lint ## Check format, lints, documentation, dependencies, types of the page and the template; then the advisories and the benchmarks
+	cargo clippy --manifest-path tests/bench/Cargo.toml --workspace --all-targets --locked -- -D warnings
 	@$(RUST_TOOLS)/cargo-deny fetch >/dev/null 2>&1 || { echo "advisories: not checked, because their database cannot be reached"; exit 0; }; \
 		$(RUST_TOOLS)/cargo-deny check advisories
 
