@@ -26,13 +26,15 @@ use serde_json::ser::{CharEscape, CompactFormatter, Formatter};
 use sha2::{Digest as _, Sha256};
 use utoipa::ToSchema;
 
-use crate::{
+use crate::log;
+use domain::{
     access::{Caller, Operation, Refusal},
-    activity::{Fault, PartnerId, Rejection, hex},
-    export::profile::Locale,
-    limits::Over,
-    log, storage,
+    activity::{Fault, PartnerId, Rejection},
+    locale::Locale,
+    quota::Over,
+    text::hex,
 };
+use store::error as storage;
 
 /// The largest body of a request, in bytes.
 pub const MAX_BODY_BYTES: usize = 6_000_000;
@@ -498,7 +500,7 @@ impl Parameters {
     pub fn number(&self, name: &str, default: usize, max: usize) -> Result<usize, Problem> {
         let Some(text) = self.one(name)? else { return Ok(default) };
         text.parse().ok().filter(|number| (1..=max).contains(number)).ok_or_else(|| {
-            Problem::field(name, format!("{} is not a whole number from 1 to {max}", crate::period::quoted(&text)))
+            Problem::field(name, format!("{} is not a whole number from 1 to {max}", domain::text::quoted(&text)))
         })
     }
 }

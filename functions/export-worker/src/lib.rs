@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use daybook::{
     activity::PartnerId,
-    export::worker::{Outcome, Run, Worker},
+    export::worker::{Measures, Outcome, Run, Worker},
     host::Error,
     log::{self, Metric},
     notify::NoticeQueue,
@@ -68,7 +68,15 @@ async fn work(app: &App, message: &SqsMessage, run: &Run<'_>) -> bool {
         return false;
     };
     let tries = queue::tries(&message.attributes);
-    match app.worker.work(&partner, &export, run).await {
+    let mut measures = Measures::default();
+    let worked = app.worker.work_measured(&partner, &export, run, &mut measures).await;
+    for (metric, amount) in [(Metric::ExportAge, measures.age_seconds), (Metric::RowsExported, measures.rows_exported)]
+    {
+        if let Some(amount) = amount {
+            log::add(metric, usize::try_from(amount).unwrap_or(usize::MAX));
+        }
+    }
+    match worked {
         Ok(Outcome::Done) => {
             tracing::info!(%partner, export, "export finished");
             !notify || announce(app, &partner, &export).await

@@ -132,7 +132,8 @@ async fn deliver(
     }
     let outcome = match &delivery.recipient {
         Recipient::Webhook(url) => {
-            let body = notify::payload(partner, job, standing, &delivery, &app.portal_url)?;
+            let body = notify::payload(partner, job, standing, &delivery, &app.portal_url)
+                .map_err(|error| storage::Error::broken("writing a notification", error))?;
             match app.control.secrets(partner).await? {
                 Some(secrets) => {
                     let id = delivery.message_id(partner);

@@ -31,9 +31,9 @@ use self::{
 use crate::{
     http::{Answer, Problem, Request, respond},
     log::{self, Outcome},
-    period::Instant,
-    storage,
 };
+use domain::time::Instant;
+use store::error as storage;
 
 /// What ends a function.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;

@@ -13,7 +13,7 @@ use httparse::{EMPTY_HEADER, Status, parse_chunk_size};
 use serde::Serialize;
 
 use super::Error;
-use crate::period::Instant;
+use domain::time::Instant;
 
 /// More headers than the Runtime API sends.
 const MAX_HEADERS: usize = 64;

@@ -25,7 +25,8 @@ use super::{
     connections::{Connections, Server},
     runtime::RuntimeApi,
 };
-use crate::{log, period::Instant};
+use crate::log;
+use domain::time::Instant;
 
 const TRUSTED: &[u8] = include_bytes!("testdata/trusted.pem");
 const UNKNOWN: &[u8] = include_bytes!("testdata/unknown.pem");

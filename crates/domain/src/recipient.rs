@@ -1,0 +1,363 @@
+//! Whom to tell of an export: a webhook or an e-mail address.
+
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use url::{Host, Url};
+
+use crate::text::{hex, quoted};
+use sha2::{Digest as _, Sha256};
+
+/// The most recipients of a schedule.
+pub const MAX_RECIPIENTS: usize = 10;
+const MAX_URL_CHARS: usize = 2_048;
+/// RFC 5321, section 4.5.3.1.
+const MAX_ADDRESS_CHARS: usize = 254;
+const MAX_LOCAL_PART_CHARS: usize = 64;
+
+/// Someone to tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Recipient {
+    /// A receiver of webhooks, by its URL.
+    Webhook(Url),
+    /// An e-mail address.
+    Email(String),
+}
+
+/// Whom this installation can reach.
+#[derive(Clone, Debug, Default)]
+pub struct Reach {
+    /// Whether there is a sender of e-mail.
+    pub email: bool,
+    /// Hosts that may be anywhere and need no TLS: receivers of tests. None, but on a developer's own machine.
+    pub test_hosts: Vec<String>,
+}
+
+impl Reach {
+    /// The hosts of tests from a list separated by commas.
+    pub fn new(email: bool, test_hosts: &str) -> Self {
+        let hosts = test_hosts.split(',').map(str::trim).filter(|host| !host.is_empty());
+        Self { email, test_hosts: hosts.map(str::to_owned).collect() }
+    }
+
+    /// Whether a host is one of tests.
+    pub fn is_of_tests(&self, url: &Url) -> bool {
+        url.host_str().is_some_and(|host| self.test_hosts.iter().any(|test| test == host))
+    }
+}
+
+impl Recipient {
+    /// Reads `https://…` or `mailto:…`.
+    ///
+    /// # Errors
+    /// A text that says what is expected.
+    pub fn parse(text: &str, reach: &Reach) -> Result<Self, String> {
+        if let Some(address) = text.strip_prefix("mailto:") {
+            return parse_address(address, reach).map(Self::Email);
+        }
+        let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "https" | "http"));
+        let Some(url) = url else {
+            return Err(format!("{} is neither https://… nor mailto:…", quoted(text)));
+        };
+        let refused = |why: &str| Err(format!("{} {why}", quoted(text)));
+        let of_tests = reach.is_of_tests(&url);
+        if url.scheme() != "https" && !of_tests {
+            return refused("must begin with https://");
+        }
+        if text.contains(|char: char| char.is_whitespace() || char.is_control()) {
+            return refused("must not hold white space; encode it");
+        }
+        // As it is stored and called: encoding makes it longer.
+        if url.as_str().len() > MAX_URL_CHARS {
+            return refused(&format!("has more than {MAX_URL_CHARS} characters, encoded"));
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return refused("must not hold a user name or a password; notifications are signed instead");
+        }
+        if url.fragment().is_some() {
+            return refused("must not have a fragment");
+        }
+        if !of_tests && !literal(&url).is_none_or(is_public) {
+            return refused("is not a public address");
+        }
+        Ok(Self::Webhook(url))
+    }
+
+    /// A name for it that holds no personal data.
+    pub fn fingerprint(&self) -> String {
+        hex(&Sha256::digest(self.to_string())[..8])
+    }
+}
+
+impl fmt::Display for Recipient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Webhook(url) => f.write_str(url.as_str()),
+            Self::Email(address) => write!(f, "mailto:{address}"),
+        }
+    }
+}
+
+impl Serialize for Recipient {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// Reads what was parsed before it was stored.
+impl<'de> Deserialize<'de> for Recipient {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        match text.strip_prefix("mailto:") {
+            Some(address) => Ok(Self::Email(address.to_owned())),
+            None => Url::parse(&text).map(Self::Webhook).map_err(serde::de::Error::custom),
+        }
+    }
+}
+
+fn parse_address(address: &str, reach: &Reach) -> Result<String, String> {
+    if !reach.email {
+        return Err("e-mail cannot be sent by this installation; give a webhook, https://…".to_owned());
+    }
+    let valid = || {
+        let (local, domain) = address.rsplit_once('@')?;
+        let atom = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~.".contains(c);
+        let label = |label: &str| {
+            !label.is_empty()
+                && label.len() <= 63
+                && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+                && !label.starts_with('-')
+                && !label.ends_with('-')
+        };
+        let dots = local.starts_with('.') || local.ends_with('.') || local.contains("..");
+        let fits = address.len() <= MAX_ADDRESS_CHARS && (1..=MAX_LOCAL_PART_CHARS).contains(&local.len());
+        (fits && !dots && local.chars().all(atom) && domain.contains('.') && domain.split('.').all(label)).then_some(())
+    };
+    // The one address and nothing else: a header field or a second recipient has no place in it.
+    valid().map(|()| address.to_owned()).ok_or_else(|| {
+        format!(
+            "{} is not an e-mail address such as mailto:finance@contoso.example",
+            quoted(&format!("mailto:{address}"))
+        )
+    })
+}
+
+/// The address that a URL names itself, in whichever spelling.
+pub fn literal(url: &Url) -> Option<IpAddr> {
+    match url.host()? {
+        Host::Ipv4(address) => Some(address.into()),
+        Host::Ipv6(address) => Some(address.into()),
+        Host::Domain(_) => None,
+    }
+}
+
+/// Whether an address belongs to the public Internet: whatever IANA's registries of special addresses name, or do not
+/// give out, does not. Addresses that hold another address (mapped, 6to4, NAT64, Teredo) are not looked into but refused.
+pub fn is_public(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => is_public_v4(address),
+        IpAddr::V6(address) => is_public_v6(address),
+    }
+}
+
+fn is_public_v4(address: Ipv4Addr) -> bool {
+    !matches!(
+        address.octets(),
+        // This network, private, shared (RFC 6598), loopback.
+        [0 | 10 | 127, ..]
+            | [100, 64..=127, ..]
+            // Link-local: the metadata services are here.
+            | [169, 254, ..]
+            | [172, 16..=31, ..]
+            | [192, 168, ..]
+            // Protocol assignments, documentation, 6to4 relays, AS112, benchmarks.
+            | [192, 0, 0 | 2, _]
+            | [192, 88, 99, _]
+            | [192, 31, 196, _]
+            | [192, 52, 193, _]
+            | [192, 175, 48, _]
+            | [198, 18..=19, ..]
+            | [198, 51, 100, _]
+            | [203, 0, 113, _]
+            // Multicast, reserved, broadcast.
+            | [224..=255, ..]
+    )
+}
+
+fn is_public_v6(address: Ipv6Addr) -> bool {
+    let segments = address.segments();
+    // Only 2000::/3 is given out.
+    segments[0] & 0xe000 == 0x2000
+        && !matches!(
+            segments,
+            // Protocol assignments with Teredo and benchmarks (2001::/23), documentation, 6to4, documentation again.
+            [0x2001, 0..=0x1ff, ..] | [0x2001, 0xdb8, ..] | [0x2002, ..] | [0x3fff, 0..=0xfff, ..]
+                // Direct delegation of AS112.
+                | [0x2620, 0x4f, 0x8000, ..]
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reach() -> Reach {
+        Reach::new(true, "")
+    }
+
+    #[test]
+    fn only_public_addresses_are_public() {
+        for private in [
+            "0.0.0.0",
+            "0.1.2.3",
+            "10.0.0.1",
+            "10.255.255.255",
+            "100.64.0.1",
+            "100.127.255.255",
+            "127.0.0.1",
+            "127.9.9.9",
+            "169.254.0.1",
+            "169.254.169.254",
+            "169.254.170.2",
+            "172.16.0.1",
+            "172.31.255.255",
+            "192.0.0.1",
+            "192.0.2.1",
+            "192.168.0.1",
+            "192.88.99.1",
+            "198.18.0.1",
+            "198.19.255.255",
+            "198.51.100.1",
+            "203.0.113.1",
+            "224.0.0.1",
+            "239.255.255.255",
+            "240.0.0.1",
+            "255.255.255.255",
+            "::",
+            "::1",
+            "::ffff:127.0.0.1",
+            "::ffff:8.8.8.8",
+            "::127.0.0.1",
+            "64:ff9b::7f00:1",
+            "64:ff9b:1::1",
+            "100::1",
+            "fc00::1",
+            "fd00:ec2::254",
+            "fe80::1",
+            "fec0::1",
+            "ff02::1",
+            "2001::1",
+            "2001:2::1",
+            "2001:10::1",
+            "2001:db8::1",
+            "2002:7f00:1::",
+            "3fff::1",
+            "5f00::1",
+        ] {
+            assert!(!is_public(private.parse().unwrap()), "{private}");
+        }
+        for public in [
+            "8.8.8.8",
+            "1.1.1.1",
+            "100.63.255.255",
+            "100.128.0.1",
+            "172.15.0.1",
+            "172.32.0.1",
+            "192.167.1.1",
+            "198.17.0.1",
+            "223.255.255.255",
+            "2600::1",
+            "2a00:1450:4007::1",
+            "2001:4860:4860::8888",
+            "2606:4700::1111",
+        ] {
+            assert!(is_public(public.parse().unwrap()), "{public}");
+        }
+    }
+
+    #[test]
+    fn a_webhook_is_https_to_a_public_host_without_secrets_in_its_url() {
+        for good in [
+            "https://portal.example/hook",
+            "https://portal.example:8443/a?b=c",
+            "https://8.8.8.8/",
+            "https://[2600::1]/",
+        ] {
+            let parsed = Recipient::parse(good, &reach()).unwrap();
+            assert_eq!(parsed.to_string(), good);
+            assert_eq!(serde_json::from_value::<Recipient>(serde_json::to_value(&parsed).unwrap()).unwrap(), parsed);
+        }
+        for bad in [
+            "http://portal.example/hook",
+            "ftp://portal.example/",
+            "portal.example",
+            "https://portal.example/a b",
+            "https://portal\r\n.example/",
+            "",
+            "https://",
+            "https://user@portal.example/",
+            "https://user:secret@portal.example/",
+            "https://portal.example/#x",
+            "https://127.0.0.1/",
+            "https://2130706433/",
+            "https://0x7f.1/",
+            "https://0177.0.0.1/",
+            "https://[::1]/",
+            "https://[::ffff:169.254.169.254]/",
+            "https://169.254.169.254/latest/meta-data/",
+            "https://10.1.2.3:8443/",
+            "https://%31%32%37.0.0.1/",
+            "javascript:alert(1)",
+        ] {
+            assert!(Recipient::parse(bad, &reach()).is_err(), "{bad}");
+        }
+        assert!(Recipient::parse(&format!("https://portal.example/{}", "x".repeat(2_048)), &reach()).is_err());
+        assert!(Recipient::parse(&format!("https://portal.example/{}", "é".repeat(400)), &reach()).is_err());
+    }
+
+    #[test]
+    fn an_address_is_one_address_and_nothing_else() {
+        for good in ["finance@contoso.example", "a.b+c@x-y.example", "o'brien@contoso.example"] {
+            let text = format!("mailto:{good}");
+            assert_eq!(Recipient::parse(&text, &reach()), Ok(Recipient::Email(good.to_owned())));
+        }
+        for bad in [
+            "",
+            "finance",
+            "finance@",
+            "@contoso.example",
+            "finance@contoso",
+            "a@b@c.example ",
+            "a b@c.example",
+            "a@c.example,b@c.example",
+            "a@c.example?cc=b@c.example",
+            "a@c.example\r\nBcc: b@c.example",
+            "a@c..example",
+            ".a@c.example",
+            "a.@c.example",
+            "é@c.example",
+            "a@-c.example",
+            "\"a\"@c.example",
+            "<a@c.example>",
+            "a@[127.0.0.1]",
+        ] {
+            assert!(Recipient::parse(&format!("mailto:{bad}"), &reach()).is_err(), "{bad:?}");
+        }
+        let without = Reach::new(false, "");
+        assert!(Recipient::parse("mailto:finance@contoso.example", &without).unwrap_err().contains("e-mail"));
+    }
+
+    #[test]
+    fn hosts_of_tests_may_be_anywhere_and_no_others() {
+        let reach = Reach::new(false, "127.0.0.1, receiver.test");
+        for good in ["http://127.0.0.1:8080/hook", "http://receiver.test/", "https://127.0.0.1/"] {
+            assert!(Recipient::parse(good, &reach).is_ok(), "{good}");
+        }
+        for bad in ["http://127.0.0.2/", "http://localhost/", "http://x.receiver.test/"] {
+            assert!(Recipient::parse(bad, &reach).is_err(), "{bad}");
+        }
+    }
+}
