@@ -27,7 +27,7 @@ export CARGO_BUILD_TARGET := $(HOST)
 export CARGO_TARGET_DIR ?= $(abspath target)
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help up down logs token redrive test soak mutants load fuzz sbom features openapi check lint types browser screenshots figures build deploy smoke compare sam-local bench clean tools
+.PHONY: help up down logs token redrive test soak mutants load fuzz sbom features openapi constants check lint types browser screenshots figures build deploy smoke compare sam-local bench clean tools
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "make %-11s %s\n", $$1, $$2}'
@@ -75,6 +75,9 @@ features: ## Write the features that functions and tests share (after a change o
 
 openapi: ## Write the API's description from the code
 	cargo run -q -p openapi -- functions/portal/assets/openapi.json
+
+constants: ## Write the constants that the tests of the template read, from the code
+	cargo run -q -p openapi -- --constants tests/template/constants.json
 
 # The database of advisories is on a server that some networks do not reach; every other part of cargo-deny needs no network.
 check: lint ## Check format, lints, documentation, dependencies, types of the page and the template; then the advisories and the benchmarks

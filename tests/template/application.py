@@ -1,5 +1,6 @@
 """Answers the questions that tests ask about the template."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -7,6 +8,9 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "infra" / "local"))
 
 import template
+
+# The constants of the code; a test of the crate `openapi` compares them.
+CONSTANTS = json.loads((ROOT / "tests" / "template" / "constants.json").read_text())
 
 
 class Template:

@@ -128,7 +128,7 @@ def test_authorizer_reads_registrations_only(template):
     statements = [each for policy in template.resources["AuthorizerRole"]["Properties"]["Policies"] for each in policy["PolicyDocument"]["Statement"]]
     (reading,) = [each for each in statements if each["Action"] == "dynamodb:GetItem"]
     assert reading["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": "client#*"}}
-    control = (ROOT / "crates" / "daybook" / "src" / "control.rs").read_text()
+    control = (ROOT / "crates" / "store" / "src" / "control.rs").read_text()
     assert 'key(&format!("client#{client_id}"), "client")' in control
 
 

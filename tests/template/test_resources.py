@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from application import ROOT, Template
+from application import CONSTANTS, ROOT, Template
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -75,8 +75,7 @@ def test_bucket_and_queues_refuse_plain_http(template):
 def test_export_job_stays_invisible_while_a_worker_may_run(template):
     queue, worker = template.resources["ExportJobs"]["Properties"], template.functions["export-worker"]
     assert queue["VisibilityTimeout"] >= 6 * worker["Timeout"]
-    code = (ROOT / "crates" / "daybook" / "src" / "queue.rs").read_text()
-    assert queue["RedrivePolicy"]["maxReceiveCount"] == int(re.search(r"TRIES: u32 = (\d+)", code)[1]) == 5
+    assert queue["RedrivePolicy"]["maxReceiveCount"] == CONSTANTS["export_job_tries"] == 5
     assert template.resources["ExportJobsDead"]["Properties"]["MessageRetentionPeriod"] == 14 * 86_400
     source = worker["Events"]["Jobs"]["Properties"]
     assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
@@ -90,17 +89,14 @@ def test_intake_message_settles_before_readers_rely_on_it(template):
     assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
     assert queue["VisibilityTimeout"] >= 6 * intake["Timeout"] + source["MaximumBatchingWindowInSeconds"]
     assert template.resources["ActivityIntakeDead"]["Properties"]["MessageRetentionPeriod"] == 14 * 86_400
-    ledger = (ROOT / "crates" / "daybook" / "src" / "ledger" / "mod.rs").read_text()
-    settle = int(re.search(r"SETTLE_SECONDS: i64 = (\d+)", ledger)[1])
+    settle = CONSTANTS["settle_seconds"]
     # Twice the timeout, because clocks may differ.
     assert 2 * intake["Timeout"] <= settle and 2 * template.body["Globals"]["Function"]["Timeout"] <= settle
 
 
 def test_customer_index_projects_the_listed_attributes(template):
     (index,) = [index for index in template.resources["ActivitiesTable"]["Properties"]["GlobalSecondaryIndexes"] if index["IndexName"] == "by_customer"]
-    item = (ROOT / "crates" / "daybook" / "src" / "ledger" / "item.rs").read_text()
-    code = re.search(r"INDEXED: \[&str; \d+\] = \[(.*?)\];", item, re.DOTALL)[1]
-    assert index["Projection"] == {"ProjectionType": "INCLUDE", "NonKeyAttributes": re.findall(r'"(\w+)"', code)}
+    assert index["Projection"] == {"ProjectionType": "INCLUDE", "NonKeyAttributes": CONSTANTS["indexed_attributes"]}
 
 
 def test_every_queue_has_dead_letters_that_raise_an_alarm(template, watch):
@@ -175,8 +171,7 @@ def test_stage_is_throttled_and_workers_have_own_concurrency(template):
 def test_run_and_notice_stay_invisible_while_a_function_runs(template):
     for queue, function in (("MonthRuns", "monthly"), ("Notices", "notifier")):
         assert template.resources[queue]["Properties"]["VisibilityTimeout"] >= 6 * template.functions[function]["Timeout"]
-    notifier = (ROOT / "functions" / "notifier" / "src" / "lib.rs").read_text()
-    assert int(re.search(r"LEASE_SECONDS: i64 = (\d+)", notifier)[1]) > template.functions["notifier"]["Timeout"]
+    assert CONSTANTS["notification_lease_seconds"] > template.functions["notifier"]["Timeout"]
 
 
 def test_notification_retries_span_hours(template):
@@ -207,7 +202,7 @@ def test_user_cannot_choose_a_partner(template):
 
 def test_user_groups_are_the_roles_of_the_code(template):
     groups = {each["Properties"]["GroupName"] for each in template.of_type("AWS::Cognito::UserPoolGroup").values()}
-    code = (ROOT / "crates" / "daybook" / "src" / "access.rs").read_text()
+    code = (ROOT / "crates" / "domain" / "src" / "access.rs").read_text()
     assert groups == {"global_admin", "admin_agent", "billing_admin", "user_management_admin", "sales_agent", "helpdesk_agent"}
     assert all(f'"{group}"' in code for group in groups)
 

@@ -25,7 +25,7 @@ pub use mail::Mail;
 pub use webhooks::Webhooks;
 
 /// How long a try holds its delivery, in seconds: longer than the function runs.
-const LEASE_SECONDS: i64 = 90;
+pub const LEASE_SECONDS: i64 = 90;
 
 /// What the function works with.
 #[derive(Clone, Debug)]

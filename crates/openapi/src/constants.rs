@@ -1,0 +1,37 @@
+//! States the constants that the template must agree with, as JSON for `tests/template`.
+
+use domain::query::SETTLE_SECONDS;
+use serde::Serialize;
+use store::{ledger::INDEXED, queues::TRIES};
+
+#[derive(Serialize)]
+struct Constants {
+    /// How often the queue of export jobs delivers a message.
+    export_job_tries: u32,
+    /// After how many seconds readers may rely on recordings.
+    settle_seconds: i64,
+    /// The lease of a notification.
+    notification_lease_seconds: i64,
+    /// The attributes that the index of customers projects.
+    indexed_attributes: &'static [&'static str],
+}
+
+/// Returns the constants as JSON.
+pub(crate) fn document() -> Result<String, serde_json::Error> {
+    let constants = Constants {
+        export_job_tries: TRIES,
+        settle_seconds: SETTLE_SECONDS,
+        notification_lease_seconds: notifier::LEASE_SECONDS,
+        indexed_attributes: &INDEXED,
+    };
+    Ok(serde_json::to_string_pretty(&constants)? + "\n")
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn template_tests_know_the_constants_of_the_code() {
+        let known = include_str!("../../../tests/template/constants.json");
+        assert_eq!(known, super::document().unwrap(), "the code has changed: run make constants");
+    }
+}
