@@ -196,7 +196,7 @@ impl From<Over> for Problem {
 impl From<storage::Error> for Problem {
     fn from(error: storage::Error) -> Self {
         tracing::error!(error = storage::causes(&error), "storage");
-        if error.is_passing() {
+        if error.is_transient() {
             let detail = "The storage does not answer. Send the same request again in a moment.";
             Self { retry_after: Some(STORAGE_RETRY_SECONDS), ..Self::new(ProblemKind::Unavailable, detail) }
         } else {
@@ -527,7 +527,7 @@ pub fn header_text<'a>(request: &'a Request<'_>, name: &HeaderName) -> Option<&'
 /// # Errors
 /// 500 when the value cannot be written as JSON.
 pub fn seal<T: Serialize>(value: &T) -> Result<String, Problem> {
-    let json = serde_json::to_vec(value).map_err(|error| storage::Error::broken("writing a cursor", error))?;
+    let json = serde_json::to_vec(value).map_err(|error| storage::Error::permanent("writing a cursor", error))?;
     Ok(URL_SAFE_NO_PAD.encode(json))
 }
 
@@ -662,7 +662,7 @@ pub fn ok_of_about<T: Serialize>(bytes: usize, status: StatusCode, value: &T) ->
     response.payload.reserve(bytes);
     value
         .serialize(&mut serde_json::Serializer::with_formatter(&mut response.payload, Nested))
-        .map_err(|error| storage::Error::broken("writing an answer", error))?;
+        .map_err(|error| storage::Error::permanent("writing an answer", error))?;
     response.headers.push((header::CONTENT_TYPE, "application/json".into()));
     Ok(response)
 }

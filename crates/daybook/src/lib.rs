@@ -1,7 +1,7 @@
 //! The old names of Daybook's modules, as long as something uses them.
 
 pub use domain::{access, actions as catalogue, cloud_events, filter, json, partner_center, query as question, schema};
-pub use store::{control, error as storage, partners as settings, queues as queue};
+pub use store::{clients, control, error as storage, jobs, partners as settings, queues as queue, schedules};
 
 /// Activities.
 pub mod activity {

@@ -115,7 +115,6 @@ impl ActivityId {
         other.0.clone_into(&mut self.0);
     }
 
-    /// Whether a text is allowed.
     pub fn allows(text: &str) -> bool {
         let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b':' | b'-');
         (1..=MAX_ID_CHARS).contains(&text.len()) && text.bytes().all(allowed)
@@ -142,7 +141,6 @@ impl<'a> Action<&'a str> {
 }
 
 impl Action {
-    /// Whether a text is allowed.
     pub fn allows(text: &str) -> bool {
         // In front of a word and behind the last one stands a dot, or nothing.
         let (mut before, mut dots) = (b'.', 0);
@@ -400,14 +398,24 @@ impl NewActivity {
         })
     }
 
-    /// Its id; the service's where the caller sent none, a ULID of `now`.
-    pub fn ensure_id(&mut self, now: Instant) -> ActivityId {
-        let made = || {
+    /// Turns this activity into the activity of a partner that is recorded at `now`. An activity that came without an id
+    /// gets a ULID of `now`.
+    pub fn into_activity(self, partner: PartnerId, now: Instant) -> Activity {
+        let Self { id, occurred_at, entry, details, digest } = self;
+        let ulid = || {
             let time = UNIX_EPOCH + Duration::from_micros(u64::try_from(now.micros()).unwrap_or_default());
             // 26 of 0-9 A-Z: allowed in an id.
             ActivityId(ulid::Ulid::from_datetime(time).to_string())
         };
-        self.id.get_or_insert_with(made).clone()
+        Activity {
+            partner,
+            id: id.unwrap_or_else(ulid),
+            occurred_at,
+            recorded_at: now.truncated_to_millis(),
+            entry,
+            details: details.map_or(Details::None, Details::Here),
+            digest,
+        }
     }
 }
 
@@ -856,12 +864,14 @@ pub struct Activity<T = String> {
     pub entry: Entry<T>,
     /// Its details.
     pub details: Details<T>,
+    /// Digest of all of the content: two activities with the same address and digest are one.
+    pub digest: Digest,
 }
 
 impl Activity {
     /// The same, borrowed.
     pub fn borrowed(&self) -> Activity<&str> {
-        let Self { partner, id, occurred_at, recorded_at, entry, details } = self;
+        let Self { partner, id, occurred_at, recorded_at, entry, details, digest } = self;
         Activity {
             partner: partner.borrowed(),
             id: id.borrowed(),
@@ -873,6 +883,7 @@ impl Activity {
                 Details::Apart(size) => Details::Apart(*size),
                 Details::Here(text) => Details::Here(text),
             },
+            digest: *digest,
         }
     }
 }
@@ -946,6 +957,7 @@ impl Activity<&str> {
                 Details::Apart(size) => Details::Apart(size),
                 Details::Here(text) => Details::Here(text.to_owned()),
             },
+            digest: self.digest,
         }
     }
 }
@@ -1292,14 +1304,7 @@ mod tests {
             "action":"order.created","actor":{"id":"ana@contoso.example","role":"admin_agent"},"target":{"type":"order","id":"o-1"},
             "changes":[{"field":"quantity","old":5,"new":12.50}],"details":{"lines":[{"quantity":1.20}]}}"#;
         let new = NewActivity::parse(sent, now()).unwrap();
-        let activity = Activity {
-            partner: PartnerId::parse("contoso").unwrap(),
-            id: new.id.unwrap(),
-            occurred_at: new.occurred_at,
-            recorded_at: now(),
-            entry: new.entry,
-            details: Details::Here(new.details.unwrap()),
-        };
+        let activity = new.into_activity(PartnerId::parse("contoso").unwrap(), now());
         insta::assert_snapshot!(serde_json::to_string(&activity).unwrap(), @r#"{"id":"e-1","occurred_at":"2026-11-02T09:30:00.123456Z","recorded_at":"2026-11-02T12:00:00.000Z","partner_id":"contoso","customer":{"id":"fabrikam","name":"Fabrikam SARL"},"action":"order.created","status":"succeeded","actor":{"type":"user","id":"ana@contoso.example","role":"admin_agent"},"target":{"type":"order","id":"o-1"},"changes":[{"field":"quantity","old":5,"new":12.50}],"details":{"lines":[{"quantity":1.20}]},"has_details":true,"details_size":29,"url":"/v1/partners/contoso/activities/e-1?occurred_at=2026-11-02T09:30:00.123456Z"}"#);
     }
 }

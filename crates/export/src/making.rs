@@ -243,7 +243,7 @@ impl<'a> Making<'a> {
         if self.book.is_some() {
             if self.checkpoint.files.len() == self.files_before {
                 // Going on would go on for ever: the next run has no more time than this one.
-                return Err(Error::broken("making a workbook", "it takes longer than a run").into());
+                return Err(Error::permanent("making a workbook", "it takes longer than a run").into());
             }
             return Ok(());
         }
@@ -359,10 +359,10 @@ impl<'a> Making<'a> {
 
     fn row<'b>(&mut self, activity: &'b Activity<&'b str>, lines: &Lines<'b>, number: usize) -> Result<(), Error> {
         if let Some(book) = &mut self.book {
-            book.row(activity, lines, number).map_err(|error| Error::broken("writing a workbook", error))?;
+            book.row(activity, lines, number).map_err(|error| Error::permanent("writing a workbook", error))?;
         } else {
             let encoded = self.encoder.row(&mut self.content, activity, lines, number);
-            encoded.map_err(|error| Error::broken("encoding an activity", error))?;
+            encoded.map_err(|error| Error::permanent("encoding an activity", error))?;
             self.pack()?;
         }
         self.rows += 1;
@@ -372,7 +372,7 @@ impl<'a> Making<'a> {
 
     fn pack(&mut self) -> Result<(), Error> {
         let taken = self.packing.take(&mut self.content, &mut self.buffer);
-        taken.map_err(|error| Error::broken("compressing an export", error))
+        taken.map_err(|error| Error::permanent("compressing an export", error))
     }
 
     fn is_full(&self) -> bool {
@@ -393,7 +393,7 @@ impl<'a> Making<'a> {
         if request.output.format == Format::Xlsx {
             let (subscriptions, limits) = (&self.worker.subscriptions, self.worker.limits.workbook);
             let book = Workbook::new(request.output, request.time_zone, request.to, subscriptions, limits);
-            self.book = Some(book.map_err(|error| Error::broken("beginning a workbook", error))?);
+            self.book = Some(book.map_err(|error| Error::permanent("beginning a workbook", error))?);
         } else {
             self.encoder.start(&mut self.content);
             self.pack()?;
@@ -404,7 +404,7 @@ impl<'a> Making<'a> {
     /// Completes the workbook on a scratch file and moves that into the buffer, sending parts.
     async fn pour(&mut self, book: Workbook) -> Result<(), Stop> {
         self.say(true).await?;
-        let broken = |error: std::io::Error| Error::broken("reading a workbook", error);
+        let broken = |error: std::io::Error| Error::permanent("reading a workbook", error);
         // Compressing takes seconds: what else the process has to do goes on meanwhile.
         let saved =
             tokio::task::spawn_blocking(move || -> Result<std::fs::File, Box<dyn std::error::Error + Send + Sync>> {
@@ -413,8 +413,8 @@ impl<'a> Making<'a> {
                 scratch.rewind()?;
                 Ok(scratch)
             });
-        let saved = saved.await.map_err(|error| Error::broken("saving a workbook", error))?;
-        let mut scratch = saved.map_err(|error| Error::broken("saving a workbook", error))?;
+        let saved = saved.await.map_err(|error| Error::permanent("saving a workbook", error))?;
+        let mut scratch = saved.map_err(|error| Error::permanent("saving a workbook", error))?;
         loop {
             let read = (&mut scratch).take(BLOCK_BYTES as u64).read_to_end(&mut self.content).map_err(broken)?;
             if read == 0 {
@@ -498,7 +498,7 @@ impl<'a> Making<'a> {
     /// Waits for the first part on its way, if there is one, and says so; what is noted does not change.
     async fn take_in_part(&mut self) -> Result<bool, Stop> {
         let Some(upload) = self.uploads.pop_front() else { return Ok(false) };
-        let tag = upload.sending.await.map_err(|error| Error::broken("UploadPart of an export", error))??;
+        let tag = upload.sending.await.map_err(|error| Error::permanent("UploadPart of an export", error))??;
         let file = &mut self.checkpoint.file;
         file.parts.push(tag);
         file.bytes += upload.bytes;
@@ -524,7 +524,7 @@ impl<'a> Making<'a> {
         }
         self.packing
             .finish(&mut self.content, &mut self.buffer)
-            .map_err(|error| Error::broken("compressing an export", error))?;
+            .map_err(|error| Error::permanent("compressing an export", error))?;
         if self.checkpoint.file.upload.is_none() {
             self.hash.update(&self.buffer);
             let body = std::mem::take(&mut self.buffer);
@@ -539,7 +539,7 @@ impl<'a> Making<'a> {
                     .files
                     .stored(&key)
                     .await?
-                    .ok_or_else(|| Error::broken("HeadObject of an export", "it is gone"))?;
+                    .ok_or_else(|| Error::permanent("HeadObject of an export", "it is gone"))?;
             }
             self.checkpoint.files.push(file);
         } else {
@@ -615,7 +615,7 @@ fn restore(saved: &str) -> Result<Sha256, Error> {
     if saved.is_empty() {
         return Ok(Sha256::new());
     }
-    let unreadable = || Error::broken("reading a checkpoint", "the state of the hash is not readable");
+    let unreadable = || Error::permanent("reading a checkpoint", "the state of the hash is not readable");
     let mut state = SerializedState::<Sha256>::default();
     if saved.len() != state.len() * 2 || !saved.is_ascii() {
         return Err(unreadable());

@@ -41,9 +41,9 @@ impl Files {
     /// # Errors
     /// When there are no credentials to sign with.
     pub async fn link(&self, key: &str, file_name: &str, media_type: &str) -> Result<String, Error> {
-        let broken = |error| Error::broken("signing a link", error);
+        let broken = |error| Error::permanent("signing a link", error);
         let validity = PresigningConfig::expires_in(Duration::from_secs(LINK_SECONDS))
-            .map_err(|error| Error::broken("signing a link", error))?;
+            .map_err(|error| Error::permanent("signing a link", error))?;
         let signed = self
             .s3
             .get_object()
@@ -90,7 +90,7 @@ impl Files {
             .send()
             .await
             .map_err(|error| Error::sdk("CreateMultipartUpload of an export", error))?;
-        begun.upload_id.ok_or_else(|| Error::broken("CreateMultipartUpload of an export", "it gave no id"))
+        begun.upload_id.ok_or_else(|| Error::permanent("CreateMultipartUpload of an export", "it gave no id"))
     }
 
     /// Uploads a part, in place of one with the same number; its ETag.
@@ -110,7 +110,7 @@ impl Files {
             .send()
             .await
             .map_err(|error| Error::sdk("UploadPart of an export", error))?;
-        sent.e_tag.ok_or_else(|| Error::broken("UploadPart of an export", "it gave no ETag"))
+        sent.e_tag.ok_or_else(|| Error::permanent("UploadPart of an export", "it gave no ETag"))
     }
 
     /// Makes a part of some bytes of another object; its ETag.
@@ -136,7 +136,7 @@ impl Files {
             .await
             .map_err(|error| Error::sdk("UploadPartCopy of an export", error))?;
         let tag = copied.copy_part_result.and_then(|part| part.e_tag);
-        tag.ok_or_else(|| Error::broken("UploadPartCopy of an export", "it gave no ETag"))
+        tag.ok_or_else(|| Error::permanent("UploadPartCopy of an export", "it gave no ETag"))
     }
 
     /// Reads some bytes of an object, piece by piece.
@@ -160,7 +160,7 @@ impl Files {
         if length == bytes.end - bytes.start {
             Ok(())
         } else {
-            Err(Error::broken("GetObject of an export", format!("{length} bytes of {bytes:?}")))
+            Err(Error::permanent("GetObject of an export", format!("{length} bytes of {bytes:?}")))
         }
     }
 

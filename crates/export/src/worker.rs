@@ -31,8 +31,9 @@ use domain::{
     time::{Instant, MAX_PERIOD_DAYS, Month, Period},
 };
 use store::{
-    control::{Control, Lease},
+    control::Control,
     error::Error,
+    jobs::Lease,
     ledger::{Chunk, Ledger},
 };
 
@@ -243,7 +244,7 @@ impl Worker {
 
     async fn make_pieces(&self, making: &mut Making<'_>, segments: &[Segment]) -> Result<(), Stop> {
         making.start_file()?;
-        let selection = making.job.selection().map_err(|error| Error::broken("reading an export", error))?;
+        let selection = making.job.selection().map_err(|error| Error::permanent("reading an export", error))?;
         let (from, to) = (selection.period.from(), selection.period.to());
         for segment in segments {
             // Newest first: what is behind a place is below it.
@@ -288,7 +289,7 @@ impl Worker {
                 && standing.state_at(&made, now.plus_seconds(SEGMENT_LASTS_SECONDS)) == State::Ready
                 && made.request == (Request { from: period.from(), to: period.to(), ..job.request.clone() })
                 && file.bytes >= self.limits.part_bytes as u64
-                && !self.ledger.late().has(partner, period, cut, Instant::MAX).await?
+                && !self.ledger.late_index().has_late_activity(partner, period, cut, Instant::MAX).await?
             {
                 segments.push(Segment {
                     from: period.from(),
@@ -306,10 +307,10 @@ impl Worker {
     /// Writes the rows of a selection from where the making stands down to an instant.
     async fn read_into(&self, making: &mut Making<'_>, selection: &Selection, down_to: Instant) -> Result<(), Stop> {
         let period = Period::new(down_to, selection.period.to());
-        let period = period.map_err(|error| Error::broken("reading an export", error))?;
+        let period = period.map_err(|error| Error::permanent("reading an export", error))?;
         let piece = Selection { period, ..selection.clone() };
         let with_details = making.job.request.output.needs_details();
-        let mut reader = self.ledger.read(making.partner, &piece, with_details, making.position()).await?;
+        let mut reader = self.ledger.stream(making.partner, &piece, with_details, making.position()).await?;
         let (sender, mut rows) = mpsc::channel::<Result<Chunk, Error>>(1);
         let mut reading = JoinSet::new();
         reading.spawn(async move {
@@ -323,7 +324,7 @@ impl Worker {
         });
         making.write(&mut rows).await?;
         // Whether the rows ended, or the reading.
-        reading.join_next().await.transpose().map_err(|error| Error::broken("reading activities", error))?;
+        reading.join_next().await.transpose().map_err(|error| Error::permanent("reading activities", error))?;
         making.stand_behind(&Position::below(down_to));
         Ok(())
     }
@@ -333,7 +334,7 @@ impl Worker {
         if !job.manifest {
             return Ok(());
         }
-        let body = job.manifest(partner, files).map_err(|error| Error::broken("writing a manifest", error))?;
+        let body = job.manifest(partner, files).map_err(|error| Error::permanent("writing a manifest", error))?;
         let file = File {
             name: MANIFEST.to_owned(),
             rows: files.iter().map(|file| file.rows).sum(),

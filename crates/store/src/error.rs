@@ -1,4 +1,4 @@
-//! Errors of the stores, told apart by what a caller can do about them.
+//! Errors of tables, buckets and queues, sorted by whether a retry can help.
 
 use std::error::Error as StdError;
 
@@ -7,19 +7,19 @@ use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 /// A store did not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// It is throttled, down, or did not answer in time, after the SDK's retries: the same call may succeed later.
+    /// The store is throttled, down, or did not answer in time, after the SDK's retries. The same call may succeed later.
     #[error("{operation} is unavailable")]
     Unavailable {
-        /// What was asked of which store.
+        /// The call, and the kind of record that it was about.
         operation: &'static str,
         /// The SDK's error.
         #[source]
         source: Box<dyn StdError + Send + Sync>,
     },
-    /// It refused the call, or holds something unreadable: a fault of ours, which no retry mends.
+    /// The store refused the call, or holds something unreadable. No retry helps.
     #[error("{operation} failed")]
-    Broken {
-        /// What was asked of which store.
+    Permanent {
+        /// The call, and the kind of record that it was about.
         operation: &'static str,
         /// The cause.
         #[source]
@@ -28,22 +28,22 @@ pub enum Error {
 }
 
 impl Error {
-    /// A fault of ours, with its cause.
-    pub fn broken(operation: &'static str, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self::Broken { operation, source: source.into() }
+    /// Creates an error that no retry mends.
+    pub fn permanent(operation: &'static str, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self::Permanent { operation, source: source.into() }
     }
 
-    /// The function's own time is up: whether the call was done is not known.
-    pub fn time_is_up(operation: &'static str) -> Self {
+    /// Creates the error of a function whose own time is up. Whether the call was done is not known.
+    pub(crate) fn time_is_up(operation: &'static str) -> Self {
         Self::Unavailable { operation, source: "the function's time is up".into() }
     }
 
-    /// Sorts an SDK error.
+    /// Sorts an error of the SDK.
     pub fn sdk<E>(operation: &'static str, error: SdkError<E>) -> Self
     where
         E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
     {
-        let passing = match &error {
+        let is_transient = match &error {
             SdkError::ServiceError(service) => {
                 service.raw().status().is_server_error()
                     || service.raw().status().as_u16() == 429
@@ -58,16 +58,16 @@ impl Error {
             _ => true,
         };
         let source = Box::new(error);
-        if passing { Self::Unavailable { operation, source } } else { Self::Broken { operation, source } }
+        if is_transient { Self::Unavailable { operation, source } } else { Self::Permanent { operation, source } }
     }
 
     /// Whether the same call may succeed later.
-    pub fn is_passing(&self) -> bool {
+    pub fn is_transient(&self) -> bool {
         matches!(self, Self::Unavailable { .. })
     }
 }
 
-/// An error and its causes in one line, for the log.
+/// Joins an error and its causes in one line, for the log.
 pub fn causes(error: &dyn StdError) -> String {
     let mut text = error.to_string();
     let mut next = error.source();

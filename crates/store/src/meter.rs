@@ -1,14 +1,14 @@
-//! Limits of partners: how much of an installation one of them may take, so that the others do not notice.
+//! The meter of partners' limits: how much of an installation one partner may take, so that the others do not notice.
 //!
-//! Activities are counted in a table of their own, by partner and spans of ten seconds. A function does not count each: it
-//! reserves a block of what is left of the span and hands it out from memory. A block is a sixteenth of what is left, so
-//! that many functions share a span, and the last ones of it are reserved one by one. What a function reserved and does not
-//! use is lost with the span: a partner that comes close to its limit may be refused a little before it.
+//! The table Limits counts activities by partner and spans of ten seconds. A function does not count every activity: it
+//! reserves a block of what is left of the span, and hands the block out from memory. A block is a sixteenth of the rest,
+//! so that many functions share a span, and the last activities are reserved one by one. The unused rest of a block is lost
+//! with the span, so a partner may be refused shortly below its limit.
 //!
-//! Exports are not counted apart: the jobs of the last day say how many are open and how many rows they have.
+//! Exports have no counter: the jobs of the last day show how many are open and how many rows they have.
 //!
-//! Limits protect others, they secure nothing: requests that come at the same moment may exceed them together, and where
-//! the table fails nobody is refused.
+//! Limits are no security boundary. Requests that come at the same moment may exceed them together, and if the table fails
+//! no partner is refused.
 
 use std::{
     collections::HashMap,
@@ -21,8 +21,9 @@ use aws_sdk_dynamodb::{
 };
 
 use crate::{
-    control::{Control, ListPosition, MAX_LISTED},
-    error::{self as storage, Error},
+    control::Control,
+    error::{Error, causes},
+    jobs::{ListPosition, MAX_LISTED},
     partners::Partners,
 };
 use domain::{
@@ -32,24 +33,24 @@ use domain::{
     time::Instant,
 };
 
-/// How long a span is in which activities are counted, in seconds.
+/// The length of a span in which activities are counted, in seconds.
 pub const SPAN_SECONDS: i64 = 10;
-/// What part of the rest of a span a function reserves at once.
+/// The divisor of the rest of a span that gives the block which a function reserves.
 const SHARE: u64 = 16;
-/// What part of a span a function hands out without reserving it.
+/// The divisor of a span's budget that gives what a function hands out without a reservation.
 const UNCOUNTED: u64 = 256;
-/// How long a function goes by the settings that it has read, in seconds.
-const SETTINGS_LAST_SECONDS: i64 = 60;
-/// How long a span's count stays in the table, in seconds.
-const COUNT_LASTS_SECONDS: i64 = 3_600;
-/// How many partners a function remembers; then it begins anew.
+/// The time for which a function uses the settings that it has read, in seconds.
+const SETTINGS_LIFETIME_SECONDS: i64 = 60;
+/// The time for which a span's count stays in the table, in seconds.
+const COUNT_LIFETIME_SECONDS: i64 = 3_600;
+/// The number of partners that a function remembers. Beyond it the function forgets all of them, to bound its memory.
 const MAX_REMEMBERED: usize = 10_000;
-/// How many of a day's exports are looked at, the newest.
+/// The number of a day's exports that are counted, newest first.
 const MAX_COUNTED: usize = 1_000;
-/// When to ask again for an export where others are open, in seconds.
+/// The time after which a caller may retry while other exports are open, in seconds.
 const OPEN_RETRY_SECONDS: u32 = 30;
 
-/// Counts what partners record. Cheap to clone.
+/// Counts recorded activities against partners' limits. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Meter {
     dynamodb: aws_sdk_dynamodb::Client,
@@ -59,34 +60,34 @@ pub struct Meter {
     remembered: Arc<Mutex<HashMap<PartnerId, Remembered>>>,
 }
 
-/// What a function knows of a partner.
+/// The state of a partner's current span in this function.
 #[derive(Clone, Copy, Debug)]
 struct Remembered {
     records_per_second: Option<u32>,
     read_at: Instant,
     span: i64,
-    /// What of this span can be handed out.
+    /// The activities of this span that can be handed out.
     left: u64,
-    /// How much to reserve next.
+    /// The activities to reserve next.
     block: u64,
     is_used_up: bool,
 }
 
-/// What came of a reservation.
+/// The result of a reservation.
 enum Reserved {
-    /// It is reserved; so much of the span is in all.
+    /// The block is reserved; the total that is reserved in the span.
     Yes(u64),
-    /// There is not so much left: so much is reserved already.
+    /// Less than the block is left; the total that is reserved in the span.
     No(u64),
 }
 
 impl Meter {
-    /// A meter that counts in a table, for an installation's limits and those of its partners.
+    /// Creates a meter that counts in a table, for the limits of an installation and of its partners.
     pub fn new(dynamodb: aws_sdk_dynamodb::Client, table: String, partners: Partners, installation: Limits) -> Self {
         Self { dynamodb, table: table.into(), partners, installation, remembered: Arc::default() }
     }
 
-    /// How many of so many activities the partner may record now; why not all of them.
+    /// Returns how many of `wanted` activities the partner may record now, and the exceeded limit if these are not all.
     pub async fn allow(&self, partner: &PartnerId, wanted: usize, now: Instant) -> (usize, Option<Over>) {
         match self.take(partner, wanted as u64, now).await {
             Ok((allowed, rate)) if allowed < wanted as u64 => {
@@ -99,7 +100,7 @@ impl Meter {
             }
             Ok(_) => (wanted, None),
             Err(error) => {
-                tracing::warn!(%partner, error = storage::causes(&error), "a limit was not looked at");
+                tracing::warn!(%partner, error = causes(&error), "could not check a limit");
                 (wanted, None)
             }
         }
@@ -140,7 +141,7 @@ impl Meter {
     async fn known(&self, partner: &PartnerId, now: Instant) -> Result<Remembered, Error> {
         let found = self.remembered.lock().unwrap_or_else(PoisonError::into_inner).get(partner).copied();
         if let Some(known) = found
-            && now < known.read_at.plus_seconds(SETTINGS_LAST_SECONDS)
+            && now < known.read_at.plus_seconds(SETTINGS_LIFETIME_SECONDS)
         {
             return Ok(known);
         }
@@ -166,11 +167,11 @@ impl Meter {
         remembered.insert(partner.clone(), known);
     }
 
-    /// Reserves so much of a span's budget, or nothing. One whose answer is lost is reserved and not used.
+    /// Reserves a block of a span's budget, or nothing. A block whose answer is lost stays reserved and unused.
     async fn reserve(&self, partner: &PartnerId, span: i64, amount: u64, budget: u64) -> Result<Reserved, Error> {
         let operation = "UpdateItem of a limit";
         let number = |value: u64| AttributeValue::N(value.to_string());
-        let ends = (span + 1) * SPAN_SECONDS + COUNT_LASTS_SECONDS;
+        let ends = (span + 1) * SPAN_SECONDS + COUNT_LIFETIME_SECONDS;
         let updated = self
             .dynamodb
             .update_item()
@@ -188,7 +189,7 @@ impl Meter {
             .await;
         let used = |item: Option<HashMap<String, AttributeValue>>| {
             item.and_then(|item| item.get("used")?.as_n().ok()?.parse().ok())
-                .ok_or_else(|| Error::broken(operation, "there is no count in the answer"))
+                .ok_or_else(|| Error::permanent(operation, "the answer has no count"))
         };
         match updated {
             Ok(updated) => used(updated.attributes).map(Reserved::Yes),
@@ -197,7 +198,7 @@ impl Meter {
                     aws_sdk_dynamodb::operation::update_item::UpdateItemError::ConditionalCheckFailedException(
                         failed,
                     ) => used(failed.item).map(Reserved::No),
-                    other => Err(Error::broken(operation, other)),
+                    other => Err(Error::permanent(operation, other)),
                 }
             }
             Err(error) => Err(Error::sdk(operation, error)),
@@ -205,11 +206,11 @@ impl Meter {
     }
 }
 
-/// Whether a partner may ask for another export on demand; why not.
+/// Checks whether a partner may request another export on demand. Returns the exceeded limit if not.
 ///
 /// # Errors
 /// When a table fails.
-pub async fn over_exports(
+pub async fn check_exports(
     control: &Control,
     partners: &Partners,
     installation: Limits,
@@ -222,8 +223,8 @@ pub async fn over_exports(
     }
     let since = now.plus_seconds(-DAY_SECONDS);
     let (mut open, mut rows) = (0, Vec::new());
-    let mut place = Some(ListPosition::default());
-    while let Some(from) = place.take().filter(|_| rows.len() < MAX_COUNTED) {
+    let mut position = Some(ListPosition::default());
+    while let Some(from) = position.take().filter(|_| rows.len() < MAX_COUNTED) {
         let (jobs, next) = control.jobs(partner, Some(Kind::OnDemand), MAX_LISTED, from).await?;
         let is_whole_page_recent = jobs.last().is_some_and(|(job, _)| job.created_at >= since);
         for (job, standing) in jobs.into_iter().filter(|(job, _)| job.created_at >= since) {
@@ -231,7 +232,7 @@ pub async fn over_exports(
             let made: u64 = standing.files.iter().map(|file| file.rows).sum();
             rows.push((job.created_at, made.max(standing.progress.rows)));
         }
-        place = next.filter(|_| is_whole_page_recent);
+        position = next.filter(|_| is_whole_page_recent);
     }
     if let Some(limit) = limits.open_exports.filter(|limit| open >= *limit) {
         return Ok(Some(Over {

@@ -1,10 +1,12 @@
-//! Monthly exports: what is due is ordered, every hour, for each partner for itself.
+//! Monthly exports: every hour, a run creates the exports that are due, partner by partner.
 //!
-//! [`plan`] decides; here it is noted and carried out, on a [`Desk`]. A run asks the index for schedules that are due. For
-//! each it lets the schedule order what has ended, asks the ledger for late activities once a day, and looks after the
-//! exports of the last months. Orders are stored with the schedule before anything is done about them, and taken off when
-//! all of them are done; every step in between may be repeated, by this run or another. A run that dies, or whose time is
-//! up, is made good by the next one, and a partner whose schedule fails holds up nobody.
+//! [`domain::schedule`] decides; this module stores the decisions and executes them on a [`ScheduleStore`]. A run queries
+//! the index `due`. Each due schedule orders the months that have ended. Once a day the run also checks the ledger for late
+//! activities, and retries failed exports of the last months.
+//!
+//! Orders are stored with the schedule before they are executed, and removed once all of them are done. Every step in
+//! between may be repeated, by this run or another one. The next run completes a run that died or ran out of time. One
+//! partner's failure does not hold up the others.
 
 use std::{future::Future, pin::pin};
 
@@ -12,10 +14,11 @@ use chrono_tz::Tz;
 use futures_util::{StreamExt as _, stream};
 
 use crate::{
-    control::{Control, MonthPlace},
-    error::{self as storage, Error},
+    control::Control,
+    error::{Error, causes},
+    jobs::MonthCursor,
     ledger::LateIndex,
-    queues::{ExportQueue, Run, RunQueue},
+    queues::{ExportQueue, MonthlyRun, RunQueue},
 };
 use domain::{
     activity::PartnerId,
@@ -24,35 +27,35 @@ use domain::{
     time::{Instant, Month, Period},
 };
 
-/// How many schedules are read at a time, and after how many a run looks whether its time is up.
+/// The number of schedules of a page. After each page a run checks whether its time is up.
 pub const PAGE: usize = 200;
-/// How many exports that are not ready are counted at most: from there on, how many makes no difference.
+/// The most unfinished exports that are counted, because a larger number says nothing more.
 pub const MAX_COUNTED: usize = 10_000;
-/// How many partners are attended to side by side.
+/// The number of partners that are processed at a time.
 const CONCURRENCY: usize = 32;
 
 /// The times of an installation.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules {
-    /// How long after its end a month is made, in seconds.
+    /// The time from the end of a month to its export, in seconds.
     pub grace_seconds: i64,
-    /// How long files are kept, in seconds.
+    /// The time for which files are kept, in seconds.
     pub retention_seconds: i64,
 }
 
-/// Where decisions are noted and carried out.
-pub trait Desk: Sync {
-    /// Stores a schedule in place of the revision that it was made from; tells whether that was the last one.
+/// Stores schedules and executes their orders. Tests have one in memory.
+pub trait ScheduleStore: Sync {
+    /// Saves a schedule in place of the revision that it was made from. Returns false if that was not the last one.
     fn save(&self, partner: &PartnerId, schedule: &mut Schedule) -> impl Future<Output = Result<bool, Error>> + Send;
-    /// Writes a job that is not there yet; tells whether it was.
+    /// Creates a job, unless it is there. Returns whether it was created.
     fn create(&self, partner: &PartnerId, job: &Job) -> impl Future<Output = Result<bool, Error>> + Send;
-    /// Lets a job be made anew that failed, was cancelled or has expired; tells whether it was one of these.
+    /// Renews a job that failed, was cancelled or has expired. Returns whether it was one of these.
     fn renew(&self, partner: &PartnerId, job: &Job, now: Instant) -> impl Future<Output = Result<bool, Error>> + Send;
-    /// Sends a job to the workers; `notify` says whether someone is to be told.
+    /// Sends a job to the workers; `notify` says whether they notify the recipients.
     fn send(&self, partner: &PartnerId, id: &str, notify: bool) -> impl Future<Output = Result<(), Error>> + Send;
-    /// Whether there is a late activity where a look goes.
-    fn is_late(&self, partner: &PartnerId, look: &Look) -> impl Future<Output = Result<bool, Error>> + Send;
-    /// The exports of months, all versions, from a month up to another.
+    /// Whether a check finds a late activity.
+    fn has_late_activity(&self, partner: &PartnerId, look: &Look) -> impl Future<Output = Result<bool, Error>> + Send;
+    /// Lists the exports of months, in all versions, from `first` to `last`.
     fn jobs(
         &self,
         partner: &PartnerId,
@@ -61,12 +64,12 @@ pub trait Desk: Sync {
     ) -> impl Future<Output = Result<Vec<(Job, Standing)>, Error>> + Send;
 }
 
-/// Does what is due for one partner; how many exports it ordered, new or anew.
+/// Creates what is due for one partner. Returns the number of exports that were created or renewed.
 ///
 /// # Errors
-/// When the desk fails: the next run does what is left.
-pub async fn attend<D: Desk>(
-    desk: &D,
+/// When the store fails; the next run does the rest.
+pub async fn process_schedule<S: ScheduleStore>(
+    store: &S,
     rules: Rules,
     partner: &PartnerId,
     mut schedule: Schedule,
@@ -77,26 +80,28 @@ pub async fn attend<D: Desk>(
     if schedule.is_to_look(now) {
         let looks: Vec<Look> = schedule.looks(now).collect();
         for look in looks {
-            if desk.is_late(partner, &look).await? {
+            if store.has_late_activity(partner, &look).await? {
                 schedule.order_version(&look, now);
             }
         }
         let spans: Vec<(Month, Month)> = schedule.spans(now).collect();
         for span in spans {
-            renewed += mend(desk, rules, partner, &schedule, span, now, false).await?;
+            renewed += retry_exports(store, rules, partner, &schedule, span, now, false).await?;
         }
         schedule.looked(now);
     }
-    Ok(renewed + carry_out(desk, rules, partner, schedule).await?)
+    Ok(renewed + execute_orders(store, rules, partner, schedule).await?)
 }
 
-/// Makes at once what one month lacks, for one partner: its first version, the next one for late activities, or whichever
-/// failed, was deleted or has expired; how many exports it ordered.
+/// Creates at once what one month of one partner lacks. Returns the number of exports that were created or renewed.
+///
+/// A month may lack its first version, a further version for late activities, or an export that failed, was deleted or has
+/// expired.
 ///
 /// # Errors
-/// When the desk fails: the same call does what is left.
-pub async fn attend_month<D: Desk>(
-    desk: &D,
+/// When the store fails; the same call does the rest.
+pub async fn process_month<S: ScheduleStore>(
+    store: &S,
     rules: Rules,
     partner: &PartnerId,
     mut schedule: Schedule,
@@ -105,9 +110,9 @@ pub async fn attend_month<D: Desk>(
 ) -> Result<usize, Error> {
     let mut renewed = 0;
     if !schedule.order_month(month, rules.grace_seconds, now) {
-        renewed = mend(desk, rules, partner, &schedule, (month, month), now, true).await?;
+        renewed = retry_exports(store, rules, partner, &schedule, (month, month), now, true).await?;
         if let Some(look) = schedule.look(month, now)
-            && desk.is_late(partner, &look).await?
+            && store.has_late_activity(partner, &look).await?
         {
             schedule.order_version(&look, now);
         }
@@ -115,18 +120,18 @@ pub async fn attend_month<D: Desk>(
     if schedule.orders().is_empty() {
         return Ok(renewed);
     }
-    Ok(renewed + carry_out(desk, rules, partner, schedule).await?)
+    Ok(renewed + execute_orders(store, rules, partner, schedule).await?)
 }
 
-/// Notes a schedule's decisions, then carries them out.
-async fn carry_out<D: Desk>(
-    desk: &D,
+/// Stores a schedule's orders, then executes them.
+async fn execute_orders<S: ScheduleStore>(
+    store: &S,
     rules: Rules,
     partner: &PartnerId,
     mut schedule: Schedule,
 ) -> Result<usize, Error> {
-    if !desk.save(partner, &mut schedule).await? {
-        // Somebody else has decided meanwhile, or the partner has changed its schedule: the next run reads it anew.
+    if !store.save(partner, &mut schedule).await? {
+        // Another run has decided meanwhile, or the partner has changed its schedule. The next run reads the change.
         return Ok(0);
     }
     let orders = schedule.take_orders();
@@ -136,19 +141,21 @@ async fn carry_out<D: Desk>(
     let mut created = 0;
     for order in orders {
         let job = order.job(schedule.output, rules.retention_seconds);
-        created += usize::from(desk.create(partner, &job).await?);
-        // Also when it was there: whoever wrote it may have died before the message was sent.
-        desk.send(partner, &job.id, schedule.notifies()).await?;
+        created += usize::from(store.create(partner, &job).await?);
+        // Also if the job was there, because the run that created it may have died before it sent the message.
+        store.send(partner, &job.id, schedule.notifies()).await?;
     }
-    // If it was changed meanwhile, the orders stay in it, and are carried out once more.
-    desk.save(partner, &mut schedule).await?;
+    // If the schedule was changed meanwhile, its orders stay and are executed once more.
+    store.save(partner, &mut schedule).await?;
     Ok(created)
 }
 
-/// Looks after the exports of some months: those that failed or were deleted are made anew, and with `expired` those whose
-/// time is up; those that are not ready are sent again, since a queue forgets in the end. How many it began anew.
-async fn mend<D: Desk>(
-    desk: &D,
+/// Retries the exports of some months. Returns the number of exports that were renewed.
+///
+/// Exports that failed or were cancelled are renewed, and with `expired` also those whose files are removed. Unfinished
+/// exports are sent again, because a queue drops messages after some days.
+async fn retry_exports<S: ScheduleStore>(
+    store: &S,
     rules: Rules,
     partner: &PartnerId,
     schedule: &Schedule,
@@ -157,53 +164,53 @@ async fn mend<D: Desk>(
     expired: bool,
 ) -> Result<usize, Error> {
     let mut renewed = 0;
-    for (mut job, standing) in desk.jobs(partner, first, last).await? {
+    for (mut job, standing) in store.jobs(partner, first, last).await? {
         match standing.state_at(&job, now) {
             State::Ready => continue,
             State::Expired if !expired => continue,
             State::Pending | State::Running => {}
             State::Failed | State::Cancelled | State::Expired => {
                 job.expires_at = now.plus_seconds(rules.retention_seconds);
-                if !desk.renew(partner, &job, now).await? {
+                if !store.renew(partner, &job, now).await? {
                     continue;
                 }
                 renewed += 1;
             }
         }
-        desk.send(partner, &job.id, schedule.notifies()).await?;
+        store.send(partner, &job.id, schedule.notifies()).await?;
     }
     Ok(renewed)
 }
 
-/// Makes the exports of months.
+/// Creates the monthly exports.
 #[derive(Clone, Debug)]
 pub struct Months {
-    /// Where schedules and jobs are.
+    /// The table with schedules and jobs.
     pub control: Control,
-    /// Where jobs are sent.
+    /// The queue of the workers.
     pub queue: ExportQueue,
-    /// Where late activities are found.
+    /// The index of late activities.
     pub late: LateIndex,
-    /// Where runs are sent that are to be gone on with.
+    /// The queue of runs that another invocation continues.
     pub runs: RunQueue,
-    /// The installation's times.
+    /// The times of the installation.
     pub rules: Rules,
 }
 
-/// What a run did.
+/// The results of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Outcome {
-    /// Schedules that it attended to.
+pub struct RunSummary {
+    /// The number of schedules that were processed.
     pub due: usize,
-    /// Exports that it ordered.
+    /// The number of exports that were created or renewed.
     pub created: usize,
-    /// Schedules that failed: the next run tries them again.
+    /// The number of schedules that failed. The next run tries them again.
     pub failed: usize,
-    /// Whether it came to the end; else another run goes on.
+    /// Whether the run came to its end. Otherwise another run continues.
     pub complete: bool,
 }
 
-impl Desk for Months {
+impl ScheduleStore for Months {
     async fn save(&self, partner: &PartnerId, schedule: &mut Schedule) -> Result<bool, Error> {
         self.control.save_schedule(partner, schedule, self.rules.grace_seconds).await
     }
@@ -220,9 +227,9 @@ impl Desk for Months {
         self.queue.send_month(partner, id, notify).await
     }
 
-    async fn is_late(&self, partner: &PartnerId, look: &Look) -> Result<bool, Error> {
-        let period = Period::new(look.from, look.to).map_err(|error| Error::broken("reading a schedule", error))?;
-        self.late.has(partner, period, look.recorded_from, look.recorded_before).await
+    async fn has_late_activity(&self, partner: &PartnerId, look: &Look) -> Result<bool, Error> {
+        let period = Period::new(look.from, look.to).map_err(|error| Error::permanent("reading a schedule", error))?;
+        self.late.has_late_activity(partner, period, look.recorded_from, look.recorded_before).await
     }
 
     async fn jobs(&self, partner: &PartnerId, first: Month, last: Month) -> Result<Vec<(Job, Standing)>, Error> {
@@ -231,93 +238,96 @@ impl Desk for Months {
 }
 
 impl Months {
-    /// Does what a run is to do, page by page of the schedules that are due, as long as `may_go_on` says so; what is left
-    /// is sent to the queue of runs. One partner's failure does not hold up the others.
+    /// Processes the schedules of a run, page by page, while `may_go_on` returns true. Sends the rest to the queue of runs.
     ///
     /// # Errors
-    /// When the index cannot be read, or the rest cannot be sent.
+    /// When the index cannot be read, or the rest of the run cannot be sent. One partner's failure is no error: the summary
+    /// counts it.
     pub async fn run(
         &self,
-        run: &Run,
+        run: &MonthlyRun,
         now: Instant,
         may_go_on: &(dyn Fn() -> bool + Send + Sync),
-    ) -> Result<Outcome, Error> {
-        let mut outcome = Outcome::default();
-        // A month that is asked for is looked for in all schedules, else those count that are due.
+    ) -> Result<RunSummary, Error> {
+        let mut summary = RunSummary::default();
+        // A run of one month goes through all schedules, any other run through those that are due.
         let due_by = if run.month.is_none() { Some(now) } else { None };
-        let mut place = Some(run.from.clone());
-        while let Some(from) = place {
+        let mut cursor = Some(run.from.clone());
+        while let Some(from) = cursor {
             if !may_go_on() {
-                self.runs.send(&Run { now: Some(now), month: run.month, from }).await?;
-                return Ok(outcome);
+                self.runs.send(&MonthlyRun { now: Some(now), month: run.month, from }).await?;
+                return Ok(summary);
             }
             let (schedules, next) = self.control.schedules_due(due_by, PAGE, from).await?;
-            let mut attended = pin!(
+            let mut processed = pin!(
                 stream::iter(schedules)
-                    // Boxed: the futures of the SDK, nested this deep, exceed what the compiler lays out.
+                    // Boxed, because the SDK's futures, nested this deep, exceed the compiler's limit.
                     .map(|found| Box::pin(async move {
                         let (partner, schedule) = found.map_err(|error| (None, error))?;
-                        let attended = self.attend(&partner, schedule, run.month, now).await;
-                        attended.map_err(|error| (Some(partner), error))
+                        let processed = self.process(&partner, schedule, run.month, now).await;
+                        processed.map_err(|error| (Some(partner), error))
                     }))
                     .buffer_unordered(CONCURRENCY)
             );
-            while let Some(result) = attended.next().await {
+            while let Some(result) = processed.next().await {
                 match result {
                     Ok(None) => {}
                     Ok(Some(created)) => {
-                        outcome.due += 1;
-                        outcome.created += created;
+                        summary.due += 1;
+                        summary.created += created;
                     }
                     Err((partner, error)) => {
-                        outcome.due += 1;
-                        outcome.failed += 1;
+                        summary.due += 1;
+                        summary.failed += 1;
                         let partner = partner.as_ref().map_or("", PartnerId::as_str);
-                        tracing::error!(partner, error = storage::causes(&error), "a month was not made");
+                        tracing::error!(partner, error = causes(&error), "could not process a schedule");
                     }
                 }
             }
-            place = next;
+            cursor = next;
         }
-        outcome.complete = true;
-        Ok(outcome)
+        summary.complete = true;
+        Ok(summary)
     }
 
-    /// How many exports are not ready of the month that ended last, in UTC, a day and the grace period ago or longer; no
-    /// more than [`MAX_COUNTED`].
+    /// Counts the unfinished exports of the last month that ended at least a day and the grace period ago, in UTC.
+    ///
+    /// Counts up to about [`MAX_COUNTED`].
     ///
     /// # Errors
     /// When the index cannot be read.
-    pub async fn unmade(&self, now: Instant) -> Result<usize, Error> {
+    pub async fn count_unfinished(&self, now: Instant) -> Result<usize, Error> {
         let month = Month::of(now.plus_seconds(-self.rules.grace_seconds - 86_400), Tz::UTC).previous();
-        let mut unmade = 0;
+        let mut unfinished = 0;
         for state in [State::Pending, State::Running, State::Failed] {
-            let mut place = Some(MonthPlace::default());
-            while let Some(from) = place.filter(|_| unmade < MAX_COUNTED) {
+            let mut cursor = Some(MonthCursor::default());
+            while let Some(from) = cursor.filter(|_| unfinished < MAX_COUNTED) {
                 let (found, next) = self.control.exports_of_month(month, Some(state), PAGE, from).await?;
-                unmade += found.len();
-                place = next;
+                unfinished += found.len();
+                cursor = next;
             }
         }
-        Ok(unmade)
+        Ok(unfinished)
     }
 
-    /// Makes at once what a month lacks, for one partner with a schedule.
+    /// Creates at once what a month of one partner with a schedule lacks.
     ///
     /// # Errors
-    /// When a store fails: what was created stays, and the same call goes on.
-    pub async fn run_for(&self, partner: &PartnerId, month: Month, now: Instant) -> Result<Outcome, Error> {
+    /// When a store fails. Exports that were created stay, and the same call does the rest.
+    pub async fn run_partner(&self, partner: &PartnerId, month: Month, now: Instant) -> Result<RunSummary, Error> {
         let schedule = self.control.schedule(partner).await?.filter(|schedule| schedule.enabled);
         let created = match schedule {
-            Some(schedule) => self.attend(partner, schedule, Some(month), now).await?,
+            Some(schedule) => self.process(partner, schedule, Some(month), now).await?,
             None => None,
         };
         let due = usize::from(created.is_some());
-        Ok(Outcome { due, created: created.unwrap_or_default(), failed: 0, complete: true })
+        Ok(RunSummary { due, created: created.unwrap_or_default(), failed: 0, complete: true })
     }
 
-    /// Attends to one partner, about one month or about all that is due; none where there is nothing to look at.
-    async fn attend(
+    /// Processes one partner's schedule, for one month or for all that is due.
+    ///
+    /// Returns the number of exports, or nothing if the month is none of the schedule's.
+    async fn process(
         &self,
         partner: &PartnerId,
         schedule: Schedule,
@@ -325,9 +335,9 @@ impl Months {
         now: Instant,
     ) -> Result<Option<usize>, Error> {
         match month {
-            None => attend(self, self.rules, partner, schedule, now).await.map(Some),
+            None => process_schedule(self, self.rules, partner, schedule, now).await.map(Some),
             Some(month) if schedule.has(month, self.rules.grace_seconds, now) => {
-                attend_month(self, self.rules, partner, schedule, month, now).await.map(Some)
+                process_month(self, self.rules, partner, schedule, month, now).await.map(Some)
             }
             Some(_) => Ok(None),
         }

@@ -1,5 +1,6 @@
-//! Settings of partners, made by who runs the installation. A table of its own, so that the recording functions, which need
-//! them, can read nothing else.
+//! Settings of partners, which the operator of the installation makes.
+//!
+//! They have a table of their own, because the recording functions need them and may read nothing else.
 
 use std::sync::Arc;
 
@@ -17,12 +18,12 @@ use domain::{
 /// The most shards of a month. Each takes about 1,000 activities a second.
 pub const MAX_SHARDS: u8 = 64;
 
-/// A number of shards and the month that it begins with.
+/// A number of shards and the first month that has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ShardsFrom {
     /// The first month.
     pub from: Month,
-    /// The partitions of each month from there on, 1 to [`MAX_SHARDS`].
+    /// The number of shards of this month and all later ones, 1 to [`MAX_SHARDS`].
     #[schema(minimum = 1, maximum = 64)]
     pub shards: u8,
 }
@@ -30,24 +31,24 @@ pub struct ShardsFrom {
 /// A partner's settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
-    /// How many partitions the months are spread over, in the order of months; one before the first.
+    /// The numbers of shards, in the order of their first months. Months before the first entry have one shard.
     pub shards: Vec<ShardsFrom>,
-    /// What the partner may take, where that is not what the installation allows every partner.
+    /// The partner's own limits. The limits of the installation hold for the others.
     #[serde(default, skip_serializing_if = "Limits::is_empty")]
     pub limits: Limits,
-    /// When they were saved.
+    /// The time at which the settings were saved.
     pub updated_at: Option<Instant>,
-    /// By whom.
+    /// The person who saved the settings.
     pub updated_by: Option<String>,
 }
 
 impl Settings {
-    /// The number of shards that a month is to have when its first activity comes.
+    /// The number of shards that a new month gets.
     pub fn shards(&self, month: Month) -> u8 {
         self.shards.iter().rfind(|step| step.from <= month).map_or(1, |step| step.shards)
     }
 
-    /// These settings with another number of shards from a month on.
+    /// Returns these settings with another number of shards from a month on. Later entries go away.
     #[must_use]
     pub fn with_shards(mut self, step: ShardsFrom) -> Self {
         self.shards.retain(|earlier| earlier.from < step.from);
@@ -66,12 +67,12 @@ pub struct Partners {
 }
 
 impl Partners {
-    /// The table by its name.
+    /// Opens the table by its name.
     pub fn new(dynamodb: aws_sdk_dynamodb::Client, table: String) -> Self {
         Self { dynamodb, table: table.into() }
     }
 
-    /// A partner's settings; the defaults where none were made.
+    /// Reads a partner's settings, or the defaults if it has none.
     ///
     /// # Errors
     /// When the table fails.
@@ -87,17 +88,17 @@ impl Partners {
             .map_err(|error| Error::sdk("GetItem of settings", error))?;
         let Some(item) = got.item else { return Ok(Settings::default()) };
         let text = item.get("settings").and_then(|value| value.as_s().ok());
-        let text = text.ok_or_else(|| Error::broken("reading settings", "there are none in the item"))?;
-        serde_json::from_str(text).map_err(|error| Error::broken("reading settings", error))
+        let text = text.ok_or_else(|| Error::permanent("reading settings", "the item has no settings"))?;
+        serde_json::from_str(text).map_err(|error| Error::permanent("reading settings", error))
     }
 
-    /// Saves a partner's settings in place of those that were read; tells whether nobody else had changed them.
+    /// Saves a partner's settings in place of those that were read. Returns false if they were changed meanwhile.
     ///
     /// # Errors
     /// When the table fails.
     pub async fn save(&self, partner: &PartnerId, read: &Settings, settings: &Settings) -> Result<bool, Error> {
         let text = |settings: &Settings| {
-            serde_json::to_string(settings).map_err(|error| Error::broken("writing settings", error))
+            serde_json::to_string(settings).map_err(|error| Error::permanent("writing settings", error))
         };
         let put = self
             .dynamodb
@@ -122,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_number_of_shards_holds_from_its_month_on_and_replaces_what_was_planned_later() {
+    fn a_number_of_shards_replaces_those_of_later_months() {
         let month = |text| Month::parse(text).unwrap();
         let step = |from, shards| ShardsFrom { from: month(from), shards };
         let settings = Settings::default().with_shards(step("2026-06", 8)).with_shards(step("2026-09", 16));

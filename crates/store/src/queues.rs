@@ -1,68 +1,109 @@
-//! The queues: of export jobs, and of runs that are to be gone on with. A message names what is to be done; everything else
-//! is on its record.
+//! The queues: of export jobs, of monthly runs, and of notifications. A message only names a record, which holds the rest.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use serde::{Deserialize, Serialize};
-
-use crate::{control::DuePlace, error::Error};
 use domain::{
     activity::PartnerId,
     time::{Instant, Month},
 };
+use serde::{Deserialize, Serialize};
 
-/// How often a queue delivers a message before it goes to the dead letters: `maxReceiveCount` of all of ours.
+use crate::{
+    error::{Error, causes},
+    schedules::DueCursor,
+};
+
+/// The number of times that a queue delivers a message before it moves to the dead letters: `maxReceiveCount` of all queues.
 pub const TRIES: u32 = 5;
 
-/// Which try of a message this is, by the attributes that it came with.
+/// The number of times that a message was delivered, by its attributes.
 pub fn tries(attributes: &HashMap<String, String>) -> u32 {
     attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok()).unwrap_or(1)
 }
 
-/// Whether a message that fails now goes to the dead letters.
+/// Whether a message moves to the dead letters if it fails now.
 pub fn is_last_try(attributes: &HashMap<String, String>) -> bool {
     tries(attributes) >= TRIES
 }
 
-/// A job to be worked on.
+/// A job for the workers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Message {
-    /// Whose job it is.
+pub struct ExportMessage {
+    /// The partner that the job belongs to.
     pub partner: String,
     /// The job's id.
     pub export: String,
-    /// Whether someone is to be told when it is ready.
+    /// Whether recipients are notified when the export is ready.
     #[serde(default)]
     pub notify: bool,
 }
 
-/// A run of months, or what is left of it.
+/// A run of monthly exports, or the rest of one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Run {
-    /// The time that counts; the clock's where it is absent.
+pub struct MonthlyRun {
+    /// The time of the run; the clock's if absent.
     #[serde(default)]
     pub now: Option<Instant>,
-    /// The month to make at once; whatever is due where it is absent.
+    /// The month to export at once; all that is due if absent.
     #[serde(default)]
     pub month: Option<Month>,
-    /// Where in the index of schedules it begins.
+    /// The position in the index of schedules at which the run begins.
     #[serde(default)]
-    pub from: DuePlace,
+    pub from: DueCursor,
 }
 
-/// The queue. Cheap to clone.
+/// A notification for the notifier to send.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Notice {
+    /// The partner that the export belongs to.
+    pub partner: String,
+    /// The export's id.
+    pub export: String,
+    /// The fingerprint of the recipient to try. If absent, the notifier enters a delivery for every recipient.
+    #[serde(default)]
+    pub recipient: Option<String>,
+    /// The number of tries before the message was sent.
+    #[serde(default)]
+    pub attempts: u32,
+}
+
+/// A queue by its URL.
 #[derive(Clone, Debug)]
-pub struct ExportQueue {
+struct Queue {
     sqs: aws_sdk_sqs::Client,
     url: Arc<str>,
 }
 
-impl ExportQueue {
-    /// The queue by its URL.
-    pub fn new(sqs: aws_sdk_sqs::Client, url: String) -> Self {
+impl Queue {
+    fn new(sqs: aws_sdk_sqs::Client, url: String) -> Self {
         Self { sqs, url: url.into() }
+    }
+
+    /// Sends a message that the queue holds back for a while, if wanted.
+    async fn send<T: Serialize>(
+        &self,
+        message: &T,
+        delay: Option<Duration>,
+        operation: &'static str,
+    ) -> Result<(), Error> {
+        let body = serde_json::to_string(message).map_err(|error| Error::permanent("writing a message", error))?;
+        let seconds = delay.map(|delay| i32::try_from(delay.as_secs()).unwrap_or(i32::MAX));
+        let send = self.sqs.send_message().queue_url(&*self.url).message_body(body).set_delay_seconds(seconds);
+        send.send().await.map(drop).map_err(|error| Error::sdk(operation, error))
+    }
+}
+
+/// The queue of export jobs. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct ExportQueue(Queue);
+
+impl ExportQueue {
+    /// Opens the queue by its URL.
+    pub fn new(sqs: aws_sdk_sqs::Client, url: String) -> Self {
+        Self(Queue::new(sqs, url))
     }
 
     /// Sends a job to the workers. Sending it twice is harmless.
@@ -73,79 +114,54 @@ impl ExportQueue {
         self.send_month(partner, id, false).await
     }
 
-    /// The same of a monthly export; `notify` says whether someone is to be told when it is ready.
+    /// Sends the job of a monthly export to the workers; `notify` says whether they notify the recipients.
     ///
     /// # Errors
     /// When the queue fails.
     pub async fn send_month(&self, partner: &PartnerId, id: &str, notify: bool) -> Result<(), Error> {
-        let message = Message { partner: partner.to_string(), export: id.to_owned(), notify };
-        let body = serde_json::to_string(&message).map_err(|error| Error::broken("writing a message", error))?;
-        let sent = self.sqs.send_message().queue_url(&*self.url).message_body(body).send().await;
-        sent.map(drop).map_err(|error| Error::sdk("SendMessage of an export", error))
+        let message = ExportMessage { partner: partner.to_string(), export: id.to_owned(), notify };
+        self.0.send(&message, None, "SendMessage of an export").await
     }
 
-    /// Lets a message that failed come back after some time. Best effort: without it, it comes back after the queue's
-    /// visibility time-out.
+    /// Delays the next delivery of a message that failed.
+    ///
+    /// A failure is only logged, because the message then returns after the queue's visibility timeout.
     pub async fn delay(&self, receipt: &str, wait: Duration) {
         let seconds = i32::try_from(wait.as_secs()).unwrap_or(i32::MAX);
-        let change = self.sqs.change_message_visibility().queue_url(&*self.url).receipt_handle(receipt);
+        let change = self.0.sqs.change_message_visibility().queue_url(&*self.0.url).receipt_handle(receipt);
         if let Err(error) = change.visibility_timeout(seconds).send().await {
-            tracing::warn!(error = crate::error::causes(&error), "a message's next try could not be moved forward");
+            tracing::warn!(error = causes(&error), "could not delay the next try of a message");
         }
     }
 }
 
-/// The queue of runs. Cheap to clone.
+/// The queue of monthly runs. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct RunQueue {
-    sqs: aws_sdk_sqs::Client,
-    url: Arc<str>,
-}
+pub struct RunQueue(Queue);
 
 impl RunQueue {
-    /// The queue by its URL.
+    /// Opens the queue by its URL.
     pub fn new(sqs: aws_sdk_sqs::Client, url: String) -> Self {
-        Self { sqs, url: url.into() }
+        Self(Queue::new(sqs, url))
     }
 
     /// Sends a run. Running it twice is harmless.
     ///
     /// # Errors
     /// When the queue fails.
-    pub async fn send(&self, run: &Run) -> Result<(), Error> {
-        let body = serde_json::to_string(run).map_err(|error| Error::broken("writing a message", error))?;
-        let sent = self.sqs.send_message().queue_url(&*self.url).message_body(body).send().await;
-        sent.map(drop).map_err(|error| Error::sdk("SendMessage of a run", error))
+    pub async fn send(&self, run: &MonthlyRun) -> Result<(), Error> {
+        self.0.send(run, None, "SendMessage of a run").await
     }
-}
-
-/// Something for the notifier to do.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Notice {
-    /// Whose export it is.
-    pub partner: String,
-    /// The export.
-    pub export: String,
-    /// The recipient to try, by its fingerprint; absent, all recipients are to be entered.
-    #[serde(default)]
-    pub recipient: Option<String>,
-    /// After how many tries the message was sent.
-    #[serde(default)]
-    pub attempts: u32,
 }
 
 /// The queue of the notifier. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct NoticeQueue {
-    sqs: aws_sdk_sqs::Client,
-    url: Arc<str>,
-}
+pub struct NoticeQueue(Queue);
 
 impl NoticeQueue {
-    /// The queue by its URL.
+    /// Opens the queue by its URL.
     pub fn new(sqs: aws_sdk_sqs::Client, url: String) -> Self {
-        Self { sqs, url: url.into() }
+        Self(Queue::new(sqs, url))
     }
 
     /// Announces an export that is ready. Announcing it twice is harmless.
@@ -157,14 +173,11 @@ impl NoticeQueue {
         self.send(&notice, Duration::ZERO).await
     }
 
-    /// Sends a message, to come after a delay.
+    /// Sends a notification that the queue holds back for a while.
     ///
     /// # Errors
     /// When the queue fails.
     pub async fn send(&self, notice: &Notice, delay: Duration) -> Result<(), Error> {
-        let body = serde_json::to_string(notice).map_err(|error| Error::broken("writing a message", error))?;
-        let seconds = i32::try_from(delay.as_secs()).unwrap_or(i32::MAX);
-        let send = self.sqs.send_message().queue_url(&*self.url).message_body(body).delay_seconds(seconds);
-        send.send().await.map(drop).map_err(|error| Error::sdk("SendMessage of a notification", error))
+        self.0.send(notice, Some(delay), "SendMessage of a notification").await
     }
 }

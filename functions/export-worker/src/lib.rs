@@ -10,7 +10,7 @@ use daybook::{
     log::{self, Metric},
     notify::NoticeQueue,
     period::Instant,
-    queue::{self, ExportQueue, Message},
+    queue::{self, ExportMessage, ExportQueue},
     storage,
 };
 
@@ -60,7 +60,7 @@ pub async fn handle(
 /// Works on one message; whether the queue can forget it.
 async fn work(app: &App, message: &SqsMessage, run: &Run<'_>) -> bool {
     let body = message.body.as_deref().unwrap_or_default();
-    let job = serde_json::from_str::<Message>(body)
+    let job = serde_json::from_str::<ExportMessage>(body)
         .ok()
         .and_then(|job| Some((PartnerId::parse(&job.partner).ok()?, job.export, job.notify)));
     let Some((partner, export, notify)) = job else {

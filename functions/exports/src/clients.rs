@@ -2,7 +2,7 @@
 
 use daybook::{
     activity::{Object, PartnerId, from_json},
-    control::Client,
+    clients::MachineClient,
     http::{self, Answer, Problem, Request, StatusCode},
     period::Instant,
 };
@@ -52,7 +52,7 @@ pub(crate) async fn save(app: &App, request: &Request<'_>, now: Instant) -> Answ
         wire.partner.ok_or_else(|| Problem::field("partner", "is required: the partner that the client acts for"))?;
     let partner = PartnerId::parse(&partner).map_err(|detail| Problem::field("partner", detail))?;
     let updated_by = http::caller(request)?.name().to_owned();
-    let client = Client { partner: partner.to_string(), updated_at: now, updated_by };
+    let client = MachineClient { partner: partner.to_string(), updated_at: now, updated_by };
     app.control.save_client(&client_id, &client).await?;
     http::ok(StatusCode::OK, &shown(&client_id, client))
 }
@@ -72,7 +72,7 @@ fn client_id(request: &Request<'_>) -> Result<String, Problem> {
     }
 }
 
-fn shown(client_id: &str, client: Client) -> ClientAnswer {
+fn shown(client_id: &str, client: MachineClient) -> ClientAnswer {
     ClientAnswer {
         client_id: client_id.to_owned(),
         partner: client.partner,

@@ -5,7 +5,6 @@ use std::time::{Duration, UNIX_EPOCH};
 use daybook::{
     access::Operation,
     activity::{Object, PartnerId, Rejection, from_json},
-    control::{ListPosition, MAX_LISTED},
     export::{
         LINK_SECONDS,
         job::{
@@ -16,6 +15,7 @@ use daybook::{
     },
     filter::Filter,
     http::{self, Answer, HeaderName, Parameters, Problem, ProblemKind, Request, StatusCode, header},
+    jobs::{ListPosition, MAX_LISTED},
     limits,
     log::{self, Metric},
     period::{Instant, Month, quoted},
@@ -231,7 +231,7 @@ pub(crate) async fn create(app: &App, request: &Request<'_>, now: Instant) -> An
         is_repeated = app.limits.is_some() && id != own && app.control.job(&partner, &id).await?.is_some();
     }
     if let Some(limits) = app.limits.filter(|_| !is_repeated)
-        && let Some(over) = limits::over_exports(&app.control, &app.partners, limits, &partner, now).await?
+        && let Some(over) = limits::check_exports(&app.control, &app.partners, limits, &partner, now).await?
     {
         log::add(Metric::Refused, 1);
         return Err(over.into());

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use daybook::{
     activity::{Object, PartnerId, from_json},
-    control::{MAX_LISTED, MonthEntry, MonthPlace},
     export::job::State,
     http::{self, Answer, Parameters, Problem, Request, StatusCode},
+    jobs::{MAX_LISTED, MonthCursor, MonthEntry},
     period::{Instant, Month, quoted},
-    queue::Run,
+    queue::MonthlyRun,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -137,7 +137,7 @@ pub(crate) async fn list(app: &App, request: &Request<'_>, now: Instant) -> Answ
         Some(_) => None,
     };
     let mut place = Some(match &cursor {
-        None => MonthPlace::default(),
+        None => MonthCursor::default(),
         Some(cursor) => http::unseal("cursor", cursor)?,
     });
     let mut exports = Vec::new();
@@ -162,7 +162,7 @@ fn state(word: &str) -> Result<State, Problem> {
 
 async fn count(app: &App, month: Month, now: Instant) -> Result<Counts, Problem> {
     let mut counts = Counts::default();
-    let mut place = Some(MonthPlace::default());
+    let mut place = Some(MonthCursor::default());
     while let Some(from) = place {
         let (found, next) = app.control.exports_of_month(month, None, COUNTED, from).await?;
         for entry in found {
@@ -193,11 +193,11 @@ pub(crate) async fn run(app: &App, request: &Request<'_>, now: Instant) -> Answe
         partner.as_deref().map(PartnerId::parse).transpose().map_err(|detail| Problem::field("partner", detail))?;
     let months = app.months();
     let outcome = match partner {
-        Some(partner) => months.run_for(&partner, month, now).await?,
+        Some(partner) => months.run_partner(&partner, month, now).await?,
         None => {
             let started = tokio::time::Instant::now();
             let time = RUN_TIME.min(http::time_left(request).saturating_sub(MARGIN));
-            let run = Run { month: Some(month), ..Run::default() };
+            let run = MonthlyRun { month: Some(month), ..MonthlyRun::default() };
             months.run(&run, now, &|| started.elapsed() < time).await?
         }
     };

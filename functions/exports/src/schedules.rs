@@ -3,13 +3,13 @@
 use daybook::{
     access::Operation,
     activity::{Object, PartnerId, from_json},
-    control::ListPosition,
     export::{
         job::{Compression, Format, Kind, Rows, State},
         profile::Locale,
     },
     host,
     http::{self, Answer, Problem, ProblemKind, Request, StatusCode},
+    jobs::ListPosition,
     months::{MAX_RECIPIENTS, Recipient, Schedule, TooFarAhead, Wishes},
     notify::{Delivery, DeliveryState, Secret, Secrets},
     period::{Instant, Month, parse_zone},
@@ -245,7 +245,7 @@ fn changed() -> Problem {
 }
 
 fn fresh_secret() -> Result<Secret, Problem> {
-    let random = host::random().map_err(|error| storage::Error::broken("making a secret", error))?;
+    let random = host::random().map_err(|error| storage::Error::permanent("making a secret", error))?;
     Ok(Secret::new(&random))
 }
 

@@ -64,7 +64,7 @@ async fn record(recorder: &Recorder, message: &SqsMessage, now: Instant, time: D
     let mut accepted = Vec::with_capacity(sent.len());
     for (index, sent) in sent.iter().enumerate() {
         match sent.parse(now) {
-            Ok(new) if new.id.is_some() => accepted.push(new),
+            Ok(new) if new.id.is_some() => accepted.push(new.into_activity(partner.clone(), now)),
             Ok(_) => {
                 rejected += 1;
                 tracing::error!(message_id, %partner, index, "an activity has no id; without one it could be recorded twice");
@@ -76,7 +76,7 @@ async fn record(recorder: &Recorder, message: &SqsMessage, now: Instant, time: D
         }
     }
     let (mut recorded, mut duplicates) = (0, 0);
-    for outcome in recorder.record_all(&partner, accepted, now, time).await {
+    for outcome in recorder.record_all(accepted, time).await {
         match outcome {
             Ok(Recorded::New(_)) => recorded += 1,
             Ok(Recorded::Duplicate(_)) => duplicates += 1,

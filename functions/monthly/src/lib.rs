@@ -3,9 +3,9 @@
 use daybook::{
     host::Error,
     log::{self, Metric},
-    months::{Months, Outcome},
+    months::{Months, RunSummary},
     period::Instant,
-    queue::Run,
+    queue::MonthlyRun,
     storage,
 };
 use serde_json::Value;
@@ -24,20 +24,20 @@ pub async fn handle(
     event: &Value,
     deadline: Instant,
     clock: &(dyn Fn() -> Instant + Send + Sync),
-) -> Result<Outcome, Error> {
+) -> Result<RunSummary, Error> {
     let stop_at = deadline.plus_seconds(-MARGIN_SECONDS);
     if event.get("Records").is_none() {
         // Before anything is ordered: what was ordered an hour ago is to be ready. A count that fails holds nothing up.
-        match months.unmade(event_time(event)?.unwrap_or_else(clock)).await {
-            Ok(unmade) => log::add(Metric::MonthsUnmade, unmade),
+        match months.count_unfinished(event_time(event)?.unwrap_or_else(clock)).await {
+            Ok(unfinished) => log::add(Metric::MonthsUnmade, unfinished),
             Err(error) => tracing::warn!(error = storage::causes(&error), "what is not made was not counted"),
         }
     }
-    let mut sum = Outcome { complete: true, ..Outcome::default() };
+    let mut sum = RunSummary { complete: true, ..RunSummary::default() };
     for run in runs(event)? {
         let now = run.now.unwrap_or_else(clock);
         let outcome = months.run(&run, now, &|| clock() < stop_at).await?;
-        let Outcome { due, created, failed, complete } = outcome;
+        let RunSummary { due, created, failed, complete } = outcome;
         tracing::info!(due, created, failed, complete, "months made");
         log::add(Metric::MonthsDue, due);
         log::add(Metric::MonthsMade, created);
@@ -57,10 +57,10 @@ fn event_time(event: &Value) -> Result<Option<Instant>, Error> {
 }
 
 /// The runs that an event asks for.
-fn runs(event: &Value) -> Result<Vec<Run>, Error> {
+fn runs(event: &Value) -> Result<Vec<MonthlyRun>, Error> {
     let Some(records) = event.get("Records").and_then(Value::as_array) else {
-        return Ok(vec![Run { now: event_time(event)?, ..Run::default() }]);
+        return Ok(vec![MonthlyRun { now: event_time(event)?, ..MonthlyRun::default() }]);
     };
-    let body = |record: &Value| serde_json::from_str::<Run>(record["body"].as_str().unwrap_or_default());
+    let body = |record: &Value| serde_json::from_str::<MonthlyRun>(record["body"].as_str().unwrap_or_default());
     Ok(records.iter().map(body).collect::<Result<_, _>>()?)
 }

@@ -74,10 +74,10 @@ pub async fn handle(
 }
 
 async fn work(app: &App, body: &str, clock: &(dyn Fn() -> Instant + Send + Sync)) -> Result<(), storage::Error> {
-    let broken = |error| storage::Error::broken("reading a message", error);
+    let broken = |error| storage::Error::permanent("reading a message", error);
     let notice: Notice = serde_json::from_str(body).map_err(broken)?;
     let partner = PartnerId::parse(&notice.partner);
-    let partner = partner.map_err(|error| storage::Error::broken("reading a message", error.to_string()))?;
+    let partner = partner.map_err(|error| storage::Error::permanent("reading a message", error.to_string()))?;
     let Some((job, standing)) = app.control.job(&partner, &notice.export).await? else { return Ok(()) };
     match &notice.recipient {
         None if standing.state == State::Ready => enter(app, &partner, &notice, clock()).await,
@@ -133,7 +133,7 @@ async fn deliver(
     let outcome = match &delivery.recipient {
         Recipient::Webhook(url) => {
             let body = notify::payload(partner, job, standing, &delivery, &app.portal_url)
-                .map_err(|error| storage::Error::broken("writing a notification", error))?;
+                .map_err(|error| storage::Error::permanent("writing a notification", error))?;
             match app.control.secrets(partner).await? {
                 Some(secrets) => {
                     let id = delivery.message_id(partner);

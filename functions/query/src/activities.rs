@@ -4,7 +4,7 @@ use daybook::{
     access::Operation,
     activity::{ActivityId, hex},
     http::{self, Answer, Parameters, Problem, Request, StatusCode, header},
-    ledger::{Ledger, MAX_PAGE_ROWS, Order, Page, Position, SETTLE_SECONDS, Selection},
+    ledger::{ActivityPage, Ledger, MAX_PAGE_ROWS, Order, Position, SETTLE_SECONDS, Selection},
     log,
     period::{Instant, Period, quoted},
     question::Question,
@@ -49,7 +49,7 @@ pub struct ListAnswer<'a> {
 
 /// The activities of a page, written one by one.
 #[derive(Debug)]
-pub struct Listed<'a>(&'a Page);
+pub struct Listed<'a>(&'a ActivityPage);
 
 impl Serialize for Listed<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -121,7 +121,7 @@ pub(crate) async fn list(ledger: &Ledger, request: &Request<'_>, customer: Optio
         begun_at = cursor.begun_at.min(now);
     }
     let selection = Selection { period, filter, order, recorded_from: None, recorded_before: None };
-    let page = ledger.page(&partner, &selection, limit, after, None).await?;
+    let page = ledger.list_page(&partner, &selection, limit, after, None).await?;
     let (from, to) = (period.from(), period.to());
     let next = page
         .next
@@ -168,11 +168,11 @@ pub(crate) async fn one(ledger: &Ledger, request: &Request<'_>) -> Answer {
     let occurred_at = Instant::parse(&occurred_at).map_err(|detail| Problem::field("occurred_at", detail))?;
     let found = ledger.find(&partner, occurred_at, &id).await?.ok_or_else(Problem::not_found)?;
     // An activity never changes: the digest of its content tells whether the caller has it already.
-    let tag = format!("\"{}\"", hex(found.digest()));
+    let tag = format!("\"{}\"", hex(&found.activity().digest));
     let mut response = if http::knows(request, &tag) {
         http::empty(StatusCode::NOT_MODIFIED)
     } else {
-        http::ok(StatusCode::OK, &ledger.complete(found).await?)?
+        http::ok(StatusCode::OK, &ledger.load_details(found).await?)?
     };
     http::add_header(&mut response, header::ETAG, &tag);
     Ok(response)

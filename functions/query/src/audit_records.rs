@@ -200,7 +200,7 @@ pub(crate) async fn list(ledger: &Ledger, request: &Request<'_>, now: Instant) -
         Wanted::All | Wanted::Customer(_) => None,
         Wanted::Company(_) | Wanted::Resource(_) => Some(&holds),
     };
-    let page = ledger.page(partner, &selection, size, after, also).await?;
+    let page = ledger.list_page(partner, &selection, size, after, also).await?;
     let (from, to) = (period.from(), period.to());
     let token =
         page.next.as_ref().map(|next| http::seal(&Token { after: next.to_text(), from, to, query: fingerprint }));
@@ -376,7 +376,7 @@ fn values(changes: &str) -> Result<(Option<String>, Option<String>), Problem> {
         #[serde(borrow)]
         new: Option<&'a RawValue>,
     }
-    let unreadable = |error| Error::broken("reading the changes of an activity", error);
+    let unreadable = |error| Error::permanent("reading the changes of an activity", error);
     let changes: Vec<Change<'_>> = serde_json::from_str(changes).map_err(unreadable)?;
     let object = |value: fn(&Change<'_>) -> Option<String>| -> Result<Option<String>, Problem> {
         let mut text = String::new();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use daybook::{
     access::Operation,
-    activity::{Activity, ActivityId, NewActivity, PartnerId, RecordRequest, Sent},
+    activity::{Activity, ActivityId, PartnerId, RecordRequest, Sent},
     http::{self, Answer, Problem, ProblemDocument, ProblemKind, Request, StatusCode, header},
     ledger::{RecordError, Recorded, Recorder},
     limits::{Meter, Over},
@@ -54,13 +54,14 @@ pub async fn handle(app: &App, request: Request<'_>, now: Instant) -> Answer {
 }
 
 async fn one(app: &App, partner: &PartnerId, sent: Sent<'_>, now: Instant, time: Duration) -> Answer {
-    let mut new = sent.parse(now).inspect_err(|_| log::add(Metric::Rejected, 1))?;
+    let new = sent.parse(now).inspect_err(|_| log::add(Metric::Rejected, 1))?;
     if let (_, Some(over)) = app.allow(partner, 1, now).await {
         return Err(over.into());
     }
     let own_id = new.id.is_some();
-    let id = new.ensure_id(now);
-    let (status, activity) = match app.recorder.record(partner, new, now, time).await {
+    let activity = new.into_activity(partner.clone(), now);
+    let id = activity.id.clone();
+    let (status, activity) = match app.recorder.record(activity, time).await {
         Ok(Recorded::New(activity)) => {
             log::add(Metric::Recorded, 1);
             (StatusCode::CREATED, activity)
@@ -131,14 +132,15 @@ pub enum BatchStatus {
 
 async fn many(app: &App, partner: &PartnerId, batch: &[Sent<'_>], now: Instant, time: Duration) -> Answer {
     let mut results = Vec::with_capacity(batch.len());
-    let mut accepted: Vec<NewActivity> = Vec::with_capacity(batch.len());
+    let mut accepted: Vec<Activity> = Vec::with_capacity(batch.len());
     let mut places = Vec::with_capacity(batch.len());
     for (index, sent) in batch.iter().enumerate() {
         let (id, occurred_at, problem) = match sent.parse(now) {
             Err(rejection) => (sent.id(), None, Some(Problem::from(rejection).document())),
-            Ok(mut new) => {
-                let known = (Some(new.ensure_id(now)), Some(new.occurred_at), None);
-                accepted.push(new);
+            Ok(new) => {
+                let activity = new.into_activity(partner.clone(), now);
+                let known = (Some(activity.id.clone()), Some(activity.occurred_at), None);
+                accepted.push(activity);
                 places.push(index);
                 known
             }
@@ -155,7 +157,7 @@ async fn many(app: &App, partner: &PartnerId, batch: &[Sent<'_>], now: Instant, 
         }
         accepted.truncate(allowed);
     }
-    let outcomes = app.recorder.record_all(partner, accepted, now, time).await;
+    let outcomes = app.recorder.record_all(accepted, time).await;
     for (place, outcome) in places.into_iter().zip(outcomes) {
         let result = &mut results[place];
         match outcome {

@@ -8,13 +8,14 @@ use calamine::Reader as _;
 
 use chrono_tz::Tz;
 use daybook::{
-    control::{Control, ListPosition},
+    control::Control,
     export::{
         job::{Compression, Format, Job, Kind, MANIFEST, Output, Request, Rows, Standing, State},
         profile::{Locale, MAX_LINKS, WorkbookLimits},
         worker::{LEASE_SECONDS, Limits, Outcome, Run},
     },
     filter::Filter,
+    jobs::ListPosition,
     ledger::SETTLE_SECONDS,
     months::Order,
     period::{Instant, Month, parse_zone},
@@ -27,7 +28,7 @@ use sha2::Digest as _;
 
 use crate::{
     records::Random,
-    stores::{Fault, Faults, Reads, Stores, at, contoso, parsed, sent},
+    stores::{Fault, Faults, HasWorker as _, ReadCache, Stores, at, contoso, parsed, sent},
 };
 
 const NOW: &str = "2026-11-02T12:00:00Z";
@@ -71,9 +72,7 @@ async fn fill(stores: &Stores, rows: usize) {
         let time = at("2026-09-20T00:00:00Z").plus_seconds((number as i64 % 40) * 86_400).to_string();
         recorder
             .record(
-                &contoso(),
-                parsed(&sent(&format!("e-{number:05}"), &time, &extra), at(NOW)),
-                at(NOW),
+                parsed(&sent(&format!("e-{number:05}"), &time, &extra), at(NOW)).into_activity(contoso(), at(NOW)),
                 Duration::MAX,
             )
             .await
@@ -220,7 +219,7 @@ async fn fill_with_noise(stores: &Stores, rows: usize) {
             json!({"customer": {"id": format!("{:04}", number % 7), "name": "Société « Été »"}, "details": details});
         let time = at("2026-09-20T00:00:00Z").plus_seconds((number as i64 % 40) * 86_400).to_string();
         let new = parsed(&sent(&format!("e-{number:05}"), &time, &extra), at(NOW));
-        recorder.record(&contoso(), new, at(NOW), Duration::MAX).await.unwrap();
+        recorder.record(new.into_activity(contoso(), at(NOW)), Duration::MAX).await.unwrap();
     }
 }
 
@@ -292,9 +291,10 @@ async fn whichever_call_of_an_export_of_20_000_rows_fails_in_whichever_way_it_en
         let time = at("2026-09-20T00:00:00Z").plus_seconds((number as i64 * 7_919) % (40 * 86_400)).to_string();
         parsed(&sent(&format!("e-{number:05}"), &time, &extra), at(NOW))
     });
-    let activities: Vec<_> = activities.collect();
-    for batch in activities.chunks(500) {
-        let outcomes = recorder.record_all(&contoso(), batch.to_vec(), at(NOW), Duration::MAX).await;
+    let all: Vec<_> = activities.collect();
+    for batch in all.chunks(500) {
+        let outcomes =
+            recorder.record_all(crate::stores::activities(&contoso(), batch.to_vec(), at(NOW)), Duration::MAX).await;
         assert!(outcomes.iter().all(Result::is_ok));
     }
 
@@ -303,9 +303,9 @@ async fn whichever_call_of_an_export_of_20_000_rows_fails_in_whichever_way_it_en
     assert!(expected.len() > LIMITS.part_bytes, "several parts: {}", expected.len());
     let reader = csv::ReaderBuilder::new().delimiter(b';').from_reader(&expected[3..]).into_records().count();
     assert_eq!(reader, ROWS);
-    let reads = Reads::default();
+    let reads = ReadCache::default();
     let calls = {
-        let faults = Faults::none().remembering(&reads);
+        let faults = Faults::none().with_cache(&reads);
         assert!(stores.control(None).create_job(&contoso(), &job("counted", output)).await.unwrap());
         run(&stores, Some(&faults), "counted", "w", at(NOW)).await.unwrap();
         faults.calls()
@@ -317,13 +317,13 @@ async fn whichever_call_of_an_export_of_20_000_rows_fails_in_whichever_way_it_en
     let checked = futures_util::stream::iter(cases).map(|(fault, call)| async move {
         let id = format!("{fault:?}{call}");
         assert!(stores.control(None).create_job(&contoso(), &job(&id, output)).await.unwrap());
-        let faults = Faults::at(call, fault).remembering(reads);
+        let faults = Faults::at(call, fault).with_cache(reads);
         tokio::select! {
             _ = run(stores, Some(&faults), &id, "first", at(NOW)) => {}
             () = faults.killed() => {}
         }
         let later = at(NOW).plus_seconds(LEASE_SECONDS + 1);
-        let faults = Faults::none().remembering(reads);
+        let faults = Faults::none().with_cache(reads);
         assert_eq!(run(stores, Some(&faults), &id, "second", later).await.unwrap(), Outcome::Done, "{id}");
         let files = files_of(stores, &id, output).await;
         assert!(matches!(&files[..], [(_, bytes)] if bytes == expected), "{id}: other bytes");
@@ -434,7 +434,7 @@ async fn three_months(stores: &Stores) -> Job {
         let extra = json!({"details": {"lines": vec![json!({"product": "Été; \"x\"", "quantity": number}); lines]}});
         let time = at("2026-08-20T00:00:00Z").plus_seconds(number * 7_001).to_string();
         let new = parsed(&sent(&format!("e-{number:05}"), &time, &extra), at(&time));
-        recorder.record(&contoso(), new, at(&time), Duration::MAX).await.unwrap();
+        recorder.record(new.into_activity(contoso(), at(&time)), Duration::MAX).await.unwrap();
     }
     let month = Month::parse("2026-09").unwrap();
     let monthly = monthly(month, parse_zone("Europe/Paris").unwrap(), csv(), at("2026-10-01T06:00:00Z"));
@@ -499,7 +499,11 @@ async fn a_month_that_was_exported_is_copied_with_the_same_bytes_until_something
     assert!(stores.object(&job.object_key(&contoso(), &job.file_name(&contoso(), 0))).await.unwrap() == copied);
 
     let late = sent("late", "2026-09-15T00:00:00Z", &json!({}));
-    stores.recorder(None).record(&contoso(), parsed(&late, at(NOW)), at(NOW), Duration::MAX).await.unwrap();
+    stores
+        .recorder(None)
+        .record(parsed(&late, at(NOW)).into_activity(contoso(), at(NOW)), Duration::MAX)
+        .await
+        .unwrap();
     let (with_late, copies) = over_three(&stores, "with late").await;
     assert_eq!(copies, 0);
     let expected: Vec<u8> = with_late
@@ -711,7 +715,7 @@ async fn a_month_holds_what_was_recorded_before_it_was_cut() {
     let cut_at = at("2026-11-01T12:00:00Z");
     for (id, recorded_at) in [("early", "2026-10-31T00:00:00Z"), ("late", "2026-11-01T12:00:00Z")] {
         let new = parsed(&sent(id, "2026-10-31T00:00:00Z", &json!({})), at(NOW));
-        recorder.record(&contoso(), new, at(recorded_at), Duration::MAX).await.unwrap();
+        recorder.record(new.into_activity(contoso(), at(recorded_at)), Duration::MAX).await.unwrap();
     }
     let month = Month::parse("2026-10").unwrap();
     let output = Output { format: Format::Jsonl, ..Output::default() };

@@ -38,7 +38,7 @@ use sha2::Digest as _;
 
 use crate::{
     records::Random,
-    stores::{Fault, Faults, Stores, Weather, at, parsed, partner, sent},
+    stores::{Fault, FaultRates, Faults, HasWorker as _, Stores, activities, at, parsed, partner, sent},
 };
 
 const NOW: &str = "2026-11-02T12:00:00Z";
@@ -180,7 +180,7 @@ async fn whichever_call_from_the_recording_to_the_export_fails_in_whichever_way_
     ) -> Option<Vec<Result<Recorded, RecordError>>> {
         let batch = (0..count).map(|number| large(SEED, number)).collect();
         let recorder = stores.recorder(Some(faults));
-        until_killed(faults, recorder.record_all(of, batch, at(NOW), Duration::MAX)).await
+        until_killed(faults, recorder.record_all(activities(of, batch, at(NOW)), Duration::MAX)).await
     }
 
     /// Of each size: details in the item, beside it, in the bucket.
@@ -214,7 +214,7 @@ async fn whichever_call_from_the_recording_to_the_export_fails_in_whichever_way_
         let ledger = stores.ledger(Some(&faults));
         let (mut listed, mut after, mut failures) = (Vec::new(), None::<Position>, 0);
         loop {
-            match until_killed(&faults, ledger.page(&of, &all(), 4, after.clone(), None)).await {
+            match until_killed(&faults, ledger.list_page(&of, &all(), 4, after.clone(), None)).await {
                 Some(Ok(page)) => {
                     listed.extend(page.activities().map(|activity| number_of(activity.id.as_str())));
                     match page.next {
@@ -291,13 +291,13 @@ struct Life<'a> {
     seed: u64,
     stores: &'a Stores,
     of: PartnerId,
-    weather: Weather,
+    weather: FaultRates,
     known: Mutex<Vec<Known>>,
     tally: Tally,
 }
 
 /// Tables that throttle three calls of ten; the rest of what can happen, now and then.
-fn storm(seed: u64) -> Weather {
+fn storm(seed: u64) -> FaultRates {
     let rest = |killed| {
         [
             (Fault::NotSent, 8),
@@ -308,7 +308,7 @@ fn storm(seed: u64) -> Weather {
             (Fault::Killed, killed),
         ]
     };
-    Weather {
+    FaultRates {
         seed,
         tables: [(Fault::Throttled, 300)].into_iter().chain(rest(1)).collect(),
         objects: [(Fault::Late, 400), (Fault::Throttled, 50)].into_iter().chain(rest(10)).collect(),
@@ -317,9 +317,9 @@ fn storm(seed: u64) -> Weather {
 }
 
 /// Mostly good, so that calls take the short ways.
-fn breeze(seed: u64) -> Weather {
+fn breeze(seed: u64) -> FaultRates {
     let rare: Vec<_> = ALL.into_iter().map(|fault| (fault, 1)).collect();
-    Weather { seed, tables: rare.clone(), objects: rare, stopped: 0..0 }
+    FaultRates { seed, tables: rare.clone(), objects: rare, stopped: 0..0 }
 }
 
 impl Life<'_> {
@@ -329,7 +329,7 @@ impl Life<'_> {
         let seed = self.weather.seed ^ (number << 40);
         // Every sixteenth finds the tables stopped for a while, and for longer than it may try again.
         let stopped = if number % 16 == 7 { 100..400 } else { 0..0 };
-        Faults::drawn(Weather { seed, stopped, ..self.weather.clone() })
+        Faults::random(FaultRates { seed, stopped, ..self.weather.clone() })
     }
 
     fn ended(&self, faults: &Faults, lived: bool) {
@@ -371,7 +371,7 @@ impl Life<'_> {
             self.tally.deliveries.fetch_add(1, Ordering::SeqCst);
             let batch = message.clone().map(|number| new(self.seed, number)).collect();
             message.clone().for_each(|number| self.known.lock().unwrap()[number].sent = true);
-            let outcomes = recorder.record_all(&self.of, batch, at(NOW), Duration::MAX).await;
+            let outcomes = recorder.record_all(activities(&self.of, batch, at(NOW)), Duration::MAX).await;
             let mut all = true;
             for (number, outcome) in message.clone().zip(&outcomes) {
                 all &= self.note(number, outcome);
@@ -424,7 +424,7 @@ impl Life<'_> {
             let ledger: Ledger = self.stores.ledger(Some(&faults));
             let lived = until_killed(&faults, async {
                 loop {
-                    match ledger.page(&self.of, &all(), limit, after.clone(), None).await {
+                    match ledger.list_page(&self.of, &all(), limit, after.clone(), None).await {
                         Ok(page) => {
                             listed.extend(page.activities().map(|activity| number_of(activity.id.as_str())));
                             match page.next {
@@ -535,7 +535,7 @@ impl Life<'_> {
     }
 }
 
-async fn live(seed: u64, name: &str, count: usize, weather: Weather) -> String {
+async fn live(seed: u64, name: &str, count: usize, weather: FaultRates) -> String {
     let stores = &Stores::start().await;
     let of = partner(name);
     let three = Settings::default().with_shards(ShardsFrom { from: Month::parse("2026-10").unwrap(), shards: 3 });
@@ -575,7 +575,7 @@ async fn live(seed: u64, name: &str, count: usize, weather: Weather) -> String {
     };
     for numbers in open.chunks(500) {
         let batch = numbers.iter().map(|number| new(seed, *number)).collect();
-        let outcomes = recorder.record_all(&of, batch, at(NOW), Duration::MAX).await;
+        let outcomes = recorder.record_all(activities(&of, batch, at(NOW)), Duration::MAX).await;
         for (number, outcome) in numbers.iter().zip(&outcomes) {
             let was_there = matches!(outcome, Ok(Recorded::Duplicate(_)));
             assert_eq!(was_there, listed.contains(number), "{number}; seed {seed}");
@@ -584,7 +584,7 @@ async fn live(seed: u64, name: &str, count: usize, weather: Weather) -> String {
     }
 
     // All of it, in good weather, as it was sent.
-    let mut reader = stores.ledger(None).read(&of, &all(), true, None).await.unwrap();
+    let mut reader = stores.ledger(None).stream(&of, &all(), true, None).await.unwrap();
     let (mut read, mut last) = (0, None::<(Instant, String)>);
     while let Some(chunk) = reader.next().await.unwrap() {
         for found in chunk.activities() {

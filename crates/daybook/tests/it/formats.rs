@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 use crate::{
     records::{generated, real},
-    stores::{Stores, at, contoso, parsed, sent},
+    stores::{HasWorker as _, Stores, at, contoso, find_complete, parsed, sent},
 };
 
 const SEED: u64 = 20_261_102;
@@ -259,7 +259,7 @@ async fn everything_that_an_export_holds_is_what_the_list_shows_and_the_other_wa
             }
         }
         let new = parsed(&sent(activity.id.as_str(), &activity.occurred_at.to_string(), &request), at(CREATED_AT));
-        recorder.record(&contoso(), new, at(CREATED_AT), Duration::MAX).await.unwrap();
+        recorder.record(new.into_activity(contoso(), at(CREATED_AT)), Duration::MAX).await.unwrap();
     }
     let everything = Filter::default();
     let failed = Filter { status: vec![daybook::activity::Status::Failed], ..Filter::default() };
@@ -277,7 +277,7 @@ async fn everything_that_an_export_holds_is_what_the_list_shows_and_the_other_wa
         let mut listed = Vec::new();
         let mut after = None;
         loop {
-            let page = ledger.page(&contoso(), &selection, 7, after, None).await.unwrap();
+            let page = ledger.list_page(&contoso(), &selection, 7, after, None).await.unwrap();
             listed.extend(page.activities().map(|activity| activity.owned()));
             match page.next {
                 Some(next) => after = Some(next),
@@ -286,7 +286,7 @@ async fn everything_that_an_export_holds_is_what_the_list_shows_and_the_other_wa
         }
         let mut whole = Vec::new();
         for one in &listed {
-            whole.push(ledger.get(&contoso(), one.occurred_at, &one.id).await.unwrap().unwrap());
+            whole.push(find_complete(&ledger, &contoso(), one.occurred_at, &one.id).await.unwrap().unwrap());
         }
         sizes.push(listed.len());
         for format in [Format::Csv, Format::Xlsx, Format::Jsonl] {

@@ -4,11 +4,7 @@
 mod exports;
 mod faults;
 mod formats;
-mod ledger;
-mod limits;
-mod lists;
 mod months;
 mod periods;
 mod records;
-mod simulation;
 mod stores;

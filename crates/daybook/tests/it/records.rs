@@ -5,7 +5,7 @@
 use std::{fs, path::PathBuf};
 
 use daybook::{
-    activity::{Activity, Details, NewActivity, PartnerId},
+    activity::{Activity, NewActivity, PartnerId},
     period::Instant,
 };
 use serde_json::{Value, json};
@@ -158,12 +158,5 @@ fn real_record(line: &str) -> Activity {
 fn recorded(record: &str) -> Activity {
     let now = Instant::parse(RECORDED_AT).unwrap();
     let new = NewActivity::parse(record, now.plus_seconds(400 * 86_400)).unwrap();
-    Activity {
-        partner: PartnerId::parse("contoso").unwrap(),
-        id: new.id.unwrap(),
-        occurred_at: new.occurred_at,
-        recorded_at: now,
-        entry: new.entry,
-        details: new.details.map_or(Details::None, Details::Here),
-    }
+    new.into_activity(PartnerId::parse("contoso").unwrap(), now)
 }

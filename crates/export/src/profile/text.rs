@@ -231,7 +231,7 @@ mod tests {
 
     use super::*;
     use domain::{
-        activity::{Details, NewActivity, PartnerId},
+        activity::{NewActivity, PartnerId},
         time::parse_zone,
     };
 
@@ -240,15 +240,7 @@ mod tests {
             "actor": {"id": "ana@contoso.example", "name": "Ana Trujillo"}});
         json.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
         let now = Instant::parse("2026-11-02T12:00:00Z").unwrap();
-        let new = NewActivity::parse(&json.to_string(), now).unwrap();
-        Activity {
-            partner: PartnerId::parse("contoso").unwrap(),
-            id: new.id.unwrap(),
-            occurred_at: new.occurred_at,
-            recorded_at: now,
-            entry: new.entry,
-            details: new.details.map_or(Details::None, Details::Here),
-        }
+        NewActivity::parse(&json.to_string(), now).unwrap().into_activity(PartnerId::parse("contoso").unwrap(), now)
     }
 
     fn file(output: Output, extra: &serde_json::Value) -> String {

@@ -1,7 +1,7 @@
-//! Details too large for their activity's item: a twin item up to [`TWIN_BYTES`] compressed, an object in S3 above.
+//! Details too large for their activity's item: a twin item up to [`MAX_TWIN_BYTES`] compressed, an object in S3 above.
 //!
-//! Both are named by the digest of their text, so that whatever was left by a recorder that died can neither be taken
-//! for another's nor overwrite it, and a reader can tell that it got what was written.
+//! The digest of the text is part of the name of both. So what a dead recorder left behind is neither overwritten nor
+//! taken for another activity's details, and a reader can verify what it has read.
 
 use std::collections::{BTreeMap, HashMap, btree_map::Entry};
 
@@ -12,40 +12,48 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     Ledger,
-    item::{self, NewItem, Place, Row},
+    item::{DetailsLocation, NewItem},
+    keys,
+    stored::StoredActivity,
 };
 use crate::error::Error;
 use domain::{activity::Activity, text::hex};
 
-/// The most bytes of compressed details that are kept in the table. To write a million items of 8 KB costs what a million
-/// objects cost (8 write units at $0.625 a million, one PUT at $5 a million: list prices of us-east-1, to be checked), and
-/// to keep them costs eleven times as much ($0.25 against $0.023 per GB and month). But an export reads hundreds of items
-/// with one call, and each object with one of its own: only what is rare may be an object. Few details compress to more
-/// than this.
-const TWIN_BYTES: usize = 32 * 1_024;
-/// zstd's level: beyond it, time grows faster than size shrinks.
+/// The most bytes of compressed details in the table.
+///
+/// A million writes cost the same for items of 8 KB and for objects (8 write units at $0.625 a million, one PUT at $5 a
+/// million; list prices of us-east-1). Storage costs eleven times as much in the table ($0.25 against $0.023 per GB and
+/// month). But an export reads hundreds of items with one call, and every object with a call of its own, so objects must
+/// be rare. Few details compress to more than this.
+const MAX_TWIN_BYTES: usize = 32 * 1_024;
+/// The level of zstd. Above this level, time grows faster than size shrinks.
 const LEVEL: i32 = 3;
-/// How many objects are fetched at a time.
-const FETCHES: usize = 16;
-/// How many tries a write has that S3 refuses because the same object is being written at the same moment.
-const CONFLICT_TRIES: usize = 3;
+/// The number of details that are fetched at a time.
+const CONCURRENCY: usize = 16;
+/// The number of tries of a write that S3 refuses because the same object is being written at the same moment.
+const MAX_CONFLICT_TRIES: usize = 3;
 
 impl Ledger {
-    /// Stores details apart from their item; the same ones again are left as they are.
-    pub(super) async fn put_details(&self, activity: &Activity, partition: &str, text: &str) -> Result<Place, Error> {
+    /// Stores details outside their item and returns their location. The same details are stored once.
+    pub(super) async fn put_details(
+        &self,
+        activity: &Activity,
+        partition: &str,
+        text: &str,
+    ) -> Result<DetailsLocation, Error> {
         let digest = hex(&Sha256::digest(text));
         let packed = zstd::bulk::compress(text.as_bytes(), LEVEL)
-            .map_err(|error| Error::broken("compressing details", error))?;
-        if packed.len() > TWIN_BYTES {
-            self.put_object(&object_key(&activity.borrowed(), &digest), packed).await?;
-            return Ok(Place::Object(digest));
+            .map_err(|error| Error::permanent("compressing details", error))?;
+        if packed.len() > MAX_TWIN_BYTES {
+            self.put_object(&keys::details_object(&activity.borrowed(), &digest), packed).await?;
+            return Ok(DetailsLocation::Object(digest));
         }
-        let sort_key = twin_key(&item::sort_key(activity.occurred_at, &activity.id), &digest);
+        let sort_key = keys::twin_sort_key(&keys::sort_key(activity.occurred_at, &activity.id), &digest);
         let twin = NewItem::default();
-        let twin = twin.text("pk", item::details_partition(partition)).text("sk", sort_key).bytes("z", packed);
-        // What is there under this name is the same.
-        self.put_new(&twin, "PutItem of details").await?;
-        Ok(Place::Twin(digest))
+        let twin = twin.text("pk", keys::details_partition(partition)).text("sk", sort_key).bytes("z", packed);
+        // A stored item with this name has the same details, because the name has their digest.
+        self.put_if_absent(twin, "PutItem of details").await?;
+        Ok(DetailsLocation::Twin(digest))
     }
 
     async fn put_object(&self, key: &str, packed: Vec<u8>) -> Result<(), Error> {
@@ -65,19 +73,23 @@ impl Ledger {
             match put {
                 Ok(_) => return Ok(()),
                 Err(error) if error.code() == Some("PreconditionFailed") => return Ok(()),
-                Err(error) if error.code() == Some("ConditionalRequestConflict") && tries < CONFLICT_TRIES => {}
+                Err(error) if error.code() == Some("ConditionalRequestConflict") && tries < MAX_CONFLICT_TRIES => {}
                 Err(error) => return Err(Error::sdk("PutObject of details", error)),
             }
         }
     }
 
-    /// The details of one activity, at their place.
-    pub(super) async fn get_details(&self, row: &Row, place: Place<&str>) -> Result<String, Error> {
-        match place {
-            Place::Object(digest) => self.get_object(row, digest).await,
-            Place::Twin(digest) => {
-                let (partition, sort_key) =
-                    (item::details_partition(row.partition()), twin_key(row.sort_key(), digest));
+    /// Reads the details of one activity.
+    pub(super) async fn get_details(
+        &self,
+        stored: &StoredActivity,
+        location: DetailsLocation<&str>,
+    ) -> Result<String, Error> {
+        match location {
+            DetailsLocation::Object(digest) => self.get_object(stored, digest).await,
+            DetailsLocation::Twin(digest) => {
+                let partition = keys::details_partition(stored.partition());
+                let sort_key = keys::twin_sort_key(stored.sort_key(), digest);
                 let found = self
                     .dynamodb
                     .get_item()
@@ -89,17 +101,17 @@ impl Ledger {
                     .await
                     .map_err(|error| Error::sdk("GetItem of details", error))?;
                 let packed = found.item.and_then(|mut item| item.remove("z"));
-                unpack(row, digest, packed.as_ref().and_then(|value| value.as_b().ok()).map(AsRef::as_ref))
+                unpack(stored, digest, packed.as_ref().and_then(|value| value.as_b().ok()).map(AsRef::as_ref))
             }
         }
     }
 
-    async fn get_object(&self, row: &Row, digest: &str) -> Result<String, Error> {
+    async fn get_object(&self, stored: &StoredActivity, digest: &str) -> Result<String, Error> {
         let got = self
             .s3
             .get_object()
             .bucket(&*self.bucket)
-            .key(object_key(&row.activity(), digest))
+            .key(keys::details_object(&stored.activity(), digest))
             .send()
             .await
             .map_err(|error| Error::sdk("GetObject of details", error))?;
@@ -108,40 +120,52 @@ impl Ledger {
             .collect()
             .await
             .map_err(|error| Error::Unavailable { operation: "GetObject of details", source: Box::new(error) })?;
-        unpack(row, digest, Some(&packed.into_bytes()))
+        unpack(stored, digest, Some(&packed.into_bytes()))
     }
 
-    /// The details that are apart of activities that follow one another in a list: twins by one range read a partition
-    /// where every activity is wanted, one by one where a filter left out others between them.
-    pub(super) async fn details_of(&self, rows: &[Row], dense: bool) -> Result<Vec<Option<String>>, Error> {
-        let mut twins = if dense { self.twins(rows).await? } else { HashMap::new() };
-        stream::iter(rows.to_vec())
-            .map(|row| {
-                let twin = match row.place() {
-                    Some(Place::Twin(digest)) => twins.remove(&twin_key(row.sort_key(), digest)),
+    /// Fetches the details of activities that follow one another, for those whose details are not in their items.
+    ///
+    /// If the activities are dense, that is, without others between them, one range read per partition fetches the twin
+    /// items. Otherwise they are fetched one by one.
+    pub(super) async fn fetch_details(
+        &self,
+        activities: &[StoredActivity],
+        is_dense: bool,
+    ) -> Result<Vec<Option<String>>, Error> {
+        let mut twins = if is_dense { self.query_twins(activities).await? } else { HashMap::new() };
+        stream::iter(activities.to_vec())
+            .map(|stored| {
+                let twin = match stored.details_location() {
+                    Some(DetailsLocation::Twin(digest)) => {
+                        twins.remove(&keys::twin_sort_key(stored.sort_key(), digest))
+                    }
                     _ => None,
                 };
                 async move {
-                    match (row.place(), twin) {
+                    match (stored.details_location(), twin) {
                         (None, _) => Ok(None),
-                        (Some(Place::Twin(digest)), Some(packed)) => unpack(&row, digest, Some(&packed)).map(Some),
-                        (Some(place), _) => self.get_details(&row, place).await.map(Some),
+                        (Some(DetailsLocation::Twin(digest)), Some(packed)) => {
+                            unpack(&stored, digest, Some(&packed)).map(Some)
+                        }
+                        (Some(location), _) => self.get_details(&stored, location).await.map(Some),
                     }
                 }
             })
-            .buffered(FETCHES)
+            .buffered(CONCURRENCY)
             .try_collect()
             .await
     }
 
-    /// The twin items between the first and the last activity that has one, by sort key, partition by partition. They are
-    /// read eventually consistent, at half the price: whichever is not there yet is then fetched by itself.
-    async fn twins(&self, rows: &[Row]) -> Result<HashMap<String, Vec<u8>>, Error> {
+    /// Reads the twin items between the first and the last activity that has one, in each partition. Returns them by their
+    /// sort keys.
+    ///
+    /// The reads are eventually consistent, at half the price. A twin item that is not found yet is fetched by itself.
+    async fn query_twins(&self, activities: &[StoredActivity]) -> Result<HashMap<String, Vec<u8>>, Error> {
         let mut ranges: BTreeMap<String, (String, String)> = BTreeMap::new();
-        for row in rows {
-            if let Some(Place::Twin(digest)) = row.place() {
-                let sort_key = twin_key(row.sort_key(), digest);
-                match ranges.entry(item::details_partition(row.partition())) {
+        for stored in activities {
+            if let Some(DetailsLocation::Twin(digest)) = stored.details_location() {
+                let sort_key = keys::twin_sort_key(stored.sort_key(), digest);
+                match ranges.entry(keys::details_partition(stored.partition())) {
                     Entry::Vacant(range) => {
                         range.insert((sort_key.clone(), sort_key));
                     }
@@ -181,28 +205,18 @@ impl Ledger {
     }
 }
 
-/// The sort key of a twin item. The digest behind the activity's key keeps the order of activities.
-fn twin_key(sort_key: &str, digest: &str) -> String {
-    format!("{sort_key}#{digest}")
-}
-
-fn object_key(activity: &Activity<&str>, digest: &str) -> String {
-    format!("details/{}/{}/{digest}.json.zst", activity.partner, activity.occurred_at.utc_month())
-}
-
-fn unpack(row: &Row, digest: &str, packed: Option<&[u8]>) -> Result<String, Error> {
-    let activity = row.activity();
-    let broken = |what: &str| {
-        Error::broken(
-            "reading details",
-            format!("those of activity {} at {} are {what}", activity.id, activity.occurred_at),
-        )
+/// Decompresses details and verifies them.
+fn unpack(stored: &StoredActivity, digest: &str, packed: Option<&[u8]>) -> Result<String, Error> {
+    let activity = stored.activity();
+    let fail = |cause: &str| {
+        let cause = format!("the details of activity {} at {} are {cause}", activity.id, activity.occurred_at);
+        Error::permanent("reading details", cause)
     };
-    let packed = packed.ok_or_else(|| broken("missing"))?;
+    let packed = packed.ok_or_else(|| fail("missing"))?;
     let size = usize::try_from(activity.details.size()).unwrap_or(usize::MAX);
-    let text = zstd::bulk::decompress(packed, size).map_err(|_| broken("not readable"))?;
+    let text = zstd::bulk::decompress(packed, size).map_err(|_| fail("not readable"))?;
     if hex(&Sha256::digest(&text)) != digest {
-        return Err(broken("not what was recorded"));
+        return Err(fail("not what was recorded"));
     }
-    String::from_utf8(text).map_err(|_| broken("not UTF-8"))
+    String::from_utf8(text).map_err(|_| fail("not UTF-8"))
 }

@@ -1,10 +1,10 @@
-//! What comes after its month was closed: the mark that recorders set, and the index that finds what is marked.
+//! Late activities: the mark of an activity that may come after its month was exported, and the index that finds marks.
 
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::item;
+use super::keys;
 use crate::error::Error;
 use domain::{
     activity::PartnerId,
@@ -12,19 +12,20 @@ use domain::{
     time::{Instant, Period},
 };
 
-/// No zone ever was further ahead of UTC or behind it, in seconds.
-const FURTHEST_SECONDS: i64 = 16 * 3_600;
+/// The largest distance from UTC that a time zone has ever had, in seconds, rounded up.
+const MAX_ZONE_OFFSET_SECONDS: i64 = 16 * 3_600;
 
-/// Whether an activity may come after an export of its month was cut, in whichever zone the month is counted, if no month
-/// is exported earlier than `grace_seconds` after its end. Nothing that comes later than a cut may be unmarked, or no
-/// further version would ever be made for it; what is marked in vain costs a line in the index.
+/// Whether an activity may come after an export of its month was cut, in any time zone.
+///
+/// `grace_seconds` is how long after its end a month is exported at the earliest. An activity that comes after a cut must
+/// be marked, because the mark is the only reason to export the month again. A mark in vain costs a line in the index.
 pub fn may_be_late(occurred_at: Instant, recorded_at: Instant, grace_seconds: i64) -> bool {
     let month = occurred_at.utc_month().period(chrono_tz::Tz::UTC);
-    // Behind UTC, the month before may last into this one and end at once; ahead of it, this one ends early.
-    let earliest_end = if occurred_at < month.from().plus_seconds(FURTHEST_SECONDS) {
+    // In a zone behind UTC, the month before lasts into this one. In a zone ahead of UTC, this month ends early.
+    let earliest_end = if occurred_at < month.from().plus_seconds(MAX_ZONE_OFFSET_SECONDS) {
         occurred_at
     } else {
-        month.to().plus_seconds(-FURTHEST_SECONDS).max(occurred_at)
+        month.to().plus_seconds(-MAX_ZONE_OFFSET_SECONDS).max(occurred_at)
     };
     recorded_at >= earliest_end.plus_seconds(grace_seconds - SETTLE_SECONDS)
 }
@@ -37,17 +38,18 @@ pub struct LateIndex {
 }
 
 impl LateIndex {
-    /// The index of a table of activities, by the table's name.
+    /// Creates the index of a table of activities, by the table's name.
     pub fn new(dynamodb: aws_sdk_dynamodb::Client, table: String) -> Self {
         Self { dynamodb, table: table.into() }
     }
 
-    /// Whether there is a late activity that occurred in a period and was recorded in `[recorded_from, recorded_before)`.
-    /// It costs a Query for each month in UTC that the period touches, as long as there is none.
+    /// Whether a marked activity occurred in a period and was recorded in `[recorded_from, recorded_before)`.
+    ///
+    /// The look-up costs a Query for each month in UTC that the period touches, up to the first activity found.
     ///
     /// # Errors
     /// When the table fails.
-    pub async fn has(
+    pub async fn has_late_activity(
         &self,
         partner: &PartnerId,
         occurred: Period,
@@ -55,7 +57,7 @@ impl LateIndex {
         recorded_before: Instant,
     ) -> Result<bool, Error> {
         let (first, last) = occurred.utc_months();
-        // Times of recording are in milliseconds.
+        // Times of recording are in whole milliseconds.
         let last_recorded = Instant::from_micros(recorded_before.micros() - 1_000).unwrap_or(recorded_before);
         let mut month = last;
         loop {
@@ -66,10 +68,10 @@ impl LateIndex {
                 .table_name(&*self.table)
                 .index_name("late")
                 .key_condition_expression("lk = :key AND r BETWEEN :from AND :until")
-                // A sort key is an instant and more: every key at an instant comes behind the instant's own text.
+                // A sort key is an instant and an id, so every key at an instant comes after the instant's own text.
                 .filter_expression("sk BETWEEN :first AND :last")
                 .projection_expression("sk")
-                .expression_attribute_values(":key", text(item::late_partition(partner, month)))
+                .expression_attribute_values(":key", text(keys::late_partition(partner, month)))
                 .expression_attribute_values(":from", text(recorded_from.to_millis_text()))
                 .expression_attribute_values(":until", text(last_recorded.to_millis_text()))
                 .expression_attribute_values(":first", text(occurred.from().to_string()))
@@ -94,9 +96,8 @@ mod tests {
     use super::*;
     use domain::time::Month;
 
-    /// Whatever the zone, what is recorded after the earliest cut of an activity's month is marked.
     #[test]
-    fn nothing_that_comes_after_a_cut_is_unmarked_in_any_zone() {
+    fn an_activity_after_a_cut_is_marked_in_every_zone() {
         let grace = 6 * 3_600;
         let mut checked = 0;
         for zone in chrono_tz::TZ_VARIANTS {
@@ -122,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_at_once_is_not_marked() {
+    fn an_activity_is_marked_only_near_its_months_end() {
         for (occurred_at, recorded_at, late) in [
             ("2026-10-01T00:00:00Z", "2026-10-01T05:57:59Z", false),
             ("2026-10-01T00:00:00Z", "2026-10-01T05:58:00Z", true),

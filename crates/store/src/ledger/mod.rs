@@ -1,63 +1,53 @@
 //! The Activities table: append only, partitioned by partner and month, read in time order.
 //!
 //! **The promise of [`Recorder::record`]:** once it returns `Ok`, the activity and its details are durable, and every
-//! list, export or look-up that starts later finds it, once. Recording the same activity again finds the first one.
-//! Nothing here ever changes or removes an item: every write is a put under the condition that the key is free.
+//! list, export or look-up that starts later finds the activity, once. Recording the same activity again finds the first
+//! one. Nothing here ever changes or removes an item: every write is a put under the condition that its key is free.
 //!
-//! **What is written in which order:** the month into the partner's directory, the details, then the item that points to
-//! them. A process that dies in between leaves a directory entry without activities or details that nothing points to;
-//! both are harmless, and the retry completes the work.
+//! **The order of writes:** the month's entry in the directory, the details, then the item that points to the details. A
+//! recorder that dies in between leaves a directory entry without activities, or details that nothing points to. Both are
+//! harmless, and the retry completes the work.
 //!
-//! **Shards.** A month of a busy partner is spread over several partitions, by the id of the activity. How many is decided
-//! once, by whoever enters the month into the directory, and stands there: every writer must have seen the entry before
-//! it writes, every reader reads it first. So a change of the partner's setting can neither double nor hide anything,
-//! however late a process hears of it.
+//! **Shards.** A month of a busy partner is spread over several partitions, by the id of the activity. The first recorder
+//! of a month writes the number of its shards into the directory, and the number never changes. Every recorder has seen
+//! the entry before it writes, and every reader reads the entry first. So a change of the partner's setting can neither
+//! double nor hide an activity, however late a process hears of the change.
 //!
-//! **How it is read:** months with data come from the directory, so that empty ones cost nothing. Within a month the sort
-//! key alone decides the order; shards are merged by it. A position is the sort key of the last row seen, never a key of
-//! a partition.
+//! **Reading.** Readers take the months with data from the directory, so that empty months cost nothing. Within a month
+//! the sort key alone decides the order, and readers merge the shards by it. A position is the sort key of the last
+//! activity seen, never the key of a partition.
 
 mod details;
+mod directory;
 mod item;
+mod keys;
 mod late;
-mod raw;
-mod read;
-mod record;
-mod short;
+mod list;
+mod page_json;
+mod scanner;
+mod source;
+mod stored;
+mod stream;
+mod write;
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::Arc;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use domain::{
+    activity::{Activity, ActivityId, Details, PartnerId},
+    time::Instant,
+};
 
-use self::short::ShortWay;
+use self::{directory::KnownMonths, stored::ItemBuffer};
 pub use self::{
     item::INDEXED,
     late::{LateIndex, may_be_late},
-    read::{Chunk, Condition, MAX_PAGE_BYTES, MAX_PAGE_ROWS, MAX_QUERIES_PER_PAGE, Page, Reader},
-    record::{RecordError, Recorded, Recorder},
+    list::{ActivityPage, Condition, MAX_PAGE_BYTES, MAX_PAGE_ROWS, MAX_QUERIES_PER_PAGE},
+    stored::StoredActivity,
+    stream::{ActivityStream, Chunk},
+    write::{RecordError, Recorded, Recorder},
 };
 use crate::error::Error;
-use domain::{
-    activity::{Activity, ActivityId, Details, Digest, PartnerId},
-    time::{Instant, Month},
-};
-
-/// How many months a process remembers before it starts anew: a bound, not a limit.
-const MONTHS_REMEMBERED: usize = 100_000;
-
-/// One activity as it is stored, its details perhaps not yet fetched: [`Ledger::complete`] does that.
-#[derive(Debug)]
-pub struct Found(item::Row);
-
-impl Found {
-    /// The digest of the activity's content, which never changes.
-    pub fn digest(&self) -> &Digest {
-        self.0.digest()
-    }
-}
 
 /// The ledger of all partners. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -66,176 +56,57 @@ pub struct Ledger {
     s3: aws_sdk_s3::Client,
     table: Arc<str>,
     bucket: Arc<str>,
-    /// Months known to stand in the directory, with their numbers of shards, which never change.
-    months: Arc<Mutex<HashMap<(PartnerId, Month), u8>>>,
-    short: Arc<ShortWays>,
-}
-
-/// The short ways of the operations that are called most.
-#[derive(Debug, Default)]
-struct ShortWays {
-    put: ShortWay,
-    query: ShortWay,
+    known_months: Arc<KnownMonths>,
 }
 
 impl Ledger {
-    /// A ledger on its table and bucket.
+    /// Creates a ledger on a table and a bucket, by their names.
     pub fn new(dynamodb: aws_sdk_dynamodb::Client, s3: aws_sdk_s3::Client, table: String, bucket: String) -> Self {
-        Self { dynamodb, s3, table: table.into(), bucket: bucket.into(), months: Arc::default(), short: Arc::default() }
+        Self { dynamodb, s3, table: table.into(), bucket: bucket.into(), known_months: Arc::default() }
     }
 
     /// The index of late activities.
-    pub fn late(&self) -> LateIndex {
+    pub fn late_index(&self) -> LateIndex {
         LateIndex::new(self.dynamodb.clone(), self.table.to_string())
     }
 
-    /// One activity, or none.
+    /// Finds one activity, with strong consistency. Large details are not read: see [`Self::load_details`].
     ///
     /// # Errors
-    /// When a store fails or holds something unreadable.
+    /// When the table fails or holds an unreadable item.
     pub async fn find(
         &self,
         partner: &PartnerId,
         occurred_at: Instant,
         id: &ActivityId,
-    ) -> Result<Option<Found>, Error> {
+    ) -> Result<Option<StoredActivity>, Error> {
         let month = occurred_at.utc_month();
         let Some(shards) = self.shards(partner, month).await? else { return Ok(None) };
-        let partition = item::partition(partner, month, item::shard_of(id, shards), shards);
+        let partition = keys::partition(partner, month, keys::shard_of(id, shards), shards);
         let found = self
             .dynamodb
             .get_item()
             .table_name(&*self.table)
             .key("pk", AttributeValue::S(partition))
-            .key("sk", AttributeValue::S(item::sort_key(occurred_at, id)))
+            .key("sk", AttributeValue::S(keys::sort_key(occurred_at, id)))
             .consistent_read(true)
             .send()
             .await
             .map_err(|error| Error::sdk("GetItem of an activity", error))?;
-        let Some(found) = found.item else { return Ok(None) };
-        let row = item::Items::one(partner, &found).map_err(|error| Error::broken("reading an activity", error))?;
-        Ok(Some(Found(row)))
+        let Some(item) = found.item else { return Ok(None) };
+        let stored = ItemBuffer::read_one(partner, &item);
+        stored.map(Some).map_err(|error| Error::permanent("reading an activity", error))
     }
 
-    /// What was found, with its details.
+    /// Loads the details of a stored activity and returns it complete.
     ///
     /// # Errors
-    /// When a store fails or holds something unreadable.
-    pub async fn complete(&self, found: Found) -> Result<Activity, Error> {
-        let row = found.0;
-        let mut activity = row.activity().owned();
-        if let Some(place) = row.place() {
-            activity.details = Details::Here(self.get_details(&row, place).await?);
+    /// When a store fails, or the details are missing or damaged.
+    pub async fn load_details(&self, stored: StoredActivity) -> Result<Activity, Error> {
+        let mut activity = stored.activity().owned();
+        if let Some(location) = stored.details_location() {
+            activity.details = Details::Here(self.get_details(&stored, location).await?);
         }
         Ok(activity)
     }
-
-    /// One activity with its details, or none.
-    ///
-    /// # Errors
-    /// When a store fails or holds something unreadable.
-    pub async fn get(
-        &self,
-        partner: &PartnerId,
-        occurred_at: Instant,
-        id: &ActivityId,
-    ) -> Result<Option<Activity>, Error> {
-        match self.find(partner, occurred_at, id).await? {
-            Some(found) => self.complete(found).await.map(Some),
-            None => Ok(None),
-        }
-    }
-
-    /// The number of shards of a month; none where it has no activities.
-    async fn shards(&self, partner: &PartnerId, month: Month) -> Result<Option<u8>, Error> {
-        if let Some(shards) = self.remembered(partner, month) {
-            return Ok(Some(shards));
-        }
-        let found = self
-            .dynamodb
-            .get_item()
-            .table_name(&*self.table)
-            .key("pk", AttributeValue::S(item::months_partition(partner)))
-            .key("sk", AttributeValue::S(month.to_string()))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(|error| Error::sdk("GetItem of a month", error))?;
-        let Some(entry) = found.item else { return Ok(None) };
-        let (_, shards) = read_month(&entry)?;
-        self.remember(partner, month, shards);
-        Ok(Some(shards))
-    }
-
-    /// The months with data between two, in calendar order, with their numbers of shards.
-    async fn months(
-        &self,
-        partner: &PartnerId,
-        first: Month,
-        last: Month,
-        consistent: bool,
-    ) -> Result<Vec<(Month, u8)>, Error> {
-        if let Some(months) = self.all_remembered(partner, first, last) {
-            return Ok(months);
-        }
-        let mut pages = self
-            .dynamodb
-            .query()
-            .table_name(&*self.table)
-            .key_condition_expression("pk = :pk AND sk BETWEEN :first AND :last")
-            .expression_attribute_values(":pk", AttributeValue::S(item::months_partition(partner)))
-            .expression_attribute_values(":first", AttributeValue::S(first.to_string()))
-            .expression_attribute_values(":last", AttributeValue::S(last.to_string()))
-            .consistent_read(consistent)
-            .into_paginator()
-            .items()
-            .send();
-        let mut months = Vec::new();
-        while let Some(entry) = pages.next().await {
-            let (month, shards) = read_month(&entry.map_err(|error| Error::sdk("Query of the months", error))?)?;
-            self.remember(partner, month, shards);
-            months.push((month, shards));
-        }
-        Ok(months)
-    }
-
-    fn remembered(&self, partner: &PartnerId, month: Month) -> Option<u8> {
-        let months = self.months.lock().unwrap_or_else(PoisonError::into_inner);
-        months.get(&(partner.clone(), month)).copied()
-    }
-
-    /// The months between two, if all of them are known to have data: then the directory has nothing to add.
-    fn all_remembered(&self, partner: &PartnerId, first: Month, last: Month) -> Option<Vec<(Month, u8)>> {
-        let months = self.months.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut found = Vec::new();
-        let mut month = first;
-        while month <= last {
-            found.push((month, *months.get(&(partner.clone(), month))?));
-            if month == last {
-                break;
-            }
-            month = month.next();
-        }
-        Some(found)
-    }
-
-    fn remember(&self, partner: &PartnerId, month: Month, shards: u8) {
-        let mut months = self.months.lock().unwrap_or_else(PoisonError::into_inner);
-        if months.len() >= MONTHS_REMEMBERED {
-            months.clear();
-        }
-        months.insert((partner.clone(), month), shards);
-    }
-}
-
-/// An entry of the directory: the month and its number of shards.
-fn read_month(entry: &item::Item) -> Result<(Month, u8), Error> {
-    let month = entry.get("sk").and_then(|value| value.as_s().ok()).and_then(|text| Month::parse(text).ok());
-    let month = month.ok_or_else(|| Error::broken("reading a month", "its key is no month"))?;
-    let shards = match entry.get("n") {
-        None => Some(1),
-        Some(value) => value.as_n().ok().and_then(|text| text.parse().ok()).filter(|shards| *shards > 0),
-    };
-    let shards = shards.ok_or_else(|| Error::broken("reading a month", format!("{month} has no number of shards")))?;
-    Ok((month, shards))
 }

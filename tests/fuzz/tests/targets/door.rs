@@ -144,7 +144,7 @@ async fn fill(recorder: &Recorder) {
             });
             let activity = NewActivity::parse(&activity.to_string(), now()).unwrap();
             recorder
-                .record(&PartnerId::parse(partner).unwrap(), activity, now(), Duration::from_secs(60))
+                .record(activity.into_activity(PartnerId::parse(partner).unwrap(), now()), Duration::from_secs(60))
                 .await
                 .unwrap();
         }

@@ -6,7 +6,7 @@ mod door;
 use std::net::IpAddr;
 
 use daybook::{
-    activity::{Activity, Details, NewActivity, PartnerId, RecordRequest, Rejection},
+    activity::{Activity, NewActivity, PartnerId, RecordRequest, Rejection},
     export::{
         job::{Format, Output, Rows},
         profile::{Encoder, Lines, Locale},
@@ -22,15 +22,7 @@ fn now() -> Instant {
 }
 
 fn recorded(new: NewActivity) -> Activity {
-    let mut new = new;
-    Activity {
-        partner: PartnerId::parse("contoso").unwrap(),
-        id: new.ensure_id(now()),
-        occurred_at: new.occurred_at,
-        recorded_at: now(),
-        entry: new.entry,
-        details: new.details.map_or(Details::None, Details::Here),
-    }
+    new.into_activity(PartnerId::parse("contoso").unwrap(), now())
 }
 
 /// What a refusal says, without the values in it.

@@ -1,14 +1,16 @@
+//! Recording into the ledger, lists of it, and calls that fail.
+
 use std::time::Duration;
 
-use daybook::{
+use domain::{
     activity::{Activity, Details, NewActivity},
     filter::Filter,
-    ledger::{Ledger, Order, Position, RecordError, Recorded, Recorder, Selection},
-    period::{Instant, Period},
+    query::{Order, Position, Selection},
+    time::{Instant, Period},
 };
+use harness::{Fault, Faults, Stores, activities, at, contoso, find_complete, parsed, sent};
 use serde_json::json;
-
-use crate::stores::{Fault, Faults, Stores, at, contoso, parsed, sent};
+use store::ledger::{Ledger, RecordError, Recorded, Recorder};
 
 const NOW: &str = "2026-11-02T12:00:00.987654Z";
 
@@ -23,15 +25,15 @@ fn selection(from: &str, to: &str, order: Order) -> Selection {
 }
 
 async fn record(recorder: &Recorder, json: &str) -> Result<Recorded, RecordError> {
-    recorder.record(&contoso(), parsed(json, at(NOW)), at(NOW), Duration::MAX).await
+    recorder.record(parsed(json, at(NOW)).into_activity(contoso(), at(NOW)), Duration::MAX).await
 }
 
-/// All of a list, by pages of some size.
+/// Reads a whole list in pages of a size.
 async fn pages(ledger: &Ledger, selection: &Selection, limit: usize) -> Vec<Activity> {
     let mut all = Vec::new();
     let mut after = None;
     loop {
-        let page = ledger.page(&contoso(), selection, limit, after, None).await.unwrap();
+        let page = ledger.list_page(&contoso(), selection, limit, after, None).await.unwrap();
         assert!(page.activities().len() <= limit);
         all.extend(page.activities().map(|activity| activity.owned()));
         match page.next {
@@ -54,7 +56,7 @@ fn incompressible(bytes: usize) -> String {
 }
 
 #[tokio::test]
-async fn an_activity_sent_twice_is_recorded_once_and_other_content_is_a_conflict() {
+async fn an_activity_is_recorded_once_and_a_change_is_a_conflict() {
     let stores = Stores::start().await;
     let (ledger, recorder) = (stores.ledger(None), stores.recorder(None));
     let json = sent("e-1", "2026-11-02T09:30:00.123456Z", &json!({"details": {"a": 1.50}}));
@@ -64,18 +66,22 @@ async fn an_activity_sent_twice_is_recorded_once_and_other_content_is_a_conflict
     // A second process, hours later, with the keys in another order.
     let again = r#"{"details":{"a":1.5},"actor":{"id":"ana@contoso.example"},"action":"order.created","id":"e-1","occurred_at":"2026-11-02T10:30:00.123456+01:00"}"#;
     let later = at("2026-11-02T18:00:00Z");
-    let later = stores.recorder(None).record(&contoso(), parsed(again, at(NOW)), later, Duration::MAX).await.unwrap();
+    let later = stores
+        .recorder(None)
+        .record(parsed(again, at(NOW)).into_activity(contoso(), later), Duration::MAX)
+        .await
+        .unwrap();
     let Recorded::Duplicate(second) = later else { panic!("it is a duplicate") };
     assert_eq!(second, first);
 
     let other = sent("e-1", "2026-11-02T09:30:00.123456Z", &json!({"details": {"a": 2}}));
     assert!(matches!(record(&recorder, &other).await, Err(RecordError::Conflict)));
-    let found = ledger.get(&contoso(), first.occurred_at, &first.id).await.unwrap();
+    let found = find_complete(&ledger, &contoso(), first.occurred_at, &first.id).await.unwrap();
     assert_eq!(found, Some(first));
 }
 
 #[tokio::test]
-async fn details_of_any_size_come_back_exactly_and_lists_do_without_them() {
+async fn details_of_any_size_come_back_exactly() {
     let stores = Stores::start().await;
     let (ledger, recorder) = (stores.ledger(None), stores.recorder(None));
     let texts = [
@@ -95,7 +101,7 @@ async fn details_of_any_size_come_back_exactly_and_lists_do_without_them() {
     let all = selection("2026-11-01T00:00:00Z", "2026-12-01T00:00:00Z", Order::Ascending);
     let listed = pages(&ledger, &all, 100).await;
     assert_eq!(listed.len(), texts.len());
-    let mut reader = ledger.read(&contoso(), &all, true, None).await.unwrap();
+    let mut reader = ledger.stream(&contoso(), &all, true, None).await.unwrap();
     let mut read = Vec::new();
     while let Some(chunk) = reader.next().await.unwrap() {
         read.extend(chunk.activities().map(|activity| activity.owned()));
@@ -104,13 +110,13 @@ async fn details_of_any_size_come_back_exactly_and_lists_do_without_them() {
         let text = details.to_string();
         assert_eq!(listed.details, Details::Apart(text.len() as u64));
         assert_eq!(read.details, Details::Here(text.clone()));
-        let got = ledger.get(&contoso(), listed.occurred_at, &listed.id).await.unwrap().unwrap();
+        let got = find_complete(&ledger, &contoso(), listed.occurred_at, &listed.id).await.unwrap().unwrap();
         assert_eq!(got.details, Details::Here(text));
     }
 }
 
 #[tokio::test]
-async fn pages_of_every_size_and_order_are_complete_without_repeats_and_in_order() {
+async fn pages_of_any_size_and_order_are_complete_and_ordered() {
     let stores = Stores::start().await;
     let (ledger, recorder) = (stores.ledger(None), stores.recorder(None));
     let mut expected: Vec<(Instant, String)> = Vec::new();
@@ -149,7 +155,7 @@ async fn pages_of_every_size_and_order_are_complete_without_repeats_and_in_order
 }
 
 #[tokio::test]
-async fn what_is_recorded_while_someone_pages_neither_repeats_nor_hides_anything() {
+async fn a_list_stays_complete_while_activities_are_recorded() {
     let stores = Stores::start().await;
     let (ledger, recorder) = (stores.ledger(None), stores.recorder(None));
     for number in 0..40 {
@@ -160,7 +166,7 @@ async fn what_is_recorded_while_someone_pages_neither_repeats_nor_hides_anything
     let mut after: Option<Position> = None;
     let mut number = 0;
     loop {
-        let page = ledger.page(&contoso(), &all, 3, after, None).await.unwrap();
+        let page = ledger.list_page(&contoso(), &all, 3, after, None).await.unwrap();
         seen.extend(page.activities().map(|activity| activity.id.to_string()));
         for prefix in ["a", "m-010x", "z"] {
             record(&recorder, &sent(&format!("{prefix}{number:03}"), "2026-11-01T00:00:00Z", &json!({})))
@@ -168,7 +174,7 @@ async fn what_is_recorded_while_someone_pages_neither_repeats_nor_hides_anything
                 .unwrap();
         }
         number += 1;
-        // Those that sort behind the position would keep the list going for ever.
+        // Activities that sort behind the position would continue the list for ever.
         if number == 10 {
             break;
         }
@@ -189,7 +195,7 @@ async fn what_is_recorded_while_someone_pages_neither_repeats_nor_hides_anything
 }
 
 #[tokio::test]
-async fn filters_show_exactly_what_a_look_at_everything_would_and_stop_by_their_budget() {
+async fn a_filter_selects_what_a_scan_of_everything_selects() {
     let stores = Stores::start().await;
     let (ledger, recorder) = (stores.ledger(None), stores.recorder(None));
     let november = ("2026-11-01T00:00:00Z", "2026-12-01T00:00:00Z");
@@ -225,7 +231,7 @@ async fn filters_show_exactly_what_a_look_at_everything_would_and_stop_by_their_
 }
 
 #[tokio::test]
-async fn a_list_asks_for_months_with_data_only() {
+async fn a_list_queries_only_months_with_data() {
     let stores = Stores::start().await;
     record(&stores.recorder(None), &sent("e-1", "2026-02-01T00:00:00Z", &json!({}))).await.unwrap();
     let faults = Faults::none();
@@ -238,7 +244,7 @@ async fn a_list_asks_for_months_with_data_only() {
 }
 
 #[tokio::test]
-async fn whichever_call_of_a_recording_fails_the_retry_ends_in_one_activity() {
+async fn a_retry_records_once_whichever_call_failed() {
     let stores = Stores::start().await;
     let mut number = 0;
     for details in
@@ -247,18 +253,19 @@ async fn whichever_call_of_a_recording_fails_the_retry_ends_in_one_activity() {
         for fault in [Fault::NotSent, Fault::AnswerLost, Fault::Failed] {
             for (call, lasting) in (0..).flat_map(|call| [(call, false), (call, true)]) {
                 number += 1;
-                // A month of its own, so that each recording makes all of its calls.
+                // Each recording has a month of its own, so that it makes all of its calls.
                 let time = format!("{:04}-01-01T00:00:00Z", 1_000 + number);
                 let json = sent("e-1", &time, &json!({"details": details}));
                 let faults = if lasting { Faults::from(call, fault) } else { Faults::at(call, fault) };
+                let faults = faults.with_one_retry();
                 let outcome = record(&stores.recorder(Some(&faults)), &json).await;
                 if faults.calls() <= call {
                     assert!(matches!(outcome, Ok(Recorded::New(_))), "no call was left to fail");
                     break;
                 }
-                // The short way of a put is the SDK's way when it fails once.
+                // The SDK retries a call that fails once.
                 match &outcome {
-                    Err(RecordError::Storage(error)) => assert!(error.is_passing(), "{error:?}"),
+                    Err(RecordError::Storage(error)) => assert!(error.is_transient(), "{error:?}"),
                     Ok(Recorded::New(_)) => assert!(!lasting),
                     Ok(Recorded::Duplicate(_)) => assert!(!lasting && fault == Fault::AnswerLost),
                     Err(error) => panic!("{error:?}"),
@@ -269,7 +276,8 @@ async fn whichever_call_of_a_recording_fails_the_retry_ends_in_one_activity() {
                 let to = at(&time).plus_seconds(1).to_string();
                 let listed = pages(&sound, &selection(&time, &to, Order::Ascending), 10).await;
                 assert_eq!(listed.len(), 1, "call {call} {fault:?}");
-                let found = sound.get(&contoso(), listed[0].occurred_at, &listed[0].id).await.unwrap().unwrap();
+                let found =
+                    find_complete(&sound, &contoso(), listed[0].occurred_at, &listed[0].id).await.unwrap().unwrap();
                 assert_eq!(found.details, Details::Here(details.to_string()));
             }
         }
@@ -277,29 +285,31 @@ async fn whichever_call_of_a_recording_fails_the_retry_ends_in_one_activity() {
 }
 
 #[tokio::test]
-async fn a_batch_answers_for_each_activity_and_never_counts_what_failed_as_recorded() {
+async fn a_batch_reports_the_outcome_of_each_activity() {
     let stores = Stores::start().await;
     let ledger = stores.ledger(None);
     let batch = |year: usize| -> Vec<NewActivity> {
         let time = |number: usize| format!("{year}-01-01T00:00:{:02}Z", number % 60);
         (0..40).map(|number| parsed(&sent(&format!("e-{number}"), &time(number), &json!({})), at(NOW))).collect()
     };
-    let passing = |outcome: &Result<Recorded, RecordError>| match outcome {
-        Err(RecordError::Storage(error)) => error.is_passing(),
+    let is_transient = |outcome: &Result<Recorded, RecordError>| match outcome {
+        Err(RecordError::Storage(error)) => error.is_transient(),
         _ => false,
     };
-    // Calls 0 and 1 enter the month. What fails on its short way is sent again by the SDK: if one call fails, nothing is
-    // lost; if all fail from there on, all that follow are.
+    // Calls 0 and 1 enter the month. The SDK retries each call once: if one call fails, every activity is recorded; if all
+    // fail from there on, ten are.
     for (number, fault) in
         [Fault::NotSent, Fault::AnswerLost, Fault::Throttled, Fault::Failed, Fault::Garbled].into_iter().enumerate()
     {
         for (year, faults) in [(1_950 + number, Faults::at(12, fault)), (1_980 + number, Faults::from(12, fault))] {
-            let outcomes =
-                stores.recorder(Some(&faults)).record_all(&contoso(), batch(year), at(NOW), Duration::MAX).await;
+            let faults = faults.with_one_retry();
+            let outcomes = stores
+                .recorder(Some(&faults))
+                .record_all(activities(&contoso(), batch(year), at(NOW)), Duration::MAX)
+                .await;
             let recorded = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
-            // What the SDK cannot read either is told as a fault of ours.
             let known = |outcome: &Result<Recorded, RecordError>| match outcome {
-                Err(RecordError::Storage(error)) => error.is_passing() || fault == Fault::Garbled,
+                Err(RecordError::Storage(error)) => error.is_transient(),
                 other => other.is_ok(),
             };
             assert!(outcomes.iter().all(known));
@@ -309,20 +319,21 @@ async fn a_batch_answers_for_each_activity_and_never_counts_what_failed_as_recor
             let stored = pages(&ledger, &all, 1_000).await.len();
             let seen_only_by_the_store = matches!(fault, Fault::AnswerLost | Fault::Garbled);
             assert_eq!(stored, if seen_only_by_the_store { 40 } else { recorded });
-            let again = stores.recorder(None).record_all(&contoso(), batch(year), at(NOW), Duration::MAX).await;
+            let again =
+                stores.recorder(None).record_all(activities(&contoso(), batch(year), at(NOW)), Duration::MAX).await;
             let new = again.iter().filter(|outcome| matches!(outcome, Ok(Recorded::New(_)))).count();
             assert!(again.iter().all(Result::is_ok) && new == 40 - stored);
             assert_eq!(pages(&ledger, &all, 1_000).await.len(), 40);
         }
     }
-    let late = stores.recorder(None).record_all(&contoso(), batch(1_995), at(NOW), Duration::ZERO).await;
-    assert!(late.len() == 40 && late.iter().all(passing), "time is up");
+    let late = stores.recorder(None).record_all(activities(&contoso(), batch(1_995), at(NOW)), Duration::ZERO).await;
+    assert!(late.len() == 40 && late.iter().all(is_transient), "time is up");
 }
 
 #[tokio::test]
-async fn a_short_way_that_failed_once_is_left_for_a_while_and_found_again() {
+async fn a_recording_makes_one_call_once_its_month_is_known() {
     let stores = Stores::start().await;
-    let faults = Faults::at(3, Fault::Throttled);
+    let faults = Faults::at(3, Fault::Throttled).with_one_retry();
     let recorder = stores.recorder(Some(&faults));
     let mut calls = Vec::new();
     for number in 0..250 {
@@ -331,19 +342,19 @@ async fn a_short_way_that_failed_once_is_left_for_a_while_and_found_again() {
         assert!(matches!(record(&recorder, &json).await, Ok(Recorded::New(_))));
         calls.push(faults.calls() - before);
     }
-    // Settings, month and item; then an item that is sent twice, as its first try is refused; then one call for each.
+    // The settings, the month and the item; then an item whose first try is refused; then one call for each item.
     assert_eq!(calls[..2], [3, 2]);
     assert!(calls[2..].iter().all(|calls| *calls == 1));
     let again = sent("e-7", "2026-11-01T00:00:00Z", &json!({}));
     let before = faults.calls();
     assert!(matches!(record(&recorder, &again).await, Ok(Recorded::Duplicate(_))));
-    assert_eq!(faults.calls() - before, 1, "a refusal is an answer");
+    assert_eq!(faults.calls() - before, 1, "the refusal has the stored item");
     let other = sent("e-7", "2026-11-01T00:00:00Z", &json!({"status": "failed"}));
     assert!(matches!(record(&recorder, &other).await, Err(RecordError::Conflict)));
 }
 
 #[tokio::test]
-async fn whichever_read_of_a_list_fails_once_the_list_is_the_same() {
+async fn a_list_is_the_same_when_a_read_fails_once() {
     let stores = Stores::start().await;
     let recorder = stores.recorder(None);
     for number in 0..30 {
@@ -352,9 +363,9 @@ async fn whichever_read_of_a_list_fails_once_the_list_is_the_same() {
     let all = selection("2026-11-01T00:00:00Z", "2026-11-02T00:00:00Z", Order::Ascending);
     let expected = pages(&stores.ledger(None), &all, 7).await;
     for fault in [Fault::NotSent, Fault::AnswerLost, Fault::Throttled, Fault::Failed, Fault::Garbled] {
-        // Calls 0 and 1 are the directory and the page that shows the way.
-        for call in 2..6 {
-            let faults = Faults::at(call, fault);
+        // Call 0 reads the directory.
+        for call in 0..6 {
+            let faults = Faults::at(call, fault).with_one_retry();
             assert_eq!(pages(&stores.ledger(Some(&faults)), &all, 7).await, expected, "{fault:?} of call {call}");
             assert!(faults.calls() > call);
         }
@@ -362,26 +373,26 @@ async fn whichever_read_of_a_list_fails_once_the_list_is_the_same() {
 }
 
 #[tokio::test]
-async fn what_stands_in_a_batch_twice_is_recorded_as_the_first_says() {
+async fn the_first_of_two_activities_with_one_key_wins() {
     let stores = Stores::start().await;
     let one = |status| parsed(&sent("e-1", "2026-11-01T00:00:00Z", &json!({"status": status})), at(NOW));
     let batch = vec![one("succeeded"), one("failed"), one("succeeded")];
-    let outcomes = stores.recorder(None).record_all(&contoso(), batch, at(NOW), Duration::MAX).await;
+    let outcomes = stores.recorder(None).record_all(activities(&contoso(), batch, at(NOW)), Duration::MAX).await;
     assert!(matches!(outcomes[..], [Ok(Recorded::New(_)), Err(RecordError::Conflict), Ok(Recorded::Duplicate(_))]));
 }
 
 #[tokio::test]
-async fn what_was_left_by_a_recorder_that_died_does_not_stand_in_anothers_way() {
+async fn details_of_a_dead_recorder_do_not_hinder_another() {
     let stores = Stores::start().await;
     let time = "2026-11-01T00:00:00Z";
     let large = |word: &str| sent("e-1", time, &json!({"details": {"lines": vec![json!({"p": word}); 500]}}));
-    // The settings are read, the month and the details are written, the item is not.
+    // The recorder reads the settings and writes the month and the details, then dies before it writes the item.
     let died = record(&stores.recorder(Some(&Faults::from(3, Fault::NotSent))), &large("first")).await;
     assert!(died.is_err());
     let (ledger, recorder) = (stores.ledger(None), stores.recorder(None));
     assert!(matches!(record(&recorder, &large("second")).await, Ok(Recorded::New(_))));
     let all = selection(time, "2026-11-01T00:00:01Z", Order::Ascending);
-    let chunk = ledger.read(&contoso(), &all, true, None).await.unwrap().next().await.unwrap().unwrap();
+    let chunk = ledger.stream(&contoso(), &all, true, None).await.unwrap().next().await.unwrap().unwrap();
     let read: Vec<_> = chunk.activities().collect();
     assert!(matches!(&read[..], [Activity { details: Details::Here(text), .. }] if text.contains("second")));
 }

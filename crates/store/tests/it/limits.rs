@@ -1,14 +1,17 @@
 //! Limits of partners, on a real table.
 
-use daybook::{
-    control::Control,
-    export::job::{File, Job, Output, Request},
+use domain::{
     filter::Filter,
-    limits::{Limits, Meter, over_exports},
-    settings::Settings,
+    job::{File, Job, Output, Request},
+    quota::Limits,
+    time::Instant,
 };
-
-use crate::stores::{Fault, Faults, LIMITS, Stores, at, contoso, partner};
+use harness::{Fault, Faults, LIMITS, Stores, at, contoso, partner};
+use store::{
+    control::Control,
+    meter::{Meter, check_exports},
+    partners::Settings,
+};
 
 fn records(limit: u32) -> Limits {
     Limits { records_per_second: Some(limit), ..Limits::default() }
@@ -19,7 +22,7 @@ fn meter(stores: &Stores, faults: &Faults, installation: Limits) -> Meter {
 }
 
 #[tokio::test]
-async fn processes_share_a_span_of_which_nothing_is_given_out_twice() {
+async fn processes_share_a_span_and_allow_no_activity_twice() {
     let stores = Stores::start().await;
     let processes: Vec<Meter> = (0..8).map(|_| meter(&stores, &Faults::none(), records(20))).collect();
     let now = at("2026-11-02T09:30:04Z");
@@ -48,7 +51,7 @@ async fn processes_share_a_span_of_which_nothing_is_given_out_twice() {
 }
 
 #[tokio::test]
-async fn counting_costs_few_requests_and_none_far_from_the_limit() {
+async fn counting_makes_few_requests_and_none_below_the_limit() {
     let stores = Stores::start().await;
     let now = at("2026-11-02T09:30:00Z");
     for (activities, requests) in [(39, 0), (1_000, 2), (10_000, 90)] {
@@ -63,7 +66,7 @@ async fn counting_costs_few_requests_and_none_far_from_the_limit() {
 }
 
 #[tokio::test]
-async fn a_limit_that_cannot_be_looked_at_refuses_nobody() {
+async fn a_partner_is_not_refused_when_the_table_fails() {
     let stores = Stores::start().await;
     for fault in [Fault::NotSent, Fault::AnswerLost, Fault::Throttled, Fault::Failed] {
         let meter = meter(&stores, &Faults::from(0, fault), records(1));
@@ -72,7 +75,7 @@ async fn a_limit_that_cannot_be_looked_at_refuses_nobody() {
 }
 
 #[tokio::test]
-async fn a_partner_s_own_limit_counts_from_a_minute_after_it_was_saved() {
+async fn a_new_limit_holds_a_minute_after_it_was_saved() {
     let stores = Stores::start().await;
     let meter = meter(&stores, &Faults::none(), Limits::default());
     let now = at("2026-11-02T09:30:00Z");
@@ -85,7 +88,7 @@ async fn a_partner_s_own_limit_counts_from_a_minute_after_it_was_saved() {
     assert_eq!(meter.allow(&contoso(), 500, now.plus_seconds(60)).await.0, 30);
 }
 
-async fn export(control: &Control, number: u32, created_at: daybook::period::Instant) -> Job {
+async fn export(control: &Control, number: u32, created_at: Instant) -> Job {
     let request = Request {
         from: at("2026-10-01T00:00:00Z"),
         to: at("2026-11-01T00:00:00Z"),
@@ -100,18 +103,18 @@ async fn export(control: &Control, number: u32, created_at: daybook::period::Ins
 }
 
 #[tokio::test]
-async fn exports_are_refused_while_too_many_are_open_or_too_many_rows_were_made_in_a_day() {
+async fn exports_are_refused_when_a_limit_is_reached() {
     let stores = Stores::start().await;
     let (control, partners) = (stores.control(None), stores.partners());
     let now = at("2026-11-02T09:30:00Z");
     let open = |limit| Limits { open_exports: Some(limit), ..Limits::default() };
     let rows = |limit| Limits { export_rows_per_day: Some(limit), ..Limits::default() };
-    let over = async |limits| over_exports(&control, &partners, limits, &contoso(), now).await.unwrap();
+    let over = async |limits| check_exports(&control, &partners, limits, &contoso(), now).await.unwrap();
 
     export(&control, 0, now.plus_seconds(-90_000)).await;
     let second = export(&control, 1, now.plus_seconds(-7_200)).await;
     export(&control, 2, now.plus_seconds(-60)).await;
-    assert_eq!(over(open(3)).await, None, "of a day ago, none counts");
+    assert_eq!(over(open(3)).await, None, "an export of a day ago does not count");
     assert_eq!(over(open(2)).await.unwrap().retry_after, 30);
     assert_eq!(over(Limits::default()).await, None);
 
@@ -125,7 +128,7 @@ async fn exports_are_refused_while_too_many_are_open_or_too_many_rows_were_made_
 }
 
 #[tokio::test]
-async fn looking_at_a_busy_day_ends() {
+async fn counting_exports_of_a_busy_day_has_a_bound() {
     let stores = Stores::start().await;
     let control = stores.control(None);
     let now = at("2026-11-02T09:30:00Z");
@@ -134,6 +137,6 @@ async fn looking_at_a_busy_day_ends() {
     }
     let counted = Faults::none();
     let limits = Limits { open_exports: Some(5_000), ..Limits::default() };
-    let looked = over_exports(&stores.control(Some(&counted)), &stores.partners(), limits, &contoso(), now).await;
+    let looked = check_exports(&stores.control(Some(&counted)), &stores.partners(), limits, &contoso(), now).await;
     assert_eq!((looked.unwrap(), counted.calls()), (None, 10));
 }

@@ -1,4 +1,4 @@
-//! Lists against a naive reference in memory: whatever was recorded, by whichever process, over however many shards.
+//! Lists against a naive reference in memory, with several processes that record and numbers of shards that change.
 
 use std::{
     collections::BTreeMap,
@@ -6,24 +6,22 @@ use std::{
     time::Duration,
 };
 
-use daybook::{
-    activity::{Activity, Details, NewActivity, PartnerId},
+use domain::{
+    activity::{Activity, ActivityId, Details, NewActivity, PartnerId},
     filter::Filter,
-    ledger::{Ledger, Order, Position, Recorded, Recorder, Selection},
-    period::{Instant, Month, Period},
-    settings::{Settings, ShardsFrom},
+    query::{Order, Position, Selection},
+    time::{Instant, Month, Period},
 };
+use harness::{Faults, Stores, activities, at, find_complete, partner, sent};
 use proptest::{prelude::*, test_runner::TestRunner};
 use serde_json::json;
-
-use crate::stores::{Faults, Stores, at, sent};
+use store::{
+    ledger::{Ledger, MAX_QUERIES_PER_PAGE, Recorded, Recorder},
+    partners::{Settings, ShardsFrom},
+};
 
 const NOW: &str = "2026-11-02T12:00:00Z";
 const SIZES: [usize; 6] = [1, 2, 3, 7, 100, 1_000];
-
-fn partner(name: &str) -> PartnerId {
-    PartnerId::parse(name).unwrap()
-}
 
 fn selection(from: &str, to: &str, order: Order, filter: Filter) -> Selection {
     Selection {
@@ -37,17 +35,17 @@ fn selection(from: &str, to: &str, order: Order, filter: Filter) -> Selection {
 
 async fn record(recorder: &Recorder, partner: &PartnerId, json: &str) -> Recorded {
     let new = NewActivity::parse(json, at(NOW)).unwrap();
-    recorder.record(partner, new, at(NOW), Duration::MAX).await.unwrap()
+    recorder.record(new.into_activity(partner.clone(), at(NOW)), Duration::MAX).await.unwrap()
 }
 
-/// All of a list, by pages of some size.
+/// Reads a whole list in pages of a size.
 async fn listed(ledger: &Ledger, partner: &PartnerId, selection: &Selection, limit: usize) -> Vec<Activity> {
     let (mut all, mut after) = (Vec::new(), None);
     loop {
-        let page = ledger.page(partner, selection, limit, after, None).await.unwrap();
+        let page = ledger.list_page(partner, selection, limit, after, None).await.unwrap();
         assert!(page.activities().len() <= limit);
         all.extend(page.activities().map(|activity| activity.owned()));
-        // What a cursor holds is a text.
+        // A cursor holds the position as a text.
         match page.next {
             Some(next) => after = Position::parse(&next.to_text()),
             None => return all,
@@ -55,14 +53,14 @@ async fn listed(ledger: &Ledger, partner: &PartnerId, selection: &Selection, lim
     }
 }
 
-/// A step in the life of a partner's log.
+/// A step in the history of a partner.
 #[derive(Clone, Debug)]
 enum Step {
-    /// Some process records.
+    /// A process records an activity.
     Record { process: usize, time: u32, id: u16, customer: u8, action: u8, status: u8 },
     /// The operator plans another number of shards.
     Plan { month: u32, shards: u8 },
-    /// A process ends, and another begins that remembers nothing.
+    /// A process ends, and another one begins without its memory.
     Restart { process: usize },
 }
 
@@ -106,7 +104,7 @@ fn filters() -> impl Strategy<Value = Filter> {
 }
 
 #[test]
-fn every_list_is_what_a_look_at_everything_would_show_however_the_shards_moved() {
+fn every_list_is_complete_however_the_shards_changed() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let stores = runtime.block_on(Stores::start());
     let cases = AtomicUsize::new(0);
@@ -115,13 +113,13 @@ fn every_list_is_what_a_look_at_everything_would_show_however_the_shards_moved()
     runner
         .run(&strategy, |(steps, filters)| {
             let partner = partner(&format!("p-{}", cases.fetch_add(1, Ordering::SeqCst)));
-            runtime.block_on(live_through(&stores, &partner, &steps, &filters));
+            runtime.block_on(replay(&stores, &partner, &steps, &filters));
             Ok(())
         })
         .unwrap();
 }
 
-async fn live_through(stores: &Stores, partner: &PartnerId, steps: &[Step], filters: &[Filter]) {
+async fn replay(stores: &Stores, partner: &PartnerId, steps: &[Step], filters: &[Filter]) {
     let mut processes: Vec<Recorder> = (0..PROCESSES).map(|_| stores.recorder(None)).collect();
     let mut reference: BTreeMap<(Instant, String), String> = BTreeMap::new();
     for step in steps {
@@ -144,7 +142,8 @@ async fn live_through(stores: &Stores, partner: &PartnerId, steps: &[Step], filt
                 let json = sent(&id, &time, &extra);
                 let new = NewActivity::parse(&json, at(NOW)).unwrap();
                 let key = (new.occurred_at, id);
-                let outcome = processes[*process].record(partner, new, at(NOW), Duration::MAX).await;
+                let outcome =
+                    processes[*process].record(new.into_activity(partner.clone(), at(NOW)), Duration::MAX).await;
                 match reference.get(&key) {
                     None => {
                         assert!(matches!(outcome, Ok(Recorded::New(_))));
@@ -183,14 +182,14 @@ async fn live_through(stores: &Stores, partner: &PartnerId, steps: &[Step], filt
         }
     }
     for (time, id, new) in everything.iter().step_by(17) {
-        let id = daybook::activity::ActivityId::parse(id).unwrap();
-        let found = ledger.get(partner, *time, &id).await.unwrap().unwrap();
+        let id = ActivityId::parse(id).unwrap();
+        let found = find_complete(&ledger, partner, *time, &id).await.unwrap().unwrap();
         assert_eq!(found.entry, new.entry);
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ten_thousand_activities_of_one_millisecond_are_listed_once_each_and_in_order() {
+async fn ten_thousand_activities_of_one_millisecond_are_listed() {
     let stores = Stores::start().await;
     let (recorder, ledger, partner) = (stores.recorder(None), stores.ledger(None), partner("busy"));
     let settings = Settings::default().with_shards(ShardsFrom { from: Month::parse("2026-02").unwrap(), shards: 4 });
@@ -210,7 +209,7 @@ async fn ten_thousand_activities_of_one_millisecond_are_listed_once_each_and_in_
         for batch in times.chunks(500) {
             let batch =
                 batch.iter().map(|(time, id)| NewActivity::parse(&sent(id, time, &json!({})), at(NOW)).unwrap());
-            let outcomes = recorder.record_all(&partner, batch.collect(), at(NOW), Duration::MAX).await;
+            let outcomes = recorder.record_all(activities(&partner, batch.collect(), at(NOW)), Duration::MAX).await;
             assert!(outcomes.iter().all(|outcome| matches!(outcome, Ok(Recorded::New(_)))));
         }
         let whole = (format!("{month}-05T00:00:00Z"), format!("{month}-05T00:00:00.001Z"));
@@ -238,7 +237,7 @@ async fn ten_thousand_activities_of_one_millisecond_are_listed_once_each_and_in_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn writers_at_work_neither_hide_nor_double_what_was_there_before() {
+async fn older_activities_stay_listed_once_while_others_record() {
     let stores = Stores::start().await;
     let ledger = stores.ledger(None);
     for (name, shards) in [("one", 1), ("eight", 8)] {
@@ -285,7 +284,7 @@ async fn writers_at_work_neither_hide_nor_double_what_was_there_before() {
 }
 
 #[tokio::test]
-async fn a_filter_that_matches_nothing_stops_by_its_budget_and_goes_on() {
+async fn a_filter_without_matches_stops_at_the_query_budget() {
     let stores = Stores::start().await;
     let (recorder, partner) = (stores.recorder(None), partner("large"));
     for batch in 0..36 {
@@ -293,21 +292,21 @@ async fn a_filter_that_matches_nothing_stops_by_its_budget_and_goes_on() {
             let id = format!("e-{batch}-{number}");
             NewActivity::parse(&sent(&id, "2026-11-01T00:00:00Z", &json!({})), at(NOW)).unwrap()
         });
-        recorder.record_all(&partner, batch.collect(), at(NOW), Duration::MAX).await;
+        recorder.record_all(activities(&partner, batch.collect(), at(NOW)), Duration::MAX).await;
     }
     let filter: Filter = serde_json::from_value(json!({"actor": ["nobody"]})).unwrap();
     let selection = selection("2026-11-01T00:00:00Z", "2026-11-02T00:00:00Z", Order::Descending, filter);
     let faults = Faults::none();
     let ledger = stores.ledger(Some(&faults));
-    let page = ledger.page(&partner, &selection, 10, None, None).await.unwrap();
+    let page = ledger.list_page(&partner, &selection, 10, None, None).await.unwrap();
     assert!(page.activities().len() == 0 && page.next.is_some(), "short, and there is more");
-    assert_eq!(faults.calls(), 1 + daybook::ledger::MAX_QUERIES_PER_PAGE, "the directory and the budget");
-    let rest = ledger.page(&partner, &selection, 10, page.next, None).await.unwrap();
+    assert_eq!(faults.calls(), 1 + MAX_QUERIES_PER_PAGE, "the directory and the budget");
+    let rest = ledger.list_page(&partner, &selection, 10, page.next, None).await.unwrap();
     assert!(rest.activities().len() == 0 && rest.next.is_none());
 }
 
 #[tokio::test]
-async fn a_customers_details_are_read_from_its_index_too() {
+async fn details_are_streamed_from_the_customer_index() {
     let stores = Stores::start().await;
     let (recorder, ledger, partner) = (stores.recorder(None), stores.ledger(None), partner("details"));
     let large = "x".repeat(3_000);
@@ -323,7 +322,7 @@ async fn a_customers_details_are_read_from_its_index_too() {
     }
     let filter: Filter = serde_json::from_value(json!({"customer": ["c-1"]})).unwrap();
     let selection = selection("2026-11-01T00:00:00Z", "2026-11-02T00:00:00Z", Order::Ascending, filter);
-    let mut reader = ledger.read(&partner, &selection, true, None).await.unwrap();
+    let mut reader = ledger.stream(&partner, &selection, true, None).await.unwrap();
     let mut details = Vec::new();
     while let Some(chunk) = reader.next().await.unwrap() {
         details.extend(chunk.activities().map(|activity| activity.owned().details));

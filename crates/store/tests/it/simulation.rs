@@ -1,11 +1,11 @@
-//! Years of months, simulated: the service's own decisions on a clock, a store and a ledger made up from a seed.
+//! Simulated years of monthly exports: the service's own decisions, with a clock, a store and a ledger from a seed.
 //!
-//! What is simulated is the world: partners that record late, change their zones, switch their schedules off and on or
-//! remove them, delete exports; recorders with wrong clocks and slow writes; ticks that are lost, doubled or come to a
-//! process that reads something old; outages of days; stores that fail before or after doing what they were asked;
-//! workers that fail. What is decided, noted and carried out is `daybook::months`, as the functions run it.
+//! The simulation has partners that record late, change their zones, disable or remove their schedules and delete exports;
+//! recorders with wrong clocks and slow writes; runs that are lost, doubled or read stale data; outages of days; stores
+//! that fail before or after a call; and workers that fail. The decisions and their execution are those of `store::months`,
+//! as the functions run them.
 //!
-//! `SIMULATED_SEEDS=20000 cargo test -p daybook --test it years` tries more; `SIMULATED_FROM` is the first one.
+//! `SIMULATED_SEEDS=20000 cargo test -p store --test it years` tries more seeds; `SIMULATED_FROM` is the first one.
 
 use std::{
     collections::BTreeMap,
@@ -21,25 +21,27 @@ use std::{
 
 use amounts::{amount, report, setting};
 use chrono_tz::Tz;
-use daybook::{
+use domain::{
     activity::PartnerId,
-    control::Control,
-    export::job::{Job, Output, Standing, State},
-    ledger::may_be_late,
-    months::{self, Desk, Look, Rules, Schedule, Wishes},
-    period::{Instant, Month, parse_zone},
-    storage::Error,
+    job::{Job, Output, Standing, State},
+    schedule::{Look, Schedule, Wishes},
+    time::{Instant, Month, parse_zone},
 };
+use harness::{GRACE_SECONDS, Stores};
 use jiff::civil;
-
-use crate::stores::{GRACE_SECONDS, Stores};
+use store::{
+    control::Control,
+    error::Error,
+    ledger::may_be_late,
+    months::{self, Rules, ScheduleStore},
+};
 
 const RULES: Rules = Rules { grace_seconds: GRACE_SECONDS, retention_seconds: 30 * DAY };
 const HOUR: i64 = 3_600;
 const DAY: i64 = 24 * HOUR;
 /// 2023-01-01T00:00:00Z. The years are past ones: of those to come, two libraries' data of zones may differ.
 const BEGIN: i64 = 1_672_531_200;
-/// What is recorded later than the simulated months: long enough for every month to be looked at once more.
+/// The time after the simulated months, long enough for one more check of every month.
 const TAIL: i64 = 150 * DAY;
 const ZONES: [&str; 8] = [
     "UTC",
@@ -52,7 +54,7 @@ const ZONES: [&str; 8] = [
     "Africa/Casablanca",
 ];
 
-/// How large a world is.
+/// The size of a simulation.
 #[derive(Clone, Copy)]
 struct Size {
     months: usize,
@@ -61,11 +63,11 @@ struct Size {
 
 const YEARS: Size = Size { months: 36, partners: 40 };
 
-/// Numbers that depend on their seed only (SplitMix64).
+/// Random numbers that depend on the seed alone (SplitMix64).
 #[derive(Clone)]
-struct Dice(u64);
+struct SimulationRandom(u64);
 
-impl Dice {
+impl SimulationRandom {
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
@@ -91,8 +93,8 @@ fn month(number: usize) -> Month {
     Month::parse(&format!("{}-{:02}", 2023 + number / 12, number % 12 + 1)).unwrap()
 }
 
-/// When each month begins in each zone, by another library than the service's.
-fn begins(zone: usize, number: usize) -> i64 {
+/// The start of each month in each zone, by another library than the service's.
+fn month_start(zone: usize, number: usize) -> i64 {
     static TABLE: OnceLock<Vec<Vec<i64>>> = OnceLock::new();
     let table = TABLE.get_or_init(|| {
         let of_zone = |zone: &str| {
@@ -115,59 +117,59 @@ fn zone(number: usize) -> Tz {
     TABLE.get_or_init(|| ZONES.iter().map(|name| parse_zone(name).unwrap()).collect())[number]
 }
 
-/// An activity.
+/// A simulated activity.
 struct Row {
     occurred: i64,
     recorded: i64,
-    /// When it can be read.
+    /// The time from which the activity can be read.
     landed: i64,
-    /// When the index has it, if it is marked.
+    /// The time from which the index has the activity, if the activity is marked.
     indexed: Option<i64>,
-    /// The export that it is in.
+    /// The export that contains the activity.
     export: Option<(Month, u32)>,
 }
 
-/// What a partner does with its schedule, and when.
-struct Deed {
+/// A change that a partner makes, and its time.
+struct PartnerAction {
     at: i64,
-    kind: DeedKind,
+    kind: ActionKind,
 }
 
 #[derive(Clone, Copy)]
-enum DeedKind {
+enum ActionKind {
     Save {
         zone: usize,
         enabled: bool,
     },
     Remove,
-    /// Deletes an export of its own.
+    /// The partner deletes an export.
     Delete,
-    /// The operator makes a month at once.
+    /// The operator exports a month at once.
     RunMonth(usize),
 }
 
 struct Partner {
     id: PartnerId,
     from: Month,
-    deeds: Vec<Deed>,
-    /// In the order of occurring.
+    actions: Vec<PartnerAction>,
+    /// The activities, by time of occurrence.
     rows: Vec<Row>,
-    /// The marked ones, in the order of recording.
+    /// The marked activities, by time of recording.
     late: Vec<usize>,
     schedule: Option<Schedule>,
     due: Option<i64>,
     jobs: BTreeMap<String, (Job, Standing)>,
-    /// How many of them are not ready.
+    /// The number of unfinished jobs.
     unready: usize,
-    /// Exports that the operator's runs made.
+    /// The exports that the operator's runs created.
     at_once: Vec<String>,
 }
 
-/// Everything that there is.
-struct World {
-    dice: Dice,
+/// The state of a simulation.
+struct Simulation {
+    random: SimulationRandom,
     partners: Vec<Partner>,
-    /// How many calls fail, one in so many.
+    /// One call in this many fails.
     faults: i64,
     counts: Counts,
 }
@@ -180,7 +182,7 @@ struct Counts {
     faults: u64,
     conflicts: u64,
     zone_changes: u64,
-    /// Of everything that was made, in order.
+    /// A digest of all exports, in order.
     digest: u64,
 }
 
@@ -196,55 +198,57 @@ impl Counts {
     }
 }
 
-impl World {
+impl Simulation {
     fn new(seed: u64, size: Size) -> Self {
-        let mut dice = Dice(seed);
-        let partners = (0..size.partners).map(|number| Partner::new(number, size, &mut dice)).collect();
-        Self { faults: 60 + dice.below(2_000), dice, partners, counts: Counts::default() }
+        let mut random = SimulationRandom(seed);
+        let partners = (0..size.partners).map(|number| Partner::new(number, size, &mut random)).collect();
+        Self { faults: 60 + random.below(2_000), random, partners, counts: Counts::default() }
     }
 }
 
 impl Partner {
-    fn new(number: usize, size: Size, dice: &mut Dice) -> Self {
+    fn new(number: usize, size: Size, random: &mut SimulationRandom) -> Self {
         let mut zone = number % ZONES.len();
         let mut zones = vec![zone];
-        // Some begin late, with the months from before.
-        let begin = if dice.one_in(5) { dice.below(size.months as i64 / 2) as usize } else { 0 };
-        let saved_at = BEGIN + begin as i64 * 30 * DAY + dice.below(3 * DAY);
-        let mut deeds = vec![Deed { at: saved_at, kind: DeedKind::Save { zone, enabled: true } }];
-        let end = begins(0, size.months);
-        for _ in 0..dice.below(4) {
-            // Often at the turn of a month, when it matters.
-            let turn = begins(zone, 1 + dice.below(size.months as i64 - 1) as usize);
-            let at = (turn + dice.below(20 * HOUR) - 10 * HOUR + if dice.one_in(3) { dice.below(25 * DAY) } else { 0 })
-                .max(saved_at + HOUR);
-            zone = dice.below(ZONES.len() as i64) as usize;
+        // Some partners begin late, and export earlier months too.
+        let begin = if random.one_in(5) { random.below(size.months as i64 / 2) as usize } else { 0 };
+        let saved_at = BEGIN + begin as i64 * 30 * DAY + random.below(3 * DAY);
+        let mut actions = vec![PartnerAction { at: saved_at, kind: ActionKind::Save { zone, enabled: true } }];
+        let end = month_start(0, size.months);
+        for _ in 0..random.below(4) {
+            // Often at the turn of a month, where a change matters.
+            let turn = month_start(zone, 1 + random.below(size.months as i64 - 1) as usize);
+            let at = (turn + random.below(20 * HOUR) - 10 * HOUR
+                + if random.one_in(3) { random.below(25 * DAY) } else { 0 })
+            .max(saved_at + HOUR);
+            zone = random.below(ZONES.len() as i64) as usize;
             zones.push(zone);
-            deeds.push(Deed { at, kind: DeedKind::Save { zone, enabled: true } });
+            actions.push(PartnerAction { at, kind: ActionKind::Save { zone, enabled: true } });
         }
-        if dice.one_in(4) {
-            let off = saved_at + dice.below(end - saved_at);
-            let kind = if dice.one_in(2) { DeedKind::Remove } else { DeedKind::Save { zone, enabled: false } };
-            deeds.push(Deed { at: off, kind });
+        if random.one_in(4) {
+            let off = saved_at + random.below(end - saved_at);
+            let kind = if random.one_in(2) { ActionKind::Remove } else { ActionKind::Save { zone, enabled: false } };
+            actions.push(PartnerAction { at: off, kind });
         }
-        for _ in 0..dice.below(3) {
-            deeds.push(Deed { at: saved_at + HOUR + dice.below(end - saved_at), kind: DeedKind::Delete });
+        for _ in 0..random.below(3) {
+            actions
+                .push(PartnerAction { at: saved_at + HOUR + random.below(end - saved_at), kind: ActionKind::Delete });
         }
-        for _ in 0..dice.below(3) {
-            let month = dice.below(size.months as i64) as usize;
-            deeds.push(Deed {
-                at: saved_at + HOUR + dice.below(end + 20 * DAY - saved_at),
-                kind: DeedKind::RunMonth(month),
+        for _ in 0..random.below(3) {
+            let month = random.below(size.months as i64) as usize;
+            actions.push(PartnerAction {
+                at: saved_at + HOUR + random.below(end + 20 * DAY - saved_at),
+                kind: ActionKind::RunMonth(month),
             });
         }
-        deeds.sort_by_key(|deed| deed.at);
-        // Whoever has switched it off switches it on again, in the end.
-        let kind = DeedKind::Save { zone: *zones.last().unwrap(), enabled: true };
-        deeds.push(Deed { at: deeds.last().unwrap().at.max(end - dice.below(40 * DAY)), kind });
+        actions.sort_by_key(|action| action.at);
+        // Every partner enables its schedule again in the end.
+        let kind = ActionKind::Save { zone: *zones.last().unwrap(), enabled: true };
+        actions.push(PartnerAction { at: actions.last().unwrap().at.max(end - random.below(40 * DAY)), kind });
         let mut rows = Vec::new();
         for number in 0..size.months {
-            for _ in 0..1 + dice.below(3) {
-                rows.push(Row::new(number, zones[dice.below(zones.len() as i64) as usize], dice));
+            for _ in 0..1 + random.below(3) {
+                rows.push(Row::new(number, zones[random.below(zones.len() as i64) as usize], random));
             }
         }
         rows.sort_by_key(|row| row.occurred);
@@ -253,7 +257,7 @@ impl Partner {
         Self {
             id: PartnerId::parse(&format!("p{number}")).unwrap(),
             from: month(0),
-            deeds,
+            actions,
             rows,
             late,
             schedule: None,
@@ -266,79 +270,83 @@ impl Partner {
 }
 
 impl Row {
-    fn new(number: usize, zone: usize, dice: &mut Dice) -> Self {
-        let (first, after) = (begins(zone, number), begins(zone, number + 1));
-        let occurred = match dice.below(4) {
-            0 => first + dice.below(3) - 1,
-            1 => after - 1 - dice.below(HOUR),
-            _ => first + dice.below(after - first),
+    fn new(number: usize, zone: usize, random: &mut SimulationRandom) -> Self {
+        let (first, after) = (month_start(zone, number), month_start(zone, number + 1));
+        let occurred = match random.below(4) {
+            0 => first + random.below(3) - 1,
+            1 => after - 1 - random.below(HOUR),
+            _ => first + random.below(after - first),
         };
-        // At once, around the time of the cut, or late.
-        let sent = match dice.below(6) {
-            0 => (after + GRACE_SECONDS + dice.below(600) - 300).max(occurred),
-            1 => occurred + dice.below(45 * DAY),
-            2 => occurred + dice.below(3 * DAY),
-            _ => occurred + dice.below(60),
+        // At once, around the cut, or late.
+        let sent = match random.below(6) {
+            0 => (after + GRACE_SECONDS + random.below(600) - 300).max(occurred),
+            1 => occurred + random.below(45 * DAY),
+            2 => occurred + random.below(3 * DAY),
+            _ => occurred + random.below(60),
         };
-        let recorded = sent + dice.below(90) - 45;
-        let landed = sent + dice.below(60);
+        let recorded = sent + random.below(90) - 45;
+        let landed = sent + random.below(60);
         let marked = may_be_late(instant(occurred), instant(recorded), GRACE_SECONDS);
-        let slow = if dice.one_in(20) { 900 } else { 3 };
-        let indexed = marked.then(|| landed + dice.below(slow));
+        let slow = if random.one_in(20) { 900 } else { 3 };
+        let indexed = marked.then(|| landed + random.below(slow));
         Self { occurred, recorded, landed, indexed, export: None }
     }
 }
 
-/// A desk of one partner's, at one moment.
-struct Shop<'a> {
-    world: &'a Mutex<World>,
-    /// The table of schedules and jobs, if it is a real one.
+/// A store of one partner's schedule and jobs, at one moment.
+struct SimulatedStore<'a> {
+    simulation: &'a Mutex<Simulation>,
+    /// The real table of schedules and jobs, if there is one.
     control: Option<&'a Control>,
     partner: usize,
     now: i64,
-    /// Whether others are at it at the same time.
+    /// Whether another process works at the same time.
     shared: bool,
 }
 
-impl Shop<'_> {
-    /// Lets others go on, if there are any, and fails now and then: at once, or later, when it is asked again.
-    async fn before(&self) -> Result<Fate, Error> {
+impl SimulatedStore<'_> {
+    /// Lets another process continue, and decides whether the call fails before or after it is executed.
+    async fn before(&self) -> Result<CallOutcome, Error> {
         if self.shared {
             Pause(false).await;
         }
-        let mut world = self.world.lock().unwrap();
-        let one_in = world.faults;
-        if !world.dice.one_in(one_in) {
-            return Ok(Fate::Well);
+        let mut simulation = self.simulation.lock().unwrap();
+        let one_in = simulation.faults;
+        if !simulation.random.one_in(one_in) {
+            return Ok(CallOutcome::Answered);
         }
-        world.counts.faults += 1;
-        if world.dice.one_in(2) { Ok(Fate::AnswerLost) } else { Err(Error::broken("a simulated call", "not sent")) }
+        simulation.counts.faults += 1;
+        if simulation.random.one_in(2) {
+            Ok(CallOutcome::AnswerLost)
+        } else {
+            Err(Error::permanent("a simulated call", "not sent"))
+        }
     }
 }
 
-/// What becomes of a call that was sent.
-enum Fate {
-    Well,
+/// The outcome of a call that was sent.
+enum CallOutcome {
+    Answered,
     AnswerLost,
 }
 
-impl Fate {
+impl CallOutcome {
     fn of<T>(&self, answer: T) -> Result<T, Error> {
         match self {
-            Self::Well => Ok(answer),
-            Self::AnswerLost => Err(Error::broken("a simulated call", "the answer is lost")),
+            Self::Answered => Ok(answer),
+            Self::AnswerLost => Err(Error::permanent("a simulated call", "the answer is lost")),
         }
     }
 }
 
-impl Desk for Shop<'_> {
+impl ScheduleStore for SimulatedStore<'_> {
     async fn save(&self, partner: &PartnerId, schedule: &mut Schedule) -> Result<bool, Error> {
-        let fate = self.before().await?;
+        let outcome = self.before().await?;
         let saved = match self.control {
             Some(control) => control.save_schedule(partner, schedule, RULES.grace_seconds).await?,
             None => {
-                let mut world = self.world.lock().unwrap();
-                let there = &mut world.partners[self.partner];
+                let mut simulation = self.simulation.lock().unwrap();
+                let there = &mut simulation.partners[self.partner];
                 let is_last = there.schedule.as_ref().map_or(0, |there| there.revision) == schedule.revision;
                 schedule.revision += 1;
                 if is_last {
@@ -349,18 +357,18 @@ impl Desk for Shop<'_> {
             }
         };
         if !saved {
-            self.world.lock().unwrap().counts.conflicts += 1;
+            self.simulation.lock().unwrap().counts.conflicts += 1;
         }
-        fate.of(saved)
+        outcome.of(saved)
     }
 
     async fn create(&self, partner: &PartnerId, job: &Job) -> Result<bool, Error> {
-        let fate = self.before().await?;
+        let outcome = self.before().await?;
         let created = match self.control {
             Some(control) => control.create_job(partner, job).await?,
             None => {
-                let mut world = self.world.lock().unwrap();
-                let Partner { jobs, unready, .. } = &mut world.partners[self.partner];
+                let mut simulation = self.simulation.lock().unwrap();
+                let Partner { jobs, unready, .. } = &mut simulation.partners[self.partner];
                 let free = !jobs.contains_key(&job.id);
                 *unready += usize::from(free);
                 if free {
@@ -382,46 +390,46 @@ impl Desk for Shop<'_> {
                 free
             }
         };
-        fate.of(created)
+        outcome.of(created)
     }
 
     async fn renew(&self, partner: &PartnerId, job: &Job, now: Instant) -> Result<bool, Error> {
-        let fate = self.before().await?;
+        let outcome = self.before().await?;
         let renewed = match self.control {
             Some(control) => control.renew_job(partner, job, now).await?,
             None => {
-                let mut world = self.world.lock().unwrap();
-                let (there, standing) = world.partners[self.partner].jobs.get_mut(&job.id).unwrap();
+                let mut simulation = self.simulation.lock().unwrap();
+                let (there, standing) = simulation.partners[self.partner].jobs.get_mut(&job.id).unwrap();
                 let state = standing.state_at(there, now);
                 let gone = matches!(state, State::Failed | State::Cancelled | State::Expired);
                 if gone {
                     let was_ready = standing.state == State::Ready;
                     (*there, *standing) = (job.clone(), Standing::new());
-                    world.partners[self.partner].unready += usize::from(was_ready);
+                    simulation.partners[self.partner].unready += usize::from(was_ready);
                 }
                 gone
             }
         };
-        self.world.lock().unwrap().counts.remade += u64::from(renewed);
-        fate.of(renewed)
+        self.simulation.lock().unwrap().counts.remade += u64::from(renewed);
+        outcome.of(renewed)
     }
 
-    /// A worker takes it up at once: the earliest that it can read.
+    /// A worker makes the export at once, which is the earliest that it can read.
     async fn send(&self, partner: &PartnerId, id: &str, _notify: bool) -> Result<(), Error> {
-        let fate = self.before().await?;
+        let outcome = self.before().await?;
         let (job, standing) = match self.control {
             Some(control) => control.job(partner, id).await?.unwrap(),
-            None => self.world.lock().unwrap().partners[self.partner].jobs[id].clone(),
+            None => self.simulation.lock().unwrap().partners[self.partner].jobs[id].clone(),
         };
         let fails = {
-            let mut world = self.world.lock().unwrap();
+            let mut simulation = self.simulation.lock().unwrap();
             if !matches!(standing.state, State::Pending | State::Running) {
-                return fate.of(());
+                return outcome.of(());
             }
-            world.dice.one_in(50)
+            simulation.random.one_in(50)
         };
         if !fails {
-            self.world.lock().unwrap().work(self.partner, &job, self.now);
+            self.simulation.lock().unwrap().work(self.partner, &job, self.now);
         }
         match self.control {
             Some(control) => {
@@ -434,8 +442,8 @@ impl Desk for Shop<'_> {
                 }
             }
             None => {
-                let mut world = self.world.lock().unwrap();
-                let Partner { jobs, unready, .. } = &mut world.partners[self.partner];
+                let mut simulation = self.simulation.lock().unwrap();
+                let Partner { jobs, unready, .. } = &mut simulation.partners[self.partner];
                 let (_, standing) = jobs.get_mut(id).unwrap();
                 if fails {
                     standing.state = State::Failed;
@@ -445,13 +453,13 @@ impl Desk for Shop<'_> {
                 }
             }
         }
-        fate.of(())
+        outcome.of(())
     }
 
-    async fn is_late(&self, _partner: &PartnerId, look: &Look) -> Result<bool, Error> {
+    async fn has_late_activity(&self, _partner: &PartnerId, look: &Look) -> Result<bool, Error> {
         self.before().await?;
-        let world = self.world.lock().unwrap();
-        let Partner { rows, late, .. } = &world.partners[self.partner];
+        let simulation = self.simulation.lock().unwrap();
+        let Partner { rows, late, .. } = &simulation.partners[self.partner];
         let seconds = |instant: Instant| instant.micros() / 1_000_000;
         let (recorded_from, recorded_before) = (seconds(look.recorded_from), seconds(look.recorded_before));
         let start = late.partition_point(|row| rows[*row].recorded < recorded_from);
@@ -467,19 +475,19 @@ impl Desk for Shop<'_> {
         if let Some(control) = self.control {
             return control.jobs_of_months(partner, first, last).await;
         }
-        let world = self.world.lock().unwrap();
-        if world.partners[self.partner].unready == 0 {
+        let simulation = self.simulation.lock().unwrap();
+        if simulation.partners[self.partner].unready == 0 {
             return Ok(Vec::new());
         }
-        let jobs = world.partners[self.partner].jobs.range(first.to_string()..=format!("{last}~"));
-        // What is ready is of no interest, and copying all of it takes most of the time.
+        let jobs = simulation.partners[self.partner].jobs.range(first.to_string()..=format!("{last}~"));
+        // Ready exports are left out, because copying them takes most of the time.
         let jobs = jobs.filter(|(_, (_, standing))| standing.state != State::Ready);
         Ok(jobs.map(|(_, job)| job.clone()).collect())
     }
 }
 
-impl World {
-    /// Makes the files of an export: whatever can be read now and belongs into it.
+impl Simulation {
+    /// Makes an export: all activities that can be read now and belong to it.
     fn work(&mut self, partner: usize, job: &Job, now: i64) {
         let seconds = |instant: Instant| instant.micros() / 1_000_000;
         let (from, to) = (seconds(job.request.from), seconds(job.request.to));
@@ -506,107 +514,113 @@ impl World {
         self.counts.versions += u64::from(version > 1);
         let mark =
             (partner as u64) << 40 | (count as u64) << 32 | u64::from(version) << 20 | (now.unsigned_abs() % (1 << 20));
-        self.counts.digest = Dice(self.counts.digest ^ mark).next();
+        self.counts.digest = SimulationRandom(self.counts.digest ^ mark).next();
     }
 }
 
-/// What happens at the full hours.
-struct Ticks {
+/// The hourly runs.
+struct HourlyRuns {
     seed: u64,
     outages: Vec<(i64, i64)>,
 }
 
 #[derive(PartialEq, Eq)]
-enum Tick {
+enum HourlyRun {
     Lost,
     Once,
-    /// Two processes at the same time.
+    /// Two processes run at the same time.
     Twice,
-    /// The index is behind: somebody reads what was there before.
+    /// The index lags behind, so that the run reads an old schedule.
     Stale,
 }
 
-impl Ticks {
+impl HourlyRuns {
     fn new(seed: u64, end: i64) -> Self {
-        let mut dice = Dice(seed ^ 0x7469_636b);
-        let outage = |dice: &mut Dice| {
-            let from = BEGIN + dice.below(end - BEGIN);
-            (from, from + dice.below(10 * DAY))
+        let mut random = SimulationRandom(seed ^ 0x7469_636b);
+        let outage = |random: &mut SimulationRandom| {
+            let from = BEGIN + random.below(end - BEGIN);
+            (from, from + random.below(10 * DAY))
         };
-        let outages = (0..dice.below(8)).map(|_| outage(&mut dice)).collect();
+        let outages = (0..random.below(8)).map(|_| outage(&mut random)).collect();
         Self { seed, outages }
     }
 
-    /// The tick of an hour: when exactly, and what becomes of it.
-    fn at(&self, hour: i64) -> (i64, Tick) {
-        let mut dice = Dice(self.seed ^ hour.unsigned_abs().wrapping_mul(0x9e37_79b9));
-        let at = hour * HOUR + dice.below(60);
-        let tick = match dice.below(100) {
-            _ if self.outages.iter().any(|(from, to)| (*from..*to).contains(&at)) => Tick::Lost,
-            0..3 => Tick::Lost,
-            3..6 => Tick::Twice,
-            6..8 => Tick::Stale,
-            _ => Tick::Once,
+    /// The run of an hour: its exact time, and what happens to it.
+    fn at(&self, hour: i64) -> (i64, HourlyRun) {
+        let mut random = SimulationRandom(self.seed ^ hour.unsigned_abs().wrapping_mul(0x9e37_79b9));
+        let at = hour * HOUR + random.below(60);
+        let hourly_run = match random.below(100) {
+            _ if self.outages.iter().any(|(from, to)| (*from..*to).contains(&at)) => HourlyRun::Lost,
+            0..3 => HourlyRun::Lost,
+            3..6 => HourlyRun::Twice,
+            6..8 => HourlyRun::Stale,
+            _ => HourlyRun::Once,
         };
-        (at, tick)
+        (at, hourly_run)
     }
 }
 
-/// Lives through a world.
-async fn live(seed: u64, size: Size, control: Option<&Control>) -> Counts {
-    let world = Mutex::new(World::new(seed, size));
-    let end = begins(0, size.months) + TAIL;
-    let ticks = Ticks::new(seed, end);
+/// Simulates all partners.
+async fn simulate(seed: u64, size: Size, control: Option<&Control>) -> Counts {
+    let simulation = Mutex::new(Simulation::new(seed, size));
+    let end = month_start(0, size.months) + TAIL;
+    let runs = HourlyRuns::new(seed, end);
     for partner in 0..size.partners {
-        // Partners have nothing to do with one another: each lives through all of it for itself.
-        live_partner(&world, control, partner, &ticks, end).await;
-        judge(&world, control, partner, size).await;
+        // Partners are independent, so they are simulated one by one.
+        simulate_partner(&simulation, control, partner, &runs, end).await;
+        check_months(&simulation, control, partner, size).await;
     }
-    world.into_inner().unwrap().counts
+    simulation.into_inner().unwrap().counts
 }
 
-async fn live_partner(world: &Mutex<World>, control: Option<&Control>, partner: usize, ticks: &Ticks, end: i64) {
-    let (id, deeds) = {
-        let mut world = world.lock().unwrap();
-        let partner = &mut world.partners[partner];
-        (partner.id.clone(), std::mem::take(&mut partner.deeds))
+async fn simulate_partner(
+    simulation: &Mutex<Simulation>,
+    control: Option<&Control>,
+    partner: usize,
+    runs: &HourlyRuns,
+    end: i64,
+) {
+    let (id, actions) = {
+        let mut simulation = simulation.lock().unwrap();
+        let partner = &mut simulation.partners[partner];
+        (partner.id.clone(), std::mem::take(&mut partner.actions))
     };
-    let mut deeds = deeds.into_iter().peekable();
-    let shop = |now, shared| Shop { world, control, partner, now, shared };
+    let mut actions = actions.into_iter().peekable();
+    let store_at = |now, shared| SimulatedStore { simulation, control, partner, now, shared };
     let mut before: Option<Schedule> = None;
     let mut hour = BEGIN / HOUR;
     loop {
-        let due = world.lock().unwrap().partners[partner].due;
-        // On to the next hour in which something happens.
-        let next = due.into_iter().chain(deeds.peek().map(|deed| deed.at)).min().unwrap_or(end);
+        let due = simulation.lock().unwrap().partners[partner].due;
+        // Continue with the next hour in which something happens.
+        let next = due.into_iter().chain(actions.peek().map(|action| action.at)).min().unwrap_or(end);
         hour = (hour + 1).max(next.div_euclid(HOUR));
-        let (now, tick) = ticks.at(hour);
+        let (now, hourly_run) = runs.at(hour);
         if now >= end {
             break;
         }
-        let deed = deeds.next_if(|deed| deed.at <= now);
+        let action = actions.next_if(|action| action.at <= now);
         let is_due = due.is_some_and(|due| due <= now);
-        if deed.is_none() && (tick == Tick::Lost || !is_due) {
+        if action.is_none() && (hourly_run == HourlyRun::Lost || !is_due) {
             continue;
         }
-        let stored = stored(world, control, partner, &id).await;
-        let (alone, shared) = (shop(now, false), shop(now, true));
-        match (tick, stored, deed) {
-            (Tick::Lost, _, None) => {}
-            (Tick::Lost, _, Some(deed)) => act(&alone, &id, deed).await,
-            (Tick::Twice, Some(schedule), None) if is_due => {
+        let stored = stored(simulation, control, partner, &id).await;
+        let (alone, shared) = (store_at(now, false), store_at(now, true));
+        match (hourly_run, stored, action) {
+            (HourlyRun::Lost, _, None) => {}
+            (HourlyRun::Lost, _, Some(action)) => perform(&alone, &id, action).await,
+            (HourlyRun::Twice, Some(schedule), None) if is_due => {
                 let (first, second) = (run(&shared, &id, schedule.clone()), run(&shared, &id, schedule));
                 interleave(first, second).await;
             }
-            (Tick::Stale, Some(schedule), None) if is_due => {
+            (HourlyRun::Stale, Some(schedule), None) if is_due => {
                 run(&alone, &id, before.clone().unwrap_or(schedule)).await;
             }
-            (_, Some(schedule), Some(deed)) if is_due => {
-                interleave(run(&shared, &id, schedule), act(&shared, &id, deed)).await;
+            (_, Some(schedule), Some(action)) if is_due => {
+                interleave(run(&shared, &id, schedule), perform(&shared, &id, action)).await;
             }
-            (_, _, Some(deed)) => act(&alone, &id, deed).await,
+            (_, _, Some(action)) => perform(&alone, &id, action).await,
             (_, Some(schedule), None) if is_due => {
-                if world.lock().unwrap().dice.one_in(8) {
+                if simulation.lock().unwrap().random.one_in(8) {
                     before = Some(schedule.clone());
                 }
                 run(&alone, &id, schedule).await;
@@ -614,58 +628,63 @@ async fn live_partner(world: &Mutex<World>, control: Option<&Control>, partner: 
             _ => {}
         }
         if let Some(control) = control {
-            refresh(world, control, partner, &id).await;
+            refresh(simulation, control, partner, &id).await;
         }
     }
 }
 
-async fn stored(world: &Mutex<World>, control: Option<&Control>, partner: usize, id: &PartnerId) -> Option<Schedule> {
+async fn stored(
+    simulation: &Mutex<Simulation>,
+    control: Option<&Control>,
+    partner: usize,
+    id: &PartnerId,
+) -> Option<Schedule> {
     match control {
         Some(control) => control.schedule(id).await.unwrap(),
-        None => world.lock().unwrap().partners[partner].schedule.clone(),
+        None => simulation.lock().unwrap().partners[partner].schedule.clone(),
     }
 }
 
-/// When the real index has the partner.
-async fn refresh(world: &Mutex<World>, control: &Control, partner: usize, id: &PartnerId) {
+/// Reads the partner's time in the real index.
+async fn refresh(simulation: &Mutex<Simulation>, control: &Control, partner: usize, id: &PartnerId) {
     let due = control.schedule(id).await.unwrap().and_then(|schedule| schedule.due_at(RULES.grace_seconds));
-    world.lock().unwrap().partners[partner].due = due.map(|due| due.micros() / 1_000_000);
+    simulation.lock().unwrap().partners[partner].due = due.map(|due| due.micros() / 1_000_000);
 }
 
-async fn run(shop: &Shop<'_>, id: &PartnerId, schedule: Schedule) {
-    // Whatever fails is for the next run.
-    months::attend(shop, RULES, id, schedule, instant(shop.now)).await.ok();
+async fn run(store_at: &SimulatedStore<'_>, id: &PartnerId, schedule: Schedule) {
+    // The next run does what failed.
+    months::process_schedule(store_at, RULES, id, schedule, instant(store_at.now)).await.ok();
 }
 
-async fn act(shop: &Shop<'_>, id: &PartnerId, deed: Deed) {
-    let now = instant(shop.now);
+async fn perform(store_at: &SimulatedStore<'_>, id: &PartnerId, action: PartnerAction) {
+    let now = instant(store_at.now);
     for _ in 0..100 {
-        let before = stored(shop.world, shop.control, shop.partner, id).await;
-        let from = shop.world.lock().unwrap().partners[shop.partner].from;
-        let (mut changed, is_change) = match (deed.kind, before) {
-            (DeedKind::Save { zone: number, enabled }, before) => {
+        let before = stored(store_at.simulation, store_at.control, store_at.partner, id).await;
+        let from = store_at.simulation.lock().unwrap().partners[store_at.partner].from;
+        let (mut changed, is_change) = match (action.kind, before) {
+            (ActionKind::Save { zone: number, enabled }, before) => {
                 let is_change = before.as_ref().is_some_and(|before| before.time_zone != zone(number));
                 let output = Output::default();
                 let wishes = Wishes { enabled, time_zone: zone(number), output, from: Some(from), notify: Vec::new() };
                 (Schedule::saved(before, wishes, now, "Ana".to_owned()).unwrap(), is_change)
             }
-            (DeedKind::Remove, Some(before)) => (before.removed(now, "Ana".to_owned()), false),
-            (DeedKind::RunMonth(number), Some(before)) if before.enabled => {
-                let known: Vec<String> = jobs(shop, id).await.into_keys().collect();
-                months::attend_month(shop, RULES, id, before, month(number), now).await.ok();
-                let new = jobs(shop, id).await.into_keys().filter(|id| !known.contains(id));
-                shop.world.lock().unwrap().partners[shop.partner].at_once.extend(new);
+            (ActionKind::Remove, Some(before)) => (before.removed(now, "Ana".to_owned()), false),
+            (ActionKind::RunMonth(number), Some(before)) if before.enabled => {
+                let known: Vec<String> = jobs(store_at, id).await.into_keys().collect();
+                months::process_month(store_at, RULES, id, before, month(number), now).await.ok();
+                let new = jobs(store_at, id).await.into_keys().filter(|id| !known.contains(id));
+                store_at.simulation.lock().unwrap().partners[store_at.partner].at_once.extend(new);
                 return;
             }
-            (DeedKind::Delete, _) => {
-                let jobs = jobs(shop, id).await;
+            (ActionKind::Delete, _) => {
+                let jobs = jobs(store_at, id).await;
                 let ready: Vec<_> = jobs.values().filter(|(_, standing)| standing.state == State::Ready).collect();
                 let Some((job, _)) = ready.last() else { return };
-                match shop.control {
+                match store_at.control {
                     Some(control) => drop(control.cancel_job(id, &job.id).await.unwrap()),
                     None => {
-                        let mut world = shop.world.lock().unwrap();
-                        let Partner { jobs, unready, .. } = &mut world.partners[shop.partner];
+                        let mut simulation = store_at.simulation.lock().unwrap();
+                        let Partner { jobs, unready, .. } = &mut simulation.partners[store_at.partner];
                         jobs.get_mut(&job.id).unwrap().1.state = State::Cancelled;
                         *unready += 1;
                     }
@@ -674,31 +693,31 @@ async fn act(shop: &Shop<'_>, id: &PartnerId, deed: Deed) {
             }
             _ => return,
         };
-        if shop.save(id, &mut changed).await.is_ok_and(|saved| saved) {
-            shop.world.lock().unwrap().counts.zone_changes += u64::from(is_change);
+        if store_at.save(id, &mut changed).await.is_ok_and(|saved| saved) {
+            store_at.simulation.lock().unwrap().counts.zone_changes += u64::from(is_change);
             return;
         }
     }
     panic!("a partner cannot save its schedule");
 }
 
-async fn jobs(shop: &Shop<'_>, id: &PartnerId) -> BTreeMap<String, (Job, Standing)> {
-    match shop.control {
+async fn jobs(store_at: &SimulatedStore<'_>, id: &PartnerId) -> BTreeMap<String, (Job, Standing)> {
+    match store_at.control {
         Some(control) => {
             let jobs = control.jobs_of_months(id, month(0), month(60)).await.unwrap();
             jobs.into_iter().map(|(job, standing)| (job.id.clone(), (job, standing))).collect()
         }
-        None => shop.world.lock().unwrap().partners[shop.partner].jobs.clone(),
+        None => store_at.simulation.lock().unwrap().partners[store_at.partner].jobs.clone(),
     }
 }
 
-/// Whether a partner has in the end what it should have.
-async fn judge(world: &Mutex<World>, control: Option<&Control>, partner: usize, size: Size) {
-    let id = world.lock().unwrap().partners[partner].id.clone();
-    let shop = Shop { world, control, partner, now: 0, shared: false };
-    let jobs = jobs(&shop, &id).await;
-    let world = world.lock().unwrap();
-    let Partner { rows, from, at_once, .. } = &world.partners[partner];
+/// Checks that a partner has all months, without gaps and overlaps, and each activity once.
+async fn check_months(simulation: &Mutex<Simulation>, control: Option<&Control>, partner: usize, size: Size) {
+    let id = simulation.lock().unwrap().partners[partner].id.clone();
+    let store_at = SimulatedStore { simulation, control, partner, now: 0, shared: false };
+    let jobs = jobs(&store_at, &id).await;
+    let simulation = simulation.lock().unwrap();
+    let Partner { rows, from, at_once, .. } = &simulation.partners[partner];
     let seconds = |instant: Instant| instant.micros() / 1_000_000;
     let mut expected_from = None;
     for number in 0..size.months {
@@ -708,10 +727,12 @@ async fn judge(world: &Mutex<World>, control: Option<&Control>, partner: usize, 
         let (first, _) = first.unwrap_or_else(|| panic!("{id} has no {name}"));
         let (from, to) = (seconds(first.request.from), seconds(first.request.to));
         match expected_from {
-            None => assert!((0..ZONES.len()).any(|zone| begins(zone, number) == from), "{id} begins at {from}"),
+            None => {
+                assert!((0..ZONES.len()).any(|zone| month_start(zone, number) == from), "{id} begins at {from}")
+            }
             Some(expected) => assert_eq!(from, expected, "{id} has a gap or an overlap before {name}"),
         }
-        assert!((0..ZONES.len()).any(|zone| begins(zone, number + 1) == to), "{id} ends {name} at {to}");
+        assert!((0..ZONES.len()).any(|zone| month_start(zone, number + 1) == to), "{id} ends {name} at {to}");
         assert!(seconds(first.created_at) >= to + GRACE_SECONDS, "{id} made {name} too early");
         expected_from = Some(to);
         let mut versions: Vec<&Job> = jobs.values().map(|(job, _)| job).filter(|job| job.month == Some(name)).collect();
@@ -740,7 +761,7 @@ async fn judge(world: &Mutex<World>, control: Option<&Control>, partner: usize, 
     }
 }
 
-/// Once to the others.
+/// A future that yields once.
 struct Pause(bool);
 
 impl Future for Pause {
@@ -756,7 +777,7 @@ impl Future for Pause {
     }
 }
 
-/// Both at the same time, a step of each in turn.
+/// Runs two futures at the same time, a step of each in turn.
 async fn interleave(first: impl Future<Output = ()>, second: impl Future<Output = ()>) {
     let (mut first, mut second) = (pin!(first), pin!(second));
     let (mut first_done, mut second_done) = (false, false);
@@ -768,7 +789,7 @@ async fn interleave(first: impl Future<Output = ()>, second: impl Future<Output 
     .await;
 }
 
-/// Runs what waits for nothing.
+/// Runs a future that never waits.
 fn run_through<T>(future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);
     loop {
@@ -779,7 +800,7 @@ fn run_through<T>(future: impl Future<Output = T>) -> T {
 }
 
 #[test]
-fn in_years_of_months_every_activity_is_in_one_version_of_one_month() {
+fn every_activity_of_years_is_in_one_version_of_one_month() {
     let (first, seeds) = (setting("SIMULATED_FROM", 1), amount("SIMULATED_SEEDS", 200, 20_000));
     let next = AtomicU64::new(first);
     let total = Mutex::new(Counts::default());
@@ -791,8 +812,8 @@ fn in_years_of_months_every_activity_is_in_one_version_of_one_month() {
                     if seed >= first + seeds {
                         return;
                     }
-                    let lived = std::panic::catch_unwind(|| run_through(live(seed, YEARS, None)));
-                    let counts = lived.unwrap_or_else(|_| {
+                    let simulated = std::panic::catch_unwind(|| run_through(simulate(seed, YEARS, None)));
+                    let counts = simulated.unwrap_or_else(|_| {
                         next.store(first + seeds, Ordering::Relaxed);
                         panic!("again with SIMULATED_FROM={seed} SIMULATED_SEEDS=1")
                     });
@@ -804,28 +825,28 @@ fn in_years_of_months_every_activity_is_in_one_version_of_one_month() {
     let total = total.into_inner().unwrap();
     println!("{total:?}");
     report("simulated years of months", &format!("{seeds} seeds, {} versions of months", total.versions), first);
-    // A world in which nothing goes wrong would show nothing.
+    // A simulation without faults would show nothing.
     assert!(total.versions > 100 * seeds && total.zone_changes > 10 * seeds, "{total:?}");
     assert!(total.faults > seeds && total.conflicts > seeds && total.remade > 10 * seeds, "{total:?}");
 }
 
 #[test]
-fn a_seed_is_lived_through_the_same_way_again() {
+fn a_seed_gives_the_same_years_again() {
     for seed in [7, 8] {
-        let live = || run_through(live(seed, YEARS, None));
-        let first = live();
-        assert_eq!(first, live());
+        let simulate = || run_through(simulate(seed, YEARS, None));
+        let first = simulate();
+        assert_eq!(first, simulate());
         assert_ne!(first.digest, 0);
     }
 }
 
 #[tokio::test]
-async fn years_on_the_real_table_end_the_same_way() {
+async fn years_on_the_real_table_are_complete() {
     let size = Size { months: 4, partners: 4 };
     for seed in [1, 2] {
         let stores = Stores::start().await;
         let control = stores.control(None);
-        let counts = live(seed, size, Some(&control)).await;
+        let counts = simulate(seed, size, Some(&control)).await;
         assert!(counts.exports >= 16 && counts.versions > 0, "{counts:?}");
     }
 }

@@ -1,0 +1,54 @@
+//! Machine clients: the partners that they act for.
+
+use domain::time::Instant;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    control::{Control, Item, json, key, parse_json},
+    error::Error,
+};
+
+/// The registration of a machine client.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MachineClient {
+    /// The partner that the client acts for.
+    pub partner: String,
+    /// The time of the registration.
+    pub updated_at: Instant,
+    /// The person who registered the client.
+    pub updated_by: String,
+}
+
+impl Control {
+    /// Reads a client's registration.
+    ///
+    /// # Errors
+    /// When the table fails.
+    pub async fn client(&self, client_id: &str) -> Result<Option<MachineClient>, Error> {
+        let found = self.get_item(client_key(client_id), "GetItem of a client").await?;
+        found.map(|item| parse_json(&item, "client")).transpose()
+    }
+
+    /// Registers a client, in place of an earlier registration.
+    ///
+    /// # Errors
+    /// When the table fails.
+    pub async fn save_client(&self, client_id: &str, client: &MachineClient) -> Result<(), Error> {
+        let mut item = client_key(client_id);
+        item.insert("client".to_owned(), json(client)?);
+        let put = self.dynamodb.put_item().table_name(&*self.table).set_item(Some(item)).send().await;
+        put.map(drop).map_err(|error| Error::sdk("PutItem of a client", error))
+    }
+
+    /// Removes a client's registration, if there is one.
+    ///
+    /// # Errors
+    /// When the table fails.
+    pub async fn remove_client(&self, client_id: &str) -> Result<(), Error> {
+        self.delete_item(client_key(client_id), "DeleteItem of a client").await
+    }
+}
+
+fn client_key(client_id: &str) -> Item {
+    key(&format!("client#{client_id}"), "client")
+}

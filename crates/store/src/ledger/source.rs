@@ -1,0 +1,245 @@
+//! A selection of activities, and the partitions and queries that it is read from.
+
+use std::collections::VecDeque;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use domain::{
+    activity::{Activity, Details, PartnerId},
+    filter::Filter,
+    query::{Order, Position, Selection},
+    time::Month,
+};
+
+use super::{
+    Ledger,
+    item::{Attributes, CUSTOMER_KEY},
+    keys,
+    page_json::{DecodedPage, PageDecoder, QueryAnswer},
+    stored::{StoredActivities, StoredActivity},
+};
+use crate::error::Error;
+
+/// The number of customers that are read side by side from the index `by_customer`. A filter on more customers reads all of
+/// the partner's activities.
+const MAX_INDEXED_CUSTOMERS: usize = 8;
+
+/// The name of the read in errors.
+const OPERATION: &str = "Query of activities";
+
+/// A selection and the ledger that it is read from.
+#[derive(Debug)]
+pub(super) struct Source {
+    pub(super) ledger: Ledger,
+    partner: PartnerId,
+    pub(super) selection: Selection,
+}
+
+/// The key of a partition of the table or of the index `by_customer`: the attribute's name and its value.
+pub(super) type PartitionKey = (&'static str, String);
+
+impl Source {
+    pub(super) fn new(ledger: &Ledger, partner: &PartnerId, selection: &Selection) -> Self {
+        Self { ledger: ledger.clone(), partner: partner.clone(), selection: selection.clone() }
+    }
+
+    /// Lists the months with data from a position on, in the order of reading, with their numbers of shards.
+    pub(super) async fn months(
+        &self,
+        after: Option<&Position>,
+        consistent: bool,
+    ) -> Result<VecDeque<(Month, u8)>, Error> {
+        let (mut first, mut last) = self.selection.period.utc_months();
+        if let Some(position) = after {
+            match self.selection.order {
+                Order::Ascending => first = first.max(position.occurred_at().utc_month()),
+                Order::Descending => last = last.min(position.occurred_at().utc_month()),
+            }
+        }
+        if first > last {
+            return Ok(VecDeque::new());
+        }
+        let mut months = self.ledger.months(&self.partner, first, last, consistent).await?;
+        if self.selection.order == Order::Descending {
+            months.reverse();
+        }
+        Ok(months.into())
+    }
+
+    /// The customers to read from their index, if the filter names few.
+    pub(super) fn indexed_customers(&self) -> Option<&[String]> {
+        let customers = &self.selection.filter.customer;
+        (1..=MAX_INDEXED_CUSTOMERS).contains(&customers.len()).then_some(customers)
+    }
+
+    /// Whether the filter accepts every activity of the partitions.
+    pub(super) fn filter_accepts_all(&self) -> bool {
+        let filter = &self.selection.filter;
+        match self.indexed_customers() {
+            Some(_) => Filter { customer: Vec::new(), ..filter.clone() }.is_empty(),
+            None => filter.is_empty(),
+        }
+    }
+
+    /// Whether every activity between the keys is selected.
+    pub(super) fn selects_all(&self) -> bool {
+        let Selection { recorded_from, recorded_before, .. } = self.selection;
+        recorded_from.is_none() && recorded_before.is_none() && self.filter_accepts_all()
+    }
+
+    pub(super) fn selects(&self, activity: &Activity<&str>) -> bool {
+        self.selection.recorded_from.is_none_or(|from| activity.recorded_at >= from)
+            && self.selection.recorded_before.is_none_or(|before| activity.recorded_at < before)
+            && self.selection.filter.matches(&activity.entry)
+    }
+
+    /// The partitions that hold a month.
+    pub(super) fn partitions(&self, month: Month, shards: u8) -> Vec<PartitionKey> {
+        match self.indexed_customers() {
+            Some(customers) => {
+                let mut keys: Vec<String> =
+                    customers.iter().map(|id| keys::customer_partition(&self.partner, id, month)).collect();
+                keys.sort_unstable();
+                keys.dedup();
+                keys.into_iter().map(|key| (CUSTOMER_KEY, key)).collect()
+            }
+            None => (0..shards).map(|shard| ("pk", keys::partition(&self.partner, month, shard, shards))).collect(),
+        }
+    }
+
+    /// Queries a partition from `start`, or else behind `after`: about `limit` activities, or a whole page of 1 MB.
+    ///
+    /// The answer to a whole page may be deferred: [`Self::decode`] decodes it.
+    pub(super) async fn query(
+        &self,
+        (name, value): &PartitionKey,
+        start: Option<Attributes>,
+        after: Option<&Position>,
+        limit: Option<usize>,
+        consistent: bool,
+    ) -> Result<QueryAnswer, Error> {
+        let period = &self.selection.period;
+        let is_ascending = self.selection.order == Order::Ascending;
+        // A sort key is an instant and an id, so every key at an instant comes after the text of the instant itself.
+        let (mut from, mut to) = (period.from().to_string(), period.to().to_string());
+        let mut limit = limit;
+        // Query itself says where a partition goes on. Without that, the query starts at the last activity seen, which
+        // another partition may hold: this partition may return it once more.
+        if start.is_none()
+            && let Some(after) = after.map(Position::to_text)
+        {
+            let bound = if is_ascending { &mut from } else { &mut to };
+            let is_tighter = if is_ascending { after > *bound } else { after < *bound };
+            if is_tighter {
+                *bound = after;
+                limit = limit.map(|limit| limit + 1);
+            }
+        }
+        let is_index = *name == CUSTOMER_KEY;
+        let decoder =
+            if limit.is_none() { PageDecoder::deferring(&self.partner) } else { PageDecoder::new(&self.partner) };
+        let query = self
+            .ledger
+            .dynamodb
+            .query()
+            .table_name(&*self.ledger.table)
+            .set_index_name(is_index.then(|| "by_customer".to_owned()))
+            .key_condition_expression(format!("{name} = :key AND sk BETWEEN :from AND :to"))
+            .expression_attribute_values(":key", AttributeValue::S(value.clone()))
+            .expression_attribute_values(":from", AttributeValue::S(from))
+            .expression_attribute_values(":to", AttributeValue::S(to))
+            .set_exclusive_start_key(start)
+            // An index cannot be read with strong consistency.
+            .consistent_read(consistent && !is_index)
+            .scan_index_forward(is_ascending)
+            .set_limit(limit.map(|limit| i32::try_from(limit).unwrap_or(i32::MAX)))
+            .customize()
+            .interceptor(decoder.clone())
+            .send();
+        // Boxed, because the SDK's future is large and every caller would carry it in its own.
+        Box::pin(query).await.map_err(|error| Error::sdk(OPERATION, error))?;
+        decoder.take_answer().ok_or_else(|| Error::permanent(OPERATION, "the answer was not decoded"))
+    }
+
+    /// Decodes an answer into its activities, without the one at `after`, and the start of the next page.
+    pub(super) fn decode(
+        &self,
+        answer: QueryAnswer,
+        after: Option<&Position>,
+    ) -> Result<(StoredActivities, Option<Attributes>), Error> {
+        let page = match answer {
+            QueryAnswer::Decoded(page) => page,
+            QueryAnswer::Deferred { body, next } => {
+                let page = PageDecoder::new(&self.partner).decode_deferred(&body, &next);
+                page.ok_or_else(|| Error::permanent(OPERATION, "the items of the answer do not fit its end"))?
+            }
+        };
+        let DecodedPage { items, next } = page.map_err(|error| Error::permanent("reading an activity", error))?;
+        let mut activities = StoredActivities::of(items);
+        if let Some(after) = after
+            && activities.peek().is_some_and(|first| first.sort_key() == after.to_text())
+        {
+            activities.next();
+        }
+        Ok((activities, next))
+    }
+}
+
+/// Returns the activity without the text of its details, of which only the size is left.
+pub(super) fn without_details<T: AsRef<str>>(activity: Activity<T>) -> Activity<T> {
+    let details = match activity.details {
+        Details::Here(text) => Details::Apart(text.as_ref().len() as u64),
+        other => other,
+    };
+    Activity { details, ..activity }
+}
+
+/// The position right behind a stored activity.
+pub(super) fn position_behind(stored: &StoredActivity) -> Position {
+    Position::behind(&stored.activity())
+}
+
+/// Returns the index of the page whose first activity comes first in an order. Pages without activities are skipped.
+pub(super) fn first_of<'a>(pages: impl Iterator<Item = Option<&'a StoredActivities>>, order: Order) -> Option<usize> {
+    let pages = pages.enumerate().filter_map(|(index, page)| Some((index, page.filter(|page| !page.is_empty())?)));
+    let compare = |left: &(usize, &StoredActivities), right: &(usize, &StoredActivities)| left.1.compare(right.1);
+    let first = if order == Order::Ascending { pages.min_by(compare) } else { pages.max_by(compare) };
+    first.map(|(index, _)| index)
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::time::{Period, parse_zone};
+
+    use super::*;
+    use crate::ledger::page_json::find_next;
+
+    fn source() -> Source {
+        let dynamodb = aws_sdk_dynamodb::Config::builder().behavior_version_latest().build();
+        let s3 = aws_sdk_s3::Config::builder().behavior_version_latest().build();
+        let (dynamodb, s3) = (aws_sdk_dynamodb::Client::from_conf(dynamodb), aws_sdk_s3::Client::from_conf(s3));
+        let ledger = Ledger::new(dynamodb, s3, "t".to_owned(), "b".to_owned());
+        let period = Month::parse("2026-11").unwrap().period(parse_zone("UTC").unwrap());
+        let period = Period::new(period.from(), period.to()).unwrap();
+        let filter = Filter::default();
+        let order = Order::Descending;
+        let selection = Selection { period, filter, order, recorded_from: None, recorded_before: None };
+        Source::new(&ledger, &PartnerId::parse("contoso").unwrap(), &selection)
+    }
+
+    #[test]
+    fn a_page_is_refused_when_its_items_do_not_fit_its_end() {
+        let item = r#"{"pk":{"S":"contoso#2026-11"},"sk":{"S":"2026-11-02T09:30:00.000000Z#e-1"},"r":{"S":"2026-11-02T09:30:01.000Z"},"a":{"S":"order.created"},"u":{"S":"ana"},"h":{"B":"AAAAAAAAAAAAAAAAAAAAAA=="}}"#;
+        let end = r#""LastEvaluatedKey":{"pk":{"S":"contoso#2026-11"},"sk":{"S":"2026-11-02T09:30:00.000000Z#e-1"}}"#;
+        let other = end.replace("e-1", "e-2");
+        for (body, count) in [
+            (format!(r#"{{"Count":1,"Items":[{item}],{end},"ScannedCount":1}}"#), Some(1)),
+            // Cut in the middle, and with another end in front.
+            (format!(r#"{{"Count":1,"Items":[{}],{end},"ScannedCount":1}}"#, &item[..40]), None),
+            (format!(r#"{{"Count":1,{other},"Items":[{item}],{end},"ScannedCount":1}}"#), None),
+        ] {
+            let next = find_next(body.as_bytes()).unwrap();
+            let decoded = source().decode(QueryAnswer::Deferred { body: body.into_bytes().into(), next }, None);
+            assert_eq!(decoded.ok().map(|(activities, _)| activities.count()), count);
+        }
+    }
+}

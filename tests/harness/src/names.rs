@@ -1,0 +1,12 @@
+//! The names of the tables and of the bucket.
+
+/// The table of activities.
+pub const TABLE: &str = "activities";
+/// The Control table.
+pub const CONTROL: &str = "control";
+/// The table of partners' settings.
+pub const PARTNERS: &str = "partners";
+/// The table of the meter.
+pub const LIMITS: &str = "limits";
+/// The bucket.
+pub const BUCKET: &str = "data";
