@@ -17,7 +17,7 @@ from processes import peaks, running
 WIDTH = 8
 BATCH = 20
 # Functions without state between requests: the client of a killed one repeats its request.
-MORTAL = {"authorizer", "record", "query", "exports"}
+MORTAL = {"authorizer", "record", "query", "exports", "admin"}
 # Statuses of a saturated installation; the answer must say when to retry.
 BUSY = {429, 503}
 

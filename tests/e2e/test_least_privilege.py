@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 # The probes of a queue take messages that belong to others.
 pytestmark = pytest.mark.alone
 
-FUNCTIONS = ["authorizer", "record", "intake", "query", "exports", "export-worker", "monthly", "notifier", "portal"]
+FUNCTIONS = ["authorizer", "record", "intake", "query", "exports", "admin", "export-worker", "monthly", "notifier", "portal"]
 KEY = {"pk": {"S": "probe#2024-03"}, "sk": {"S": "2024-03-05T09:30:00.000000Z#probe"}}
 SET = {"Key": KEY, "UpdateExpression": "SET a = :a", "ExpressionAttributeValues": {":a": {"S": "x"}}}
 # This write changes nothing: its condition fails after the check of the role.
@@ -90,17 +90,17 @@ MAY = {
     "get an activity": (["query", "export-worker"], lambda at: at.db.get_item(**at.activities, Key=KEY)),
     "query activities": (["query", "export-worker"], lambda at: at.query(at.activities, "pk")),
     "query a customer's": (["query", "export-worker"], lambda at: at.query(at.activities, "ck", IndexName="by_customer")),
-    "query late activities": (["exports", "monthly"], lambda at: at.query(at.activities, "lk", IndexName="late")),
-    "get from control": (["authorizer", "exports", "export-worker", "notifier"], lambda at: at.db.get_item(**at.control, Key=KEY)),
-    "put into control": (["exports", "monthly", "notifier"], lambda at: at.db.put_item(**at.control, Item=KEY, **NEVER)),
-    "update control": (["exports", "export-worker", "monthly", "notifier"], lambda at: at.db.update_item(**at.control, **SET, **NEVER)),
-    "delete from control": (["exports"], lambda at: at.db.delete_item(**at.control, Key=KEY, **NEVER)),
-    "query control": (["exports", "monthly"], lambda at: at.query(at.control, "pk")),
-    "query a month": (["exports", "monthly"], lambda at: at.query(at.control, "mk", IndexName="by_month")),
-    "query what is due": (["exports", "monthly"], lambda at: at.query(at.control, "dk", IndexName="due")),
+    "query late activities": (["admin", "monthly"], lambda at: at.query(at.activities, "lk", IndexName="late")),
+    "get from control": (["authorizer", "exports", "admin", "export-worker", "notifier"], lambda at: at.db.get_item(**at.control, Key=KEY)),
+    "put into control": (["exports", "admin", "monthly", "notifier"], lambda at: at.db.put_item(**at.control, Item=KEY, **NEVER)),
+    "update control": (["exports", "admin", "export-worker", "monthly", "notifier"], lambda at: at.db.update_item(**at.control, **SET, **NEVER)),
+    "delete from control": (["exports", "admin"], lambda at: at.db.delete_item(**at.control, Key=KEY, **NEVER)),
+    "query control": (["exports", "admin", "monthly"], lambda at: at.query(at.control, "pk")),
+    "query a month": (["admin", "monthly"], lambda at: at.query(at.control, "mk", IndexName="by_month")),
+    "query what is due": (["admin", "monthly"], lambda at: at.query(at.control, "dk", IndexName="due")),
     "scan control": ([], lambda at: at.db.scan(**at.control)),
-    "get settings": (["record", "intake", "exports"], lambda at: at.db.get_item(**at.partners, Key={"pk": {"S": "probe"}})),
-    "put settings": (["exports"], lambda at: at.db.put_item(**at.partners, Item={"pk": {"S": "probe"}}, **NEVER)),
+    "get settings": (["record", "intake", "exports", "admin"], lambda at: at.db.get_item(**at.partners, Key={"pk": {"S": "probe"}})),
+    "put settings": (["admin"], lambda at: at.db.put_item(**at.partners, Item={"pk": {"S": "probe"}}, **NEVER)),
     "change settings": ([], lambda at: at.db.update_item(**at.partners, **(SET | {"Key": {"pk": {"S": "probe"}}}), **NEVER)),
     "count": (["record"], lambda at: at.db.update_item(**at.limits, **(SET | {"Key": {"pk": {"S": "probe"}}}), **NEVER)),
     "remove settings": ([], lambda at: at.db.delete_item(**at.partners, Key={"pk": {"S": "probe"}})),

@@ -7,7 +7,7 @@ import pytest
 
 from api import ALL_OF_2024, eventually, is_problem, new_activity, now
 
-GROUPS = ["AuthorizerLog", "RecordLog", "QueryLog", "ExportsLog", "ExportWorkerLog"]
+GROUPS = ["AuthorizerLog", "RecordLog", "QueryLog", "ExportsLog", "AdminLog", "ExportWorkerLog"]
 
 
 @pytest.fixture
@@ -47,19 +47,26 @@ def test_invocation_logs_function_request_and_metrics(partner, logged, stack):
     partner.record(sent)
     partner.send({"activities": [*sent, new_activity(action="Not An Action")]})
     partner.list(**ALL_OF_2024)
-    mine = lambda name: [json.loads(line) for line in logged(name) if "answered" in line and f'"partner":"{partner.name}"' in line]
-    first, second = eventually(lambda: len(mine("RecordLog")) == 2 and mine("RecordLog"), "lines of both requests")
+    of_partner = f'"partner":"{partner.name}"'
+    # The last line of each request, and the line of its metrics.
+    mine = lambda name, kind: [json.loads(line) for line in logged(name) if kind in line and of_partner in line]
+    first, second = eventually(lambda: len(mine("RecordLog", "_aws")) == 2 and mine("RecordLog", "_aws"), "metrics of both requests")
     assert (first["recorded"], first["duplicates"], first["rejected"]) == (3, 0, 0)
     assert (second["recorded"], second["duplicates"], second["rejected"]) == (0, 3, 1)
-    [listed] = eventually(lambda: mine("QueryLog"), "a line of the list")
-    assert listed["list_latency"] == listed["duration_ms"]
-    for line, service in ((first, "record"), (second, "record"), (listed, "query")):
-        assert line["service"] == service and line["status"] == 200
-        assert isinstance(line["cold_start"], bool) and line["function_request_id"] and line["trace_id"]
-        [directive] = line["_aws"]["CloudWatchMetrics"]
+    [listed] = eventually(lambda: mine("QueryLog", "_aws"), "metrics of the list")
+    answers = [*mine("RecordLog", "answered"), *mine("QueryLog", "answered")]
+    assert listed["list_latency"] == [answers[-1]["duration_ms"]]
+    for measured, answer, service in zip((first, second, listed), answers, ("record", "record", "query"), strict=True):
+        assert measured["service"] == answer["span"]["service"] == service and answer["status"] == 200
+        for name in ("cold_start", "function_request_id", "trace_id"):
+            assert measured[name] == answer["span"][name]
+        assert isinstance(measured["cold_start"], bool) and measured["function_request_id"] and measured["trace_id"]
+        [directive] = measured["_aws"]["CloudWatchMetrics"]
         assert (directive["Namespace"], directive["Dimensions"]) == ("Daybook/daybook", [["service"]])
-        assert all(isinstance(line[metric["Name"]], int) for metric in directive["Metrics"])
-        assert abs(line["_aws"]["Timestamp"] / 1000 - now().timestamp()) < 600
+        assert {(metric["Name"], metric["Unit"]) for metric in directive["Metrics"]} == (
+            {("list_latency", "Milliseconds")} if service == "query" else {(name, "Count") for name in ("recorded", "duplicates", "rejected")}
+        )
+        assert abs(measured["_aws"]["Timestamp"] / 1000 - now().timestamp()) < 600
 
 
 def test_logs_hold_no_token_content_address_or_link(partner, logged):

@@ -29,6 +29,7 @@ ANSWERS = {
     "intake": lambda answer: answer == {"batchItemFailures": []},
     "query": lambda answer: {each["id"] for each in json.loads(answer["body"])["activities"]} == {"through-record", "through-intake"},
     "exports": lambda answer: json.loads(answer["body"])["exports"] == [],
+    "admin": lambda answer: answer["statusCode"] == 404,
     "export-worker": lambda answer: answer == {"batchItemFailures": []},
     "monthly": lambda answer: answer["complete"] is True,
     "notifier": lambda answer: answer == {"batchItemFailures": []},

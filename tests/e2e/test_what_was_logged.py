@@ -55,5 +55,5 @@ def test_no_log_line_contains(lines, secret):
 
 def test_every_called_function_has_logged(lines):
     """Without log lines, the tests above would find nothing."""
-    for name in ("record", "query", "exports", "portal"):
+    for name in ("record", "query", "exports", "admin", "portal"):
         assert any("answered" in line for line in lines[name]), name

@@ -54,6 +54,6 @@ def _list(value):
     return value if isinstance(value, list) else [value]
 
 
-def sources(function):
-    """Returns the code of a function."""
-    return "\n".join(path.read_text() for path in sorted((ROOT / "functions" / function / "src").rglob("*.rs")))
+def sources(function, folder="functions"):
+    """Returns the code of a function, or of a crate in another folder."""
+    return "\n".join(path.read_text() for path in sorted((ROOT / folder / function / "src").rglob("*.rs")))

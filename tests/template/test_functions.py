@@ -6,8 +6,8 @@ import pytest
 
 from application import ROOT, sources
 
-FUNCTIONS = ["authorizer", "record", "intake", "query", "exports", "export-worker", "monthly", "notifier", "portal"]
-READ = re.compile(r'\bhost::(?:variable|number)\("([A-Z][A-Z0-9_]*)"\)')
+FUNCTIONS = ["authorizer", "record", "intake", "query", "exports", "admin", "export-worker", "monthly", "notifier", "portal"]
+READ = re.compile(r'\b(?:variable|number(?:::<\w+>)?|flag|list)\("([A-Z][A-Z0-9_]*)"\)')
 # Variables that shared code, the SDK and the C library read in every function.
 OF_ALL = {"LOG_LEVEL", "METRICS_NAMESPACE", "AWS_USE_FIPS_ENDPOINT", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TOP_PAD_", "MALLOC_TRIM_THRESHOLD_"}
 LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
@@ -35,13 +35,18 @@ ALLOWED = {
     },
     "exports": {
         *(("ControlTable", f"dynamodb:{action}") for action in ("DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem")),
+        ("PartnersTable", "dynamodb:GetItem"),
+        ("ExportJobs", "sqs:SendMessage"),
+        *(("DataBucket/exports/*", f"s3:{action}") for action in ("AbortMultipartUpload", "DeleteObject", "GetObject")),
+    },
+    "admin": {
+        *(("ControlTable", f"dynamodb:{action}") for action in ("DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem")),
         ("ControlTable/index/due", "dynamodb:Query"),
         ("ControlTable/index/by_month", "dynamodb:Query"),
         ("ActivitiesTable/index/late", "dynamodb:Query"),
-        ("MonthRuns", "sqs:SendMessage"),
         *(("PartnersTable", f"dynamodb:{action}") for action in ("GetItem", "PutItem")),
         ("ExportJobs", "sqs:SendMessage"),
-        *(("DataBucket/exports/*", f"s3:{action}") for action in ("AbortMultipartUpload", "DeleteObject", "GetObject")),
+        ("MonthRuns", "sqs:SendMessage"),
     },
     "export-worker": {
         ("ActivitiesTable", "dynamodb:GetItem"),
@@ -92,17 +97,17 @@ def test_template_has_these_functions_and_no_others(template):
 def test_function_reads_exactly_the_variables_it_gets(template, function):
     code = sources(function)
     read = set(READ.findall(code)) | OF_ALL
-    if "host::serve" in code:
-        # What every HTTP function reads through `host::serve`.
+    if "lambda::serve(" in code:
+        # What every HTTP function reads through `lambda::serve`.
         read |= {"ALLOWED_ORIGIN"}
     assert set(template.variables(function)) == read
 
 
 def test_shared_code_reads_known_variables_only():
-    host = "".join(path.read_text() for path in (ROOT / "crates" / "daybook" / "src" / "host").glob("*.rs"))
-    # Lambda sets AWS_LAMBDA_RUNTIME_API; SSL_CERT_FILE is for endpoints of one's own: the template leaves them out.
-    known = {"LOG_LEVEL", "METRICS_NAMESPACE", "ALLOWED_ORIGIN", "SSL_CERT_FILE", "AWS_LAMBDA_RUNTIME_API"}
-    assert set(re.findall(r'\bvariable\("([A-Z_]+)"\)', host)) == known
+    shared = sources("lambda", "crates")
+    # The template leaves SSL_CERT_FILE out, because it is for endpoints of your own.
+    known = {"LOG_LEVEL", "METRICS_NAMESPACE", "ALLOWED_ORIGIN", "SSL_CERT_FILE"}
+    assert set(re.findall(r'\bvariable\("([A-Z_]+)"\)', shared)) == known
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -128,8 +133,22 @@ def test_authorizer_reads_registrations_only(template):
     statements = [each for policy in template.resources["AuthorizerRole"]["Properties"]["Policies"] for each in policy["PolicyDocument"]["Statement"]]
     (reading,) = [each for each in statements if each["Action"] == "dynamodb:GetItem"]
     assert reading["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": "client#*"}}
-    control = (ROOT / "crates" / "store" / "src" / "control.rs").read_text()
+    control = sources("store", "crates")
     assert 'key(&format!("client#{client_id}"), "client")' in control
+
+
+def test_only_admin_changes_clients_and_settings(template):
+    not_clients = {"ForAllValues:StringNotLike": {"dynamodb:LeadingKeys": "client#*"}}
+    writes = {"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"}
+    for function in set(FUNCTIONS) - {"admin"}:
+        role = template.functions[function]["Role"]["Fn::GetAtt"][0]
+        policies = template.resources[role]["Properties"]["Policies"]
+        for statement in [each for policy in policies for each in policy["PolicyDocument"]["Statement"]]:
+            actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+            if writes & set(actions) and statement["Resource"] == {"Fn::GetAtt": ["ControlTable", "Arn"]}:
+                assert statement["Condition"] == not_clients, function
+    writers = [function for function in FUNCTIONS if ("PartnersTable", "dynamodb:PutItem") in ALLOWED[function]]
+    assert writers == ["admin"]
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from application import CONSTANTS, ROOT, Template
+from application import CONSTANTS, ROOT, Template, sources
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -132,8 +132,7 @@ def test_every_alarm_notifies_and_links_to_the_operations_page(watch):
 
 
 def test_alarms_and_dashboard_show_metrics_of_the_code(watch):
-    code = (ROOT / "crates" / "daybook" / "src" / "log.rs").read_text()
-    written = set(re.findall(r'\("(\w+)", "(?:Count|Milliseconds|Seconds)"\)', code))
+    written = set(CONSTANTS["metrics"])
     assert {
         alarm["Properties"]["MetricName"]
         for alarm in watch.of_type("AWS::CloudWatch::Alarm").values()
@@ -202,7 +201,7 @@ def test_user_cannot_choose_a_partner(template):
 
 def test_user_groups_are_the_roles_of_the_code(template):
     groups = {each["Properties"]["GroupName"] for each in template.of_type("AWS::Cognito::UserPoolGroup").values()}
-    code = (ROOT / "crates" / "domain" / "src" / "access.rs").read_text()
+    code = sources("domain", "crates")
     assert groups == {"global_admin", "admin_agent", "billing_admin", "user_management_admin", "sales_agent", "helpdesk_agent"}
     assert all(f'"{group}"' in code for group in groups)
 
@@ -235,7 +234,7 @@ def test_every_parameter_is_described_and_listed(template):
 
 
 def test_gateway_answers_with_the_problems_of_the_code(template):
-    code = (ROOT / "crates" / "daybook" / "src" / "http.rs").read_text()
+    code = sources("lambda", "crates")
     titles = {slug: (title, int(status)) for slug, title, status in re.findall(r'\("([a-z-]+)", "([^"]+)", (\d{3})\)', code)}
     uri = re.search(r'format!\("([^"]+)\{slug\}"\)', code)[1]
     for kind, answer in template.resources["Api"]["Properties"]["GatewayResponses"].items():

@@ -8,7 +8,7 @@ import pytest
 from application import ROOT, sources
 
 PUBLIC = {"/", "/{asset}", "/config.json", "/openapi.json", "/docs", "/health"}
-WITH_ROUTES = ["record", "query", "exports", "portal"]
+WITH_ROUTES = ["record", "query", "exports", "admin", "portal"]
 ROUTE = re.compile(r'"((?:GET|POST|PUT|PATCH|DELETE) /[^"]*)"')
 
 

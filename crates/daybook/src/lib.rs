@@ -53,7 +53,3 @@ pub mod notify {
     pub use domain::delivery::*;
     pub use store::queues::{Notice, NoticeQueue};
 }
-
-pub mod host;
-pub mod http;
-pub mod log;

@@ -1,6 +1,7 @@
 //! States the constants that the template must agree with, as JSON for `tests/template`.
 
 use domain::query::SETTLE_SECONDS;
+use lambda::metrics::Metric;
 use serde::Serialize;
 use store::{ledger::INDEXED, queues::TRIES};
 
@@ -14,6 +15,8 @@ struct Constants {
     notification_lease_seconds: i64,
     /// The attributes that the index of customers projects.
     indexed_attributes: &'static [&'static str],
+    /// The metrics that the functions write.
+    metrics: Vec<&'static str>,
 }
 
 /// Returns the constants as JSON.
@@ -23,6 +26,7 @@ pub(crate) fn document() -> Result<String, serde_json::Error> {
         settle_seconds: SETTLE_SECONDS,
         notification_lease_seconds: notifier::LEASE_SECONDS,
         indexed_attributes: &INDEXED,
+        metrics: Metric::names(),
     };
     Ok(serde_json::to_string_pretty(&constants)? + "\n")
 }

@@ -7,10 +7,10 @@ use daybook::{
     catalogue::Listed,
     export::job::Kind,
     filter::ActionPattern,
-    http::ProblemDocument,
     period::{Instant, Month},
     schema,
 };
+use lambda::ProblemDocument;
 use utoipa::{
     IntoParams, IntoResponses, Modify, OpenApi,
     openapi::{
@@ -330,13 +330,13 @@ fn rotate_secret() {}
         ("status" = Option<String>, Query, description = "One status only", pattern = "^(pending|running|ready|failed|cancelled)$"),
         ("limit" = Option<u32>, Query, description = "The most of one page, 50 where it is absent", minimum = 1, maximum = 100),
         ("cursor" = Option<String>, Query, description = "Where the page begins, from the page before")),
-    responses((status = 200, description = "How many there are, and a page of them", body = exports::MonthAnswer), Refused))]
+    responses((status = 200, description = "How many there are, and a page of them", body = admin::MonthAnswer), Refused))]
 fn list_month() {}
 
 /// Show a partner's settings
 #[utoipa::path(get, path = "/v1/partners/{partner}/settings", tag = "operator", security(("token" = [])),
     params(("partner" = inline(PartnerId), Path, description = "The partner")),
-    responses((status = 200, description = "The settings", body = exports::SettingsAnswer)))]
+    responses((status = 200, description = "The settings", body = admin::SettingsAnswer)))]
 fn show_settings() {}
 
 /// Change a partner's settings
@@ -344,22 +344,22 @@ fn show_settings() {}
 /// Spread a busy partner's months over more partitions, from a month to come on.
 #[utoipa::path(put, path = "/v1/partners/{partner}/settings", tag = "operator", security(("token" = [])),
     params(("partner" = inline(PartnerId), Path, description = "The partner")),
-    request_body = exports::SaveSettings,
-    responses((status = 200, description = "The settings", body = exports::SettingsAnswer),
+    request_body = admin::SaveSettings,
+    responses((status = 200, description = "The settings", body = admin::SettingsAnswer),
         (status = 409, description = "Someone else has just changed them", body = ProblemDocument, content_type = "application/problem+json"), Refused))]
 fn save_settings() {}
 
 /// Show a machine client's registration
 #[utoipa::path(get, path = "/v1/clients/{client_id}", tag = "operator", security(("token" = [])),
     params(("client_id" = String, Path, description = "The client's id at the issuer", min_length = 1, max_length = 128)),
-    responses((status = 200, description = "The registration", body = exports::ClientAnswer), Refused))]
+    responses((status = 200, description = "The registration", body = admin::ClientAnswer), Refused))]
 fn show_client() {}
 
 /// Register a machine client
 #[utoipa::path(put, path = "/v1/clients/{client_id}", tag = "operator", security(("token" = [])),
     params(("client_id" = String, Path, description = "The client's id at the issuer", min_length = 1, max_length = 128)),
-    request_body = exports::SaveClient,
-    responses((status = 200, description = "The registration", body = exports::ClientAnswer), Refused))]
+    request_body = admin::SaveClient,
+    responses((status = 200, description = "The registration", body = admin::ClientAnswer), Refused))]
 fn save_client() {}
 
 /// Remove a machine client's registration
@@ -374,8 +374,8 @@ fn remove_client() {}
 /// activities, and those that failed, were deleted or have expired.
 #[utoipa::path(post, path = "/v1/months/{month}/run", tag = "operator", security(("token" = [])),
     params(("month" = inline(Month), Path, description = "The month")),
-    request_body(content = Option<exports::RunMonth>, content_type = "application/json"),
-    responses((status = 202, description = "What it began", body = exports::RunAnswer), Refused))]
+    request_body(content = Option<admin::RunMonth>, content_type = "application/json"),
+    responses((status = 202, description = "What it began", body = admin::RunAnswer), Refused))]
 fn run_month() {}
 
 /// The activity log page

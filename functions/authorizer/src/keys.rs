@@ -1,15 +1,16 @@
-//! The issuer's public keys: fetched when first needed, kept, and fetched again when a token names a new one or they are old.
+//! The issuer's public keys: fetched at first use, kept, and fetched again when a token names a new key or the keys are old.
 //!
-//! Whoever is known stays known while the issuer is silent: its outage must not become ours. What the issuer has withdrawn
-//! is trusted for [`OLD_AFTER`] at most while it answers.
+//! Known keys stay valid while the issuer does not answer, so that its outage is not ours. While the issuer answers, a key
+//! that it has withdrawn is trusted for [`OLD_AFTER`] at most.
 
 use std::{collections::HashMap, time::Duration};
 
-use daybook::{host::Error, period::Instant, storage::causes};
+use daybook::{period::Instant, storage::causes};
 use jsonwebtoken::{
     DecodingKey,
     jwk::{AlgorithmParameters, JwkSet, PublicKeyUse},
 };
+use lambda::Error;
 use tokio::sync::Mutex;
 
 /// How long the issuer has to answer.
@@ -78,7 +79,9 @@ impl Keys {
             match self.fetch().await {
                 Ok(keys) => *known = Known { keys, asked: Some(now), answered: Some(now) },
                 Err(error) if known.keys.is_empty() => return Err(error),
-                Err(error) => tracing::warn!(error = causes(&*error), "the issuer's keys cannot be fetched"),
+                Err(error) => {
+                    tracing::warn!(error = causes(&*error), "could not fetch the issuer's keys; known keys stay valid")
+                }
             }
         }
         if known.keys.is_empty() {

@@ -1,4 +1,4 @@
-//! Verifies the caller's token and tells the other functions who it is.
+//! Verifies the caller's token and passes the caller's identity on to the other functions.
 //!
 //! The answer allows the whole stage: the gateway keeps it per token for some minutes, and a policy narrowed to one route
 //! would wrongly deny the next. What the caller may do is decided by each function.
@@ -6,8 +6,9 @@
 mod keys;
 
 use aws_lambda_events::apigw::ApiGatewayCustomAuthorizerRequestTypeRequest as AuthorizerRequest;
-use daybook::{access::Role, activity::MAX_NAME_CHARS, control::Control, host::Error, period::Instant};
+use daybook::{access::Role, activity::MAX_NAME_CHARS, control::Control, period::Instant};
 use jsonwebtoken::{Algorithm, Validation, decode, decode_header};
+use lambda::{Error, host::UNAUTHORIZED};
 use serde_json::{Map, Value, json};
 
 pub use keys::Keys;
@@ -16,9 +17,6 @@ pub use keys::Keys;
 const MAX_TOKEN_BYTES: usize = 16 * 1_024;
 /// How far the issuer's clock may be from ours, in seconds.
 const LEEWAY_SECONDS: u64 = 10;
-
-/// What the gateway takes for "401".
-const UNAUTHORIZED: &str = "Unauthorized";
 
 /// Whose tokens are good, and where they say what.
 #[derive(Debug)]

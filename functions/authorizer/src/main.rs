@@ -2,30 +2,24 @@
 
 use authorizer::{App, Keys};
 use aws_lambda_events::apigw::ApiGatewayCustomAuthorizerRequestTypeRequest as AuthorizerRequest;
-use daybook::{
-    control::Control,
-    host::{self, Invocation},
+use daybook::control::Control;
+use lambda::{
+    Error, LambdaEvent, aws,
+    environment::{list, now, variable},
 };
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), host::Error> {
-    host::start_log(env!("CARGO_PKG_NAME"));
-    let aws = host::aws(host::INTERACTIVE).await?;
+async fn main() -> Result<(), Error> {
+    lambda::start(env!("CARGO_PKG_NAME"))?;
+    let config = aws::config(aws::INTERACTIVE).await?;
     let app = App {
-        keys: Keys::at(host::variable("JWKS_URL")?)?,
-        issuer: host::variable("ISSUER")?,
-        audiences: host::variable("AUDIENCES")?
-            .split(',')
-            .map(|audience| audience.trim().to_owned())
-            .filter(|audience| !audience.is_empty())
-            .collect(),
-        partner_claim: host::variable("PARTNER_CLAIM")?,
-        roles_claim: host::variable("ROLES_CLAIM")?,
-        scope_claim: host::variable("SCOPE_CLAIM")?,
-        control: Control::new(aws_sdk_dynamodb::Client::new(&aws), host::variable("CONTROL_TABLE")?),
+        keys: Keys::at(variable("JWKS_URL")?)?,
+        issuer: variable("ISSUER")?,
+        audiences: list("AUDIENCES")?,
+        partner_claim: variable("PARTNER_CLAIM")?,
+        roles_claim: variable("ROLES_CLAIM")?,
+        scope_claim: variable("SCOPE_CLAIM")?,
+        control: Control::new(aws_sdk_dynamodb::Client::new(&config), variable("CONTROL_TABLE")?),
     };
-    host::run(app, |app, invocation: Invocation<AuthorizerRequest>| {
-        Box::pin(authorizer::handle(app, invocation.event, host::now()))
-    })
-    .await
+    lambda::run(app, |app, event: LambdaEvent<AuthorizerRequest>| authorizer::handle(app, event.payload, now())).await
 }

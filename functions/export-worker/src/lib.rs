@@ -1,4 +1,4 @@
-//! Takes export jobs from the queue and makes them.
+//! Works on export jobs from the queue.
 
 use std::time::Duration;
 
@@ -6,20 +6,22 @@ use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMe
 use daybook::{
     activity::PartnerId,
     export::worker::{Measures, Outcome, Run, Worker},
-    host::Error,
-    log::{self, Metric},
     notify::NoticeQueue,
     period::Instant,
     queue::{self, ExportMessage, ExportQueue},
     storage,
 };
+use lambda::{
+    Error, log,
+    metrics::{self, Metric},
+};
 
-/// The time that a run leaves for its last part to arrive and its checkpoint to be written, in seconds.
+/// The part of the function's time that is kept to upload a part and to write its checkpoint, in seconds.
 pub const MARGIN_SECONDS: i64 = 60;
 /// How long a failed message waits before its next try, times the number of the try.
 const RETRY_AFTER: Duration = Duration::from_secs(20);
 
-/// What the function works with.
+/// The worker and the queues that the function works with.
 #[derive(Clone, Debug)]
 pub struct App {
     /// Makes exports.
@@ -30,7 +32,7 @@ pub struct App {
     pub notices: NoticeQueue,
 }
 
-/// Works on each message; the queue delivers those again that are named in the answer.
+/// Works on each message. The queue delivers the messages again that the answer names.
 ///
 /// # Errors
 /// None: a message that fails does not hold up the others.
@@ -47,7 +49,7 @@ pub async fn handle(
         let run = Run { name: &format!("{run}/{id}"), stop_at: deadline.plus_seconds(-MARGIN_SECONDS), clock };
         if !work(app, &message, &run).await {
             if queue::is_last_try(&message.attributes) {
-                log::add(Metric::DeadLetters, 1);
+                metrics::add(Metric::DeadLetters, 1);
             }
             let mut failure = BatchItemFailure::default();
             failure.item_identifier = id;
@@ -57,23 +59,25 @@ pub async fn handle(
     Ok(answer)
 }
 
-/// Works on one message; whether the queue can forget it.
+/// Works on one message; tells whether the queue can delete the message.
 async fn work(app: &App, message: &SqsMessage, run: &Run<'_>) -> bool {
     let body = message.body.as_deref().unwrap_or_default();
     let job = serde_json::from_str::<ExportMessage>(body)
         .ok()
         .and_then(|job| Some((PartnerId::parse(&job.partner).ok()?, job.export, job.notify)));
     let Some((partner, export, notify)) = job else {
-        tracing::error!(message_id = message.message_id, "a message names no export");
+        tracing::error!(message_id = message.message_id, "could not read a message: it names no export");
         return false;
     };
+    // The event source hands over one message at a time, so that the invocation is about one partner.
+    log::set_partner(&partner);
     let tries = queue::tries(&message.attributes);
     let mut measures = Measures::default();
     let worked = app.worker.work_measured(&partner, &export, run, &mut measures).await;
     for (metric, amount) in [(Metric::ExportAge, measures.age_seconds), (Metric::RowsExported, measures.rows_exported)]
     {
         if let Some(amount) = amount {
-            log::add(metric, usize::try_from(amount).unwrap_or(usize::MAX));
+            metrics::add(metric, usize::try_from(amount).unwrap_or(usize::MAX));
         }
     }
     match worked {
@@ -83,21 +87,21 @@ async fn work(app: &App, message: &SqsMessage, run: &Run<'_>) -> bool {
         }
         Ok(Outcome::Continue) => match app.queue.send_month(&partner, &export, notify).await {
             Ok(()) => {
-                tracing::info!(%partner, export, "export goes on");
+                tracing::info!(%partner, export, "export continues in another run");
                 true
             }
             Err(error) => {
-                tracing::error!(%partner, export, error = storage::causes(&error), "export could not be sent on");
+                tracing::error!(%partner, export, error = storage::causes(&error), "could not send an export back to the queue");
                 false
             }
         },
         // The other worker may be dead: the message stays until the job is known to be finished.
         Ok(Outcome::Busy) => false,
         Err(error) => {
-            tracing::error!(%partner, export, tries, error = storage::causes(&error), "export failed");
+            tracing::error!(%partner, export, tries, error = storage::causes(&error), "could not make an export");
             if tries >= queue::TRIES {
                 if let Err(error) = app.worker.give_up(&partner, &export, run).await {
-                    tracing::error!(%partner, export, error = storage::causes(&error), "export could not be given up");
+                    tracing::error!(%partner, export, error = storage::causes(&error), "could not mark an export as failed");
                 }
             } else if let Some(receipt) = &message.receipt_handle {
                 app.queue.delay(receipt, RETRY_AFTER * tries).await;
@@ -107,11 +111,11 @@ async fn work(app: &App, message: &SqsMessage, run: &Run<'_>) -> bool {
     }
 }
 
-/// Announces an export; whether that was done. The message comes again otherwise, and finds the export finished.
+/// Announces an export; tells whether that succeeded. If not, the message is delivered again and finds the export finished.
 async fn announce(app: &App, partner: &PartnerId, export: &str) -> bool {
     let announced = app.notices.announce(partner, export).await;
     if let Err(error) = &announced {
-        tracing::error!(%partner, export, error = storage::causes(error), "export could not be announced");
+        tracing::error!(%partner, export, error = storage::causes(error), "could not announce an export");
     }
     announced.is_ok()
 }

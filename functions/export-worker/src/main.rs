@@ -8,33 +8,36 @@ use daybook::{
         profile::SubscriptionsUrl,
         worker::{Limits, Worker},
     },
-    host::{self, Invocation},
     ledger::Ledger,
     notify::NoticeQueue,
     queue::ExportQueue,
 };
 use export_worker::App;
+use lambda::{
+    Error, LambdaEvent, aws,
+    environment::{deadline, now, variable},
+};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), host::Error> {
-    host::start_log(env!("CARGO_PKG_NAME"));
-    let aws = host::aws(host::BULK).await?;
-    let (dynamodb, s3) = (aws_sdk_dynamodb::Client::new(&aws), aws_sdk_s3::Client::new(&aws));
-    let (activities, bucket) = (host::variable("ACTIVITIES_TABLE")?, host::variable("DATA_BUCKET")?);
-    let sqs = aws_sdk_sqs::Client::new(&aws);
+async fn main() -> Result<(), Error> {
+    lambda::start(env!("CARGO_PKG_NAME"))?;
+    let config = aws::config(aws::BULK).await?;
+    let (dynamodb, s3) = (aws_sdk_dynamodb::Client::new(&config), aws_sdk_s3::Client::new(&config));
+    let sqs = aws_sdk_sqs::Client::new(&config);
+    let (activities, bucket) = (variable("ACTIVITIES_TABLE")?, variable("DATA_BUCKET")?);
     let app = App {
         worker: Worker {
             ledger: Ledger::new(dynamodb.clone(), s3.clone(), activities, bucket.clone()),
-            control: Control::new(dynamodb, host::variable("CONTROL_TABLE")?),
+            control: Control::new(dynamodb, variable("CONTROL_TABLE")?),
             files: Files::new(s3, bucket),
             limits: Limits::default(),
-            subscriptions: SubscriptionsUrl::new(host::variable("SUBSCRIPTIONS_URL")?),
+            subscriptions: SubscriptionsUrl::new(variable("SUBSCRIPTIONS_URL")?),
         },
-        queue: ExportQueue::new(sqs.clone(), host::variable("EXPORT_QUEUE_URL")?),
-        notices: NoticeQueue::new(sqs, host::variable("NOTICE_QUEUE_URL")?),
+        queue: ExportQueue::new(sqs.clone(), variable("EXPORT_QUEUE_URL")?),
+        notices: NoticeQueue::new(sqs, variable("NOTICE_QUEUE_URL")?),
     };
-    host::run(app, |app, Invocation { event, request_id, deadline }: Invocation<SqsEvent>| {
-        Box::pin(async move { export_worker::handle(app, event, &request_id, deadline, &host::now).await })
+    lambda::run(app, |app, LambdaEvent { payload, context }: LambdaEvent<SqsEvent>| async move {
+        export_worker::handle(app, payload, &context.request_id, deadline(&context), &now).await
     })
     .await
 }

@@ -14,12 +14,15 @@ use daybook::{
         profile::Locale,
     },
     filter::Filter,
-    http::{self, Answer, HeaderName, Parameters, Problem, ProblemKind, Request, StatusCode, header},
     jobs::{ListPosition, MAX_LISTED},
     limits,
-    log::{self, Metric},
     period::{Instant, Month, quoted},
     question::{OneOrMany, Question, one_or_many},
+};
+use lambda::{
+    Answer, HeaderName, Parameters, Problem, ProblemKind, Request, StatusCode, cursor, header,
+    metrics::{self, Metric},
+    request, response,
 };
 use serde::{Deserialize, Serialize};
 use ulid::Ulid;
@@ -34,8 +37,7 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// An export to make. Everything may be absent; the defaults are those of the list of activities.
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
-#[schema(as = CreateExport)]
-pub struct Wire {
+pub struct CreateExport {
     /// The first instant (RFC 3339) or day (`YYYY-MM-DD`).
     #[schema(example = "2026-10-01")]
     from: Option<String>,
@@ -181,47 +183,46 @@ pub(crate) struct Form<'a> {
 }
 
 /// Reads the form of the files.
-pub(crate) fn output(request: &Request<'_>, form: Form<'_>) -> Result<Output, Problem> {
+pub(crate) fn output(request: &Request, form: Form<'_>) -> Result<Output, Problem> {
     let invalid = |fault| Problem::from(Rejection::Invalid(vec![fault]));
     Ok(Output {
         format: form.format.map_or(Ok(Format::default()), Format::parse).map_err(invalid)?,
-        locale: http::locale(request, form.locale)?,
+        locale: request::locale(request, form.locale)?,
         compression: form.compression.map_or(Ok(Compression::default()), Compression::parse).map_err(invalid)?,
         rows: form.rows.map_or(Ok(Rows::default()), Rows::parse).map_err(invalid)?,
         details: form.details.unwrap_or(true),
     })
 }
 
-pub(crate) async fn create(app: &App, request: &Request<'_>, now: Instant) -> Answer {
-    let (caller, partner) = http::partner_for(request, Operation::Read)?;
-    let body = http::body(request)?;
-    let Object(wire): Object<Wire> = from_json(if body.trim().is_empty() { "{}" } else { &body })?;
+pub(crate) async fn create(app: &App, request: &Request, now: Instant) -> Answer {
+    let (caller, partner) = request::partner_for(request, Operation::Read)?;
+    let Object(wanted): Object<CreateExport> = from_json(request::body_or_empty_object(request)?)?;
     let form = Form {
-        format: wire.format.as_deref(),
-        locale: wire.locale.as_deref(),
-        compression: wire.compression.as_deref(),
-        rows: wire.rows.as_deref(),
-        details: wire.details,
+        format: wanted.format.as_deref(),
+        locale: wanted.locale.as_deref(),
+        compression: wanted.compression.as_deref(),
+        rows: wanted.rows.as_deref(),
+        details: wanted.details,
     };
     let output = output(request, form)?;
     let question = Question {
-        from: wire.from,
-        to: wire.to,
-        time_zone: wire.time_zone,
-        customer: wire.customer,
-        actor: wire.actor,
-        action: wire.action,
-        status: wire.status,
-        target_type: wire.target_type,
-        target: wire.target,
-        q: wire.q,
+        from: wanted.from,
+        to: wanted.to,
+        time_zone: wanted.time_zone,
+        customer: wanted.customer,
+        actor: wanted.actor,
+        action: wanted.action,
+        status: wanted.status,
+        target_type: wanted.target_type,
+        target: wanted.target,
+        q: wanted.q,
     };
     let (period, time_zone, filter) = question.read(now)?;
     let asked = ExportRequest { from: period.from(), to: period.to(), time_zone, filter, output };
     let time = UNIX_EPOCH + Duration::from_micros(u64::try_from(now.micros()).unwrap_or_default());
     let mut id = Ulid::from_datetime(time).to_string();
     let mut is_repeated = false;
-    if let Some(key) = http::header_text(request, &IDEMPOTENCY_KEY) {
+    if let Some(key) = request::header_text(request, &IDEMPOTENCY_KEY) {
         if key.is_empty() || key.chars().count() > MAX_KEY_CHARS {
             return Err(Problem::field("Idempotency-Key", format!("must have 1 to {MAX_KEY_CHARS} characters")));
         }
@@ -233,7 +234,7 @@ pub(crate) async fn create(app: &App, request: &Request<'_>, now: Instant) -> An
     if let Some(limits) = app.limits.filter(|_| !is_repeated)
         && let Some(over) = limits::check_exports(&app.control, &app.partners, limits, &partner, now).await?
     {
-        log::add(Metric::Refused, 1);
+        metrics::add(Metric::Refused, 1);
         return Err(over.into());
     }
     let job = Job::on_demand(id, asked, caller.name().to_owned(), now, app.rules.retention_seconds);
@@ -253,9 +254,9 @@ pub(crate) async fn create(app: &App, request: &Request<'_>, now: Instant) -> An
 
 fn accepted(partner: &PartnerId, job: Job, standing: Standing, now: Instant) -> Answer {
     let shown = shown(partner, job, standing, now);
-    let mut response = http::ok(StatusCode::ACCEPTED, &shown)?;
+    let mut response = response::json(StatusCode::ACCEPTED, &shown)?;
     // Relative to the request's own address, which is the collection's.
-    http::add_header(&mut response, header::LOCATION, &format!("exports/{}", shown.id));
+    response::set_header(&mut response, header::LOCATION, &format!("exports/{}", shown.id));
     Ok(response)
 }
 
@@ -289,8 +290,8 @@ fn shown(partner: &PartnerId, job: Job, standing: Standing, now: Instant) -> Exp
     }
 }
 
-pub(crate) async fn list(app: &App, request: &Request<'_>, now: Instant) -> Answer {
-    let (_, partner) = http::partner_for(request, Operation::Read)?;
+pub(crate) async fn list(app: &App, request: &Request, now: Instant) -> Answer {
+    let (_, partner) = request::partner_for(request, Operation::Read)?;
     let parameters = Parameters::read(request, &["kind", "limit", "cursor"])?;
     let kind = match parameters.one("kind")?.as_deref() {
         None => None,
@@ -303,22 +304,22 @@ pub(crate) async fn list(app: &App, request: &Request<'_>, now: Instant) -> Answ
     let limit = parameters.number("limit", DEFAULT_LISTED, MAX_LISTED)?;
     let after: ListPosition = match parameters.one("cursor")? {
         None => ListPosition::default(),
-        Some(cursor) => http::unseal("cursor", &cursor)?,
+        Some(text) => cursor::decode_cursor("cursor", &text)?,
     };
     let (jobs, next) = app.control.jobs(&partner, kind, limit, after).await?;
-    let next_cursor = next.map(|next| http::seal(&next)).transpose()?;
+    let next_cursor = next.map(|next| cursor::encode_cursor(&next)).transpose()?;
     let exports = jobs.into_iter().map(|(job, standing)| shown(&partner, job, standing, now)).collect();
-    http::ok(StatusCode::OK, &ExportListAnswer { exports, next_cursor })
+    response::json(StatusCode::OK, &ExportListAnswer { exports, next_cursor })
 }
 
-pub(crate) async fn show(app: &App, request: &Request<'_>, now: Instant) -> Answer {
-    let (_, partner) = http::partner_for(request, Operation::Read)?;
+pub(crate) async fn show(app: &App, request: &Request, now: Instant) -> Answer {
+    let (_, partner) = request::partner_for(request, Operation::Read)?;
     let (job, standing) = app.control.job(&partner, &id(request)?).await?.ok_or_else(Problem::not_found)?;
-    http::ok(StatusCode::OK, &shown(&partner, job, standing, now))
+    response::json(StatusCode::OK, &shown(&partner, job, standing, now))
 }
 
-pub(crate) async fn cancel(app: &App, request: &Request<'_>) -> Answer {
-    let (_, partner) = http::partner_for(request, Operation::Read)?;
+pub(crate) async fn cancel(app: &App, request: &Request) -> Answer {
+    let (_, partner) = request::partner_for(request, Operation::Read)?;
     let cancelled = app.control.cancel_job(&partner, &id(request)?).await?;
     let (job, standing) = cancelled.ok_or_else(Problem::not_found)?;
     if let Some(checkpoint) = &standing.checkpoint
@@ -330,18 +331,18 @@ pub(crate) async fn cancel(app: &App, request: &Request<'_>) -> Answer {
     for name in job.stored_names(&partner, &standing) {
         app.files.remove(&job.object_key(&partner, &name)).await?;
     }
-    Ok(http::empty(StatusCode::NO_CONTENT))
+    Ok(response::empty(StatusCode::NO_CONTENT))
 }
 
-pub(crate) async fn download(app: &App, request: &Request<'_>, now: Instant) -> Answer {
-    let (_, partner) = http::partner_for(request, Operation::Read)?;
+pub(crate) async fn download(app: &App, request: &Request, now: Instant) -> Answer {
+    let (_, partner) = request::partner_for(request, Operation::Read)?;
     let parameters = Parameters::read(request, &["redirect"])?;
     let redirect = match parameters.one("redirect")?.as_deref() {
         None | Some("true") => true,
         Some("false") => false,
         Some(other) => return Err(Problem::field("redirect", format!("{} is neither true nor false", quoted(other)))),
     };
-    let name = http::path(request, "name")?;
+    let name = request::path(request, "name")?;
     let (job, standing) = app.control.job(&partner, &id(request)?).await?.ok_or_else(Problem::not_found)?;
     match standing.state_at(&job, now) {
         State::Ready => {}
@@ -368,17 +369,17 @@ pub(crate) async fn download(app: &App, request: &Request<'_>, now: Instant) -> 
     };
     let link = app.files.link(&job.object_key(&partner, &name), &name, media_type).await?;
     if redirect {
-        let mut response = http::empty(StatusCode::SEE_OTHER);
-        http::add_header(&mut response, header::LOCATION, &link);
+        let mut response = response::empty(StatusCode::SEE_OTHER);
+        response::set_header(&mut response, header::LOCATION, &link);
         return Ok(response);
     }
     let expires_at = now.plus_seconds(i64::try_from(LINK_SECONDS).unwrap_or(i64::MAX));
-    http::ok(StatusCode::OK, &LinkAnswer { url: link, expires_at: expires_at.to_millis_text() })
+    response::json(StatusCode::OK, &LinkAnswer { url: link, expires_at: expires_at.to_millis_text() })
 }
 
-/// The export of the path: a ULID or a month's id; anything else is not there.
-fn id(request: &Request<'_>) -> Result<String, Problem> {
-    let id = http::path(request, "id")?;
-    let plain = id.len() <= 40 && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
-    if plain { Ok(id) } else { Err(Problem::not_found()) }
+/// Returns the id of the export in the path: a ULID, or the id of a month's export.
+fn id(request: &Request) -> Result<String, Problem> {
+    let id = request::path(request, "id")?;
+    let is_plain = id.len() <= 40 && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+    if is_plain { Ok(id) } else { Err(Problem::not_found()) }
 }

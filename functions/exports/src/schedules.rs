@@ -7,14 +7,13 @@ use daybook::{
         job::{Compression, Format, Kind, Rows, State},
         profile::Locale,
     },
-    host,
-    http::{self, Answer, Problem, ProblemKind, Request, StatusCode},
     jobs::ListPosition,
     months::{MAX_RECIPIENTS, Recipient, Schedule, TooFarAhead, Wishes},
     notify::{Delivery, DeliveryState, Secret, Secrets},
     period::{Instant, Month, parse_zone},
     storage,
 };
+use lambda::{Answer, Problem, ProblemKind, Request, StatusCode, environment, request, response};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -28,8 +27,7 @@ const TRIES: usize = 5;
 /// A schedule to save.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(as = SaveSchedule)]
-pub struct Wire {
+pub struct SaveSchedule {
     /// Whether months are made; true where it is absent.
     enabled: Option<bool>,
     /// The zone whose calendar counts, an IANA name; UTC where it is absent.
@@ -157,8 +155,8 @@ pub struct SecretAnswer {
     pub previous_valid_until: Option<String>,
 }
 
-pub(crate) async fn show(app: &App, request: &Request<'_>, now: Instant) -> Answer {
-    let (_, partner) = http::partner_for(request, Operation::Settings)?;
+pub(crate) async fn show(app: &App, request: &Request, now: Instant) -> Answer {
+    let (_, partner) = request::partner_for(request, Operation::Settings)?;
     let schedule = present(app, &partner).await?;
     shown(app, &partner, &schedule, now).await
 }
@@ -169,24 +167,24 @@ async fn present(app: &App, partner: &PartnerId) -> Result<Schedule, Problem> {
     schedule.filter(|schedule| !schedule.removed).ok_or_else(Problem::not_found)
 }
 
-pub(crate) async fn save(app: &App, request: &Request<'_>, now: Instant) -> Answer {
-    let (caller, partner) = http::partner_for(request, Operation::Settings)?;
-    let Object(wire): Object<Wire> = from_json(&http::body(request)?)?;
-    let zone = wire.time_zone.as_deref().map_or(Ok(chrono_tz::Tz::UTC), parse_zone);
+pub(crate) async fn save(app: &App, request: &Request, now: Instant) -> Answer {
+    let (caller, partner) = request::partner_for(request, Operation::Settings)?;
+    let Object(wanted): Object<SaveSchedule> = from_json(request::body(request)?)?;
+    let zone = wanted.time_zone.as_deref().map_or(Ok(chrono_tz::Tz::UTC), parse_zone);
     let time_zone = zone.map_err(|detail| Problem::field("time_zone", detail))?;
     let form = exports::Form {
-        format: wire.format.as_deref(),
-        locale: wire.locale.as_deref(),
-        compression: wire.compression.as_deref(),
-        rows: wire.rows.as_deref(),
-        details: wire.details,
+        format: wanted.format.as_deref(),
+        locale: wanted.locale.as_deref(),
+        compression: wanted.compression.as_deref(),
+        rows: wanted.rows.as_deref(),
+        details: wanted.details,
     };
     let wishes = Wishes {
-        enabled: wire.enabled.unwrap_or(true),
+        enabled: wanted.enabled.unwrap_or(true),
         time_zone,
         output: exports::output(request, form)?,
-        from: wire.from.as_deref().map(Month::parse).transpose().map_err(|detail| Problem::field("from", detail))?,
-        notify: recipients(app, wire.notify.unwrap_or_default())?,
+        from: wanted.from.as_deref().map(Month::parse).transpose().map_err(|detail| Problem::field("from", detail))?,
+        notify: recipients(app, wanted.notify.unwrap_or_default())?,
     };
     if wishes.notify.iter().any(|recipient| matches!(recipient, Recipient::Webhook(_))) {
         // Before anything could be sent that has to be signed.
@@ -221,8 +219,8 @@ fn recipients(app: &App, texts: Vec<String>) -> Result<Vec<Recipient>, Problem> 
     Ok(recipients)
 }
 
-pub(crate) async fn remove(app: &App, request: &Request<'_>, now: Instant) -> Answer {
-    let (caller, partner) = http::partner_for(request, Operation::Settings)?;
+pub(crate) async fn remove(app: &App, request: &Request, now: Instant) -> Answer {
+    let (caller, partner) = request::partner_for(request, Operation::Settings)?;
     for _ in 0..TRIES {
         let schedule = app.control.schedule(&partner).await?.filter(|schedule| !schedule.removed);
         let gone = match schedule {
@@ -234,7 +232,7 @@ pub(crate) async fn remove(app: &App, request: &Request<'_>, now: Instant) -> An
         };
         if gone {
             app.control.remove_secrets(&partner).await?;
-            return Ok(http::empty(StatusCode::NO_CONTENT));
+            return Ok(response::empty(StatusCode::NO_CONTENT));
         }
     }
     Err(changed())
@@ -245,18 +243,18 @@ fn changed() -> Problem {
 }
 
 fn fresh_secret() -> Result<Secret, Problem> {
-    let random = host::random().map_err(|error| storage::Error::permanent("making a secret", error))?;
+    let random = environment::random().map_err(|error| storage::Error::permanent("making a secret", error))?;
     Ok(Secret::new(&random))
 }
 
-pub(crate) async fn show_secret(app: &App, request: &Request<'_>, now: Instant) -> Answer {
-    let (_, partner) = http::partner_for(request, Operation::Settings)?;
+pub(crate) async fn show_secret(app: &App, request: &Request, now: Instant) -> Answer {
+    let (_, partner) = request::partner_for(request, Operation::Settings)?;
     let secrets = app.control.secrets(&partner).await?.ok_or_else(Problem::not_found)?;
-    http::ok(StatusCode::OK, &shown_secret(&secrets, now))
+    response::json(StatusCode::OK, &shown_secret(&secrets, now))
 }
 
-pub(crate) async fn rotate_secret(app: &App, request: &Request<'_>, now: Instant) -> Answer {
-    let (_, partner) = http::partner_for(request, Operation::Settings)?;
+pub(crate) async fn rotate_secret(app: &App, request: &Request, now: Instant) -> Answer {
+    let (_, partner) = request::partner_for(request, Operation::Settings)?;
     if app.control.secrets(&partner).await?.is_none() {
         return Err(Problem::not_found());
     }
@@ -264,7 +262,7 @@ pub(crate) async fn rotate_secret(app: &App, request: &Request<'_>, now: Instant
     let rotated = rotated.ok_or_else(|| {
         Problem::new(ProblemKind::Conflict, "Somebody else has just replaced the secret. Read it before replacing it.")
     })?;
-    http::ok(StatusCode::OK, &shown_secret(&rotated, now))
+    response::json(StatusCode::OK, &shown_secret(&rotated, now))
 }
 
 fn shown_secret(secrets: &Secrets, now: Instant) -> SecretAnswer {
@@ -312,7 +310,7 @@ async fn shown(app: &App, partner: &PartnerId, schedule: &Schedule, now: Instant
         updated_at: text(schedule.updated_at),
         updated_by: schedule.updated_by.clone(),
     };
-    http::ok(StatusCode::OK, &answer)
+    response::json(StatusCode::OK, &answer)
 }
 
 fn shown_delivery(delivery: Delivery) -> DeliveryAnswer {

@@ -13,28 +13,39 @@ use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMe
 use daybook::{
     activity::{Fault, MAX_BATCH, Object, PartnerId, Rejection, Sent, from_json},
     ledger::{RecordError, Recorded, Recorder},
-    log::{self, Metric},
     period::Instant,
     queue,
     storage::causes,
 };
 use futures_util::{StreamExt as _, stream};
+use lambda::{
+    Error,
+    metrics::{self, Metric},
+};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// How many messages are worked on at a time.
+/// How many messages are recorded at a time.
 const MESSAGES: usize = 16;
-/// What is left of the function's time for the answer.
+/// The part of the function's time that is kept for the answer.
 pub const TIME_TO_ANSWER: Duration = Duration::from_secs(5);
 
-/// Records what is in each message; the queue delivers those again that are named in the answer.
-pub async fn handle(recorder: &Recorder, event: SqsEvent, now: Instant, time: Duration) -> SqsBatchResponse {
+/// Records the activities of each message. The queue delivers the messages again that the answer names.
+///
+/// # Errors
+/// None: a message that fails does not hold up the others.
+pub async fn handle(
+    recorder: &Recorder,
+    event: SqsEvent,
+    now: Instant,
+    time: Duration,
+) -> Result<SqsBatchResponse, Error> {
     let failed: Vec<Option<String>> = stream::iter(event.records)
         .map(|message| async move {
             let id = message.message_id.clone().unwrap_or_default();
             let is_done = record(recorder, &message, now, time).await;
             if !is_done && queue::is_last_try(&message.attributes) {
-                log::add(Metric::DeadLetters, 1);
+                metrics::add(Metric::DeadLetters, 1);
             }
             (!is_done).then_some(id)
         })
@@ -47,16 +58,20 @@ pub async fn handle(recorder: &Recorder, event: SqsEvent, now: Instant, time: Du
         failure.item_identifier = id;
         answer.batch_item_failures.push(failure);
     }
-    answer
+    Ok(answer)
 }
 
-/// Records what is in one message; whether the queue can forget it.
+/// Records the activities of one message; tells whether the queue can delete the message.
 async fn record(recorder: &Recorder, message: &SqsMessage, now: Instant, time: Duration) -> bool {
     let message_id = message.message_id.as_deref().unwrap_or_default();
     let (partner, sent) = match read(message.body.as_deref().unwrap_or_default()) {
         Ok(read) => read,
         Err(rejection) => {
-            tracing::error!(message_id, faults = faults(&rejection), "a message holds no activities");
+            tracing::error!(
+                message_id,
+                faults = faults(&rejection),
+                "could not read a message: it holds no activities"
+            );
             return false;
         }
     };
@@ -67,11 +82,11 @@ async fn record(recorder: &Recorder, message: &SqsMessage, now: Instant, time: D
             Ok(new) if new.id.is_some() => accepted.push(new.into_activity(partner.clone(), now)),
             Ok(_) => {
                 rejected += 1;
-                tracing::error!(message_id, %partner, index, "an activity has no id; without one it could be recorded twice");
+                tracing::error!(message_id, %partner, index, "could not record an activity: it has no id, without which it could be recorded twice");
             }
             Err(rejection) => {
                 rejected += 1;
-                tracing::error!(message_id, %partner, index, faults = faults(&rejection), "an activity is not valid");
+                tracing::error!(message_id, %partner, index, faults = faults(&rejection), "could not record an activity: it is not valid");
             }
         }
     }
@@ -82,18 +97,18 @@ async fn record(recorder: &Recorder, message: &SqsMessage, now: Instant, time: D
             Ok(Recorded::Duplicate(_)) => duplicates += 1,
             Err(RecordError::Conflict) => {
                 rejected += 1;
-                tracing::error!(message_id, %partner, "an activity of this id and time is recorded with other content");
+                tracing::error!(message_id, %partner, "could not record an activity: another one with this id and time is recorded");
             }
             Err(RecordError::Storage(error)) => {
                 rejected += 1;
-                tracing::error!(message_id, %partner, error = causes(&error), "storage");
+                tracing::error!(message_id, %partner, error = causes(&error), "could not record an activity");
             }
         }
     }
-    tracing::debug!(message_id, %partner, recorded, duplicates, rejected, "message");
-    log::add(Metric::Recorded, recorded);
-    log::add(Metric::Duplicates, duplicates);
-    log::add(Metric::Rejected, rejected);
+    tracing::debug!(message_id, %partner, recorded, duplicates, rejected, "message recorded");
+    metrics::add(Metric::Recorded, recorded);
+    metrics::add(Metric::Duplicates, duplicates);
+    metrics::add(Metric::Rejected, rejected);
     rejected == 0
 }
 
@@ -139,7 +154,7 @@ fn read(body: &str) -> Result<(PartnerId, Vec<Sent<'_>>), Rejection> {
 }
 
 fn faults(rejection: &Rejection) -> String {
-    // Where, not what: a value in a message is not for the log.
+    // The fields only, because the log must not hold what a message says.
     rejection.faults().iter().map(|fault| fault.pointer.as_str()).collect::<Vec<_>>().join(" ")
 }
 

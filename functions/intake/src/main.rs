@@ -2,28 +2,31 @@
 
 use aws_lambda_events::sqs::SqsEvent;
 use daybook::{
-    host::{self, Invocation},
     ledger::{Ledger, Recorder},
     settings::Partners,
 };
+use lambda::{
+    Error, LambdaEvent, aws,
+    environment::{deadline, now, number, time_left, variable},
+};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), host::Error> {
-    host::start_log(env!("CARGO_PKG_NAME"));
-    let aws = host::aws(host::INTERACTIVE).await?;
-    let dynamodb = aws_sdk_dynamodb::Client::new(&aws);
+async fn main() -> Result<(), Error> {
+    lambda::start(env!("CARGO_PKG_NAME"))?;
+    let config = aws::config(aws::INTERACTIVE).await?;
+    let dynamodb = aws_sdk_dynamodb::Client::new(&config);
     let ledger = Ledger::new(
         dynamodb.clone(),
-        aws_sdk_s3::Client::new(&aws),
-        host::variable("ACTIVITIES_TABLE")?,
-        host::variable("DATA_BUCKET")?,
+        aws_sdk_s3::Client::new(&config),
+        variable("ACTIVITIES_TABLE")?,
+        variable("DATA_BUCKET")?,
     );
-    let partners = Partners::new(dynamodb, host::variable("PARTNERS_TABLE")?);
-    let recorder = Recorder::new(ledger, partners, host::number("GRACE_HOURS")? * 3_600);
-    host::run(recorder, |recorder, invocation: Invocation<SqsEvent>| {
-        let now = host::now();
-        let time = host::time_left(invocation.deadline, now).saturating_sub(intake::TIME_TO_ANSWER);
-        Box::pin(async move { Ok(intake::handle(recorder, invocation.event, now, time).await) })
+    let partners = Partners::new(dynamodb, variable("PARTNERS_TABLE")?);
+    let recorder = Recorder::new(ledger, partners, number::<i64>("GRACE_HOURS")? * 3_600);
+    lambda::run(recorder, |recorder, event: LambdaEvent<SqsEvent>| {
+        let now = now();
+        let time = time_left(deadline(&event.context), now).saturating_sub(intake::TIME_TO_ANSWER);
+        intake::handle(recorder, event.payload, now, time)
     })
     .await
 }

@@ -1,24 +1,26 @@
 //! Makes the monthly exports that are due, every hour, and goes on with runs that had not enough time.
 
 use daybook::{
-    host::Error,
-    log::{self, Metric},
     months::{Months, RunSummary},
     period::Instant,
     queue::MonthlyRun,
     storage,
 };
+use lambda::{
+    Error,
+    metrics::{self, Metric},
+};
 use serde_json::Value;
 
-/// What of an invocation's time is left for the page at hand to be done, in seconds.
+/// The part of the function's time that is kept to finish a page of schedules, in seconds.
 pub const MARGIN_SECONDS: i64 = 60;
 
-/// One run, or those that come through the queue. An event `{"now": "…"}` sets the run's clock; what the scheduler sends
-/// has none, and `clock` counts.
+/// Runs the months that are due, or continues the runs that come through the queue.
+///
+/// An event `{"now": "…"}` sets the time of the run; the scheduler sends none, and the run reads `clock`.
 ///
 /// # Errors
-/// When the event cannot be read, the index cannot be read, or some schedule failed: the next run, or this one again,
-/// makes good for it.
+/// When the event or the index cannot be read, or some schedule failed. The next run tries those again.
 pub async fn handle(
     months: &Months,
     event: &Value,
@@ -27,10 +29,11 @@ pub async fn handle(
 ) -> Result<RunSummary, Error> {
     let stop_at = deadline.plus_seconds(-MARGIN_SECONDS);
     if event.get("Records").is_none() {
-        // Before anything is ordered: what was ordered an hour ago is to be ready. A count that fails holds nothing up.
+        // Counted before anything is ordered, because exports ordered an hour ago should be ready. A failure to count does
+        // not stop the run.
         match months.count_unfinished(event_time(event)?.unwrap_or_else(clock)).await {
-            Ok(unfinished) => log::add(Metric::MonthsUnmade, unfinished),
-            Err(error) => tracing::warn!(error = storage::causes(&error), "what is not made was not counted"),
+            Ok(unfinished) => metrics::add(Metric::MonthsUnmade, unfinished),
+            Err(error) => tracing::warn!(error = storage::causes(&error), "could not count unfinished exports"),
         }
     }
     let mut sum = RunSummary { complete: true, ..RunSummary::default() };
@@ -39,8 +42,8 @@ pub async fn handle(
         let outcome = months.run(&run, now, &|| clock() < stop_at).await?;
         let RunSummary { due, created, failed, complete } = outcome;
         tracing::info!(due, created, failed, complete, "months made");
-        log::add(Metric::MonthsDue, due);
-        log::add(Metric::MonthsMade, created);
+        metrics::add(Metric::MonthsDue, due);
+        metrics::add(Metric::MonthsMade, created);
         sum.due += due;
         sum.created += created;
         sum.failed += failed;

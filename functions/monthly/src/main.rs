@@ -2,30 +2,32 @@
 
 use daybook::{
     control::Control,
-    host::{self, Invocation},
     ledger::LateIndex,
     months::{Months, Rules},
     queue::{ExportQueue, RunQueue},
 };
-use serde_json::Value;
+use lambda::{
+    Error, LambdaEvent, aws,
+    environment::{deadline, now, number, variable},
+};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), host::Error> {
-    host::start_log(env!("CARGO_PKG_NAME"));
-    let aws = host::aws(host::INTERACTIVE).await?;
-    let (dynamodb, sqs) = (aws_sdk_dynamodb::Client::new(&aws), aws_sdk_sqs::Client::new(&aws));
+async fn main() -> Result<(), Error> {
+    lambda::start(env!("CARGO_PKG_NAME"))?;
+    let config = aws::config(aws::INTERACTIVE).await?;
+    let (dynamodb, sqs) = (aws_sdk_dynamodb::Client::new(&config), aws_sdk_sqs::Client::new(&config));
     let months = Months {
-        control: Control::new(dynamodb.clone(), host::variable("CONTROL_TABLE")?),
-        queue: ExportQueue::new(sqs.clone(), host::variable("EXPORT_QUEUE_URL")?),
-        late: LateIndex::new(dynamodb, host::variable("ACTIVITIES_TABLE")?),
-        runs: RunQueue::new(sqs, host::variable("RUN_QUEUE_URL")?),
+        control: Control::new(dynamodb.clone(), variable("CONTROL_TABLE")?),
+        queue: ExportQueue::new(sqs.clone(), variable("EXPORT_QUEUE_URL")?),
+        late: LateIndex::new(dynamodb, variable("ACTIVITIES_TABLE")?),
+        runs: RunQueue::new(sqs, variable("RUN_QUEUE_URL")?),
         rules: Rules {
-            grace_seconds: host::number("GRACE_HOURS")? * 3_600,
-            retention_seconds: host::number("RETENTION_DAYS")? * 86_400,
+            grace_seconds: number::<i64>("GRACE_HOURS")? * 3_600,
+            retention_seconds: number::<i64>("RETENTION_DAYS")? * 86_400,
         },
     };
-    host::run(months, |months, Invocation { event, deadline, .. }: Invocation<Value>| {
-        Box::pin(async move { monthly::handle(months, &event, deadline, &host::now).await })
+    lambda::run(months, |months, event: LambdaEvent<_>| async move {
+        monthly::handle(months, &event.payload, deadline(&event.context), &now).await
     })
     .await
 }

@@ -12,14 +12,16 @@ use daybook::{
     activity::PartnerId,
     control::Control,
     export::job::{Job, Standing, State},
-    host::Error,
-    log::{self, Metric},
     months::Recipient,
     notify::{self, Delivery, DeliveryState, Failure, Notice, NoticeQueue},
     period::Instant,
     queue, storage,
 };
 use futures_util::future::join_all;
+use lambda::{
+    Error,
+    metrics::{self, Metric},
+};
 
 pub use mail::Mail;
 pub use webhooks::Webhooks;
@@ -27,7 +29,7 @@ pub use webhooks::Webhooks;
 /// How long a try holds its delivery, in seconds: longer than the function runs.
 pub const LEASE_SECONDS: i64 = 90;
 
-/// What the function works with.
+/// The stores, queues and senders that the function works with.
 #[derive(Clone, Debug)]
 pub struct App {
     /// Schedules, exports, deliveries.
@@ -44,7 +46,7 @@ pub struct App {
     pub waits: Vec<i64>,
 }
 
-/// Works on all messages side by side; the queue delivers those again that are named in the answer.
+/// Works on all messages at the same time. The queue delivers the messages again that the answer names.
 ///
 /// # Errors
 /// None: a message that fails does not hold up the others.
@@ -58,9 +60,13 @@ pub async fn handle(
         match work(app, message.body.as_deref().unwrap_or_default(), clock).await {
             Ok(()) => None,
             Err(error) => {
-                tracing::error!(message_id = id, error = storage::causes(&error), "a notification is left");
+                tracing::error!(
+                    message_id = id,
+                    error = storage::causes(&error),
+                    "could not work on a notification; the queue delivers it again"
+                );
                 if queue::is_last_try(&message.attributes) {
-                    log::add(Metric::DeadLetters, 1);
+                    metrics::add(Metric::DeadLetters, 1);
                 }
                 let mut failure = BatchItemFailure::default();
                 failure.item_identifier = id;

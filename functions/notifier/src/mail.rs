@@ -60,7 +60,7 @@ impl Mail {
             .await;
         sent.map(drop).map_err(|error| {
             let code = error.code().unwrap_or_default().to_owned();
-            tracing::warn!(error = storage::causes(&error), "e-mail was not sent");
+            tracing::warn!(error = storage::causes(&error), "could not send an e-mail");
             // The address or the sender is refused for good.
             let is_final = matches!(code.as_str(), "MessageRejected" | "BadRequestException" | "NotFoundException");
             failure("The e-mail service did not take the message.", is_final)

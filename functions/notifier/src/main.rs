@@ -1,29 +1,24 @@
 //! The Lambda function `notifier`.
 
 use aws_lambda_events::sqs::SqsEvent;
-use daybook::{
-    control::Control,
-    host::{self, Invocation},
-    months::Reach,
-    notify::NoticeQueue,
+use daybook::{control::Control, months::Reach, notify::NoticeQueue};
+use lambda::{
+    Error, LambdaEvent, aws,
+    environment::{list, now, variable},
 };
 use notifier::{App, Mail, Webhooks};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), host::Error> {
-    host::start_log(env!("CARGO_PKG_NAME"));
-    let aws = host::aws(host::INTERACTIVE).await?;
-    let waits = host::variable("NOTIFY_WAITS")?;
+async fn main() -> Result<(), Error> {
+    lambda::start(env!("CARGO_PKG_NAME"))?;
+    let config = aws::config(aws::INTERACTIVE).await?;
     let app = App {
-        control: Control::new(aws_sdk_dynamodb::Client::new(&aws), host::variable("CONTROL_TABLE")?),
-        queue: NoticeQueue::new(aws_sdk_sqs::Client::new(&aws), host::variable("NOTICE_QUEUE_URL")?),
-        webhooks: Webhooks::new(Reach::new(false, &host::variable("WEBHOOK_TEST_HOSTS")?))?,
-        mail: Mail::new(aws_sdk_sesv2::Client::new(&aws), host::variable("EMAIL_SENDER")?),
-        portal_url: host::variable("PORTAL_URL")?,
-        waits: waits.split(',').map(|wait| wait.trim().parse()).collect::<Result<_, _>>()?,
+        control: Control::new(aws_sdk_dynamodb::Client::new(&config), variable("CONTROL_TABLE")?),
+        queue: NoticeQueue::new(aws_sdk_sqs::Client::new(&config), variable("NOTICE_QUEUE_URL")?),
+        webhooks: Webhooks::new(Reach::new(false, &variable("WEBHOOK_TEST_HOSTS")?))?,
+        mail: Mail::new(aws_sdk_sesv2::Client::new(&config), variable("EMAIL_SENDER")?),
+        portal_url: variable("PORTAL_URL")?,
+        waits: list("NOTIFY_WAITS")?.iter().map(|wait| wait.parse()).collect::<Result<_, _>>()?,
     };
-    host::run(app, |app, invocation: Invocation<SqsEvent>| {
-        Box::pin(notifier::handle(app, invocation.event, &host::now))
-    })
-    .await
+    lambda::run(app, |app, event: LambdaEvent<SqsEvent>| notifier::handle(app, event.payload, &now)).await
 }

@@ -7,11 +7,11 @@
 use std::{error::Error as StdError, net::SocketAddr, sync::Arc, time::Duration};
 
 use daybook::{
-    host::Error,
     months::{Reach, is_public, literal},
     notify::{Failure, timestamp},
     period::Instant,
 };
+use lambda::Error;
 use reqwest::{
     Client, StatusCode, Url,
     dns::{Addrs, Name, Resolve, Resolving},

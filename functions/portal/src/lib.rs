@@ -2,11 +2,8 @@
 
 use std::{collections::BTreeMap, sync::LazyLock};
 
-use daybook::{
-    activity::hex,
-    http::{self, Answer, Problem, Request, StatusCode, header},
-    period::Instant,
-};
+use daybook::{activity::hex, period::Instant};
+use lambda::{Answer, Problem, Request, StatusCode, header, request, response};
 use rust_embed::RustEmbed;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
@@ -32,37 +29,37 @@ pub struct App {
     pub frame_ancestors: String,
 }
 
-/// The routes of this function.
+/// Answers a request by its route.
 ///
 /// # Errors
 /// 404.
-pub async fn handle(app: &App, request: Request<'_>, _now: Instant) -> Answer {
-    match request.route().as_str() {
+pub async fn handle(app: &App, request: Request, _now: Instant) -> Answer {
+    match request::route(&request).as_str() {
         "GET /" => page(app, &request),
-        "GET /health" => http::ok(StatusCode::OK, &json!({"status": "ok"})),
+        "GET /health" => response::json(StatusCode::OK, &json!({"status": "ok"})),
         "GET /config.json" => config(app, &request),
         "GET /docs" => asset(app, &request, "docs.html"),
         "GET /openapi.json" => asset(app, &request, "openapi.json"),
-        "GET /{asset}" => asset(app, &request, &http::path(&request, "asset")?),
+        "GET /{asset}" => asset(app, &request, &request::path(&request, "asset")?),
         route => asset(app, &request, route.strip_prefix("GET /").ok_or_else(Problem::not_found)?),
     }
 }
 
 /// The page, below a path that ends in a slash: its links are relative.
-fn page(app: &App, request: &Request<'_>) -> Answer {
-    let path = request.whole_path().filter(|path| !path.ends_with('/'));
+fn page(app: &App, request: &Request) -> Answer {
+    let path = request::whole_path(request).filter(|path| !path.ends_with('/'));
     if let Some(stage) = path.and_then(|path| path.rsplit('/').next()) {
-        let mut response = http::empty(StatusCode::PERMANENT_REDIRECT);
-        http::add_header(&mut response, header::LOCATION, &format!("{stage}/"));
+        let mut response = response::empty(StatusCode::PERMANENT_REDIRECT);
+        response::set_header(&mut response, header::LOCATION, &format!("{stage}/"));
         return Ok(response);
     }
     asset(app, request, "index.html")
 }
 
-fn config(app: &App, request: &Request<'_>) -> Answer {
-    let stage_client = request.stage_variable("client_id");
+fn config(app: &App, request: &Request) -> Answer {
+    let stage_client = request::stage_variable(request, "client_id");
     let sign_in = app.sign_in_url.trim_end_matches('/');
-    http::ok(
+    response::json(
         StatusCode::OK,
         &json!({
             "issuer": app.issuer,
@@ -78,19 +75,24 @@ fn config(app: &App, request: &Request<'_>) -> Answer {
     )
 }
 
-fn asset(app: &App, request: &Request<'_>, name: &str) -> Answer {
+fn asset(app: &App, request: &Request, name: &str) -> Answer {
     let file = site().get(name).ok_or_else(Problem::not_found)?;
     let tag = format!("\"{}\"", file.digest);
-    let mut response = if http::header_text(request, &header::IF_NONE_MATCH).is_some_and(|known| known.contains(&tag)) {
-        http::empty(StatusCode::NOT_MODIFIED)
-    } else {
-        http::with_body(StatusCode::OK, media_type(name), &file.text)
-    };
-    http::add_header(&mut response, header::ETAG, &tag);
+    let mut response =
+        if request::header_text(request, &header::IF_NONE_MATCH).is_some_and(|known| known.contains(&tag)) {
+            response::empty(StatusCode::NOT_MODIFIED)
+        } else {
+            response::text(StatusCode::OK, media_type(name), &*file.text)
+        };
+    response::set_header(&mut response, header::ETAG, &tag);
     // A name with a digest never stands for anything else; any other is asked after each time.
     let caching = if file.is_named_by_content { "public, max-age=31536000, immutable" } else { "no-cache" };
-    http::add_header(&mut response, header::CACHE_CONTROL, caching);
-    http::add_header(&mut response, header::CONTENT_SECURITY_POLICY, &policy(&app.sign_in_url, &app.frame_ancestors));
+    response::set_header(&mut response, header::CACHE_CONTROL, caching);
+    response::set_header(
+        &mut response,
+        header::CONTENT_SECURITY_POLICY,
+        &policy(&app.sign_in_url, &app.frame_ancestors),
+    );
     Ok(response)
 }
 

@@ -1,14 +1,15 @@
-//! Lists of activities by cursor, and one activity with its details.
+//! Lists of activities, page by page, and one activity with its details.
 
 use daybook::{
     access::Operation,
     activity::{ActivityId, hex},
-    http::{self, Answer, Parameters, Problem, Request, StatusCode, header},
     ledger::{ActivityPage, Ledger, MAX_PAGE_ROWS, Order, Position, SETTLE_SECONDS, Selection},
-    log,
     period::{Instant, Period, quoted},
     question::Question,
     schema,
+};
+use lambda::{
+    Answer, Parameters, Problem, Request, StatusCode, cursor, header, log, metrics::Metric, request, response,
 };
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize, Serializer};
@@ -68,8 +69,8 @@ pub struct Range {
     pub time_zone: &'static str,
 }
 
-/// What a cursor holds: positions, the period as it was first read, and when that was; never a partner or a key. It is of
-/// use only with the query that it came from, whose fingerprint it carries.
+/// The contents of a cursor: a position, and the period as the first page read it. Only the query whose fingerprint the
+/// cursor holds accepts it.
 #[derive(Serialize, Deserialize)]
 struct Cursor {
     after: String,
@@ -79,9 +80,9 @@ struct Cursor {
     query: String,
 }
 
-pub(crate) async fn list(ledger: &Ledger, request: &Request<'_>, customer: Option<String>, now: Instant) -> Answer {
-    let (_, partner) = http::partner_for(request, Operation::Read)?;
-    log::time_list();
+pub(crate) async fn list(ledger: &Ledger, request: &Request, customer: Option<String>, now: Instant) -> Answer {
+    let (_, partner) = request::partner_for(request, Operation::Read)?;
+    log::time_invocation(Metric::ListLatency);
     let parameters = Parameters::read(request, &PARAMETERS)?;
     let order = match parameters.one("order")?.as_deref() {
         None | Some("desc") => Order::Descending,
@@ -107,35 +108,38 @@ pub(crate) async fn list(ledger: &Ledger, request: &Request<'_>, customer: Optio
         }
         question.customer = vec![customer];
     }
-    let fingerprint = http::fingerprint(&format!("{partner} {question:?} {order:?} {limit}"));
+    let fingerprint = cursor::fingerprint(&format!("{partner} {question:?} {order:?} {limit}"));
     let (mut period, zone, filter) = question.read(now)?;
     let (mut after, mut begun_at) = (None, now);
-    if let Some(cursor) = parameters.one("cursor")? {
-        let cursor: Cursor = http::unseal("cursor", &cursor)?;
+    if let Some(text) = parameters.one("cursor")? {
+        let cursor: Cursor = cursor::decode_cursor("cursor", &text)?;
         if cursor.query != fingerprint {
             let detail = "belongs to another query: send it with the same parameters as the page before, or start again without it";
             return Err(Problem::field("cursor", detail));
         }
         (period, after) = resume(&cursor).ok_or_else(|| Problem::field("cursor", "is not a cursor of this list"))?;
-        // What was recorded since then, in the part that was read before, is in no page.
+        // Activities recorded since the first page, in the part that was read already, are in no page.
         begun_at = cursor.begun_at.min(now);
     }
     let selection = Selection { period, filter, order, recorded_from: None, recorded_before: None };
     let page = ledger.list_page(&partner, &selection, limit, after, None).await?;
     let (from, to) = (period.from(), period.to());
-    let next = page
-        .next
-        .as_ref()
-        .map(|position| http::seal(&Cursor { after: position.to_text(), from, to, begun_at, query: fingerprint }));
+    let next = page.next.as_ref().map(|position| {
+        cursor::encode_cursor(&Cursor { after: position.to_text(), from, to, begun_at, query: fingerprint })
+    });
     let answer = ListAnswer {
         activities: Listed(&page),
         range: Range { from, to, time_zone: zone.name() },
         complete_through: begun_at.plus_seconds(-SETTLE_SECONDS).to_millis_text(),
         next_cursor: next.transpose()?,
     };
-    let mut response = http::ok_of_about(http::PAGE_BYTES, StatusCode::OK, &answer)?;
+    let mut response = response::json(StatusCode::OK, &answer)?;
     if let Some(next) = answer.next_cursor {
-        http::add_header(&mut response, header::LINK, &format!("<{}>; rel=\"next\"", next_query(&parameters, &next)));
+        response::set_header(
+            &mut response,
+            header::LINK,
+            &format!("<{}>; rel=\"next\"", next_query(&parameters, &next)),
+        );
     }
     Ok(response)
 }
@@ -146,7 +150,7 @@ fn resume(cursor: &Cursor) -> Option<(Period, Option<Position>)> {
     period.contains(position.occurred_at()).then_some((period, Some(position)))
 }
 
-/// The query of the next page, as a reference relative to this one's address.
+/// Returns the query of the next page, as a reference relative to the address of this page.
 fn next_query(parameters: &Parameters, cursor: &str) -> String {
     let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
     let mut query = format!("?cursor={cursor}");
@@ -158,22 +162,22 @@ fn next_query(parameters: &Parameters, cursor: &str) -> String {
     query
 }
 
-pub(crate) async fn one(ledger: &Ledger, request: &Request<'_>) -> Answer {
-    let (_, partner) = http::partner_for(request, Operation::Read)?;
+pub(crate) async fn show(ledger: &Ledger, request: &Request) -> Answer {
+    let (_, partner) = request::partner_for(request, Operation::Read)?;
     let parameters = Parameters::read(request, &["occurred_at"])?;
-    let id = ActivityId::parse(&http::path(request, "id")?).map_err(|_| Problem::not_found())?;
+    let id = ActivityId::parse(&request::path(request, "id")?).map_err(|_| Problem::not_found())?;
     let occurred_at = parameters.one("occurred_at")?;
     let occurred_at =
         occurred_at.ok_or_else(|| Problem::field("occurred_at", "is required: it is part of an activity's address"))?;
     let occurred_at = Instant::parse(&occurred_at).map_err(|detail| Problem::field("occurred_at", detail))?;
     let found = ledger.find(&partner, occurred_at, &id).await?.ok_or_else(Problem::not_found)?;
-    // An activity never changes: the digest of its content tells whether the caller has it already.
+    // The digest of its content identifies an activity, because activities never change.
     let tag = format!("\"{}\"", hex(&found.activity().digest));
-    let mut response = if http::knows(request, &tag) {
-        http::empty(StatusCode::NOT_MODIFIED)
+    let mut response = if request::has_current(request, &tag) {
+        response::empty(StatusCode::NOT_MODIFIED)
     } else {
-        http::ok(StatusCode::OK, &ledger.load_details(found).await?)?
+        response::json(StatusCode::OK, &ledger.load_details(found).await?)?
     };
-    http::add_header(&mut response, header::ETAG, &tag);
+    response::set_header(&mut response, header::ETAG, &tag);
     Ok(response)
 }

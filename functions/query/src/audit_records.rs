@@ -9,12 +9,13 @@ use daybook::{
     access::Operation,
     activity::{Activity, ActorType},
     filter::Filter,
-    http::{self, Answer, HeaderName, Parameters, Problem, Request, StatusCode},
     ledger::{Condition, Ledger, MAX_PAGE_ROWS, Order, Position, Selection},
-    log,
     partner_center::{operation_status, operation_type, resource_type},
     period::{Instant, Period, quoted},
     storage::Error,
+};
+use lambda::{
+    Answer, HeaderName, Parameters, Problem, Request, StatusCode, cursor, log, metrics::Metric, request, response,
 };
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
@@ -154,20 +155,20 @@ enum Wanted {
     Resource(String),
 }
 
-pub(crate) async fn list(ledger: &Ledger, request: &Request<'_>, now: Instant) -> Answer {
-    let caller = http::caller(request)?;
+pub(crate) async fn list(ledger: &Ledger, request: &Request, now: Instant) -> Answer {
+    let caller = request::caller(request)?;
     let partner = caller.may_at_home(Operation::Read)?;
-    log::about(partner);
-    log::time_list();
+    log::set_partner(partner);
+    log::time_invocation(Metric::ListLatency);
     let parameters = Parameters::read_any_case(request, &["startDate", "endDate", "filter", "size", "seekOperation"])?;
     let size = parameters.number("size", DEFAULT_SIZE, MAX_PAGE_ROWS)?;
     let (start, end, filter) = (parameters.one("startDate")?, parameters.one("endDate")?, parameters.one("filter")?);
-    let fingerprint = http::fingerprint(&format!("{partner} {start:?} {end:?} {filter:?} {size}"));
+    let fingerprint = cursor::fingerprint(&format!("{partner} {start:?} {end:?} {filter:?} {size}"));
     let wanted = filter.as_deref().map_or(Ok(Wanted::All), wanted)?;
     let mut period = period(start.as_deref(), end.as_deref(), now)?;
     let mut after = None;
-    if let Some(token) = http::header_text(request, &CONTINUATION_TOKEN) {
-        let token: Token = http::unseal("MS-ContinuationToken", token)?;
+    if let Some(token) = request::header_text(request, &CONTINUATION_TOKEN) {
+        let token: Token = cursor::decode_cursor("MS-ContinuationToken", token)?;
         let foreign = || {
             let detail = "belongs to another request: send it with the same parameters as the page before";
             Problem::field("MS-ContinuationToken", detail)
@@ -202,8 +203,10 @@ pub(crate) async fn list(ledger: &Ledger, request: &Request<'_>, now: Instant) -
     };
     let page = ledger.list_page(partner, &selection, size, after, also).await?;
     let (from, to) = (period.from(), period.to());
-    let token =
-        page.next.as_ref().map(|next| http::seal(&Token { after: next.to_text(), from, to, query: fingerprint }));
+    let token = page
+        .next
+        .as_ref()
+        .map(|next| cursor::encode_cursor(&Token { after: next.to_text(), from, to, query: fingerprint }));
     let token = token.transpose()?;
     let uri = uri(&parameters);
     let link = |headers| Link { uri: uri.clone(), method: "GET", headers };
@@ -216,10 +219,10 @@ pub(crate) async fn list(ledger: &Ledger, request: &Request<'_>, now: Instant) -
         continuation_token: token,
         attributes: Attributes { object_type: "Collection" },
     };
-    let mut response = http::ok_of_about(http::PAGE_BYTES, StatusCode::OK, &answer)?;
+    let mut response = response::json(StatusCode::OK, &answer)?;
     for name in ECHOED {
-        if let Some(value) = http::header_text(request, &name) {
-            http::add_header(&mut response, name, value);
+        if let Some(value) = request::header_text(request, &name) {
+            response::set_header(&mut response, name, value);
         }
     }
     Ok(response)

@@ -5,82 +5,85 @@ use std::time::Duration;
 use daybook::{
     access::Operation,
     activity::{Activity, ActivityId, PartnerId, RecordRequest, Sent},
-    http::{self, Answer, Problem, ProblemDocument, ProblemKind, Request, StatusCode, header},
     ledger::{RecordError, Recorded, Recorder},
     limits::{Meter, Over},
-    log::{self, Metric},
     period::Instant,
+};
+use lambda::{
+    Answer, Problem, ProblemDocument, ProblemKind, Request, StatusCode, header,
+    metrics::{self, Metric},
+    request, response,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// What is left of the function's time for the answer.
+/// The part of the function's time that is kept for the answer.
 const TIME_TO_ANSWER: Duration = Duration::from_secs(3);
 
-/// What the function works with.
+/// The stores that the function works with.
 #[derive(Clone, Debug)]
 pub struct App {
-    /// Writes.
+    /// Records activities.
     pub recorder: Recorder,
-    /// Counts, where partners have limits.
+    /// Counts activities, where partners have limits.
     pub meter: Option<Meter>,
 }
 
 impl App {
-    /// How many of so many activities may be recorded; why not all.
+    /// Returns how many of `wanted` activities may be recorded, and why not all.
     async fn allow(&self, partner: &PartnerId, wanted: usize, now: Instant) -> (usize, Option<Over>) {
         let (allowed, over) = match &self.meter {
             Some(meter) if wanted > 0 => Box::pin(meter.allow(partner, wanted, now)).await,
             _ => (wanted, None),
         };
         if over.is_some() {
-            log::add(Metric::Refused, wanted - allowed);
+            metrics::add(Metric::Refused, wanted - allowed);
         }
         (allowed, over)
     }
 }
 
-/// `POST /v1/partners/{partner}/activities`
+/// Answers `POST /v1/partners/{partner}/activities`.
 ///
 /// # Errors
 /// A problem; nothing is recorded then. A batch answers for each of its activities instead.
-pub async fn handle(app: &App, request: Request<'_>, now: Instant) -> Answer {
-    let (_, partner) = http::partner_for(&request, Operation::Record)?;
-    let time = http::time_left(&request).saturating_sub(TIME_TO_ANSWER);
-    match RecordRequest::parse(&http::body(&request)?, &http::media_type(&request))? {
-        RecordRequest::One(sent) => one(app, &partner, sent, now, time).await,
-        RecordRequest::Many(batch) => many(app, &partner, &batch, now, time).await,
+pub async fn handle(app: &App, request: Request, now: Instant) -> Answer {
+    let (_, partner) = request::partner_for(&request, Operation::Record)?;
+    let time = request::time_left(&request, now).saturating_sub(TIME_TO_ANSWER);
+    match RecordRequest::parse(request::body(&request)?, &request::media_type(&request))? {
+        RecordRequest::One(sent) => record_one(app, &partner, sent, now, time).await,
+        RecordRequest::Many(batch) => record_batch(app, &partner, &batch, now, time).await,
     }
 }
 
-async fn one(app: &App, partner: &PartnerId, sent: Sent<'_>, now: Instant, time: Duration) -> Answer {
-    let new = sent.parse(now).inspect_err(|_| log::add(Metric::Rejected, 1))?;
+async fn record_one(app: &App, partner: &PartnerId, sent: Sent<'_>, now: Instant, time: Duration) -> Answer {
+    let new = sent.parse(now).inspect_err(|_| metrics::add(Metric::Rejected, 1))?;
     if let (_, Some(over)) = app.allow(partner, 1, now).await {
         return Err(over.into());
     }
-    let own_id = new.id.is_some();
+    let has_own_id = new.id.is_some();
     let activity = new.into_activity(partner.clone(), now);
     let id = activity.id.clone();
     let (status, activity) = match app.recorder.record(activity, time).await {
         Ok(Recorded::New(activity)) => {
-            log::add(Metric::Recorded, 1);
+            metrics::add(Metric::Recorded, 1);
             (StatusCode::CREATED, activity)
         }
         Ok(Recorded::Duplicate(activity)) => {
-            log::add(Metric::Duplicates, 1);
+            metrics::add(Metric::Duplicates, 1);
             (StatusCode::OK, activity)
         }
         Err(error) => {
-            log::add(Metric::Rejected, 1);
-            return Err(problem(error, (!own_id).then_some(&id)));
+            metrics::add(Metric::Rejected, 1);
+            return Err(problem(error, (!has_own_id).then_some(&id)));
         }
     };
-    let mut response = http::ok(status, &activity)?;
-    http::add_header(&mut response, header::LOCATION, &location(&activity));
+    let mut response = response::json(status, &activity)?;
+    response::set_header(&mut response, header::LOCATION, &location(&activity));
     Ok(response)
 }
 
-/// Relative to the request's own address, which is the collection's.
+/// Returns the address of an activity, relative to that of the request, which is the collection's.
 fn location(activity: &Activity) -> String {
     format!("activities/{}?occurred_at={}", activity.id, activity.occurred_at)
 }
@@ -130,10 +133,10 @@ pub enum BatchStatus {
     Rejected,
 }
 
-async fn many(app: &App, partner: &PartnerId, batch: &[Sent<'_>], now: Instant, time: Duration) -> Answer {
+async fn record_batch(app: &App, partner: &PartnerId, batch: &[Sent<'_>], now: Instant, time: Duration) -> Answer {
     let mut results = Vec::with_capacity(batch.len());
     let mut accepted: Vec<Activity> = Vec::with_capacity(batch.len());
-    let mut places = Vec::with_capacity(batch.len());
+    let mut indexes = Vec::with_capacity(batch.len());
     for (index, sent) in batch.iter().enumerate() {
         let (id, occurred_at, problem) = match sent.parse(now) {
             Err(rejection) => (sent.id(), None, Some(Problem::from(rejection).document())),
@@ -141,7 +144,7 @@ async fn many(app: &App, partner: &PartnerId, batch: &[Sent<'_>], now: Instant, 
                 let activity = new.into_activity(partner.clone(), now);
                 let known = (Some(activity.id.clone()), Some(activity.occurred_at), None);
                 accepted.push(activity);
-                places.push(index);
+                indexes.push(index);
                 known
             }
         };
@@ -152,14 +155,14 @@ async fn many(app: &App, partner: &PartnerId, batch: &[Sent<'_>], now: Instant, 
         if allowed == 0 {
             return Err(over.into());
         }
-        for place in places.drain(allowed..) {
-            results[place].problem = Some(Problem::from(over.clone()).document());
+        for index in indexes.drain(allowed..) {
+            results[index].problem = Some(Problem::from(over.clone()).document());
         }
         accepted.truncate(allowed);
     }
     let outcomes = app.recorder.record_all(accepted, time).await;
-    for (place, outcome) in places.into_iter().zip(outcomes) {
-        let result = &mut results[place];
+    for (index, outcome) in indexes.into_iter().zip(outcomes) {
+        let result = &mut results[index];
         match outcome {
             Ok(Recorded::New(_)) => result.status = BatchStatus::Recorded,
             Ok(Recorded::Duplicate(_)) => result.status = BatchStatus::Duplicate,
@@ -169,14 +172,14 @@ async fn many(app: &App, partner: &PartnerId, batch: &[Sent<'_>], now: Instant, 
     let count = |status| results.iter().filter(|result| result.status == status).count();
     let (recorded, duplicates, rejected) =
         (count(BatchStatus::Recorded), count(BatchStatus::Duplicate), count(BatchStatus::Rejected));
-    log::add(Metric::Recorded, recorded);
-    log::add(Metric::Duplicates, duplicates);
-    log::add(Metric::Rejected, rejected);
-    http::ok(StatusCode::OK, &BatchAnswer { results, recorded, duplicates, rejected })
+    metrics::add(Metric::Recorded, recorded);
+    metrics::add(Metric::Duplicates, duplicates);
+    metrics::add(Metric::Rejected, rejected);
+    response::json(StatusCode::OK, &BatchAnswer { results, recorded, duplicates, rejected })
 }
 
-/// `made` is the id that the service gave an activity that came without one.
-fn problem(error: RecordError, made: Option<&ActivityId>) -> Problem {
+/// Explains why an activity was not recorded. `given_id` is the id that the service gave an activity without one.
+fn problem(error: RecordError, given_id: Option<&ActivityId>) -> Problem {
     match error {
         RecordError::Conflict => Problem::new(
             ProblemKind::Conflict,
@@ -184,7 +187,7 @@ fn problem(error: RecordError, made: Option<&ActivityId>) -> Problem {
         ),
         RecordError::Storage(error) => {
             let problem = Problem::from(error);
-            match made {
+            match given_id {
                 Some(id) if problem.kind() == ProblemKind::Unavailable => Problem::new(
                     ProblemKind::Unavailable,
                     format!(

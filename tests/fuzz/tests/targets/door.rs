@@ -12,11 +12,11 @@ use aws_smithy_types::retry::RetryConfig;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use daybook::{
     activity::{NewActivity, PartnerId},
-    http,
     ledger::{INDEXED, Ledger, Recorder},
     settings::Partners,
 };
 use fuzz::run;
+use lambda::response;
 use serde_json::{Map, Value, json};
 use tokio::{net::TcpListener, runtime::Runtime};
 use url::form_urlencoded;
@@ -36,7 +36,7 @@ struct Door {
 
 /// An answer.
 struct Answered {
-    status: u64,
+    status: u16,
     body: Value,
 }
 
@@ -51,7 +51,7 @@ impl Door {
                 .credentials_provider(SharedCredentialsProvider::new(Credentials::for_tests()))
                 .endpoint_url(format!("http://{}", listener.local_addr().unwrap()))
                 .retry_config(RetryConfig::disabled())
-                .http_client(daybook::host::http_client().unwrap())
+                .http_client(lambda::aws::http_client().unwrap())
                 .build();
             tokio::spawn(dynoxide::server::serve_on(listener, dynoxide::Database::memory().unwrap()));
             let dynamodb = aws_sdk_dynamodb::Client::new(&config);
@@ -69,16 +69,18 @@ impl Door {
     fn ask(&self, route: &str, path: Value, query: &Map<String, Value>, headers: Value) -> Answered {
         let request = json!({
             "httpMethod": "GET", "pathParameters": path, "multiValueQueryStringParameters": query, "multiValueHeaders": headers,
-            "requestContext": {"requestId": "r-1", "resourcePath": route,
+            "requestContext": {"requestId": "r-1", "resourcePath": route, "httpMethod": "GET",
                 "authorizer": {"subject": "s", "name": "Ana", "partner": "contoso", "roles": "global_admin"}},
         });
-        let request = request.to_string();
-        let request: http::Request<'_> = serde_json::from_str(&request).unwrap();
+        let Ok(request) = lambda_http::request::from_str(&request.to_string()) else {
+            // No gateway hands on a header with control characters.
+            return Answered { status: 400, body: Value::Null };
+        };
         let answer = self.runtime.block_on(query::handle(&self.ledger, request, now()));
-        let sent: Value = serde_json::from_slice(&http::respond("r-1", None, answer).into_payload()).unwrap();
-        let body = sent["body"].as_str().unwrap();
-        let body = if body.is_empty() { Value::Null } else { serde_json::from_str(body).unwrap() };
-        let answered = Answered { status: sent["statusCode"].as_u64().unwrap(), body };
+        let response = response::complete(answer, "r-1", None);
+        let body = response.body();
+        let body = if body.is_empty() { Value::Null } else { serde_json::from_slice(body).unwrap() };
+        let answered = Answered { status: response.status().as_u16(), body };
         assert!(matches!(answered.status, 200 | 304 | 400 | 404 | 422), "{} {}", answered.status, answered.body);
         assert!(!answered.body.to_string().contains("fabrikam-only"), "{}", answered.body);
         answered

@@ -1,11 +1,11 @@
-//! Machine clients: which partner each acts for. The operator's alone.
+//! Machine clients: the partner that each one acts for.
 
 use daybook::{
     activity::{Object, PartnerId, from_json},
     clients::MachineClient,
-    http::{self, Answer, Problem, Request, StatusCode},
     period::Instant,
 };
+use lambda::{Answer, Problem, Request, StatusCode, request, response};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -16,8 +16,7 @@ const MAX_CLIENT_ID_CHARS: usize = 128;
 /// A registration to save.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(as = SaveClient)]
-pub struct Wire {
+pub struct SaveClient {
     /// The partner that the client acts for.
     #[schema(value_type = PartnerId, required)]
     partner: Option<String>,
@@ -39,32 +38,32 @@ pub struct ClientAnswer {
     pub updated_by: String,
 }
 
-pub(crate) async fn show(app: &App, request: &Request<'_>) -> Answer {
+pub(crate) async fn show(app: &App, request: &Request) -> Answer {
     let client_id = client_id(request)?;
     let client = app.control.client(&client_id).await?.ok_or_else(Problem::not_found)?;
-    http::ok(StatusCode::OK, &shown(&client_id, client))
+    response::json(StatusCode::OK, &shown(&client_id, client))
 }
 
-pub(crate) async fn save(app: &App, request: &Request<'_>, now: Instant) -> Answer {
+pub(crate) async fn save(app: &App, request: &Request, now: Instant) -> Answer {
     let client_id = client_id(request)?;
-    let Object(wire): Object<Wire> = from_json(&http::body(request)?)?;
+    let Object(SaveClient { partner }) = from_json(request::body(request)?)?;
     let partner =
-        wire.partner.ok_or_else(|| Problem::field("partner", "is required: the partner that the client acts for"))?;
+        partner.ok_or_else(|| Problem::field("partner", "is required: the partner that the client acts for"))?;
     let partner = PartnerId::parse(&partner).map_err(|detail| Problem::field("partner", detail))?;
-    let updated_by = http::caller(request)?.name().to_owned();
+    let updated_by = request::caller(request)?.name().to_owned();
     let client = MachineClient { partner: partner.to_string(), updated_at: now, updated_by };
     app.control.save_client(&client_id, &client).await?;
-    http::ok(StatusCode::OK, &shown(&client_id, client))
+    response::json(StatusCode::OK, &shown(&client_id, client))
 }
 
-pub(crate) async fn remove(app: &App, request: &Request<'_>) -> Answer {
+pub(crate) async fn remove(app: &App, request: &Request) -> Answer {
     app.control.remove_client(&client_id(request)?).await?;
-    Ok(http::empty(StatusCode::NO_CONTENT))
+    Ok(response::empty(StatusCode::NO_CONTENT))
 }
 
-fn client_id(request: &Request<'_>) -> Result<String, Problem> {
-    http::caller(request)?.may_operate()?;
-    let id = http::path(request, "client_id")?;
+fn client_id(request: &Request) -> Result<String, Problem> {
+    request::caller(request)?.may_operate()?;
+    let id = request::path(request, "client_id")?;
     if (1..=MAX_CLIENT_ID_CHARS).contains(&id.chars().count()) {
         Ok(id)
     } else {

@@ -1,12 +1,12 @@
-//! Settings of partners: over how many partitions their months are spread, and how much they may take. The operator's alone.
+//! Settings of partners: the number of partitions of their months, and their limits.
 
 use daybook::{
     activity::{Object, PartnerId, from_json},
-    http::{self, Answer, Problem, ProblemKind, Request, StatusCode},
     limits::{LARGEST, Limits},
     period::{Instant, Month},
     settings::{MAX_SHARDS, Settings, ShardsFrom},
 };
+use lambda::{Answer, Problem, ProblemKind, Request, StatusCode, request, response};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -20,7 +20,7 @@ const AHEAD_SECONDS: i64 = 2 * 86_400;
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = SavePartnerSettings)]
-pub struct Wire {
+pub struct SaveSettings {
     /// Over how many partitions a month is spread: one takes about 1,000 activities a second.
     #[schema(minimum = 1, maximum = 64)]
     shards: Option<u8>,
@@ -50,24 +50,24 @@ pub struct SettingsAnswer {
     pub updated_by: Option<String>,
 }
 
-pub(crate) async fn show(app: &App, request: &Request<'_>) -> Answer {
-    let partner = partner(request)?;
+pub(crate) async fn show(app: &App, request: &Request) -> Answer {
+    let (_, partner) = request::partner_for_operator(request)?;
     let settings = app.partners.settings(&partner).await?;
-    http::ok(StatusCode::OK, &shown(partner, settings))
+    response::json(StatusCode::OK, &shown(partner, settings))
 }
 
-pub(crate) async fn save(app: &App, request: &Request<'_>, now: Instant) -> Answer {
-    let partner = partner(request)?;
-    let Object(wire): Object<Wire> = from_json(&http::body(request)?)?;
-    if wire.shards.is_none() && wire.limits.is_none() {
+pub(crate) async fn save(app: &App, request: &Request, now: Instant) -> Answer {
+    let (caller, partner) = request::partner_for_operator(request)?;
+    let Object(wanted): Object<SaveSettings> = from_json(request::body(request)?)?;
+    if wanted.shards.is_none() && wanted.limits.is_none() {
         return Err(Problem::field("shards", "is required where there are no limits"));
     }
-    let step = step(&wire, now)?;
+    let step = shards_step(&wanted, now)?;
     let read = app.partners.settings(&partner).await?;
     let mut settings = Settings {
         updated_at: Some(now),
-        updated_by: Some(http::caller(request)?.name().to_owned()),
-        limits: limits(wire.limits.map_or(read.limits, |Object(limits)| limits))?,
+        updated_by: Some(caller.name().to_owned()),
+        limits: check_limits(wanted.limits.map_or(read.limits, |Object(limits)| limits))?,
         ..read.clone()
     };
     if let Some(step) = step {
@@ -79,11 +79,11 @@ pub(crate) async fn save(app: &App, request: &Request<'_>, now: Instant) -> Answ
             "Someone else has just changed these settings. Read them again.",
         ));
     }
-    http::ok(StatusCode::OK, &shown(partner, settings))
+    response::json(StatusCode::OK, &shown(partner, settings))
 }
 
-/// Limits that can be kept: nobody is shut out by one, and each can be counted.
-fn limits(limits: Limits) -> Result<Limits, Problem> {
+/// Checks that limits shut no partner out, and can be counted.
+fn check_limits(limits: Limits) -> Result<Limits, Problem> {
     let Limits { records_per_second, open_exports, export_rows_per_day } = limits;
     let (records, exports, rows) = LARGEST;
     for (name, value, largest) in [
@@ -99,10 +99,10 @@ fn limits(limits: Limits) -> Result<Limits, Problem> {
     Ok(limits)
 }
 
-/// The change of shards that is asked for, if one is.
-fn step(wire: &Wire, now: Instant) -> Result<Option<ShardsFrom>, Problem> {
-    let Some(shards) = wire.shards else {
-        return match wire.shards_from {
+/// Returns the change of shards that is asked for, if one is.
+fn shards_step(wanted: &SaveSettings, now: Instant) -> Result<Option<ShardsFrom>, Problem> {
+    let Some(shards) = wanted.shards else {
+        return match wanted.shards_from {
             None => Ok(None),
             Some(_) => Err(Problem::field("shards_from", "says nothing without shards")),
         };
@@ -111,7 +111,7 @@ fn step(wire: &Wire, now: Instant) -> Result<Option<ShardsFrom>, Problem> {
         return Err(Problem::field("shards", format!("must be a whole number from 1 to {MAX_SHARDS}")));
     }
     let earliest = Month::of(now.plus_seconds(AHEAD_SECONDS), chrono_tz::Tz::UTC).next();
-    let from = match wire.shards_from.as_deref().map(Month::parse) {
+    let from = match wanted.shards_from.as_deref().map(Month::parse) {
         None => earliest,
         Some(Err(detail)) => return Err(Problem::field("shards_from", detail)),
         Some(Ok(from)) if from < earliest => {
@@ -121,11 +121,6 @@ fn step(wire: &Wire, now: Instant) -> Result<Option<ShardsFrom>, Problem> {
         Some(Ok(from)) => from,
     };
     Ok(Some(ShardsFrom { from, shards }))
-}
-
-fn partner(request: &Request<'_>) -> Result<PartnerId, Problem> {
-    http::caller(request)?.may_operate()?;
-    PartnerId::parse(&http::path(request, "partner")?).map_err(|_| Problem::not_found())
 }
 
 fn shown(partner_id: PartnerId, settings: Settings) -> SettingsAnswer {

@@ -1,27 +1,27 @@
-//! Months of all partners, for the operator: what was made of one, and making it at once.
+//! Months of all partners: the exports of a month, and running a month at once.
 
 use std::time::Duration;
 
 use daybook::{
     activity::{Object, PartnerId, from_json},
     export::job::State,
-    http::{self, Answer, Parameters, Problem, Request, StatusCode},
     jobs::{MAX_LISTED, MonthCursor, MonthEntry},
     period::{Instant, Month, quoted},
     queue::MonthlyRun,
 };
+use lambda::{Answer, Parameters, Problem, Request, StatusCode, cursor, request, response};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::App;
 
 const DEFAULT_LISTED: usize = 50;
-/// How many entries are read at a time where all are counted.
-const COUNTED: usize = 1_000;
-/// How long a run may go on while its caller waits; the rest goes on without.
+/// How many entries are read at a time to count all of them.
+const COUNT_PAGE: usize = 1_000;
+/// How long a run may take while its caller waits; the rest continues without them.
 const RUN_TIME: Duration = Duration::from_secs(15);
-/// What of the function's own time is left for the answer.
-const MARGIN: Duration = Duration::from_secs(8);
+/// The part of the function's time that is kept for the answer.
+const TIME_TO_ANSWER: Duration = Duration::from_secs(8);
 
 /// What the run of a month did.
 #[derive(Debug, Serialize, ToSchema)]
@@ -42,8 +42,7 @@ pub struct RunAnswer {
 /// Which partners a run of a month is for.
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(as = RunMonth)]
-pub struct Only {
+pub struct RunMonth {
     /// One partner; all where it is absent.
     #[schema(value_type = Option<PartnerId>)]
     partner: Option<String>,
@@ -115,8 +114,8 @@ pub struct MonthExport {
     pub url: String,
 }
 
-pub(crate) async fn list(app: &App, request: &Request<'_>, now: Instant) -> Answer {
-    http::caller(request)?.may_operate()?;
+pub(crate) async fn list(app: &App, request: &Request, now: Instant) -> Answer {
+    request::caller(request)?.may_operate()?;
     let parameters = Parameters::read(request, &["kind", "month", "status", "limit", "cursor"])?;
     match parameters.one("kind")?.as_deref() {
         Some("monthly") => {}
@@ -131,14 +130,14 @@ pub(crate) async fn list(app: &App, request: &Request<'_>, now: Instant) -> Answ
     let month = Month::parse(&month).map_err(|detail| Problem::field("month", detail))?;
     let state = parameters.one("status")?.as_deref().map(state).transpose()?;
     let limit = parameters.number("limit", DEFAULT_LISTED, MAX_LISTED)?;
-    let cursor = parameters.one("cursor")?;
-    let counts = match cursor {
+    let text = parameters.one("cursor")?;
+    let counts = match text {
         None => Some(count(app, month, now).await?),
         Some(_) => None,
     };
-    let mut place = Some(match &cursor {
+    let mut place = Some(match &text {
         None => MonthCursor::default(),
-        Some(cursor) => http::unseal("cursor", cursor)?,
+        Some(text) => cursor::decode_cursor("cursor", text)?,
     });
     let mut exports = Vec::new();
     while exports.len() < limit
@@ -148,8 +147,8 @@ pub(crate) async fn list(app: &App, request: &Request<'_>, now: Instant) -> Answ
         exports.extend(found.into_iter().map(|entry| shown(entry, now)));
         place = next;
     }
-    let next_cursor = place.map(|place| http::seal(&place)).transpose()?;
-    http::ok(StatusCode::OK, &MonthAnswer { month, counts, exports, next_cursor })
+    let next_cursor = place.map(|place| cursor::encode_cursor(&place)).transpose()?;
+    response::json(StatusCode::OK, &MonthAnswer { month, counts, exports, next_cursor })
 }
 
 /// Reads a state that is stored; one that follows from the time is none.
@@ -164,7 +163,7 @@ async fn count(app: &App, month: Month, now: Instant) -> Result<Counts, Problem>
     let mut counts = Counts::default();
     let mut place = Some(MonthCursor::default());
     while let Some(from) = place {
-        let (found, next) = app.control.exports_of_month(month, None, COUNTED, from).await?;
+        let (found, next) = app.control.exports_of_month(month, None, COUNT_PAGE, from).await?;
         for entry in found {
             counts.count(state_at(&entry, now));
         }
@@ -184,23 +183,21 @@ fn shown(entry: MonthEntry, now: Instant) -> MonthExport {
     MonthExport { partner_id: partner, id, status, problem, expires_at: expires_at.to_millis_text(), url }
 }
 
-pub(crate) async fn run(app: &App, request: &Request<'_>, now: Instant) -> Answer {
-    http::caller(request)?.may_operate()?;
-    let month = Month::parse(&http::path(request, "month")?).map_err(|detail| Problem::field("month", detail))?;
-    let body = http::body(request)?;
-    let Object(Only { partner }) = from_json(if body.trim().is_empty() { "{}" } else { &body })?;
+pub(crate) async fn run(app: &App, request: &Request, now: Instant) -> Answer {
+    request::caller(request)?.may_operate()?;
+    let month = Month::parse(&request::path(request, "month")?).map_err(|detail| Problem::field("month", detail))?;
+    let Object(RunMonth { partner }) = from_json(request::body_or_empty_object(request)?)?;
     let partner =
         partner.as_deref().map(PartnerId::parse).transpose().map_err(|detail| Problem::field("partner", detail))?;
-    let months = app.months();
     let outcome = match partner {
-        Some(partner) => months.run_partner(&partner, month, now).await?,
+        Some(partner) => app.months.run_partner(&partner, month, now).await?,
         None => {
             let started = tokio::time::Instant::now();
-            let time = RUN_TIME.min(http::time_left(request).saturating_sub(MARGIN));
+            let time = RUN_TIME.min(request::time_left(request, now).saturating_sub(TIME_TO_ANSWER));
             let run = MonthlyRun { month: Some(month), ..MonthlyRun::default() };
-            months.run(&run, now, &|| started.elapsed() < time).await?
+            app.months.run(&run, now, &|| started.elapsed() < time).await?
         }
     };
     let (due, created, failed, complete) = (outcome.due, outcome.created, outcome.failed, outcome.complete);
-    http::ok(StatusCode::ACCEPTED, &RunAnswer { month, due, created, failed, complete })
+    response::json(StatusCode::ACCEPTED, &RunAnswer { month, due, created, failed, complete })
 }

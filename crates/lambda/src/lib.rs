@@ -1,0 +1,34 @@
+//! What the Lambda functions share.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`request`] | the caller, path, query and body of a request |
+//! | [`response`] | the answer to a request, and the headers of every answer |
+//! | [`problem`] | errors as the caller reads them (RFC 9457) |
+//! | [`cursor`] | cursors of paged lists |
+//! | [`aws`] | the configuration of the SDK's clients |
+//! | [`environment`] | clock, environment variables and randomness |
+//! | [`log`], [`metrics`] | log lines and CloudWatch metrics |
+//! | [`host`] | serving a function on `lambda_http` or `lambda_runtime` |
+//!
+//! A function's `main` wires these parts; its library handles one request or event.
+
+pub mod aws;
+pub mod cursor;
+pub mod environment;
+pub mod host;
+pub mod log;
+pub mod metrics;
+pub mod problem;
+pub mod request;
+pub mod response;
+
+pub use lambda_http::http::{HeaderName, StatusCode, header};
+pub use lambda_runtime::{Error, LambdaEvent};
+
+pub use crate::{
+    host::{run, serve, start},
+    problem::{Problem, ProblemDocument, ProblemKind},
+    request::{Parameters, Request},
+    response::{Answer, Response},
+};

@@ -1,0 +1,186 @@
+//! Errors as the caller reads them: problem documents (RFC 9457).
+//!
+//! Our own faults are logged here with their causes; the caller reads general words and the trace of the request.
+
+use std::fmt::Write as _;
+
+use domain::{
+    access::Refusal,
+    activity::{Fault, Rejection},
+    quota::Over,
+};
+use serde::Serialize;
+use store::error::{self, causes};
+use utoipa::ToSchema;
+
+/// In how many seconds to repeat a request that the store did not answer.
+const STORE_RETRY_SECONDS: u32 = 2;
+
+/// An error that becomes the answer to a request.
+#[derive(Clone, Debug)]
+pub struct Problem {
+    kind: ProblemKind,
+    detail: String,
+    errors: Vec<Fault>,
+    /// In how many seconds to repeat the request, where that is known.
+    retry_after: Option<u32>,
+}
+
+/// The kinds of problems. Each has a slug, a title and a status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProblemKind {
+    /// 400
+    InvalidRequest,
+    /// 401
+    Unauthorized,
+    /// 403
+    Forbidden,
+    /// 404
+    NotFound,
+    /// 409
+    Conflict,
+    /// 410
+    Gone,
+    /// 413
+    TooLarge,
+    /// 422
+    Unprocessable,
+    /// 429
+    Throttled,
+    /// 500
+    Internal,
+    /// 503
+    Unavailable,
+}
+
+impl ProblemKind {
+    /// Returns slug, title and status.
+    fn parts(self) -> (&'static str, &'static str, u16) {
+        match self {
+            Self::InvalidRequest => ("invalid-request", "The request is not valid", 400),
+            Self::Unauthorized => ("unauthorized", "A valid token is needed", 401),
+            Self::Forbidden => ("forbidden", "Your role does not allow this", 403),
+            Self::NotFound => ("not-found", "There is nothing here", 404),
+            Self::Conflict => ("conflict", "This conflicts with what is stored", 409),
+            Self::Gone => ("gone", "This is no longer available", 410),
+            Self::TooLarge => ("too-large", "The request is too large", 413),
+            Self::Unprocessable => ("unprocessable", "The request cannot be accepted", 422),
+            Self::Throttled => ("throttled", "Too many requests", 429),
+            Self::Internal => ("internal", "Something went wrong on our side", 500),
+            Self::Unavailable => ("unavailable", "The service is briefly unavailable", 503),
+        }
+    }
+}
+
+impl Problem {
+    /// Creates a problem with a sentence that says what is wrong and what to do.
+    pub fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
+        Self { kind, detail: detail.into(), errors: Vec::new(), retry_after: None }
+    }
+
+    /// Creates the answer to a request for something that the caller cannot see, whether it exists or not.
+    pub fn not_found() -> Self {
+        Self::new(ProblemKind::NotFound, "No such resource, or none that this token can see.")
+    }
+
+    /// Creates the answer to a fault of ours, which the log describes.
+    pub fn internal() -> Self {
+        Self::new(
+            ProblemKind::Internal,
+            "The fault is logged under this trace. Sending the request again will not mend it.",
+        )
+    }
+
+    /// Creates a problem with one field that is not valid.
+    pub fn field(name: &str, detail: impl Into<String>) -> Self {
+        Rejection::Invalid(vec![Fault { pointer: format!("/{name}"), detail: detail.into() }]).into()
+    }
+
+    /// Returns the kind of problem.
+    pub fn kind(&self) -> ProblemKind {
+        self.kind
+    }
+
+    /// Returns in how many seconds to repeat the request, where that is known.
+    pub fn retry_after(&self) -> Option<u32> {
+        self.retry_after
+    }
+
+    /// Returns the document, without the trace.
+    pub fn document(self) -> ProblemDocument {
+        let (slug, title, status) = self.kind.parts();
+        let kind = format!("urn:daybook:problem:{slug}");
+        ProblemDocument { kind, title, status, detail: self.detail, errors: self.errors, trace_id: None }
+    }
+}
+
+/// A problem as it is sent (RFC 9457).
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub struct ProblemDocument {
+    /// The kind of problem: a URI that ends in its slug.
+    #[serde(rename = "type")]
+    #[schema(example = "urn:daybook:problem:invalid-request")]
+    pub kind: String,
+    /// The kind, in words.
+    pub title: &'static str,
+    /// The HTTP status.
+    pub status: u16,
+    /// What is wrong, and what to do.
+    pub detail: String,
+    /// Each fault with the field that it is in.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<Fault>,
+    /// Under which the request stands in the logs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub trace_id: Option<String>,
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::NotFound => Self::not_found(),
+            Refusal::Forbidden => Self::new(
+                ProblemKind::Forbidden,
+                "The roles of this token do not include this operation. Ask an administrator of the partner.",
+            ),
+        }
+    }
+}
+
+impl From<Rejection> for Problem {
+    fn from(rejection: Rejection) -> Self {
+        let (kind, errors) = match rejection {
+            Rejection::Invalid(errors) => (ProblemKind::InvalidRequest, errors),
+            Rejection::TooLarge(errors) => (ProblemKind::TooLarge, errors),
+            Rejection::Unprocessable(errors) => (ProblemKind::Unprocessable, errors),
+        };
+        let mut detail = String::new();
+        for Fault { pointer, detail: what } in &errors {
+            let separator = if detail.is_empty() { "" } else { "; " };
+            let field = if pointer.is_empty() { "the body" } else { pointer };
+            // Writing to a string cannot fail.
+            write!(detail, "{separator}{field}: {what}").ok();
+        }
+        Self { kind, detail, errors, retry_after: None }
+    }
+}
+
+impl From<Over> for Problem {
+    fn from(over: Over) -> Self {
+        Self { retry_after: Some(over.retry_after), ..Self::new(ProblemKind::Throttled, over.detail) }
+    }
+}
+
+impl From<error::Error> for Problem {
+    fn from(error: error::Error) -> Self {
+        tracing::error!(error = causes(&error), "could not reach or use the store");
+        if error.is_transient() {
+            let detail = "The storage does not answer. Send the same request again in a moment.";
+            Self { retry_after: Some(STORE_RETRY_SECONDS), ..Self::new(ProblemKind::Unavailable, detail) }
+        } else {
+            Self::internal()
+        }
+    }
+}

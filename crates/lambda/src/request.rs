@@ -1,0 +1,262 @@
+//! What the functions read of a request.
+//!
+//! API Gateway hands requests on as `lambda_http` events. The query comes decoded, path parameters come as they were sent.
+
+use std::{borrow::Cow, time::Duration};
+
+use domain::{
+    access::{Caller, Operation},
+    activity::{PartnerId, Rejection},
+    locale::Locale,
+    text::quoted,
+    time::Instant,
+};
+use lambda_http::{
+    Body, RequestExt as _,
+    aws_lambda_events::apigw::ApiGatewayProxyRequestContext,
+    http::{HeaderName, header},
+    request::RequestContext,
+};
+use percent_encoding::percent_decode_str;
+use serde_json::Value;
+
+use crate::{
+    environment, log,
+    problem::{Problem, ProblemKind},
+};
+
+pub use lambda_http::Request;
+
+/// The largest body of a request, in bytes.
+pub const MAX_BODY_BYTES: usize = 6_000_000;
+/// How much of a parameter's unknown name an error repeats, in characters.
+const MAX_SHOWN_CHARS: usize = 60;
+
+fn context(request: &Request) -> Option<&ApiGatewayProxyRequestContext> {
+    match request.request_context_ref()? {
+        RequestContext::ApiGatewayV1(context) => Some(context),
+        _ => None,
+    }
+}
+
+/// Returns the route that the request took, such as `GET /v1/partners/{partner}/exports`.
+pub fn route(request: &Request) -> String {
+    let path = context(request).and_then(|context| context.resource_path.as_deref());
+    format!("{} {}", request.method(), path.unwrap_or_default())
+}
+
+/// Returns the path as the caller sent it, stage included.
+pub fn whole_path(request: &Request) -> Option<&str> {
+    context(request)?.path.as_deref()
+}
+
+/// Returns the gateway's id of the request, under which the request stands in the logs.
+pub fn trace_id(request: &Request) -> &str {
+    context(request).and_then(|context| context.request_id.as_deref()).unwrap_or_default()
+}
+
+/// Returns a variable of the gateway's stage.
+pub fn stage_variable<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
+    request.stage_variables_ref()?.first(name)
+}
+
+/// Returns the caller, as the authorizer found them.
+///
+/// # Errors
+/// 401 when the request came without an authorizer's answer.
+pub fn caller(request: &Request) -> Result<Caller, Problem> {
+    let found = context(request).map(|context| &context.authorizer.fields);
+    let field = |name: &str| found.and_then(|found| found.get(name)).and_then(Value::as_str).unwrap_or_default();
+    let subject = field("subject");
+    if subject.is_empty() {
+        return Err(Problem::new(ProblemKind::Unauthorized, "Send a valid token: Authorization: Bearer …"));
+    }
+    let partner = PartnerId::parse(field("partner")).ok();
+    let roles = field("roles").split(' ').filter_map(|role| role.parse().ok()).collect();
+    Ok(Caller::new(subject.to_owned(), field("name").to_owned(), partner, roles))
+}
+
+/// Returns the caller and the partner of the path, if the caller may do this operation for that partner.
+///
+/// # Errors
+/// 401, 403 or 404.
+pub fn partner_for(request: &Request, operation: Operation) -> Result<(Caller, PartnerId), Problem> {
+    let caller = caller(request)?;
+    let partner = path_partner(request)?;
+    caller.may(operation, &partner)?;
+    log::set_partner(&partner);
+    Ok((caller, partner))
+}
+
+/// Returns the partner of the path, if the caller operates the installation.
+///
+/// # Errors
+/// 401, 403 or 404.
+pub fn partner_for_operator(request: &Request) -> Result<(Caller, PartnerId), Problem> {
+    let caller = caller(request)?;
+    caller.may_operate()?;
+    let partner = path_partner(request)?;
+    log::set_partner(&partner);
+    Ok((caller, partner))
+}
+
+fn path_partner(request: &Request) -> Result<PartnerId, Problem> {
+    PartnerId::parse(&path(request, "partner")?).map_err(|_| Problem::not_found())
+}
+
+/// Returns a parameter of the path, percent-decoded.
+///
+/// # Errors
+/// 404 when the parameter is missing or not UTF-8.
+pub fn path(request: &Request, name: &str) -> Result<String, Problem> {
+    // Decoded here, because the gateway hands path parameters on as they were sent.
+    let raw = request.path_parameters_ref().and_then(|parameters| parameters.first(name));
+    percent_decode_str(raw.ok_or_else(Problem::not_found)?)
+        .decode_utf8()
+        .map(Cow::into_owned)
+        .map_err(|_| Problem::not_found())
+}
+
+/// Returns the body as text.
+///
+/// # Errors
+/// 413 over [`MAX_BODY_BYTES`]; 400 when the body is not UTF-8.
+pub fn body(request: &Request) -> Result<&str, Problem> {
+    let body = match request.body() {
+        Body::Text(text) => Some(text.as_str()),
+        Body::Binary(bytes) => str::from_utf8(bytes).ok(),
+        _ => Some(""),
+    };
+    // A gateway that takes bodies for text replaces bytes that are not UTF-8 by U+FFFD, which changes the length. A body
+    // that was sent with U+FFFD keeps its length, and is accepted.
+    let sent = header_text(request, &header::CONTENT_LENGTH).and_then(|length| length.trim().parse::<usize>().ok());
+    let is_encoded = header_text(request, &header::CONTENT_ENCODING).is_some();
+    let body = body
+        .filter(|body| is_encoded || sent.is_none_or(|sent| sent == body.len()) || !body.contains('\u{fffd}'))
+        .ok_or_else(|| Problem::new(ProblemKind::InvalidRequest, "The body is not UTF-8."))?;
+    if body.len() > MAX_BODY_BYTES {
+        let detail = format!("The body has {} bytes; send at most {MAX_BODY_BYTES}.", body.len());
+        return Err(Problem::new(ProblemKind::TooLarge, detail));
+    }
+    Ok(body)
+}
+
+/// Returns the body, or an empty JSON object where the body is blank.
+///
+/// # Errors
+/// As [`body`].
+pub fn body_or_empty_object(request: &Request) -> Result<&str, Problem> {
+    let body = body(request)?;
+    Ok(if body.trim().is_empty() { "{}" } else { body })
+}
+
+/// Returns the body's media type in lower case, without parameters; empty where the request has none.
+pub fn media_type(request: &Request) -> String {
+    let header = header_text(request, &header::CONTENT_TYPE).unwrap_or_default();
+    header.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+/// Returns how long Lambda lets this invocation continue after `now`.
+pub fn time_left(request: &Request, now: Instant) -> Duration {
+    let deadline = request.lambda_context_ref().map_or(Instant::MAX, environment::deadline);
+    environment::time_left(deadline, now)
+}
+
+/// Returns the text of a header; none where the header is absent or not UTF-8.
+pub fn header_text<'a>(request: &'a Request, name: &HeaderName) -> Option<&'a str> {
+    str::from_utf8(request.headers().get(name)?.as_bytes()).ok()
+}
+
+/// Returns the language that a parameter asks for, else the `Accept-Language` header.
+///
+/// # Errors
+/// 400 for a language that is not available.
+pub fn locale(request: &Request, asked: Option<&str>) -> Result<Locale, Problem> {
+    match asked {
+        Some(asked) => Locale::parse(asked).map_err(|fault| Rejection::Invalid(vec![fault]).into()),
+        None => Ok(Locale::negotiate(header_text(request, &header::ACCEPT_LANGUAGE))),
+    }
+}
+
+/// Tells whether the caller already has what `tag` stands for (`If-None-Match`, RFC 9110, section 13.1.2).
+pub fn has_current(request: &Request, tag: &str) -> bool {
+    header_text(request, &header::IF_NONE_MATCH).is_some_and(|known| {
+        known.split(',').any(|known| matches!(known.trim(), "*") || known.trim().trim_start_matches("W/") == tag)
+    })
+}
+
+/// The parameters of the query, in the order of the names that the route knows.
+#[derive(Debug)]
+pub struct Parameters(Vec<(&'static str, String)>);
+
+impl Parameters {
+    /// Reads the query, which may hold only these names.
+    ///
+    /// # Errors
+    /// 400 that names an unknown parameter.
+    pub fn read(request: &Request, known: &[&'static str]) -> Result<Self, Problem> {
+        Self::read_if(request, known, |name, known| name == known)
+    }
+
+    /// Reads the query, whatever the case of its names.
+    ///
+    /// # Errors
+    /// 400 that names an unknown parameter.
+    pub fn read_any_case(request: &Request, known: &[&'static str]) -> Result<Self, Problem> {
+        Self::read_if(request, known, str::eq_ignore_ascii_case)
+    }
+
+    fn read_if(
+        request: &Request,
+        known: &[&'static str],
+        is_same: impl Fn(&str, &str) -> bool,
+    ) -> Result<Self, Problem> {
+        let mut parameters = Vec::new();
+        for (name, value) in request.query_string_parameters_ref().into_iter().flat_map(|query| query.iter()) {
+            let Some(place) = known.iter().position(|known| is_same(name, known)) else {
+                let shown: String = name.chars().take(MAX_SHOWN_CHARS).collect();
+                return Err(Problem::field(&shown, format!("unknown parameter; known are {}", known.join(", "))));
+            };
+            parameters.push((place, value.to_owned()));
+        }
+        // Sorted, because the event's map has no order; the values of one name keep theirs.
+        parameters.sort_by_key(|(place, _)| *place);
+        Ok(Self(parameters.into_iter().filter_map(|(place, value)| Some((*known.get(place)?, value))).collect()))
+    }
+
+    /// Iterates over names and values.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.0.iter().map(|(name, value)| (*name, value.as_str()))
+    }
+
+    /// Returns all values of a parameter.
+    pub fn all(&self, name: &str) -> Vec<String> {
+        self.0.iter().filter(|(key, _)| *key == name).map(|(_, value)| value.clone()).collect()
+    }
+
+    /// Returns the one value of a parameter; an empty value counts as absent.
+    ///
+    /// # Errors
+    /// 400 when the parameter is sent more than once.
+    pub fn one(&self, name: &str) -> Result<Option<String>, Problem> {
+        let mut values = self.all(name);
+        values.retain(|value| !value.is_empty());
+        let first = values.pop();
+        if values.is_empty() { Ok(first) } else { Err(Problem::field(name, "is given more than once")) }
+    }
+
+    /// Returns a whole number from 1 to `max`.
+    ///
+    /// # Errors
+    /// 400 when the value is no such number.
+    pub fn number(&self, name: &str, default: usize, max: usize) -> Result<usize, Problem> {
+        let Some(text) = self.one(name)? else { return Ok(default) };
+        text.parse()
+            .ok()
+            .filter(|number| (1..=max).contains(number))
+            .ok_or_else(|| Problem::field(name, format!("{} is not a whole number from 1 to {max}", quoted(&text))))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,85 @@
+use lambda_http::request::from_str;
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+
+/// A request with these members of the gateway's event.
+fn request(members: Value) -> Request {
+    let mut event = json!({
+        "httpMethod": "GET", "requestContext": {"requestId": "r-1", "resourcePath": "/v1/x", "httpMethod": "GET"},
+    });
+    event.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+    from_str(&event.to_string()).unwrap()
+}
+
+fn detail(problem: Problem) -> String {
+    problem.document().detail
+}
+
+#[test]
+fn path_parameter_is_decoded_exactly_once() {
+    for (sent, decoded) in [("a%20b", Some("a b")), ("a%2520b", Some("a%20b")), ("%C3%A9+", Some("é+")), ("%ff", None)]
+    {
+        let request = request(json!({"pathParameters": {"id": sent}}));
+        assert_eq!(path(&request, "id").ok().as_deref(), decoded, "{sent}");
+    }
+    assert_eq!(path(&request(json!({"pathParameters": null})), "id").unwrap_err().kind(), ProblemKind::NotFound);
+}
+
+#[test]
+fn parameters_stand_in_the_order_of_known_names() {
+    let query = json!({"b": ["2", "1"], "a": ["%41 +é"]});
+    let request =
+        request(json!({"multiValueQueryStringParameters": query, "queryStringParameters": {"b": "1", "a": "%41 +é"}}));
+    let parameters = Parameters::read(&request, &["a", "b", "c"]).unwrap();
+    assert_eq!(parameters.iter().collect::<Vec<_>>(), [("a", "%41 +é"), ("b", "2"), ("b", "1")]);
+    assert_eq!(detail(parameters.one("b").unwrap_err()), "/b: is given more than once");
+    assert_eq!(parameters.one("c").unwrap(), None);
+}
+
+#[test]
+fn unknown_parameter_is_refused() {
+    let request = request(json!({"multiValueQueryStringParameters": {"A": [""]}}));
+    assert_eq!(detail(Parameters::read(&request, &["a"]).unwrap_err()), "/A: unknown parameter; known are a");
+    assert_eq!(Parameters::read_any_case(&request, &["a"]).unwrap().iter().count(), 1);
+}
+
+#[test]
+fn body_may_be_base64_and_must_be_utf8() {
+    let body_of = |members| body(&request(members)).map(str::to_owned).map_err(detail);
+    assert_eq!(body_of(json!({"body": "é"})), Ok("é".to_owned()));
+    assert_eq!(body_of(json!({"body": "w6k=", "isBase64Encoded": true})), Ok("é".to_owned()));
+    assert_eq!(body_of(json!({"body": null})), Ok(String::new()));
+    let refused = Err("The body is not UTF-8.".to_owned());
+    assert_eq!(body_of(json!({"body": "/w==", "isBase64Encoded": true})), refused);
+    // One byte was sent, and the gateway replaced it.
+    assert_eq!(body_of(json!({"body": "\u{fffd}", "multiValueHeaders": {"content-length": ["1"]}})), refused);
+    let sent = json!({"body": "\u{fffd}", "multiValueHeaders": {"Content-Length": ["3"]}});
+    assert_eq!(body_of(sent), Ok("\u{fffd}".to_owned()));
+}
+
+#[test]
+fn body_over_the_limit_is_refused() {
+    let body_of =
+        |bytes: usize| body(&request(json!({"body": "x".repeat(bytes)}))).map(str::len).map_err(|it| it.kind());
+    assert_eq!(body_of(MAX_BODY_BYTES), Ok(MAX_BODY_BYTES));
+    assert_eq!(body_of(MAX_BODY_BYTES + 1), Err(ProblemKind::TooLarge));
+}
+
+#[test]
+fn request_without_authorizer_has_no_caller() {
+    assert_eq!(caller(&request(json!({}))).unwrap_err().kind(), ProblemKind::Unauthorized);
+    let context = json!({"requestId": "r-1", "resourcePath": "/v1/x", "httpMethod": "GET", "authorizer": {
+        "subject": "s", "name": "Ana", "partner": "contoso", "roles": "global_admin", "integrationLatency": 12,
+    }});
+    assert_eq!(caller(&request(json!({"requestContext": context}))).unwrap().name(), "Ana");
+}
+
+proptest! {
+    #[test]
+    fn headers_of_any_text_are_readable(value in "[^\\p{Cc}]*") {
+        let request = request(json!({"headers": {"MS-RequestId": value}, "multiValueHeaders": {"MS-RequestId": [value]}}));
+        prop_assert_eq!(header_text(&request, &HeaderName::from_static("ms-requestid")), Some(&*value));
+    }
+}
