@@ -12,7 +12,7 @@ use daybook::{
         job::{Format, Output, Rows},
         profile::{Encoder, Lines, Locale, SubscriptionsUrl, Workbook, WorkbookLimits},
     },
-    period::{Instant, parse_zone},
+    period::{Instant, Zone},
 };
 
 #[path = "../tests/it/records.rs"]
@@ -49,7 +49,7 @@ fn main() {
 
 fn write(folder: &std::path::Path, name: &str, activities: &[Activity], output: Output) {
     let path = folder.join(format!("{name}.{}", output.extension()));
-    let zone = parse_zone("Asia/Kolkata").unwrap();
+    let zone = Zone::parse("Asia/Kolkata").unwrap();
     let activities: Vec<Activity<&str>> = activities.iter().map(Activity::borrowed).collect();
     let rows = activities.iter().flat_map(|activity| {
         let lines = Lines::of(activity, output);

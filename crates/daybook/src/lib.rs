@@ -1,6 +1,6 @@
 //! The old names of Daybook's modules, as long as something uses them.
 
-pub use domain::{access, actions as catalogue, cloud_events, filter, json, partner_center, query as question, schema};
+pub use domain::{access, actions as catalogue, filter, json, partner_center, query as question};
 pub use store::{clients, control, error as storage, jobs, partners as settings, queues as queue, schedules};
 
 /// Activities.
@@ -27,7 +27,7 @@ pub mod export {
 
 /// The ledger.
 pub mod ledger {
-    pub use domain::query::{Order, Position, SETTLE_SECONDS, Selection};
+    pub use domain::query::{Position, SETTLE_SECONDS, Selection, SortOrder};
     pub use store::ledger::*;
 }
 

@@ -1,54 +1,43 @@
-//! Who may do what: one table, denied by default.
+//! Access rights: one table, which denies by default.
 //!
-//! The gateway's authorizer has verified the token; what arrives here is its subject, partner and roles. A caller of
-//! another partner learns nothing, not even that the partner exists; a caller of this partner learns what it lacks.
+//! The gateway's authorizer verifies tokens; this module receives the token's subject, partner and roles. A caller of
+//! another partner cannot find out whether a partner exists; a caller of the partner is told that a role is missing.
 
-use std::{fmt, str::FromStr};
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 use crate::activity::PartnerId;
 
-/// What a caller was given, by its token's roles or scopes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A role, which a token's roles or scopes grant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Display, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum Role {
-    /// `global_admin`
+    /// Administrator of everything.
     GlobalAdmin,
-    /// `billing_admin`
+    /// Administrator of billing.
     BillingAdmin,
-    /// `user_management_admin`
+    /// Administrator of users.
     UserManagementAdmin,
-    /// `admin_agent`
+    /// Agent with administrative rights.
     AdminAgent,
-    /// `sales_agent`
+    /// Agent of sales.
     SalesAgent,
-    /// `helpdesk_agent`
+    /// Agent of the help desk.
     HelpdeskAgent,
     /// A machine with the scope `daybook/record`: a portal's back end.
     Recorder,
     /// A machine with the scope `daybook/read`.
     Reader,
-    /// A machine with the scope `daybook/operate`: who runs the installation.
+    /// A machine with the scope `daybook/operate`: the operator of the installation.
     Operator,
 }
 
-const NAMES: [(Role, &str); 9] = [
-    (Role::GlobalAdmin, "global_admin"),
-    (Role::BillingAdmin, "billing_admin"),
-    (Role::UserManagementAdmin, "user_management_admin"),
-    (Role::AdminAgent, "admin_agent"),
-    (Role::SalesAgent, "sales_agent"),
-    (Role::HelpdeskAgent, "helpdesk_agent"),
-    (Role::Recorder, "recorder"),
-    (Role::Reader, "reader"),
-    (Role::Operator, "operator"),
-];
-
 impl Role {
-    /// The role of a person by its name in a token's claim of roles. Machines' roles come from scopes alone.
+    /// Finds a person's role by its name in the token's claim of roles. Only scopes grant machine roles.
     pub fn of_person(name: &str) -> Option<Self> {
         name.parse().ok().filter(|role| !matches!(role, Self::Recorder | Self::Reader | Self::Operator))
     }
 
-    /// The role that an OAuth scope gives to a machine.
+    /// Finds the role that an OAuth scope grants to a machine.
     pub fn of_scope(scope: &str) -> Option<Self> {
         match scope {
             "daybook/record" => Some(Self::Recorder),
@@ -59,31 +48,16 @@ impl Role {
     }
 }
 
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = NAMES.iter().find(|(role, _)| role == self).map_or("", |(_, name)| name);
-        f.write_str(name)
-    }
-}
-
-impl FromStr for Role {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        NAMES.iter().find(|(_, name)| *name == text).map(|(role, _)| *role).ok_or(())
-    }
-}
-
-/// What can be asked of the service.
+/// A kind of request to the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
     /// Record activities.
     Record,
-    /// Read activities; make, list, download and cancel exports.
+    /// Read activities; create, list, download and cancel exports.
     Read,
     /// See and change a partner's settings, such as the schedule of monthly exports.
     Settings,
-    /// Run the installation: across partners, or about its clients.
+    /// Run the installation: across partners, or for its clients.
     Operate,
 }
 
@@ -103,16 +77,16 @@ impl Operation {
     }
 }
 
-/// A refusal.
+/// The refusal of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// The partner is another's or does not exist: the answer is the same.
+    /// The partner is not the caller's, or does not exist. Callers cannot tell the two apart.
     NotFound,
-    /// The partner is the caller's, its roles do not reach.
+    /// The partner is the caller's, but none of its roles allows the request.
     Forbidden,
 }
 
-/// Who is calling, as the authorizer found it.
+/// A caller with a verified token.
 #[derive(Clone, Debug)]
 pub struct Caller {
     subject: String,
@@ -122,16 +96,16 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// A caller with a verified token.
+    /// Makes a caller from the claims of a verified token.
     pub fn new(subject: String, name: String, partner: Option<PartnerId>, roles: Vec<Role>) -> Self {
         Self { subject, name, partner, roles }
     }
 
-    /// Lets an operation on a partner through.
+    /// Checks that the caller may do an operation on a partner.
     ///
     /// # Errors
-    /// [`Refusal::NotFound`] for a partner that is not the caller's (the operator's are all),
-    /// [`Refusal::Forbidden`] where none of its roles may.
+    /// [`Refusal::NotFound`] for a partner that is not the caller's (all partners are the operator's);
+    /// [`Refusal::Forbidden`] if none of the caller's roles allows the operation.
     pub fn may(&self, operation: Operation, partner: &PartnerId) -> Result<(), Refusal> {
         let own = self.partner.as_ref() == Some(partner);
         if !own && !self.roles.contains(&Role::Operator) {
@@ -140,19 +114,19 @@ impl Caller {
         self.allowed(operation)
     }
 
-    /// Lets an operation on the caller's own partner through: which that is.
+    /// Checks that the caller may do an operation on its own partner, and returns the partner.
     ///
     /// # Errors
-    /// [`Refusal::Forbidden`] where the token has no partner, or none of its roles may.
+    /// [`Refusal::Forbidden`] if the token has no partner, or none of the caller's roles allows the operation.
     pub fn may_at_home(&self, operation: Operation) -> Result<&PartnerId, Refusal> {
         self.allowed(operation)?;
         self.partner.as_ref().ok_or(Refusal::Forbidden)
     }
 
-    /// Lets an operation of the operator through.
+    /// Checks that the caller is the operator.
     ///
     /// # Errors
-    /// [`Refusal::Forbidden`] to everybody else.
+    /// [`Refusal::Forbidden`] for everybody else.
     pub fn may_operate(&self) -> Result<(), Refusal> {
         self.allowed(Operation::Operate)
     }
@@ -162,12 +136,12 @@ impl Caller {
         if allowed { Ok(()) } else { Err(Refusal::Forbidden) }
     }
 
-    /// The token's subject.
+    /// Returns the token's subject.
     pub fn subject(&self) -> &str {
         &self.subject
     }
 
-    /// The name to show, or the subject where the token has none.
+    /// Returns the name to show, or the subject if the token has no name.
     pub fn name(&self) -> &str {
         if self.name.is_empty() { &self.subject } else { &self.name }
     }
@@ -182,10 +156,10 @@ mod tests {
     }
 
     #[test]
-    fn each_role_may_exactly_what_the_contract_says() {
+    fn each_role_allows_what_the_table_says() {
         use Operation::{Operate, Read, Record, Settings};
         let contoso = PartnerId::parse("contoso").unwrap();
-        for (role, name) in NAMES {
+        for role in Role::VARIANTS.iter().copied() {
             let may: Vec<Operation> = [Record, Read, Settings, Operate]
                 .into_iter()
                 .filter(|operation| caller("contoso", &[role]).may(*operation, &contoso).is_ok())
@@ -196,15 +170,15 @@ mod tests {
                 Role::Recorder => vec![Record],
                 Role::Operator => vec![Record, Read, Settings, Operate],
             };
-            assert_eq!(may, expected, "{name}");
-            assert_eq!(name.parse(), Ok(role));
+            assert_eq!(may, expected, "{role}");
+            assert_eq!(role.to_string().parse(), Ok(role));
         }
     }
 
     #[test]
-    fn another_partner_does_not_exist_whatever_the_role() {
+    fn other_partners_do_not_exist_for_any_role() {
         let fabrikam = PartnerId::parse("fabrikam").unwrap();
-        for (role, _) in NAMES.into_iter().filter(|(role, _)| *role != Role::Operator) {
+        for role in Role::VARIANTS.iter().copied().filter(|role| *role != Role::Operator) {
             for operation in [Operation::Record, Operation::Read, Operation::Settings] {
                 assert_eq!(caller("contoso", &[role]).may(operation, &fabrikam), Err(Refusal::NotFound));
                 assert_eq!(caller("", &[role]).may(operation, &fabrikam), Err(Refusal::NotFound));
@@ -214,11 +188,42 @@ mod tests {
     }
 
     #[test]
-    fn a_person_cannot_hold_a_machines_role() {
-        assert_eq!(Role::of_person("operator"), None);
-        assert_eq!(Role::of_person("recorder"), None);
+    fn people_cannot_hold_machine_roles() {
+        for role in Role::VARIANTS.iter().copied() {
+            let is_machine = matches!(role, Role::Recorder | Role::Reader | Role::Operator);
+            assert_eq!(Role::of_person(&role.to_string()), (!is_machine).then_some(role));
+        }
         assert_eq!(Role::of_person("sales_agent"), Some(Role::SalesAgent));
-        assert_eq!(Role::of_scope("daybook/operate"), Some(Role::Operator));
-        assert_eq!(Role::of_scope("operate"), None);
+        for (scope, role) in [
+            ("daybook/record", Some(Role::Recorder)),
+            ("daybook/read", Some(Role::Reader)),
+            ("daybook/operate", Some(Role::Operator)),
+            ("operate", None),
+        ] {
+            assert_eq!(Role::of_scope(scope), role);
+        }
+    }
+
+    #[test]
+    fn a_caller_acts_for_its_own_partner() {
+        let contoso = PartnerId::parse("contoso").unwrap();
+        assert_eq!(caller("contoso", &[Role::Reader]).may_at_home(Operation::Read), Ok(&contoso));
+        assert_eq!(caller("contoso", &[Role::Reader]).may_at_home(Operation::Record), Err(Refusal::Forbidden));
+        assert_eq!(caller("", &[Role::Operator]).may_at_home(Operation::Read), Err(Refusal::Forbidden));
+        assert_eq!(caller("contoso", &[]).may(Operation::Read, &contoso), Err(Refusal::Forbidden));
+    }
+
+    #[test]
+    fn only_the_operator_operates() {
+        for role in Role::VARIANTS.iter().copied() {
+            let expected = if role == Role::Operator { Ok(()) } else { Err(Refusal::Forbidden) };
+            assert_eq!(caller("contoso", &[role]).may_operate(), expected, "{role}");
+        }
+    }
+
+    #[test]
+    fn a_caller_without_a_name_is_shown_by_its_subject() {
+        let named = |name: &str| Caller::new("s".to_owned(), name.to_owned(), None, Vec::new());
+        assert_eq!((named("Ana").name(), named("").name(), named("Ana").subject()), ("Ana", "s", "s"));
     }
 }

@@ -1,169 +1,201 @@
-//! Names of actions in the languages of the service.
+//! Known actions: their names in each language and in Partner Center's words.
 //!
-//! The vocabulary is open: an action that is not here is kept, and shown by its own text. The list covers the operations
-//! of Partner Center's audit log and those that partner portals have besides.
+//! The vocabulary is open: an unknown action is stored and shown by its own text. The table covers the operations of
+//! Partner Center's audit log and further operations of partner portals.
+//!
+//! Source of Partner Center's words: the enumerations `OperationType` and `ResourceType` of Microsoft's Partner Center SDK
+//! for .NET, in the snake case of its JSON converter.
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::locale::Locale;
+use crate::{activity::Status, locale::Locale};
 
-/// An action with its names.
-struct Known {
+/// A row of the table.
+pub(crate) struct KnownAction {
     action: &'static str,
     en: &'static str,
     fr: &'static str,
+    /// Partner Center's operation and resource, if it has the action.
+    pub(crate) partner_center: Option<(&'static str, &'static str)>,
 }
 
-/// An action as the catalogue shows it.
+impl KnownAction {
+    fn label(&self, locale: Locale) -> &'static str {
+        locale.pick(self.en, self.fr)
+    }
+}
+
+/// A known action with its label.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = CatalogueEntry)]
-pub struct Listed {
+pub struct ListedAction {
     /// The action.
     pub action: &'static str,
-    /// What it is about: the action's first word.
+    /// The first word of the action: the kind of thing that was acted on.
     pub category: &'static str,
-    /// Its name.
+    /// The name to show.
     pub label: &'static str,
 }
 
-/// All known actions, in the order of their texts.
-pub fn actions(locale: Locale) -> impl Iterator<Item = Listed> {
-    KNOWN.iter().map(move |known| Listed {
+/// Lists the known actions, sorted by their text.
+pub fn list_actions(locale: Locale) -> impl Iterator<Item = ListedAction> {
+    KNOWN.iter().map(move |known| ListedAction {
         action: known.action,
-        category: known.action.split('.').next().unwrap_or_default(),
-        label: name(known, locale),
+        category: category(known.action),
+        label: known.label(locale),
     })
 }
 
-/// An action's name, or its own text.
-pub fn label(action: &str, locale: Locale) -> &str {
-    match KNOWN.binary_search_by(|known| known.action.cmp(action)) {
-        Ok(index) => name(&KNOWN[index], locale),
-        Err(_) => action,
+/// Returns the first word of an action.
+pub(crate) fn category(action: &str) -> &str {
+    action.split('.').next().unwrap_or_default()
+}
+
+/// Returns the name of an action to show, or its own text if the action is not known.
+pub fn action_label(action: &str, locale: Locale) -> &str {
+    find(action).map_or(action, |known| known.label(locale))
+}
+
+/// Returns the name of a status to show.
+pub fn status_label(status: Status, locale: Locale) -> &'static str {
+    match status {
+        Status::Succeeded => locale.pick("Succeeded", "Réussie"),
+        Status::Failed => locale.pick("Failed", "Échouée"),
+        Status::InProgress => locale.pick("In progress", "En cours"),
+        Status::Declined => locale.pick("Declined", "Refusée"),
     }
 }
 
-fn name(known: &Known, locale: Locale) -> &'static str {
-    match locale {
-        Locale::En => known.en,
-        Locale::Fr => known.fr,
-    }
+/// Finds an action in the table.
+pub(crate) fn find(action: &str) -> Option<&'static KnownAction> {
+    let index = KNOWN.binary_search_by(|known| known.action.cmp(action)).ok()?;
+    KNOWN.get(index)
 }
 
-macro_rules! known {
-    ($($action:literal $en:literal $fr:literal)+) => {
-        /// In the order of actions, so that one is found by halving.
-        const KNOWN: &[Known] = &[$(Known { action: $action, en: $en, fr: $fr }),+];
+/// Builds the table from rows `"action" "English" "French" operation resource`. The last two are optional.
+macro_rules! known_actions {
+    ($($action:literal $en:literal $fr:literal $($operation:ident $resource:ident)?)+) => {
+        /// The table, sorted by action for binary search.
+        const KNOWN: &[KnownAction] = &[$(
+            KnownAction {
+                action: $action,
+                en: $en,
+                fr: $fr,
+                partner_center: known_actions!(@words $($operation $resource)?),
+            }
+        ),+];
     };
+    (@words) => { None };
+    (@words $operation:ident $resource:ident) => { Some((stringify!($operation), stringify!($resource))) };
 }
 
-known! {
+known_actions! {
     "add_on.purchased" "Add-on purchased" "Module complémentaire acheté"
-    "admin_relationship.access_assignment_activated" "Admin access assignment activated" "Attribution d'accès administrateur activée"
-    "admin_relationship.access_assignment_created" "Admin access assignment created" "Attribution d'accès administrateur créée"
-    "admin_relationship.access_assignment_deleted" "Admin access assignment deleted" "Attribution d'accès administrateur supprimée"
-    "admin_relationship.access_assignment_updated" "Admin access assignment updated" "Attribution d'accès administrateur modifiée"
-    "admin_relationship.activated" "Admin relationship activated" "Relation d'administration activée"
-    "admin_relationship.approved" "Admin relationship approved" "Relation d'administration approuvée"
-    "admin_relationship.cleaned_up" "Admin relationship cleaned up" "Relation d'administration nettoyée"
-    "admin_relationship.expired" "Admin relationship expired" "Relation d'administration expirée"
-    "admin_relationship.extended" "Admin relationship extended" "Relation d'administration prolongée"
-    "admin_relationship.terminated" "Admin relationship terminated" "Relation d'administration résiliée"
-    "admin_relationship.termination_requested" "Termination of admin relationship requested" "Résiliation de la relation d'administration demandée"
+    "admin_relationship.access_assignment_activated" "Admin access assignment activated" "Attribution d'accès administrateur activée" granular_admin_access_assignment_activated granular_admin_access_assignment
+    "admin_relationship.access_assignment_created" "Admin access assignment created" "Attribution d'accès administrateur créée" granular_admin_access_assignment_created granular_admin_access_assignment
+    "admin_relationship.access_assignment_deleted" "Admin access assignment deleted" "Attribution d'accès administrateur supprimée" granular_admin_access_assignment_deleted granular_admin_access_assignment
+    "admin_relationship.access_assignment_updated" "Admin access assignment updated" "Attribution d'accès administrateur modifiée" granular_admin_access_assignment_updated granular_admin_access_assignment
+    "admin_relationship.activated" "Admin relationship activated" "Relation d'administration activée" granular_admin_relationship_activated granular_admin_relationship
+    "admin_relationship.approved" "Admin relationship approved" "Relation d'administration approuvée" granular_admin_relationship_approved granular_admin_relationship
+    "admin_relationship.cleaned_up" "Admin relationship cleaned up" "Relation d'administration nettoyée" granular_admin_relationship_cleaned_up granular_admin_relationship
+    "admin_relationship.expired" "Admin relationship expired" "Relation d'administration expirée" granular_admin_relationship_expired granular_admin_relationship
+    "admin_relationship.extended" "Admin relationship extended" "Relation d'administration prolongée" extend_relationship granular_admin_relationship
+    "admin_relationship.terminated" "Admin relationship terminated" "Relation d'administration résiliée" granular_admin_relationship_terminated granular_admin_relationship
+    "admin_relationship.termination_requested" "Termination of admin relationship requested" "Résiliation de la relation d'administration demandée" granular_admin_relationship_termination_requested granular_admin_relationship
     "agreement.accepted" "Agreement accepted" "Contrat accepté"
-    "agreement.created" "Agreement created" "Contrat créé"
-    "application.credential_added" "Application credential added" "Identifiant d'application ajouté"
-    "application.credential_removed" "Application credential removed" "Identifiant d'application supprimé"
-    "application.registered" "Application registered" "Application inscrite"
-    "application.unregistered" "Application unregistered" "Application désinscrite"
-    "company.info_updated" "Company information updated" "Informations sur la société modifiées"
-    "credit.cancelled" "Credit cancelled" "Avoir annulé"
-    "credit.created" "Credit created" "Avoir créé"
-    "credit.updated" "Credit updated" "Avoir modifié"
-    "customer.billing_profile_updated" "Customer's billing profile updated" "Profil de facturation du client modifié"
-    "customer.contract_company_name_updated" "Company name in customer's contract updated" "Nom de société du contrat client modifié"
-    "customer.created" "Customer created" "Client créé"
-    "customer.deleted" "Customer deleted" "Client supprimé"
-    "customer.qualification_updated" "Customer's qualification updated" "Qualification du client modifiée"
-    "customer.relationship_removed" "Customer relationship removed" "Relation client supprimée"
-    "customer.spending_budget_updated" "Customer's spending budget updated" "Budget de dépenses du client modifié"
-    "customer.test_customer_deleted" "Test customer deleted" "Client de test supprimé"
+    "agreement.created" "Agreement created" "Contrat créé" create_agreement agreement
+    "application.credential_added" "Application credential added" "Identifiant d'application ajouté" add_application_credential application_credential
+    "application.credential_removed" "Application credential removed" "Identifiant d'application supprimé" remove_application_credential application_credential
+    "application.registered" "Application registered" "Application inscrite" register_application application
+    "application.unregistered" "Application unregistered" "Application désinscrite" unregister_application application
+    "company.info_updated" "Company information updated" "Informations sur la société modifiées" update_company_info customer
+    "credit.cancelled" "Credit cancelled" "Avoir annulé" cancel_credit credit
+    "credit.created" "Credit created" "Avoir créé" create_credit credit
+    "credit.updated" "Credit updated" "Avoir modifié" update_credit credit
+    "customer.billing_profile_updated" "Customer's billing profile updated" "Profil de facturation du client modifié" update_customer_billing_profile customer
+    "customer.contract_company_name_updated" "Company name in customer's contract updated" "Nom de société du contrat client modifié" update_customer_partner_contract_company_name customer
+    "customer.created" "Customer created" "Client créé" add_customer customer
+    "customer.deleted" "Customer deleted" "Client supprimé" delete_customer customer
+    "customer.qualification_updated" "Customer's qualification updated" "Qualification du client modifiée" update_customer_qualification customer
+    "customer.relationship_removed" "Customer relationship removed" "Relation client supprimée" remove_partner_customer_relationship partner_customer_relationship
+    "customer.spending_budget_updated" "Customer's spending budget updated" "Budget de dépenses du client modifié" update_customer_spending_budget customer
+    "customer.test_customer_deleted" "Test customer deleted" "Client de test supprimé" delete_tip_customer customer
     "customer.updated" "Customer updated" "Client modifié"
-    "delegated_admin.approved" "Delegated administration approved" "Administration déléguée approuvée"
-    "delegated_admin.terminated" "Delegated administration terminated" "Administration déléguée résiliée"
-    "delegated_admin.terminated_by_provider" "Delegated administration terminated by the provider" "Administration déléguée résiliée par le fournisseur"
-    "device.added_to_batch" "Devices added to batch" "Appareils ajoutés à un lot"
-    "device.batch_uploaded" "Devices uploaded" "Appareils importés"
-    "device.deleted" "Device deleted" "Appareil supprimé"
-    "device.update_attempted" "Update of devices attempted" "Tentative de modification d'appareils"
-    "device.updated" "Device updated" "Appareil modifié"
-    "directory_role.member_added" "Member added to directory role" "Membre ajouté au rôle d'annuaire"
-    "directory_role.member_removed" "Member removed from directory role" "Membre retiré du rôle d'annuaire"
+    "delegated_admin.approved" "Delegated administration approved" "Administration déléguée approuvée" dap_admin_relationship_approved partner_customer_dap
+    "delegated_admin.terminated" "Delegated administration terminated" "Administration déléguée résiliée" dap_admin_relationship_terminated partner_customer_dap
+    "delegated_admin.terminated_by_provider" "Delegated administration terminated by the provider" "Administration déléguée résiliée par le fournisseur" dap_admin_relationship_terminated_by_microsoft partner_customer_dap
+    "device.added_to_batch" "Devices added to batch" "Appareils ajoutés à un lot" devices_upload_to_existing_batch_attempted device
+    "device.batch_uploaded" "Devices uploaded" "Appareils importés" devices_upload_to_new_batch_attempted device
+    "device.deleted" "Device deleted" "Appareil supprimé" device_deleted device
+    "device.update_attempted" "Update of devices attempted" "Tentative de modification d'appareils" devices_update_attempted device
+    "device.updated" "Device updated" "Appareil modifié" device_updated device
+    "directory_role.member_added" "Member added to directory role" "Membre ajouté au rôle d'annuaire" add_user_member customer_directory_role
+    "directory_role.member_removed" "Member removed from directory role" "Membre retiré du rôle d'annuaire" remove_user_member customer_directory_role
     "entitlement.created" "Entitlement created" "Droit créé"
-    "entitlement.fraud_detected" "Fraud detected on entitlement" "Fraude détectée sur un droit"
+    "entitlement.fraud_detected" "Fraud detected on entitlement" "Fraude détectée sur un droit" azure_fraud_event_detected azure_entitlement
     "export.created" "Export created" "Export créé"
     "invoice.paid" "Invoice paid" "Facture payée"
-    "invoice.ready" "Invoice ready" "Facture disponible"
+    "invoice.ready" "Invoice ready" "Facture disponible" ready_invoice invoice
     "invoice.viewed" "Invoice viewed" "Facture consultée"
     "licence.assigned" "Licence assigned" "Licence attribuée"
     "licence.removed" "Licence removed" "Licence retirée"
     "licence.updated" "Licences updated" "Licences modifiées"
-    "migration.created" "Migration created" "Migration créée"
+    "migration.created" "Migration created" "Migration créée" create_new_commerce_migration new_commerce_migration
     "order.cancelled" "Order cancelled" "Commande annulée"
-    "order.created" "Order created" "Commande créée"
-    "order.updated" "Order updated" "Commande modifiée"
-    "overage.managed" "Overage managed" "Dépassement géré"
-    "partner_id.associated" "Partner ID associated" "ID de partenaire associé"
-    "partner_id.updated" "Partner ID updated" "ID de partenaire modifié"
-    "partner_relationship.created" "Partner relationship created" "Relation partenaire créée"
-    "partner_relationship.removed" "Partner relationship removed" "Relation partenaire supprimée"
-    "partner_user.created" "Partner user created" "Utilisateur partenaire créé"
-    "partner_user.removed" "Partner user removed" "Utilisateur partenaire supprimé"
+    "order.created" "Order created" "Commande créée" create_order order
+    "order.updated" "Order updated" "Commande modifiée" update_order order
+    "overage.managed" "Overage managed" "Dépassement géré" manage_overage overage
+    "partner_id.associated" "Partner ID associated" "ID de partenaire associé" create_mpn_association mpn_association
+    "partner_id.updated" "Partner ID updated" "ID de partenaire modifié" update_mpn_association mpn_association
+    "partner_relationship.created" "Partner relationship created" "Relation partenaire créée" create_partner_relationship partner_relationship
+    "partner_relationship.removed" "Partner relationship removed" "Relation partenaire supprimée" remove_partner_relationship partner_relationship
+    "partner_user.created" "Partner user created" "Utilisateur partenaire créé" create_partner_user partner_user
+    "partner_user.removed" "Partner user removed" "Utilisateur partenaire supprimé" remove_partner_user partner_user
     "partner_user.role_updated" "Partner user's role updated" "Rôle de l'utilisateur partenaire modifié"
     "partner_user.signed_in" "Partner user signed in" "Utilisateur partenaire connecté"
-    "partner_user.updated" "Partner user updated" "Utilisateur partenaire modifié"
+    "partner_user.updated" "Partner user updated" "Utilisateur partenaire modifié" update_partner_user partner_user
     "payment_method.added" "Payment method added" "Moyen de paiement ajouté"
     "payment_method.removed" "Payment method removed" "Moyen de paiement supprimé"
-    "policy.created" "Policy created" "Stratégie créée"
-    "policy.deleted" "Policy deleted" "Stratégie supprimée"
-    "policy.updated" "Policy updated" "Stratégie modifiée"
+    "policy.created" "Policy created" "Stratégie créée" policy_created policy
+    "policy.deleted" "Policy deleted" "Stratégie supprimée" policy_deleted policy
+    "policy.updated" "Policy updated" "Stratégie modifiée" policy_updated policy
     "promotion.applied" "Promotion applied" "Promotion appliquée"
-    "referral.created" "Referral created" "Référence créée"
-    "referral.related_created" "Related referral created" "Référence associée créée"
-    "referral.related_updated" "Related referral updated" "Référence associée modifiée"
-    "referral.updated" "Referral updated" "Référence modifiée"
-    "self_serve_policy.created" "Self-serve policy created" "Stratégie de libre-service créée"
-    "self_serve_policy.deleted" "Self-serve policy deleted" "Stratégie de libre-service supprimée"
-    "self_serve_policy.updated" "Self-serve policy updated" "Stratégie de libre-service modifiée"
-    "software.attested" "Software attested" "Logiciel attesté"
-    "software.download_link_viewed" "Software download link viewed" "Lien de téléchargement du logiciel consulté"
-    "software.key_viewed" "Software key viewed" "Clé de logiciel consultée"
-    "spending_limit.increased" "Spending limit increased" "Plafond de dépenses augmenté"
+    "referral.created" "Referral created" "Référence créée" create_referral referral
+    "referral.related_created" "Related referral created" "Référence associée créée" create_related_referral referral
+    "referral.related_updated" "Related referral updated" "Référence associée modifiée" update_related_referral referral
+    "referral.updated" "Referral updated" "Référence modifiée" update_referral referral
+    "self_serve_policy.created" "Self-serve policy created" "Stratégie de libre-service créée" create_self_serve_policy self_serve_policy
+    "self_serve_policy.deleted" "Self-serve policy deleted" "Stratégie de libre-service supprimée" delete_self_serve_policy self_serve_policy
+    "self_serve_policy.updated" "Self-serve policy updated" "Stratégie de libre-service modifiée" update_self_serve_policy self_serve_policy
+    "software.attested" "Software attested" "Logiciel attesté" software_attestation software_page
+    "software.download_link_viewed" "Software download link viewed" "Lien de téléchargement du logiciel consulté" get_software_download_link software_download_link
+    "software.key_viewed" "Software key viewed" "Clé de logiciel consultée" get_software_key software_key
+    "spending_limit.increased" "Spending limit increased" "Plafond de dépenses augmenté" increase_spending_limit spending_limit
     "subscription.cancelled" "Subscription cancelled" "Abonnement annulé"
     "subscription.created" "Subscription created" "Abonnement créé"
     "subscription.quantity_changed" "Subscription's quantity changed" "Quantité de l'abonnement modifiée"
     "subscription.reactivated" "Subscription reactivated" "Abonnement réactivé"
     "subscription.renewed" "Subscription renewed" "Abonnement renouvelé"
     "subscription.suspended" "Subscription suspended" "Abonnement suspendu"
-    "subscription.trial_converted" "Trial converted to subscription" "Essai converti en abonnement"
-    "subscription.updated" "Subscription updated" "Abonnement modifié"
-    "subscription.upgraded" "Subscription upgraded" "Abonnement mis à niveau"
+    "subscription.trial_converted" "Trial converted to subscription" "Essai converti en abonnement" convert_trial_subscription subscription
+    "subscription.updated" "Subscription updated" "Abonnement modifié" update_subscription subscription
+    "subscription.upgraded" "Subscription upgraded" "Abonnement mis à niveau" upgrade_subscription subscription
     "support_request.closed" "Support request closed" "Demande d'assistance clôturée"
     "support_request.created" "Support request created" "Demande d'assistance créée"
     "support_request.updated" "Support request updated" "Demande d'assistance modifiée"
     "transfer.accepted" "Transfer accepted" "Transfert accepté"
-    "transfer.created" "Transfer created" "Transfert créé"
-    "transfer.updated" "Transfer updated" "Transfert modifié"
+    "transfer.created" "Transfer created" "Transfert créé" create_transfer transfer
+    "transfer.updated" "Transfer updated" "Transfert modifié" update_transfer transfer
     "usage_budget.exceeded" "Usage budget exceeded" "Budget de consommation dépassé"
-    "user.created" "User created" "Utilisateur créé"
-    "user.deleted" "User deleted" "Utilisateur supprimé"
-    "user.licences_updated" "User's licences updated" "Licences de l'utilisateur modifiées"
-    "user.password_reset" "User's password reset" "Mot de passe de l'utilisateur réinitialisé"
-    "user.principal_name_updated" "User's sign-in name updated" "Nom de connexion de l'utilisateur modifié"
-    "user.restored" "User restored" "Utilisateur restauré"
-    "user.sfb_licences_updated" "User's Skype for Business licences updated" "Licences Skype Entreprise de l'utilisateur modifiées"
-    "user.updated" "User updated" "Utilisateur modifié"
+    "user.created" "User created" "Utilisateur créé" create_customer_user customer_user
+    "user.deleted" "User deleted" "Utilisateur supprimé" delete_customer_user customer_user
+    "user.licences_updated" "User's licences updated" "Licences de l'utilisateur modifiées" update_customer_user_licenses license
+    "user.password_reset" "User's password reset" "Mot de passe de l'utilisateur réinitialisé" reset_customer_user_password customer_user
+    "user.principal_name_updated" "User's sign-in name updated" "Nom de connexion de l'utilisateur modifié" update_customer_user_principal_name customer_user
+    "user.restored" "User restored" "Utilisateur restauré" restore_customer_user customer_user
+    "user.sfb_licences_updated" "User's Skype for Business licences updated" "Licences Skype Entreprise de l'utilisateur modifiées" update_sfb_customer_user_licenses license
+    "user.updated" "User updated" "Utilisateur modifié" update_customer_user customer_user
 }
 
 #[cfg(test)]
@@ -174,15 +206,43 @@ mod tests {
     #[test]
     fn actions_are_valid_sorted_and_named() {
         assert!(KNOWN.is_sorted_by(|a, b| a.action < b.action));
-        for known in KNOWN {
+        let listed: Vec<ListedAction> = list_actions(Locale::Fr).collect();
+        assert_eq!(listed.len(), KNOWN.len());
+        for (known, listed) in KNOWN.iter().zip(listed) {
             assert!(Action::parse(known.action).is_ok(), "{}", known.action);
-            assert_eq!(label(known.action, Locale::Fr), known.fr);
+            assert_eq!(action_label(known.action, Locale::En), known.en);
+            assert_eq!(action_label(known.action, Locale::Fr), known.fr);
+            assert_eq!((listed.action, listed.label), (known.action, known.fr));
+            assert!(known.action.starts_with(&format!("{}.", listed.category)));
+            assert!(!listed.category.contains('.'));
         }
         assert!(KNOWN.len() >= 70, "{}", KNOWN.len());
     }
 
     #[test]
     fn an_unknown_action_is_shown_by_its_own_text() {
-        assert_eq!(label("kms.decrypt", Locale::Fr), "kms.decrypt");
+        assert_eq!(action_label("kms.decrypt", Locale::Fr), "kms.decrypt");
+    }
+
+    #[test]
+    fn each_status_has_a_label_in_each_language() {
+        for (status, en, fr) in [
+            (Status::Succeeded, "Succeeded", "Réussie"),
+            (Status::Failed, "Failed", "Échouée"),
+            (Status::InProgress, "In progress", "En cours"),
+            (Status::Declined, "Declined", "Refusée"),
+        ] {
+            assert_eq!((status_label(status, Locale::En), status_label(status, Locale::Fr)), (en, fr));
+        }
+    }
+
+    #[test]
+    fn partner_center_has_each_operation_once() {
+        let mut operations: Vec<&str> =
+            KNOWN.iter().filter_map(|known| known.partner_center.map(|(operation, _)| operation)).collect();
+        assert_eq!(operations.len(), 78, "all but `undefined`");
+        operations.sort_unstable();
+        operations.dedup();
+        assert_eq!(operations.len(), 78);
     }
 }

@@ -1,12 +1,12 @@
-//! Telling people that a month's export is ready: what is said, how it is signed, and how often it is tried.
+//! Deliveries of notifications: their content, their signature, and their retries.
 //!
-//! The worker that finishes an export announces it on a queue. The function `notifier` enters a [`Delivery`] for each
-//! recipient, then tries each for itself: a try is a message, and what came of it is on the delivery's record. A message
-//! may come twice and a process may die at any point; the record's number of tries decides what is still to be done. The
-//! longest delay of a queue is shorter than the waits between tries, so a message that comes early is sent on.
+//! The worker that finishes a monthly export announces it on a queue. The function `notifier` stores a [`Delivery`] for each
+//! recipient and tries each delivery separately: an attempt is a message, and its result is stored with the delivery. A
+//! message may arrive twice and a process may die at any point, so the stored number of attempts decides the next step. A
+//! queue delays messages for less time than the waits between attempts, so a message that arrives early is sent again.
 //!
 //! Webhooks have the form of [Standard Webhooks](https://www.standardwebhooks.com): the id of the message, the time and
-//! the body are signed with the schedule's secret, and a receiver that gets the same id twice has been told twice.
+//! the body are signed with the schedule's secret. A receiver recognises a repeated message by its id.
 
 use std::{fmt, time::Duration};
 
@@ -19,39 +19,39 @@ use utoipa::ToSchema;
 
 use crate::{
     activity::PartnerId,
-    job::{Job, Standing},
+    job::{Job, JobStatus},
     recipient::Recipient,
     text::hex,
     time::Instant,
 };
 
-/// How long the secret before the present one still signs, in seconds.
+/// The time for which a replaced secret still signs, in seconds.
 pub const OVERLAP_SECONDS: i64 = 86_400;
-/// What secrets begin with.
+/// The start of every secret.
 const SECRET_PREFIX: &str = "whsec_";
-/// The longest that a queue holds back a message, in seconds.
+/// The longest delay of a queue, in seconds.
 const MAX_DELAY_SECONDS: i64 = 900;
 
-/// A key that signs webhooks. Its text is shown to the partner only; no log can show it.
+/// A key that signs webhooks. Only the partner sees the text; `Debug` hides it from logs.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Secret(String);
 
 impl Secret {
-    /// The secret of some random bytes.
+    /// Makes a secret from random bytes.
     pub fn new(random: &[u8; 32]) -> Self {
         Self(format!("{SECRET_PREFIX}{}", STANDARD.encode(random)))
     }
 
-    /// The text that the partner configures its receiver with.
+    /// Returns the text that the partner configures in the receiver.
     pub fn reveal(&self) -> &str {
         &self.0
     }
 
-    /// The signature of a message, as Standard Webhooks writes it.
+    /// Signs a message in the form of Standard Webhooks.
     fn sign(&self, id: &str, timestamp: i64, body: &str) -> String {
         let key = STANDARD.decode(self.0.trim_start_matches(SECRET_PREFIX)).unwrap_or_default();
-        // A key of any length is one.
+        // HMAC accepts keys of any length, so this cannot fail.
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&key) else { return String::new() };
         mac.update(format!("{id}.{timestamp}.").as_bytes());
         mac.update(body.as_bytes());
@@ -65,30 +65,30 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// The secrets of a schedule: the present one, and the one before as long as it still signs.
+/// The secrets of a schedule: the present one, and the one before while it still signs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Secrets {
-    /// The present one.
+    /// The present secret.
     pub current: Secret,
-    /// The one before, and until when it signs.
+    /// The secret before, and the instant until which it signs.
     pub previous: Option<(Secret, Instant)>,
-    /// When the present one was made.
+    /// When the present secret was made.
     pub made_at: Instant,
 }
 
 impl Secrets {
-    /// The first secret.
+    /// Makes the secrets of a schedule that has none yet.
     pub fn new(current: Secret, now: Instant) -> Self {
         Self { current, previous: None, made_at: now }
     }
 
-    /// A new secret; the present one signs on for [`OVERLAP_SECONDS`], so that a receiver can be changed meanwhile.
+    /// Replaces the present secret, which signs for [`OVERLAP_SECONDS`] more, so that receivers can change in between.
     #[must_use]
-    pub fn rotated(self, fresh: Secret, now: Instant) -> Self {
+    pub fn rotate(self, fresh: Secret, now: Instant) -> Self {
         Self { current: fresh, previous: Some((self.current, now.plus_seconds(OVERLAP_SECONDS))), made_at: now }
     }
 
-    /// The header `webhook-signature`: a signature of each secret that counts, separated by spaces.
+    /// Returns the header `webhook-signature`: one signature per valid secret, separated by spaces.
     pub fn signature(&self, id: &str, now: Instant, body: &str) -> String {
         let timestamp = timestamp(now);
         let mut signature = self.current.sign(id, timestamp, body);
@@ -102,60 +102,60 @@ impl Secrets {
     }
 }
 
-/// The header `webhook-timestamp`: seconds since 1970.
+/// Returns the header `webhook-timestamp`: seconds since 1970.
 pub fn timestamp(now: Instant) -> i64 {
-    now.micros().div_euclid(1_000_000)
+    now.seconds()
 }
 
-/// How a delivery stands.
+/// The state of a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = DeliveryStatus)]
 pub enum DeliveryState {
-    /// It is tried, again if need be.
+    /// Attempts go on.
     Pending,
-    /// The recipient has it.
+    /// The recipient has the notification.
     Delivered,
-    /// It was given up.
+    /// No further attempt is made.
     Failed,
 }
 
-/// The telling of one recipient of one export.
+/// The notification of one recipient about one export.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Delivery {
-    /// The export.
+    /// The id of the export.
     pub export: String,
-    /// Whom to tell.
+    /// The recipient.
     pub recipient: Recipient,
-    /// When it was entered.
+    /// When the delivery was stored.
     pub created_at: Instant,
-    /// How it stands.
+    /// The state.
     pub state: DeliveryState,
-    /// How often it was tried.
+    /// The number of attempts.
     pub attempts: u32,
-    /// When it was tried last.
+    /// When the last attempt was made.
     pub last_at: Option<Instant>,
-    /// When it is tried next.
+    /// When the next attempt is due.
     pub next_at: Option<Instant>,
-    /// The HTTP status of the last answer, of a webhook.
+    /// The HTTP status of a webhook's last answer.
     pub answer: Option<u16>,
-    /// Why the last try failed, for people.
+    /// The reason why the last attempt failed, for people.
     pub problem: Option<String>,
 }
 
-/// How a try ended that failed.
+/// The result of a failed attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// The HTTP status, where there was an answer.
+    /// The HTTP status, if there was an answer.
     pub answer: Option<u16>,
-    /// What happened, for people.
+    /// The reason, for people.
     pub problem: String,
-    /// Whether trying again is of no use.
+    /// Whether further attempts are useless.
     pub is_final: bool,
 }
 
 impl Delivery {
-    /// A delivery that was not tried yet.
+    /// Makes a delivery without attempts.
     pub fn new(export: String, recipient: Recipient, now: Instant) -> Self {
         Self {
             export,
@@ -170,21 +170,22 @@ impl Delivery {
         }
     }
 
-    /// The id of the message: the same however often it is tried.
+    /// Returns the id of the message, the same for all attempts.
     pub fn message_id(&self, partner: &PartnerId) -> String {
-        // A digest, since the id is signed with a full stop behind it and must have none itself.
+        // The id is a digest, because the signed text separates its parts by dots and an id must have none.
         let name = format!("{partner}#{}#{}", self.export, self.recipient);
         format!("msg_{}", hex(&Sha256::digest(name)[..16]))
     }
 
-    /// The delivery after one more try: over, or with the time of the next one. `waits` are the seconds after each try
-    /// that fails; when they are used up it is given up.
+    /// Adds the result of an attempt.
+    ///
+    /// `waits` holds the seconds to wait after each failed attempt. When they are used up, the delivery has failed.
     #[must_use]
-    pub fn tried(self, outcome: Result<Option<u16>, Failure>, now: Instant, waits: &[i64]) -> Self {
-        let wait = usize::try_from(self.attempts).ok().and_then(|tried| waits.get(tried)).copied();
+    pub fn after_attempt(self, result: Result<Option<u16>, Failure>, now: Instant, waits: &[i64]) -> Self {
+        let wait = usize::try_from(self.attempts).ok().and_then(|attempts| waits.get(attempts)).copied();
         let attempts = self.attempts.saturating_add(1);
         let tried = Self { attempts, last_at: Some(now), next_at: None, ..self };
-        match outcome {
+        match result {
             Ok(answer) => Self { state: DeliveryState::Delivered, answer, problem: None, ..tried },
             Err(Failure { answer, problem, is_final }) => {
                 let next_at = wait.filter(|_| !is_final).map(|seconds| now.plus_seconds(seconds));
@@ -194,7 +195,7 @@ impl Delivery {
         }
     }
 
-    /// How long a message about it is to be held back: until its next try, or as long as the queue can.
+    /// Returns the delay of the next message: until the next attempt, but at most what a queue allows.
     pub fn delay(&self, now: Instant) -> Duration {
         let micros = self.next_at.map_or(0, |next| next.micros().saturating_sub(now.micros()).max(0));
         let seconds = (micros.saturating_add(999_999) / 1_000_000).min(MAX_DELAY_SECONDS);
@@ -202,15 +203,16 @@ impl Delivery {
     }
 }
 
-/// What a webhook's body says, as JSON. The link leads to the portal, which asks for a sign-in: whoever reads the message
-/// elsewhere can download nothing with it.
+/// Writes the body of a webhook as JSON.
+///
+/// The link leads to the portal, which requires a sign-in, so that nobody can download anything with a forwarded message.
 ///
 /// # Errors
-/// When it cannot be written as JSON, which a stored job always can.
-pub fn payload(
+/// An error of the JSON writer, which no stored job causes.
+pub fn write_webhook_body(
     partner: &PartnerId,
     job: &Job,
-    standing: &Standing,
+    status: &JobStatus,
     delivery: &Delivery,
     portal_url: &str,
 ) -> Result<String, serde_json::Error> {
@@ -224,7 +226,7 @@ pub fn payload(
             "version": job.version,
             "range": {"from": job.request.from, "to": job.request.to, "time_zone": job.request.time_zone.name()},
             "complete_through": job.complete_through(),
-            "files": standing.files,
+            "files": status.files,
             "portal_url": portal_url,
         },
     });
@@ -234,28 +236,33 @@ pub fn payload(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::recipient::Reach;
+    use crate::{
+        job::{File, Output},
+        recipient::Reach,
+        schedule::MonthJob,
+        time::{Month, Zone},
+    };
 
     fn at(text: &str) -> Instant {
         Instant::parse(text).unwrap()
     }
 
     #[test]
-    fn the_signature_is_that_of_standard_webhooks() {
-        // Computed apart from this code, with Python's hmac.
+    fn signatures_are_those_of_standard_webhooks() {
+        // The expected value comes from Python's hmac.
         let secrets = Secrets::new(Secret::new(&[7; 32]), at("2026-11-02T12:00:00Z"));
         assert_eq!(secrets.current.reveal(), "whsec_BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=");
         let signature = secrets.signature("msg_1", at("2026-11-02T12:00:00.9Z"), r#"{"a":1}"#);
         assert_eq!(signature, "v1,QY3/wtvVQV4dmqBGLMc2C2DGBApwKh2beU27VssTthc=");
-        assert_eq!(format!("{secrets:?}").matches("whsec").count(), 0, "no log shows a secret");
+        assert_eq!(format!("{secrets:?}").matches("whsec").count(), 0, "logs show no secret");
     }
 
     #[test]
-    fn a_secret_that_was_replaced_signs_for_a_day() {
+    fn a_replaced_secret_signs_for_a_day() {
         let now = at("2026-11-02T12:00:00Z");
         let first = Secrets::new(Secret::new(&[1; 32]), now);
         let old = first.signature("m", now, "b");
-        let both = first.clone().rotated(Secret::new(&[2; 32]), now);
+        let both = first.clone().rotate(Secret::new(&[2; 32]), now);
         let signature = both.signature("m", now, "b");
         assert_eq!(signature.split(' ').count(), 2);
         assert!(signature.ends_with(&old));
@@ -263,22 +270,78 @@ mod tests {
     }
 
     #[test]
-    fn a_delivery_is_tried_after_each_wait_and_then_given_up() {
+    fn a_webhook_names_the_export_and_its_files() {
+        let (now, later) = (at("2026-11-02T12:00:00Z"), at("2026-11-02T12:00:01Z"));
+        let planned = MonthJob {
+            month: Month::parse("2026-10").unwrap(),
+            version: 2,
+            from: at("2026-10-01T00:00:00Z"),
+            to: at("2026-11-01T00:00:00Z"),
+            time_zone: Zone::UTC,
+            recorded_from: None,
+            recorded_before: now,
+            at: now,
+        };
+        let job = planned.job(Output::default(), 60);
+        let file = File { name: "f".to_owned(), rows: 1, bytes: 2, sha256: "00".to_owned() };
+        let status = JobStatus { files: vec![file], ..JobStatus::new() };
+        let delivery = Delivery::new(job.id.clone(), Recipient::Email("a@b.example".to_owned()), later);
+        let partner = PartnerId::parse("contoso").unwrap();
+        let body = write_webhook_body(&partner, &job, &status, &delivery, "https://portal.example/").unwrap();
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(&body).unwrap(),
+            json!({"type": "monthly_export.ready", "timestamp": "2026-11-02T12:00:01.000Z", "data": {
+                "partner_id": "contoso", "export_id": "2026-10_v2", "month": "2026-10", "version": 2,
+                "range": {"from": "2026-10-01T00:00:00.000000Z", "to": "2026-11-01T00:00:00.000000Z", "time_zone": "UTC"},
+                "complete_through": "2026-11-02T12:00:00.000000Z",
+                "files": [{"name": "f", "rows": 1, "bytes": 2, "sha256": "00"}], "portal_url": "https://portal.example/",
+            }})
+        );
+        assert!(delivery.message_id(&partner).starts_with("msg_"));
+        assert_eq!(delivery.message_id(&partner).len(), "msg_".len() + 32);
+        let other = Delivery::new(job.id, Recipient::Email("c@b.example".to_owned()), later);
+        assert_ne!(other.message_id(&partner), delivery.message_id(&partner));
+    }
+
+    #[test]
+    fn delays_are_whole_seconds_rounded_up() {
+        let now = at("2026-11-02T12:00:00Z");
+        let recipient = Recipient::Email("a@b.example".to_owned());
+        let delay = |next_at| {
+            Delivery { next_at, ..Delivery::new("e".to_owned(), recipient.clone(), now) }.delay(now).as_secs()
+        };
+        let after = |micros| Instant::from_micros(now.micros() + micros);
+        for (next_at, seconds) in [
+            (None, 0),
+            (after(-5_000_000), 0),
+            (after(0), 0),
+            (after(1), 1),
+            (after(1_000_000), 1),
+            (after(1_000_001), 2),
+            (after(900_000_000), 900),
+            (after(901_000_000), 900),
+        ] {
+            assert_eq!(delay(next_at), seconds, "{next_at:?}");
+        }
+    }
+
+    #[test]
+    fn a_delivery_fails_when_its_waits_are_used_up() {
         let now = at("2026-11-02T12:00:00Z");
         let recipient = Recipient::parse("https://portal.example/hook", &Reach::default()).unwrap();
         let failed = |is_final| Err(Failure { answer: Some(500), problem: "no".to_owned(), is_final });
         let waits = [60, 7_200];
         let first = Delivery::new("2026-10".to_owned(), recipient, now);
         assert_eq!(first.delay(now), Duration::ZERO);
-        let second = first.clone().tried(failed(false), now, &waits);
+        let second = first.clone().after_attempt(failed(false), now, &waits);
         assert_eq!((second.state, second.attempts, second.delay(now).as_secs()), (DeliveryState::Pending, 1, 60));
-        let third = second.tried(failed(false), now, &waits);
+        let third = second.after_attempt(failed(false), now, &waits);
         assert_eq!(third.delay(now).as_secs(), 900, "the longest of a queue");
         assert_eq!(third.next_at, Some(now.plus_seconds(7_200)));
-        let last = third.clone().tried(failed(false), now, &waits);
+        let last = third.clone().after_attempt(failed(false), now, &waits);
         assert_eq!((last.state, last.attempts, last.next_at), (DeliveryState::Failed, 3, None));
-        assert_eq!(third.tried(Ok(Some(204)), now, &waits).state, DeliveryState::Delivered);
-        assert_eq!(first.clone().tried(failed(true), now, &waits).state, DeliveryState::Failed);
+        assert_eq!(third.after_attempt(Ok(Some(204)), now, &waits).state, DeliveryState::Delivered);
+        assert_eq!(first.clone().after_attempt(failed(true), now, &waits).state, DeliveryState::Failed);
         let partner = PartnerId::parse("contoso").unwrap();
         assert_eq!(last.message_id(&partner), first.message_id(&partner));
     }

@@ -1,21 +1,22 @@
-//! What a list or an export shows of a partner's activities: one definition for both.
+//! Conditions that activities of a list or an export meet.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
     activity::{Action, Entry, Status},
-    schema::text_schema,
+    text::quoted,
 };
 
-/// Conditions that an activity must meet, all of them; within one, any of its values. Empty ones hold for all.
+/// Conditions that an activity meets, all of them. A condition with several values is met by any of them; an empty one by
+/// every activity.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct Filter {
-    /// Customers' ids.
+    /// Ids of customers.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub customer: Vec<String>,
-    /// Actors' ids.
+    /// Ids of actors.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub actor: Vec<String>,
     /// Actions, or their first words followed by `.*`.
@@ -24,57 +25,52 @@ pub struct Filter {
     /// Statuses.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub status: Vec<Status>,
-    /// Targets' types.
+    /// Types of targets.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub target_type: Vec<String>,
-    /// Targets' ids.
+    /// Ids of targets.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub target: Vec<String>,
-    /// Text contained, without regard to case, in the customer's name or id, the actor's, the target's, or the action.
+    /// Text that occurs, ignoring case, in the name or id of the customer, actor or target, or in the action.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub q: Option<String>,
 }
 
-/// An action, or all that start with some words: `order.created`, `order.*`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
-pub struct ActionPattern {
-    words: String,
-    is_prefix: bool,
-}
-
-text_schema!(ActionPattern, r"^[a-z0-9_]+((\.[a-z0-9_]+)+|(\.[a-z0-9_]+)*\.\*)$", "order.*", 100);
+/// An action, or all actions that start with some words: `order.created`, `order.*`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(try_from = "String")]
+#[schema(value_type = String, pattern = r"^[a-z0-9_]+((\.[a-z0-9_]+)+|(\.[a-z0-9_]+)*\.\*)$", min_length = 1, max_length = 100, examples("order.*"))]
+pub struct ActionPattern(String);
 
 impl ActionPattern {
     /// Reads an action or a prefix.
     ///
     /// # Errors
-    /// A text that says what is allowed.
+    /// A message that shows both forms.
     pub fn parse(text: &str) -> Result<Self, String> {
-        match text.strip_suffix(".*") {
-            // A single word is no action, but a prefix of many.
-            Some(words) => {
-                Action::parse(&format!("{words}.x")).map(|_| Self { words: format!("{words}."), is_prefix: true })
-            }
-            None => Action::parse(text).map(|_| Self { words: text.to_owned(), is_prefix: false }),
+        let is_valid = match text.strip_suffix(".*") {
+            // A word is appended, because a prefix may have one word and an action has at least two.
+            Some(words) => Action::is_valid(&format!("{words}.x")),
+            None => Action::is_valid(text),
+        };
+        if is_valid {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(format!("{} is neither an action such as order.created nor a prefix such as order.*", quoted(text)))
         }
-        .map_err(|_| {
-            format!(
-                "{} is neither an action such as order.created nor a prefix such as order.*",
-                crate::text::quoted(text)
-            )
-        })
+    }
+
+    /// Returns the text of the pattern.
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 
     fn matches(&self, action: &Action<&str>) -> bool {
-        if self.is_prefix { action.as_str().starts_with(&self.words) } else { action.as_str() == self.words }
-    }
-}
-
-impl From<ActionPattern> for String {
-    fn from(pattern: ActionPattern) -> Self {
-        if pattern.is_prefix { pattern.words + "*" } else { pattern.words }
+        match self.0.strip_suffix('*') {
+            Some(prefix) => action.as_str().starts_with(prefix),
+            None => action.as_str() == self.0,
+        }
     }
 }
 
@@ -87,12 +83,12 @@ impl TryFrom<String> for ActionPattern {
 }
 
 impl Filter {
-    /// Whether every activity passes.
+    /// Tells whether every activity passes.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
-    /// The one customer that alone can pass, if the filter names just one.
+    /// Returns the customer if the filter names exactly one.
     pub fn only_customer(&self) -> Option<&str> {
         match self.customer.as_slice() {
             [customer] => Some(customer),
@@ -100,7 +96,7 @@ impl Filter {
         }
     }
 
-    /// Whether an activity with this entry passes.
+    /// Tells whether an activity with this entry passes.
     pub fn matches(&self, entry: &Entry<&str>) -> bool {
         fn any_of(wanted: &[String], id: Option<&str>) -> bool {
             wanted.is_empty() || id.is_some_and(|id| wanted.iter().any(|wanted| wanted == id))
@@ -112,11 +108,11 @@ impl Filter {
             && (self.status.is_empty() || self.status.contains(&entry.status))
             && any_of(&self.target_type, target.and_then(|target| target.kind))
             && any_of(&self.target, target.and_then(|target| target.id))
-            && self.q.as_deref().is_none_or(|q| contains(entry, q))
+            && self.q.as_deref().is_none_or(|q| contains_text(entry, q))
     }
 }
 
-fn contains(entry: &Entry<&str>, q: &str) -> bool {
+fn contains_text(entry: &Entry<&str>, q: &str) -> bool {
     let q = q.to_lowercase();
     let customer = entry.customer.as_ref();
     let target = entry.target.as_ref();
@@ -142,13 +138,12 @@ mod tests {
     fn entry() -> Entry {
         let json = r#"{"occurred_at":"2026-11-02T09:30:00Z","action":"order.line.created","status":"failed",
             "actor":{"id":"ana@contoso.example","name":"Ana Ñuñez"},"customer":{"id":"fabrikam","name":"Fabrikam SARL"},
-            "target":{"type":"order","id":"o-1"}}"#;
+            "target":{"type":"order","id":"o-1","name":"First"}}"#;
         NewActivity::parse(json, Instant::parse("2026-11-02T12:00:00Z").unwrap()).unwrap().entry
     }
 
     #[test]
-    fn conditions_are_met_by_exact_ids_prefixes_of_actions_and_contained_text() {
-        let filter = |json: &str| serde_json::from_str::<Filter>(json).unwrap();
+    fn a_filter_matches_ids_prefixes_and_contained_text() {
         for (json, passes) in [
             ("{}", true),
             (r#"{"customer":["fabrikam"]}"#, true),
@@ -159,23 +154,53 @@ mod tests {
             (r#"{"action":["order.line.*"]}"#, true),
             (r#"{"action":["ord.*"]}"#, false),
             (r#"{"action":["order.line"]}"#, false),
+            (r#"{"action":["order.line","order.*"]}"#, true),
             (r#"{"status":["failed","declined"]}"#, true),
             (r#"{"status":["succeeded"]}"#, false),
             (r#"{"target_type":["order"],"target":["o-1"]}"#, true),
             (r#"{"target_type":["order"],"target":["o-2"]}"#, false),
+            (r#"{"target_type":["user"],"target":["o-1"]}"#, false),
+            (r#"{"actor":["bob"]}"#, false),
             (r#"{"actor":["ana@contoso.example"],"q":"ñUÑ"}"#, true),
             (r#"{"q":"sarl"}"#, true),
+            (r#"{"q":"FABRIKAM"}"#, true),
+            (r#"{"q":"contoso"}"#, true),
+            (r#"{"q":"line.created"}"#, true),
+            (r#"{"q":"O-1"}"#, true),
+            (r#"{"q":"first"}"#, true),
             (r#"{"q":"nowhere"}"#, false),
         ] {
-            assert_eq!(filter(json).matches(&entry().borrowed()), passes, "{json}");
+            let filter: Filter = serde_json::from_str(json).unwrap();
+            assert_eq!(filter.matches(&entry().borrowed()), passes, "{json}");
+            assert_eq!(filter.is_empty(), json == "{}");
+            assert_eq!(serde_json::to_string(&filter).unwrap(), json, "empty conditions are not written");
         }
     }
 
     #[test]
-    fn a_pattern_is_an_action_or_ends_in_a_star() {
+    fn ids_match_nothing_where_an_activity_has_none() {
+        let bare = Entry { customer: None, target: None, ..entry() };
+        for json in [r#"{"customer":["fabrikam"]}"#, r#"{"target":["o-1"]}"#, r#"{"target_type":["order"]}"#] {
+            assert!(!serde_json::from_str::<Filter>(json).unwrap().matches(&bare.borrowed()), "{json}");
+        }
+    }
+
+    #[test]
+    fn a_filter_with_one_customer_names_it() {
+        for (customers, only) in [(vec![], None), (vec!["a"], Some("a")), (vec!["a", "b"], None)] {
+            let filter = Filter { customer: customers.into_iter().map(str::to_owned).collect(), ..Filter::default() };
+            assert_eq!(filter.only_customer(), only);
+        }
+    }
+
+    #[test]
+    fn a_pattern_is_an_action_or_a_prefix() {
+        for good in ["order.created", "order.*", "order.line.*"] {
+            assert_eq!(ActionPattern::parse(good).unwrap().as_str(), good);
+        }
         for bad in ["order", "*", ".*", "order*", "Order.*", "order..*", "a.*.b"] {
             assert!(ActionPattern::parse(bad).is_err(), "{bad}");
+            assert!(serde_json::from_value::<ActionPattern>(bad.into()).is_err(), "{bad}");
         }
-        assert_eq!(String::from(ActionPattern::parse("order.*").unwrap()), "order.*");
     }
 }

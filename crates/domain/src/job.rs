@@ -1,288 +1,147 @@
-//! An export: what was asked for, how far it is, what came of it.
+//! Export jobs: what was asked for, how far a job is, and what a worker needs to go on.
 
-use chrono_tz::Tz;
+mod checkpoint;
+mod output;
+
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use strum::{EnumString, IntoStaticStr, VariantNames};
 use utoipa::ToSchema;
 
+pub use self::{
+    checkpoint::{Checkpoint, File, FileInProgress, GzipState, Segment, UnsentTail},
+    output::{Compression, Format, Output, Rows},
+};
 use crate::{
-    activity::{Fault, PartnerId},
+    activity::PartnerId,
     filter::Filter,
-    locale::Locale,
-    query::{Order, Selection},
-    text::none_of,
-    time::{Instant, Month, Period},
+    query::{SETTLE_SECONDS, Selection, SortOrder},
+    time::{Instant, Month, Period, PeriodError, Zone},
 };
 
-/// What is asked of an export.
+/// The contents of an export, as they were asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Request {
-    /// First instant.
+pub struct ExportRequest {
+    /// The first instant.
     pub from: Instant,
-    /// First instant after.
+    /// The first instant after the period.
     pub to: Instant,
     /// The zone of local times in the files.
-    pub time_zone: Tz,
-    /// Which activities.
+    pub time_zone: Zone,
+    /// The conditions that the activities meet.
     pub filter: Filter,
-    /// In which form.
+    /// The form of the files.
     pub output: Output,
 }
 
-/// The form of an export's files. What a job stored before a field existed says nothing of has the field's default.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Output {
-    /// The format.
-    pub format: Format,
-    /// The language of headers and labels, and with it the separator.
-    pub locale: Locale,
-    /// Whether the details are in it.
-    pub details: bool,
-    /// Whether and how files are compressed.
-    #[serde(default)]
-    pub compression: Compression,
-    /// What a row is.
-    #[serde(default)]
-    pub rows: Rows,
-}
-
-impl Default for Output {
-    fn default() -> Self {
-        Self {
-            format: Format::default(),
-            locale: Locale::default(),
-            details: true,
-            compression: Compression::default(),
-            rows: Rows::default(),
-        }
-    }
-}
-
-impl Output {
-    /// The ending of file names.
-    pub fn extension(self) -> &'static str {
-        match (self.format, self.compression) {
-            (Format::Csv, Compression::None) => "csv",
-            (Format::Csv, Compression::Gzip) => "csv.gz",
-            (Format::Jsonl, Compression::None) => "jsonl",
-            (Format::Jsonl, Compression::Gzip) => "jsonl.gz",
-            (Format::Xlsx, Compression::None) => "xlsx",
-            (Format::Xlsx, Compression::Gzip) => "xlsx.gz",
-        }
-    }
-
-    /// The media type of files. A compressed file is one as such, never as a way of sending another: browsers would
-    /// unpack it and its digest would not fit.
-    pub fn media_type(self) -> &'static str {
-        match (self.compression, self.format) {
-            (Compression::Gzip, _) => "application/gzip",
-            (Compression::None, Format::Csv) => "text/csv; charset=utf-8",
-            (Compression::None, Format::Jsonl) => "application/jsonl",
-            (Compression::None, Format::Xlsx) => "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-        }
-    }
-
-    /// Whether details have to be read for it: lines are in them.
-    pub fn needs_details(self) -> bool {
-        self.details || self.rows == Rows::Lines
-    }
-}
-
-/// A format of files.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-#[schema(as = ExportFormat)]
-pub enum Format {
-    /// For spreadsheets and programs.
-    #[default]
-    Csv,
-    /// For programs: an activity a line, as the API gives it.
-    Jsonl,
-    /// For spreadsheets, with typed cells.
-    Xlsx,
-}
-
-/// How files are compressed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Compression {
-    /// Not at all.
-    #[default]
-    None,
-    /// gzip (RFC 1952), one member a file.
-    Gzip,
-}
-
-/// What a row is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Rows {
-    /// An activity.
-    #[default]
-    Activities,
-    /// A line of an order; an activity without lines is a row, too.
-    Lines,
-}
-
-impl Format {
-    /// Reads a format.
-    ///
-    /// # Errors
-    /// A fault that lists the formats.
-    pub fn parse(text: &str) -> Result<Self, Fault> {
-        match text {
-            "csv" => Ok(Self::Csv),
-            "jsonl" => Ok(Self::Jsonl),
-            "xlsx" => Ok(Self::Xlsx),
-            _ => Err(none_of("/format", text, "csv, jsonl, xlsx")),
-        }
-    }
-}
-
-impl Compression {
-    /// Reads a way of compressing.
-    ///
-    /// # Errors
-    /// A fault that lists them.
-    pub fn parse(text: &str) -> Result<Self, Fault> {
-        match text {
-            "none" => Ok(Self::None),
-            "gzip" => Ok(Self::Gzip),
-            _ => Err(none_of("/compression", text, "none, gzip")),
-        }
-    }
-}
-
-impl Rows {
-    /// Reads what a row is to be.
-    ///
-    /// # Errors
-    /// A fault that lists the kinds.
-    pub fn parse(text: &str) -> Result<Self, Fault> {
-        match text {
-            "activities" => Ok(Self::Activities),
-            "lines" => Ok(Self::Lines),
-            _ => Err(none_of("/rows", text, "activities, lines")),
-        }
-    }
-}
-
-/// Who asked for an export.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+/// The origin of an export.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema, EnumString, IntoStaticStr, VariantNames,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 #[schema(as = ExportKind)]
 pub enum Kind {
-    /// A caller.
+    /// A caller asked for the export.
     OnDemand,
-    /// The partner's schedule.
+    /// The partner's schedule asked for the export.
     Monthly,
 }
 
-/// How far an export is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+/// The state of an export.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema, EnumString, IntoStaticStr, VariantNames,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 #[schema(as = ExportStatus)]
 pub enum State {
-    /// Asked for.
+    /// No worker has begun.
     Pending,
-    /// Being made.
+    /// A worker makes the files.
     Running,
-    /// Its files can be downloaded.
+    /// The files can be downloaded.
     Ready,
-    /// It could not be made.
+    /// The files could not be made.
     Failed,
-    /// Its files are gone: their time was up.
+    /// The files were removed when their time was up.
     Expired,
-    /// Someone asked not to make it, or to remove its files.
+    /// A caller cancelled the export or removed its files.
     Cancelled,
 }
 
 impl State {
-    /// The word for it.
+    /// Returns the word for the state.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Running => "running",
-            Self::Ready => "ready",
-            Self::Failed => "failed",
-            Self::Expired => "expired",
-            Self::Cancelled => "cancelled",
-        }
+        self.into()
     }
 }
 
-/// How much is written.
+/// The progress of an export.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[schema(as = ExportProgress)]
 pub struct Progress {
-    /// Rows of files.
+    /// Rows written.
     pub rows: u64,
-    /// Bytes of files.
+    /// Bytes written.
     pub bytes: u64,
-    /// The part of the period that is done, 0 to 1.
+    /// The part of the period that is done, from 0 to 1.
     #[schema(minimum = 0, maximum = 1)]
     pub fraction: f64,
 }
 
-/// A finished file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = ExportFile)]
-pub struct File {
-    /// Its name.
-    pub name: String,
-    /// Rows in it.
-    pub rows: u64,
-    /// Its size.
-    pub bytes: u64,
-    /// SHA-256 of the file as it is stored, lower-case hexadecimal.
-    pub sha256: String,
-}
-
-/// An export job. What never changes of it; [`Standing`] is the rest.
+/// The part of an export job that never changes. [`JobStatus`] is the other part.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
-    /// Its id: a ULID, or the month of a monthly one.
+    /// The id: a ULID, or the month of a monthly export.
     pub id: String,
-    /// Whose request it was.
+    /// The origin.
     pub kind: Kind,
-    /// When it was asked for.
+    /// When the job was created.
     pub created_at: Instant,
-    /// Who asked.
+    /// The name of the person or program that created the job.
     pub created_by: String,
-    /// What was asked.
-    pub request: Request,
-    /// The month, of a monthly one.
+    /// The contents that were asked for.
+    pub request: ExportRequest,
+    /// The month of a monthly export.
     pub month: Option<Month>,
-    /// Which version of the month's export it is, from 1 on.
-    #[serde(default = "first")]
+    /// The version of the month's export, from 1.
+    #[serde(default = "first_version")]
     pub version: u32,
-    /// Only what was recorded from this instant on, of a further version: what came before is in those before it.
+    /// Excludes activities recorded before this instant. Later versions of a month have it, because earlier versions hold
+    /// those activities.
     #[serde(default)]
     pub recorded_from: Option<Instant>,
-    /// Only what was recorded before this instant, of a monthly one: what comes later is for the next version.
+    /// Excludes activities recorded at this instant or later. Monthly exports have it; the next version holds the rest.
     pub recorded_before: Option<Instant>,
-    /// When its files are removed.
+    /// When the files are removed.
     pub expires_at: Instant,
-    /// Whether [`MANIFEST`] is beside its files: jobs stored before there was one say nothing of it.
+    /// Whether the file [`MANIFEST`] is stored beside the others. Jobs stored before manifests existed do not say.
     #[serde(default)]
     pub manifest: bool,
 }
 
-fn first() -> u32 {
+fn first_version() -> u32 {
     1
 }
 
-/// What a version of a month's export is called: `2026-10`, `2026-10_v2`.
+/// Returns the name of a version of a month's export: `2026-10`, `2026-10_v2`.
 pub fn version_name(month: Month, version: u32) -> String {
     if version == 1 { month.to_string() } else { format!("{month}_v{version}") }
 }
 
-/// The name of the file that says what an export's files are.
+/// The name of the file that describes an export's files.
 pub const MANIFEST: &str = "manifest.json";
 
 impl Job {
-    /// An export that a caller asks for.
-    pub fn on_demand(id: String, request: Request, created_by: String, now: Instant, retention_seconds: i64) -> Self {
+    /// Makes a job that a caller asks for.
+    pub fn on_demand(
+        id: String,
+        request: ExportRequest,
+        created_by: String,
+        now: Instant,
+        retention_seconds: i64,
+    ) -> Self {
         let expires_at = now.plus_seconds(retention_seconds);
         Self {
             id,
@@ -299,26 +158,26 @@ impl Job {
         }
     }
 
-    /// What to read for it: newest first.
+    /// Returns the activities to read, newest first.
     ///
     /// # Errors
-    /// When its bounds are the wrong way round: the job was altered.
-    pub fn selection(&self) -> Result<Selection, crate::time::PeriodError> {
+    /// [`PeriodError::Reversed`] if a stored job was altered.
+    pub fn selection(&self) -> Result<Selection, PeriodError> {
         Ok(Selection {
             period: Period::new(self.request.from, self.request.to)?,
             filter: self.request.filter.clone(),
-            order: Order::Descending,
+            order: SortOrder::Descending,
             recorded_from: self.recorded_from,
             recorded_before: self.recorded_before,
         })
     }
 
-    /// The instant up to which nothing acknowledged can be missing from it.
+    /// Returns the instant up to which the files hold every acknowledged activity.
     pub fn complete_through(&self) -> Instant {
-        self.recorded_before.unwrap_or_else(|| self.created_at.plus_seconds(-crate::query::SETTLE_SECONDS))
+        self.recorded_before.unwrap_or_else(|| self.created_at.plus_seconds(-SETTLE_SECONDS))
     }
 
-    /// The name of its file, by the file's number from 0.
+    /// Returns the name of a file by its number, from 0.
     pub fn file_name(&self, partner: &PartnerId, number: usize) -> String {
         let zone = self.request.time_zone;
         let day = |instant: Instant| instant.to_local_text(zone)[..10].to_owned();
@@ -330,22 +189,22 @@ impl Job {
         format!("activity_{partner}_{span}{part}.{}", self.request.output.extension())
     }
 
-    /// The names of all files that may be stored of it, finished or not.
-    pub fn stored_names(&self, partner: &PartnerId, standing: &Standing) -> Vec<String> {
-        let checkpoint = standing.checkpoint.as_ref();
-        let finished = standing.files.iter().chain(checkpoint.iter().flat_map(|checkpoint| &checkpoint.files));
+    /// Lists the names of all objects that may be stored for the job, finished or not.
+    pub fn stored_names(&self, partner: &PartnerId, status: &JobStatus) -> Vec<String> {
+        let checkpoint = status.checkpoint.as_ref();
+        let finished = status.files.iter().chain(checkpoint.iter().flat_map(|checkpoint| &checkpoint.files));
         let mut names: Vec<String> = finished.map(|file| file.name.clone()).collect();
-        // The one after the last may have been put before anyone could say so.
+        // A worker may have stored the next file and died before it could say so.
         names.push(self.file_name(partner, names.len()));
         names.push(MANIFEST.to_owned());
-        names.extend((1..=checkpoint.map_or(0, |checkpoint| checkpoint.rests)).map(Rest::name));
+        names.extend((1..=checkpoint.map_or(0, |checkpoint| checkpoint.tails)).map(UnsentTail::name));
         names
     }
 
-    /// What the manifest says: the query, and the files that answer it.
+    /// Writes the manifest: the query and the files that answer it.
     ///
     /// # Errors
-    /// When it cannot be written as JSON, which a stored job always can.
+    /// An error of the JSON writer, which no stored job causes.
     pub fn manifest(&self, partner: &PartnerId, files: &[File]) -> Result<Vec<u8>, serde_json::Error> {
         let request = &self.request;
         serde_json::to_vec_pretty(&json!({
@@ -370,38 +229,38 @@ impl Job {
         }))
     }
 
-    /// Where a file of it is in the bucket.
+    /// Returns the key of a file in the bucket.
     pub fn object_key(&self, partner: &PartnerId, file: &str) -> String {
         format!("exports/{partner}/{}/{file}", self.id)
     }
 
-    /// The part of the period that lies behind a position, reading newest first.
+    /// Returns the part of the period that is done, from 0 to 1, when reading newest first has come to `occurred_at`.
     pub fn fraction_at(&self, occurred_at: Instant) -> f64 {
         let whole = (self.request.to.micros() - self.request.from.micros()).max(1);
         let done = (self.request.to.micros() - occurred_at.micros()).clamp(0, whole);
-        #[expect(clippy::cast_precision_loss, reason = "a fraction to show")]
+        #[expect(clippy::cast_precision_loss, reason = "people see the fraction with few digits")]
         let fraction = done as f64 / whole as f64;
         fraction
     }
 }
 
-/// What changes of a job while it is made.
+/// The part of an export job that changes while the files are made.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Standing {
-    /// How far it is.
+pub struct JobStatus {
+    /// The state.
     pub state: State,
-    /// How much is written.
+    /// The progress.
     pub progress: Progress,
-    /// Its finished files.
+    /// The finished files.
     pub files: Vec<File>,
-    /// Why it failed, for people.
+    /// The reason of a failure, for people.
     pub problem: Option<String>,
-    /// Where its worker can go on.
+    /// The place from which a worker goes on.
     pub checkpoint: Option<Checkpoint>,
 }
 
-impl Standing {
-    /// A job that nobody has begun.
+impl JobStatus {
+    /// Makes the status of a job that no worker has begun.
     pub fn new() -> Self {
         Self {
             state: State::Pending,
@@ -412,164 +271,166 @@ impl Standing {
         }
     }
 
-    /// The state as of `now`: a ready export whose files' time is up has expired.
+    /// Returns the state as of `now`: a ready export expires when its time is up.
     pub fn state_at(&self, job: &Job, now: Instant) -> State {
         if self.state == State::Ready && now >= job.expires_at { State::Expired } else { self.state }
     }
 }
 
-impl Default for Standing {
+impl Default for JobStatus {
     fn default() -> Self {
         Self::new()
     }
-}
-
-/// A place in the making of an export at which it can go on: everything before it is stored.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Checkpoint {
-    /// Files that are finished.
-    pub files: Vec<File>,
-    /// The sort key of the last activity stored whole.
-    pub position: Option<String>,
-    /// How many lines of the activity behind it are stored.
-    #[serde(default)]
-    pub lines: usize,
-    /// How many bytes of the segment behind it are stored.
-    #[serde(default)]
-    pub segment_bytes: u64,
-    /// The file being written.
-    pub file: FileInProgress,
-    /// What the last run had encoded and not sent.
-    #[serde(default)]
-    pub rest: Option<Rest>,
-    /// How many rests were put aside so far.
-    #[serde(default)]
-    pub rests: u32,
-    /// Whether all files are finished: no rest is needed any more.
-    #[serde(default)]
-    pub ended: bool,
-    /// What earlier exports have of it, newest first: decided once, so that whoever goes on goes on with the same.
-    #[serde(default)]
-    pub segments: Option<Vec<Segment>>,
-}
-
-/// What was encoded of a file when a run had no more time, and is less than a part: an object beside the files.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rest {
-    /// The number in its name.
-    pub number: u32,
-    /// Its first bytes are packed.
-    pub packed_bytes: u64,
-    /// The others are yet to be.
-    pub content_bytes: u64,
-    /// Rows of the file up to its end.
-    pub rows: u64,
-    /// What is packed up to there.
-    pub packed: Packed,
-}
-
-impl Rest {
-    /// The name of the object.
-    pub fn name(number: u32) -> String {
-        format!("rest-{number}")
-    }
-}
-
-/// A month that an earlier export has in the same form, in a file of its own.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Segment {
-    /// First instant.
-    pub from: Instant,
-    /// First instant after.
-    pub to: Instant,
-    /// The file's key.
-    pub key: String,
-    /// Its rows.
-    pub rows: u64,
-    /// Its size, header included.
-    pub bytes: u64,
-}
-
-impl Checkpoint {
-    /// Whether nothing is stored of any activity: at the beginning, and once all is.
-    pub fn is_at_start(&self) -> bool {
-        self.position.is_none() && self.lines == 0
-    }
-}
-
-/// What is packed of a file so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Packed {
-    /// CRC-32 of the content.
-    pub crc32: u32,
-    /// Bytes of the content.
-    pub bytes: u64,
-}
-
-/// A file of which some parts are uploaded.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct FileInProgress {
-    /// The multipart upload, once there is a first part.
-    pub upload: Option<String>,
-    /// The ETags of its parts, from part 1 on.
-    pub parts: Vec<String>,
-    /// Rows in them.
-    pub rows: u64,
-    /// Their bytes.
-    pub bytes: u64,
-    /// What is packed in them, of a compressed file.
-    #[serde(default)]
-    pub packed: Packed,
-    /// The state of the running SHA-256 over them, hexadecimal.
-    pub hash: String,
-    /// Whether all parts are there and only the completion is left.
-    pub complete: bool,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn at(text: &str) -> Instant {
+        Instant::parse(text).unwrap()
+    }
+
+    fn request(output: Output) -> ExportRequest {
+        ExportRequest {
+            from: at("2026-10-01T00:00:00Z"),
+            to: at("2026-11-01T00:00:00Z"),
+            time_zone: Zone::UTC,
+            filter: Filter::default(),
+            output,
+        }
+    }
+
+    fn job(output: Output) -> Job {
+        Job::on_demand("J".to_owned(), request(output), "Ana".to_owned(), at("2026-11-02T12:00:00Z"), 86_400)
+    }
+
+    fn contoso() -> PartnerId {
+        PartnerId::parse("contoso").unwrap()
+    }
+
     #[test]
-    fn a_job_that_was_stored_before_there_were_formats_is_what_it_was() {
+    fn jobs_stored_before_there_were_formats_are_read() {
         let stored = r#"{"id":"J","kind":"on_demand","created_at":"2026-11-02T12:00:00.000000Z","created_by":"Ana",
             "request":{"from":"2026-10-01T00:00:00.000000Z","to":"2026-11-01T00:00:00.000000Z","time_zone":"Europe/Paris",
                 "filter":{},"output":{"format":"jsonl","locale":"fr","details":false}},
             "month":null,"recorded_before":null,"expires_at":"2026-12-02T12:00:00.000000Z"}"#;
         let job: Job = serde_json::from_str(stored).unwrap();
         assert_eq!((job.request.output.compression, job.request.output.rows), (Compression::None, Rows::Activities));
-        assert!(!job.manifest, "there is none beside its files");
-        let partner = PartnerId::parse("contoso").unwrap();
-        assert_eq!(job.file_name(&partner, 1), "activity_contoso_2026-10-01_2026-11-01_part2.jsonl");
+        assert!(!job.manifest, "no manifest is stored beside the files");
+        assert_eq!((job.version, job.recorded_from), (1, None));
+        assert_eq!(job.file_name(&contoso(), 1), "activity_contoso_2026-10-01_2026-11-01_part2.jsonl");
         let stored = r#"{"files":[],"position":"p","file":{"upload":"u","parts":["t"],"rows":7,"bytes":9,"hash":"00","complete":false}}"#;
         let checkpoint: Checkpoint = serde_json::from_str(stored).unwrap();
-        assert_eq!((checkpoint.lines, checkpoint.file.packed), (0, Packed::default()));
+        assert_eq!((checkpoint.lines, checkpoint.file.gzip), (0, GzipState::default()));
         assert!(!checkpoint.is_at_start());
     }
 
     #[test]
-    fn a_job_says_all_files_that_may_be_stored_of_it() {
+    fn a_job_names_all_objects_that_may_be_stored() {
         let output = Output { format: Format::Xlsx, compression: Compression::Gzip, ..Output::default() };
-        let now = Instant::parse("2026-11-02T12:00:00Z").unwrap();
-        let request = Request {
-            from: Instant::parse("2026-10-01T00:00:00Z").unwrap(),
-            to: Instant::parse("2026-11-01T00:00:00Z").unwrap(),
-            time_zone: Tz::UTC,
-            filter: Filter::default(),
-            output,
-        };
         let month = Some(Month::parse("2026-10").unwrap());
-        let job = Job { month, ..Job::on_demand("2026-10".to_owned(), request, "schedule".to_owned(), now, 86_400) };
-        let partner = PartnerId::parse("contoso").unwrap();
-        let file = File { name: job.file_name(&partner, 0), rows: 1, bytes: 1, sha256: String::new() };
-        let checkpoint = Checkpoint { files: vec![file], ..Checkpoint::default() };
-        let standing = Standing { checkpoint: Some(checkpoint), ..Standing::new() };
+        let job = Job { month, ..job(output) };
+        let file = File { name: job.file_name(&contoso(), 0), rows: 1, bytes: 1, sha256: String::new() };
+        let checkpoint = Checkpoint { files: vec![file], tails: 2, ..Checkpoint::default() };
+        let status = JobStatus { checkpoint: Some(checkpoint), ..JobStatus::new() };
         let stem = "activity_contoso_2026-10";
         assert_eq!(
-            job.stored_names(&partner, &standing),
-            [format!("{stem}.xlsx.gz"), format!("{stem}_part2.xlsx.gz"), MANIFEST.to_owned()]
+            job.stored_names(&contoso(), &status),
+            [
+                format!("{stem}.xlsx.gz"),
+                format!("{stem}_part2.xlsx.gz"),
+                MANIFEST.to_owned(),
+                "rest-1".to_owned(),
+                "rest-2".to_owned()
+            ]
         );
+        assert_eq!(
+            job.stored_names(&contoso(), &JobStatus::default()),
+            [format!("{stem}.xlsx.gz"), MANIFEST.to_owned()]
+        );
+        assert_eq!(job.object_key(&contoso(), "f"), "exports/contoso/J/f");
         let second = Job { version: 2, ..job };
-        assert_eq!(second.file_name(&partner, 1), format!("{stem}_v2_part2.xlsx.gz"));
+        assert_eq!(second.file_name(&contoso(), 1), format!("{stem}_v2_part2.xlsx.gz"));
+    }
+
+    #[test]
+    fn the_words_of_states_and_kinds_are_those_of_json() {
+        for (state, word) in [
+            (State::Pending, "pending"),
+            (State::Running, "running"),
+            (State::Ready, "ready"),
+            (State::Failed, "failed"),
+            (State::Expired, "expired"),
+            (State::Cancelled, "cancelled"),
+        ] {
+            assert_eq!(
+                (state.as_str(), serde_json::to_value(state).unwrap(), word.parse()),
+                (word, word.into(), Ok(state))
+            );
+        }
+        for (kind, word) in [(Kind::OnDemand, "on_demand"), (Kind::Monthly, "monthly")] {
+            assert_eq!((serde_json::to_value(kind).unwrap(), word.parse()), (word.into(), Ok(kind)));
+        }
+    }
+
+    #[test]
+    fn a_ready_export_expires_when_its_time_is_up() {
+        let job = job(Output::default());
+        let before = job.expires_at.plus_seconds(-1);
+        let state_at = |state, now| JobStatus { state, ..JobStatus::new() }.state_at(&job, now);
+        assert_eq!(state_at(State::Ready, before), State::Ready);
+        assert_eq!(state_at(State::Ready, job.expires_at), State::Expired);
+        assert_eq!(state_at(State::Failed, job.expires_at), State::Failed);
+    }
+
+    #[test]
+    fn a_job_reads_its_period_newest_first() {
+        let on_demand = job(Output::default());
+        let selection = on_demand.selection().unwrap();
+        assert_eq!((selection.period.from(), selection.period.to()), (on_demand.request.from, on_demand.request.to));
+        assert_eq!((selection.order, selection.recorded_before), (SortOrder::Descending, None));
+        assert_eq!(on_demand.complete_through(), at("2026-11-02T11:58:00Z"));
+        let cut = at("2026-11-01T06:00:00Z");
+        let monthly = Job { recorded_from: Some(on_demand.request.from), recorded_before: Some(cut), ..on_demand };
+        let selection = monthly.selection().unwrap();
+        assert_eq!((selection.recorded_from, selection.recorded_before), (Some(monthly.request.from), Some(cut)));
+        assert_eq!(monthly.complete_through(), cut);
+        let altered = ExportRequest { to: monthly.request.from, ..monthly.request.clone() };
+        assert!(Job { request: altered, ..monthly }.selection().is_err());
+    }
+
+    #[test]
+    fn progress_is_the_part_of_the_period_behind() {
+        let job = job(Output::default());
+        for (occurred_at, fraction) in [
+            ("2026-12-01T00:00:00Z", 0.0),
+            ("2026-11-01T00:00:00Z", 0.0),
+            ("2026-10-16T12:00:00Z", 0.5),
+            ("2026-10-01T00:00:00Z", 1.0),
+            ("2026-09-01T00:00:00Z", 1.0),
+        ] {
+            assert!((job.fraction_at(at(occurred_at)) - fraction).abs() < 1e-9, "{occurred_at}");
+        }
+    }
+
+    #[test]
+    fn the_manifest_describes_query_and_files() {
+        let job = job(Output::default());
+        let file = File { name: "f".to_owned(), rows: 1, bytes: 2, sha256: "00".to_owned() };
+        let manifest = job.manifest(&contoso(), &[file]).unwrap();
+        let manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
+        assert_eq!(
+            manifest,
+            json!({
+                "export": "J", "partner_id": "contoso", "kind": "on_demand", "month": null, "version": null, "recorded_from": null,
+                "created_at": "2026-11-02T12:00:00.000Z", "created_by": "Ana",
+                "range": {"from": "2026-10-01T00:00:00.000000Z", "to": "2026-11-01T00:00:00.000000Z", "time_zone": "UTC"},
+                "filters": {}, "format": "csv", "locale": "en", "compression": "none", "rows": "activities", "details": true,
+                "complete_through": "2026-11-02T11:58:00.000000Z",
+                "software": {"name": "daybook", "version": env!("CARGO_PKG_VERSION")},
+                "files": [{"name": "f", "rows": 1, "bytes": 2, "sha256": "00"}],
+            })
+        );
     }
 }

@@ -1,16 +1,28 @@
-//! Languages of exports, labels and the catalogue.
+//! Languages of labels and exports.
 
 use serde::{Deserialize, Serialize};
+use strum::{EnumString, IntoStaticStr, VariantNames};
 use utoipa::ToSchema;
 
-use crate::{
-    activity::{Fault, Status},
-    text::none_of,
-};
+use crate::fault::{Fault, parse_word_field};
 
-/// A language of exports.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+/// A language of labels and exports.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    ToSchema,
+    EnumString,
+    IntoStaticStr,
+    VariantNames,
+)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase", ascii_case_insensitive)]
 pub enum Locale {
     /// English.
     #[default]
@@ -20,19 +32,16 @@ pub enum Locale {
 }
 
 impl Locale {
-    /// Reads a locale; regions (`fr-CA`) are taken as their language.
+    /// Reads a language tag such as `fr` or `fr-CA`, without regard to the region.
     ///
     /// # Errors
-    /// A fault that lists the locales.
+    /// A fault that lists the languages.
     pub fn parse(text: &str) -> Result<Self, Fault> {
-        match text.split(['-', '_']).next().unwrap_or_default().to_ascii_lowercase().as_str() {
-            "en" => Ok(Self::En),
-            "fr" => Ok(Self::Fr),
-            _ => Err(none_of("/locale", text, "en, fr")),
-        }
+        let language = text.split(['-', '_']).next().unwrap_or_default();
+        language.parse().or_else(|_| parse_word_field("/locale", text))
     }
 
-    /// The best of an `Accept-Language` header (RFC 9110, section 12.5.4); English where none fits.
+    /// Finds the best language for an `Accept-Language` header (RFC 9110, section 12.5.4). Default: English.
     pub fn negotiate(header: Option<&str>) -> Self {
         let mut best = (0.0, Self::En);
         for range in header.unwrap_or_default().split(',') {
@@ -50,29 +59,16 @@ impl Locale {
         best.1
     }
 
-    /// The word of a locale.
+    /// Returns the language's tag.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::En => "en",
-            Self::Fr => "fr",
-        }
+        self.into()
     }
 
-    /// One of two texts.
+    /// Chooses between an English and a French value.
     pub fn pick<T>(self, en: T, fr: T) -> T {
         match self {
             Self::En => en,
             Self::Fr => fr,
-        }
-    }
-
-    /// The word for a status.
-    pub fn status(self, status: Status) -> &'static str {
-        match status {
-            Status::Succeeded => self.pick("Succeeded", "Réussie"),
-            Status::Failed => self.pick("Failed", "Échouée"),
-            Status::InProgress => self.pick("In progress", "En cours"),
-            Status::Declined => self.pick("Declined", "Refusée"),
         }
     }
 }
@@ -82,14 +78,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_language_is_the_best_that_the_header_asks_for() {
+    fn tags_are_read_without_case_and_region() {
+        for (tag, locale) in
+            [("en", Locale::En), ("fr", Locale::Fr), ("FR-ca", Locale::Fr), ("en_GB", Locale::En), ("fr-", Locale::Fr)]
+        {
+            assert_eq!(Locale::parse(tag), Ok(locale), "{tag}");
+        }
+        for bad in ["", "de", "french", "-fr"] {
+            let fault = Locale::parse(bad).unwrap_err();
+            assert_eq!((fault.pointer.as_str(), fault.detail), ("/locale", format!("{bad:?} is not one of en, fr")));
+        }
+        assert_eq!((Locale::En.as_str(), Locale::Fr.as_str()), ("en", "fr"));
+        assert_eq!((Locale::En.pick(1, 2), Locale::Fr.pick(1, 2)), (1, 2));
+    }
+
+    #[test]
+    fn the_header_decides_the_language() {
         for (header, locale) in [
             (None, Locale::En),
             (Some("fr"), Locale::Fr),
             (Some("fr-CA,fr;q=0.9,en;q=0.8"), Locale::Fr),
             (Some("de, en;q=0.5, fr;q=0.4"), Locale::En),
             (Some("de, en;q=0.3, fr;q=0.4"), Locale::Fr),
+            (Some("fr, en"), Locale::Fr),
             (Some("fr;q=0"), Locale::En),
+            (Some("fr;q=x"), Locale::En),
             (Some(";;,q=,*"), Locale::En),
         ] {
             assert_eq!(Locale::negotiate(header), locale, "{header:?}");

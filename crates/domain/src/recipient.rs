@@ -1,4 +1,4 @@
-//! Whom to tell of an export: a webhook or an e-mail address.
+//! Recipients of notifications: webhooks and e-mail addresses.
 
 use std::{
     fmt,
@@ -11,40 +11,42 @@ use url::{Host, Url};
 use crate::text::{hex, quoted};
 use sha2::{Digest as _, Sha256};
 
-/// The most recipients of a schedule.
+/// The most recipients of one schedule.
 pub const MAX_RECIPIENTS: usize = 10;
+/// The longest URL, in characters after encoding.
 const MAX_URL_CHARS: usize = 2_048;
-/// RFC 5321, section 4.5.3.1.
+/// The longest e-mail address, in characters (RFC 5321, section 4.5.3.1).
 const MAX_ADDRESS_CHARS: usize = 254;
+/// The longest part before the `@`, in characters (RFC 5321, section 4.5.3.1).
 const MAX_LOCAL_PART_CHARS: usize = 64;
 
-/// Someone to tell.
+/// A recipient of notifications.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Recipient {
-    /// A receiver of webhooks, by its URL.
+    /// The URL of a receiver of webhooks.
     Webhook(Url),
     /// An e-mail address.
     Email(String),
 }
 
-/// Whom this installation can reach.
+/// The recipients that an installation can reach.
 #[derive(Clone, Debug, Default)]
 pub struct Reach {
-    /// Whether there is a sender of e-mail.
+    /// Whether the installation sends e-mail.
     pub email: bool,
-    /// Hosts that may be anywhere and need no TLS: receivers of tests. None, but on a developer's own machine.
+    /// Hosts that may have private addresses and need no TLS. Only developers' own machines have such test receivers.
     pub test_hosts: Vec<String>,
 }
 
 impl Reach {
-    /// The hosts of tests from a list separated by commas.
+    /// Makes a reach; `test_hosts` is a list separated by commas.
     pub fn new(email: bool, test_hosts: &str) -> Self {
         let hosts = test_hosts.split(',').map(str::trim).filter(|host| !host.is_empty());
         Self { email, test_hosts: hosts.map(str::to_owned).collect() }
     }
 
-    /// Whether a host is one of tests.
-    pub fn is_of_tests(&self, url: &Url) -> bool {
+    /// Tells whether a URL leads to a test host.
+    pub fn is_test_host(&self, url: &Url) -> bool {
         url.host_str().is_some_and(|host| self.test_hosts.iter().any(|test| test == host))
     }
 }
@@ -53,40 +55,40 @@ impl Recipient {
     /// Reads `https://…` or `mailto:…`.
     ///
     /// # Errors
-    /// A text that says what is expected.
+    /// A message that says what is expected.
     pub fn parse(text: &str, reach: &Reach) -> Result<Self, String> {
         if let Some(address) = text.strip_prefix("mailto:") {
             return parse_address(address, reach).map(Self::Email);
         }
         let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "https" | "http"));
         let Some(url) = url else {
-            return Err(format!("{} is neither https://… nor mailto:…", quoted(text)));
+            return Err(format!("{} begins with neither https:// nor mailto:", quoted(text)));
         };
         let refused = |why: &str| Err(format!("{} {why}", quoted(text)));
-        let of_tests = reach.is_of_tests(&url);
-        if url.scheme() != "https" && !of_tests {
+        let is_test_host = reach.is_test_host(&url);
+        if url.scheme() != "https" && !is_test_host {
             return refused("must begin with https://");
         }
         if text.contains(|char: char| char.is_whitespace() || char.is_control()) {
-            return refused("must not hold white space; encode it");
+            return refused("must not contain white space: encode it");
         }
-        // As it is stored and called: encoding makes it longer.
+        // The encoded URL counts, because it is stored and called.
         if url.as_str().len() > MAX_URL_CHARS {
-            return refused(&format!("has more than {MAX_URL_CHARS} characters, encoded"));
+            return refused(&format!("has more than {MAX_URL_CHARS} characters after encoding"));
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return refused("must not hold a user name or a password; notifications are signed instead");
+            return refused("must not contain a user name or a password: notifications are signed instead");
         }
         if url.fragment().is_some() {
             return refused("must not have a fragment");
         }
-        if !of_tests && !literal(&url).is_none_or(is_public) {
+        if !is_test_host && !ip_literal(&url).is_none_or(is_public) {
             return refused("is not a public address");
         }
         Ok(Self::Webhook(url))
     }
 
-    /// A name for it that holds no personal data.
+    /// Returns a name for the recipient without personal data: 16 hexadecimal digits of a SHA-256.
     pub fn fingerprint(&self) -> String {
         hex(&Sha256::digest(self.to_string())[..8])
     }
@@ -107,7 +109,7 @@ impl Serialize for Recipient {
     }
 }
 
-/// Reads what was parsed before it was stored.
+/// Reads a stored recipient, which was checked before.
 impl<'de> Deserialize<'de> for Recipient {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
@@ -120,7 +122,7 @@ impl<'de> Deserialize<'de> for Recipient {
 
 fn parse_address(address: &str, reach: &Reach) -> Result<String, String> {
     if !reach.email {
-        return Err("e-mail cannot be sent by this installation; give a webhook, https://…".to_owned());
+        return Err("this installation cannot send e-mail: use a webhook, https://…".to_owned());
     }
     let valid = || {
         let (local, domain) = address.rsplit_once('@')?;
@@ -136,7 +138,7 @@ fn parse_address(address: &str, reach: &Reach) -> Result<String, String> {
         let fits = address.len() <= MAX_ADDRESS_CHARS && (1..=MAX_LOCAL_PART_CHARS).contains(&local.len());
         (fits && !dots && local.chars().all(atom) && domain.contains('.') && domain.split('.').all(label)).then_some(())
     };
-    // The one address and nothing else: a header field or a second recipient has no place in it.
+    // Exactly one address is accepted, so that nobody can add a header field or a second recipient.
     valid().map(|()| address.to_owned()).ok_or_else(|| {
         format!(
             "{} is not an e-mail address such as mailto:finance@contoso.example",
@@ -145,8 +147,8 @@ fn parse_address(address: &str, reach: &Reach) -> Result<String, String> {
     })
 }
 
-/// The address that a URL names itself, in whichever spelling.
-pub fn literal(url: &Url) -> Option<IpAddr> {
+/// Returns the IP address of a URL whose host is an address, in any spelling.
+pub fn ip_literal(url: &Url) -> Option<IpAddr> {
     match url.host()? {
         Host::Ipv4(address) => Some(address.into()),
         Host::Ipv6(address) => Some(address.into()),
@@ -154,8 +156,12 @@ pub fn literal(url: &Url) -> Option<IpAddr> {
     }
 }
 
-/// Whether an address belongs to the public Internet: whatever IANA's registries of special addresses name, or do not
-/// give out, does not. Addresses that hold another address (mapped, 6to4, NAT64, Teredo) are not looked into but refused.
+/// Tells whether an address belongs to the public Internet.
+///
+/// Addresses that IANA's special-purpose registries name or that IANA has not allocated are not public. Addresses that embed
+/// another address (mapped, 6to4, NAT64, Teredo) are refused as a whole.
+///
+/// Source: IANA IPv4 and IPv6 Special-Purpose Address Registries.
 pub fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_public_v4(address),
@@ -166,14 +172,14 @@ pub fn is_public(address: IpAddr) -> bool {
 fn is_public_v4(address: Ipv4Addr) -> bool {
     !matches!(
         address.octets(),
-        // This network, private, shared (RFC 6598), loopback.
+        // This network, private, loopback; the shared addresses of RFC 6598.
         [0 | 10 | 127, ..]
             | [100, 64..=127, ..]
-            // Link-local: the metadata services are here.
+            // Link-local addresses, which include the metadata services.
             | [169, 254, ..]
             | [172, 16..=31, ..]
             | [192, 168, ..]
-            // Protocol assignments, documentation, 6to4 relays, AS112, benchmarks.
+            // Protocol assignments, documentation, 6to4 relays, AS112 and benchmarks.
             | [192, 0, 0 | 2, _]
             | [192, 88, 99, _]
             | [192, 31, 196, _]
@@ -189,13 +195,13 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
 
 fn is_public_v6(address: Ipv6Addr) -> bool {
     let segments = address.segments();
-    // Only 2000::/3 is given out.
+    // Only 2000::/3 is allocated.
     segments[0] & 0xe000 == 0x2000
         && !matches!(
             segments,
             // Protocol assignments with Teredo and benchmarks (2001::/23), documentation, 6to4, documentation again.
             [0x2001, 0..=0x1ff, ..] | [0x2001, 0xdb8, ..] | [0x2002, ..] | [0x3fff, 0..=0xfff, ..]
-                // Direct delegation of AS112.
+                // The direct delegation of AS112.
                 | [0x2620, 0x4f, 0x8000, ..]
         )
 }
@@ -279,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn a_webhook_is_https_to_a_public_host_without_secrets_in_its_url() {
+    fn a_webhook_is_https_to_a_public_host_without_secrets() {
         for good in [
             "https://portal.example/hook",
             "https://portal.example:8443/a?b=c",
@@ -319,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_one_address_and_nothing_else() {
+    fn an_email_recipient_is_exactly_one_address() {
         for good in ["finance@contoso.example", "a.b+c@x-y.example", "o'brien@contoso.example"] {
             let text = format!("mailto:{good}");
             assert_eq!(Recipient::parse(&text, &reach()), Ok(Recipient::Email(good.to_owned())));
@@ -351,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn hosts_of_tests_may_be_anywhere_and_no_others() {
+    fn only_test_hosts_may_have_private_addresses() {
         let reach = Reach::new(false, "127.0.0.1, receiver.test");
         for good in ["http://127.0.0.1:8080/hook", "http://receiver.test/", "https://127.0.0.1/"] {
             assert!(Recipient::parse(good, &reach).is_ok(), "{good}");
@@ -359,5 +365,34 @@ mod tests {
         for bad in ["http://127.0.0.2/", "http://localhost/", "http://x.receiver.test/"] {
             assert!(Recipient::parse(bad, &reach).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn limits_of_urls_and_addresses_are_inclusive() {
+        let url =
+            |length: usize| format!("https://portal.example/{}", "x".repeat(length - "https://portal.example/".len()));
+        assert!(Recipient::parse(&url(MAX_URL_CHARS), &reach()).is_ok());
+        assert!(Recipient::parse(&url(MAX_URL_CHARS + 1), &reach()).is_err());
+        let address = |local: usize, label: usize, rest: usize| {
+            format!("mailto:{}@{}.{}", "l".repeat(local), "d".repeat(label), vec!["example"; rest].join("."))
+        };
+        for (text, is_valid) in [
+            (address(64, 63, 1), true),
+            (address(65, 63, 1), false),
+            (address(64, 64, 1), false),
+            // 254 and 255 characters.
+            (address(64, 61, 16), true),
+            (address(64, 62, 16), false),
+        ] {
+            assert_eq!(Recipient::parse(&text, &reach()).is_ok(), is_valid, "{} {text}", text.len() - "mailto:".len());
+        }
+    }
+
+    #[test]
+    fn a_fingerprint_holds_no_address() {
+        let recipient = Recipient::Email("finance@contoso.example".to_owned());
+        assert_eq!(recipient.fingerprint(), crate::text::hex(&Sha256::digest("mailto:finance@contoso.example")[..8]));
+        assert_eq!(recipient.fingerprint().len(), 16);
+        assert_eq!(serde_json::from_value::<Recipient>(serde_json::to_value(&recipient).unwrap()).unwrap(), recipient);
     }
 }

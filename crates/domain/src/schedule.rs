@@ -1,196 +1,124 @@
-//! What is to be made of a partner's months, and when: decisions only, no I/O. Time is an argument, and so is whatever has
-//! to be looked up; the function `monthly` and the simulator of the tests drive the same code.
+//! Schedules of monthly exports: the decisions, without I/O.
 //!
-//! **Which activities a month's export holds.** A month begins where the export of the month before it ended, and ends
-//! where the schedule's zone ended it when its first version was decided. So a partner that changes its zone between two
-//! months gets neither a gap nor an overlap: the month across the change is up to 26 hours longer or shorter. The first
-//! month begins where its zone says; months that are made after their neighbours take the neighbours' bounds.
+//! Time is an argument, and so is every result of a read. The function `monthly` and the simulation test drive this code.
 //!
-//! **Versions.** Version 1 holds what was recorded before its cut, version *n* what was recorded from the cut of version
-//! *n* − 1 on and before its own. Cuts only move forward and belong to one month each: an activity is in one version of
-//! one month, whoever decides, how often, and in whatever order. A cut lies so far back that whatever was recorded before
-//! it can be read when the files are made.
+//! **Bounds.** A month begins where the export of the month before it ended. A month ends where the schedule's zone ended it
+//! when version 1 was planned. A change of zone between two months therefore leaves no gap and no overlap: the month across
+//! the change is up to 26 hours longer or shorter. The first month begins where its zone says. A month that is made after
+//! its neighbours takes their bounds.
 //!
-//! **Decide, note, carry out.** Every decision is an [`Order`] in the partner's schedule, which is stored under the
-//! condition that nobody has stored it since it was read. Only then are the orders carried out, which may be repeated,
-//! and only then taken off. Of two who decide at the same time one finds that the other was first.
+//! **Versions.** Version 1 holds the activities recorded before its cut. Version *n* holds those recorded from the cut of
+//! version *n* − 1 and before its own cut. Cuts only move forward and belong to one month each, so an activity is in exactly
+//! one version of one month, in whatever order months are planned. A cut lies so far back that every activity recorded
+//! before it can be read when the files are made.
+//!
+//! **Plan, store, carry out.** Every decision is a [`MonthJob`] in the partner's schedule. The schedule is stored on the
+//! condition that nobody stored it since it was read. Only then are the jobs created, which may be repeated, and only then
+//! are they removed from the schedule. If two processes plan at the same time, the second finds that it was too late.
 
-use chrono_tz::Tz;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+mod months;
 
+use serde::{Deserialize, Serialize};
+
+pub use self::months::{DAILY_CHECK_SECONDS, LateCheck, MadeMonth, MonthJob};
 use crate::{
-    filter::Filter,
-    job::{Job, Kind, Output, Request, version_name},
+    job::Output,
     query::SETTLE_SECONDS,
     recipient::Recipient,
-    time::{Instant, Month},
+    time::{Instant, Month, Zone},
 };
 
-/// The most orders of one partner that wait to be carried out: months beyond are for the next run.
-pub const MAX_ORDERS: usize = 36;
-/// At most one version of a month a day is made by the schedule, and so often late activities are looked for, in seconds.
-pub const LOOK_SECONDS: i64 = 86_400;
-/// How far back the schedule cuts a version for late activities, in seconds. They are found through an index that follows
-/// its table, usually within a second; an hour's patience costs nothing there.
+/// The most pending jobs of one partner. Later months wait for the next run.
+pub const MAX_PENDING_JOBS: usize = 36;
+/// The time between two checks for late activities, in seconds. The schedule makes at most one version of a month a day.
+pub const CHECK_INTERVAL_SECONDS: i64 = 86_400;
+/// The age of a cut for late activities, in seconds. Late activities are found through an index that follows its table,
+/// usually within a second; an hour of delay does no harm.
 pub const LATE_SETTLE_SECONDS: i64 = 3_600;
-/// How long a month is looked at every day, in seconds from its end or its last version; older ones take turns, one a day.
-pub const WATCH_SECONDS: i64 = 62 * 86_400;
-/// After how many seconds orders that were noted and not taken off are carried out by another run.
-const GUARD_SECONDS: i64 = 600;
+/// The time after which another run carries out stored jobs that are still pending, in seconds.
+const RETRY_SECONDS: i64 = 600;
 
-/// What a partner wants of its months.
+/// A partner's request for a schedule.
 #[derive(Clone, Debug)]
-pub struct Wishes {
+pub struct ScheduleRequest {
     /// Whether months are made.
     pub enabled: bool,
     /// The zone whose calendar counts.
-    pub time_zone: Tz,
+    pub time_zone: Zone,
     /// The form of the files.
     pub output: Output,
-    /// The first month to make; the month before the present one, or that of the schedule that is changed, where absent.
+    /// The first month to make. Default: that of the schedule before, or else the month before the present one.
     pub from: Option<Month>,
-    /// Whom to tell of each export.
+    /// The recipients of notifications.
     pub notify: Vec<Recipient>,
 }
 
-/// A partner's schedule of monthly exports: what it wants, and what was decided so far.
+/// A partner's schedule of monthly exports: the request, and the decisions so far.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Schedule {
     /// Whether months are made.
     pub enabled: bool,
-    /// Whether it was removed. What was decided is kept: a schedule that comes back goes on from there.
+    /// Whether the schedule was removed. Decisions are kept, so that a schedule can be saved again and go on.
     #[serde(default)]
     pub removed: bool,
     /// The zone whose calendar counts.
-    pub time_zone: Tz,
+    pub time_zone: Zone,
     /// The form of the files.
     pub output: Output,
     /// The first month to make.
     pub from: Month,
-    /// Whom to tell of each export.
+    /// The recipients of notifications.
     #[serde(default)]
     pub notify: Vec<Recipient>,
-    /// When it was saved.
+    /// When the schedule was saved.
     pub updated_at: Instant,
-    /// By whom.
+    /// The name of the person or program that saved the schedule.
     pub updated_by: String,
-    /// How often it was stored: of two that change what they read, one is refused.
+    /// The number of times the schedule was stored. Of two concurrent changes, one is refused by this number.
     #[serde(default)]
     pub revision: u64,
-    /// The first month not yet decided on.
+    /// The first month that is not planned.
     pub next: Month,
-    /// When that month ends.
+    /// The end of that month.
     ends: Instant,
-    /// The months decided on, in the order of the calendar.
+    /// The planned months, sorted.
     #[serde(default)]
-    made: Vec<Made>,
-    /// What is decided and may not be done.
-    #[serde(default)]
-    orders: Vec<Order>,
-    /// When to look for late activities, once there is a month.
-    #[serde(default)]
-    look_at: Option<Instant>,
-    /// Which of the old months was looked at last.
+    made: Vec<MadeMonth>,
+    /// The planned jobs that may not exist yet.
+    #[serde(default, rename = "orders")]
+    pending: Vec<MonthJob>,
+    /// When to check for late activities, once a month is planned.
+    #[serde(default, rename = "look_at")]
+    check_at: Option<Instant>,
+    /// A counter that chooses the next old month to check.
     #[serde(default)]
     turn: usize,
 }
 
-/// A month that was decided on: its bounds, and its last version.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Made {
-    /// The month.
-    pub month: Month,
-    /// The first instant.
-    pub from: Instant,
-    /// The first instant after.
-    pub to: Instant,
-    /// The number of its last version, from 1 on.
-    pub version: u32,
-    /// What was recorded before this instant is in one of its versions.
-    pub cut: Instant,
-    /// When the last version was decided.
-    pub at: Instant,
-}
-
-/// Written with every schedule, many of them: as short as it gets, in whole seconds.
-type ShortMade = (Month, i64, i64, u32, i64, i64);
-
-impl Serialize for Made {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self { month, from, to, version, cut, at } = *self;
-        let seconds = |instant: Instant| instant.micros().div_euclid(1_000_000);
-        (month, seconds(from), seconds(to), version, seconds(cut), seconds(at)).serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for Made {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let (month, from, to, version, cut, at) = ShortMade::deserialize(deserializer)?;
-        let instant = |seconds: i64| Instant::from_micros(seconds.saturating_mul(1_000_000)).unwrap_or(Instant::MAX);
-        Ok(Self { month, from: instant(from), to: instant(to), version, cut: instant(cut), at: instant(at) })
-    }
-}
-
-/// A version of a month's export that is to be made.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Order {
-    /// The month.
-    pub month: Month,
-    /// The version, from 1 on.
-    pub version: u32,
-    /// The first instant.
-    pub from: Instant,
-    /// The first instant after.
-    pub to: Instant,
-    /// The zone of local times in the files.
-    pub time_zone: Tz,
-    /// Only what was recorded from this instant on; all of it in version 1.
-    pub recorded_from: Option<Instant>,
-    /// Only what was recorded before this instant.
-    pub recorded_before: Instant,
-    /// When it was decided.
-    pub at: Instant,
-}
-
-/// A question to the ledger: was anything that occurred then recorded then?
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Look {
-    /// The month that it is about.
-    pub month: Month,
-    /// Occurred at this instant or later,
-    pub from: Instant,
-    /// and before this one;
-    pub to: Instant,
-    /// recorded at this instant or later,
-    pub recorded_from: Instant,
-    /// and before this one.
-    pub recorded_before: Instant,
-}
-
-/// The first month asked for lies too far ahead: at most at this one a schedule may begin.
+/// The first month of a schedule is too far ahead. The value is the latest month allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooFarAhead(pub Month);
 
 impl Schedule {
-    /// The schedule of a partner that wants this, in place of the one before.
+    /// Makes a partner's schedule from a request, in place of the schedule before.
     ///
-    /// Decisions stay: a month is made once. A schedule that is to begin earlier than before goes back to the months that
-    /// are missing.
+    /// Decisions are kept, because a month is made once. A schedule that begins earlier than before goes back to the
+    /// missing months.
     ///
     /// # Errors
-    /// [`TooFarAhead`] when it is to begin later than the month after the present one.
-    pub fn saved(before: Option<Self>, wishes: Wishes, now: Instant, by: String) -> Result<Self, TooFarAhead> {
-        let Wishes { enabled, time_zone, output, from, notify } = wishes;
+    /// [`TooFarAhead`] if the schedule begins later than the month after the present one.
+    pub fn save(before: Option<Self>, request: ScheduleRequest, now: Instant, by: String) -> Result<Self, TooFarAhead> {
+        let ScheduleRequest { enabled, time_zone, output, from, notify } = request;
         let current = Month::of(now, time_zone);
-        let there = before.as_ref().filter(|before| !before.removed);
+        let active = before.as_ref().filter(|before| !before.removed);
         let from = match from {
             Some(from) if from > current.next() => return Err(TooFarAhead(current.next())),
             Some(from) => from,
-            None => there.map_or(current.previous(), |before| before.from),
+            None => active.map_or(current.previous(), |before| before.from),
         };
-        let next = there.filter(|before| before.from <= from).map_or(from, |before| before.next.max(from));
-        let (revision, made, orders, look_at, turn) = match before {
-            Some(before) => (before.revision, before.made, before.orders, before.look_at, before.turn),
+        let next = active.filter(|before| before.from <= from).map_or(from, |before| before.next.max(from));
+        let (revision, made, pending, check_at, turn) = match before {
+            Some(before) => (before.revision, before.made, before.pending, before.check_at, before.turn),
             None => (0, Vec::new(), Vec::new(), None, 0),
         };
         let mut schedule = Self {
@@ -206,59 +134,59 @@ impl Schedule {
             next,
             ends: Instant::MAX,
             made,
-            orders,
-            look_at,
+            pending,
+            check_at,
             turn,
         };
         schedule.move_to(next);
         Ok(schedule)
     }
 
-    /// The schedule, removed: nothing is made any more, nobody is told.
+    /// Removes the schedule: no month is made and nobody is notified any more.
     #[must_use]
-    pub fn removed(self, now: Instant, by: String) -> Self {
+    pub fn remove(self, now: Instant, by: String) -> Self {
         Self { enabled: false, removed: true, notify: Vec::new(), updated_at: now, updated_by: by, ..self }
     }
 
-    /// When the next month can be made: its end, and the grace period.
-    pub fn next_run(&self, grace_seconds: i64) -> Instant {
+    /// Returns when the next month can be made: its end plus the grace period.
+    pub fn next_run_at(&self, grace_seconds: i64) -> Instant {
         self.ends.plus_seconds(grace_seconds)
     }
 
-    /// When there is something to do for it; never, while it is off.
+    /// Returns when the schedule next needs a run. A disabled schedule needs none.
     pub fn due_at(&self, grace_seconds: i64) -> Option<Instant> {
         if !self.enabled {
             return None;
         }
-        if let Some(order) = self.orders.last() {
-            return Some(order.at.plus_seconds(GUARD_SECONDS));
+        if let Some(job) = self.pending.last() {
+            return Some(job.at.plus_seconds(RETRY_SECONDS));
         }
-        let next = self.next_run(grace_seconds);
-        Some(self.look_at.map_or(next, |look_at| look_at.min(next)))
+        let next = self.next_run_at(grace_seconds);
+        Some(self.check_at.map_or(next, |check_at| check_at.min(next)))
     }
 
-    /// When late activities are looked for next, once there is a month.
-    pub fn look_at(&self) -> Option<Instant> {
-        self.look_at
+    /// Returns when late activities are checked next, once a month is planned.
+    pub fn check_at(&self) -> Option<Instant> {
+        self.check_at
     }
 
-    /// The months decided on, in the order of the calendar.
-    pub fn made(&self) -> &[Made] {
+    /// Returns the planned months, sorted.
+    pub fn made(&self) -> &[MadeMonth] {
         &self.made
     }
 
-    /// What is decided and may not be done.
-    pub fn orders(&self) -> &[Order] {
-        &self.orders
+    /// Returns the planned jobs that may not exist yet.
+    pub fn pending_jobs(&self) -> &[MonthJob] {
+        &self.pending
     }
 
-    /// Orders every month that has ended, grace period included, and is not made.
-    pub fn order_months(&mut self, grace_seconds: i64, now: Instant) {
-        let now = whole(now);
-        while self.orders.len() < MAX_ORDERS && self.next_run(grace_seconds) <= now {
+    /// Plans every month that has ended, grace period included, and is not planned.
+    pub fn plan_ended_months(&mut self, grace_seconds: i64, now: Instant) {
+        let now = now.truncated_to_seconds();
+        while self.pending.len() < MAX_PENDING_JOBS && self.next_run_at(grace_seconds) <= now {
             let month = self.next;
-            if self.place(month).is_err() {
-                self.order_first(month, self.ends, now);
+            if self.find(month).is_err() {
+                self.plan_first_version(month, self.ends, now);
             }
             let next = month.next();
             if next == month {
@@ -268,105 +196,114 @@ impl Schedule {
         }
     }
 
-    /// Orders the first version of one month, whichever is next, if it belongs to the schedule, has ended, grace period
-    /// included, and is not made; tells whether it did.
-    pub fn order_month(&mut self, month: Month, grace_seconds: i64, now: Instant) -> bool {
-        let now = whole(now);
+    /// Plans version 1 of a month and tells whether it did.
+    ///
+    /// The month must belong to the schedule, have ended, grace period included, and not be planned. Other months do not
+    /// matter.
+    pub fn plan_month(&mut self, month: Month, grace_seconds: i64, now: Instant) -> bool {
+        let now = now.truncated_to_seconds();
         let ends = self.end_of(month);
-        if month < self.from || ends.plus_seconds(grace_seconds) > now || self.place(month).is_ok() {
+        if month < self.from || ends.plus_seconds(grace_seconds) > now || self.find(month).is_ok() {
             return false;
         }
-        self.order_first(month, ends, now);
+        self.plan_first_version(month, ends, now);
         true
     }
 
-    /// Whether a month belongs to the schedule and has ended, grace period included, or is made.
-    pub fn has(&self, month: Month, grace_seconds: i64, now: Instant) -> bool {
-        let ended = self.end_of(month).plus_seconds(grace_seconds) <= now;
-        self.place(month).is_ok() || (month >= self.from && ended)
+    /// Tells whether a month is planned, or could be: it belongs to the schedule and has ended, grace period included.
+    pub fn covers(&self, month: Month, grace_seconds: i64, now: Instant) -> bool {
+        let has_ended = self.end_of(month).plus_seconds(grace_seconds) <= now;
+        self.find(month).is_ok() || (month >= self.from && has_ended)
     }
 
-    /// Whether anybody is to be told.
-    pub fn notifies(&self) -> bool {
+    /// Tells whether anybody is notified.
+    pub fn has_recipients(&self) -> bool {
         !self.notify.is_empty()
     }
 
-    /// Whether it is time to look for late activities.
-    pub fn is_to_look(&self, now: Instant) -> bool {
-        self.look_at.is_some_and(|look_at| look_at <= now)
+    /// Tells whether late activities are to be checked.
+    pub fn is_check_due(&self, now: Instant) -> bool {
+        self.check_at.is_some_and(|check_at| check_at <= now)
     }
 
-    /// Where to look for late activities today: in every month that ended or got a version lately, and in one of the older
-    /// ones in turn. A month that has had a version today is left for tomorrow.
-    pub fn looks(&self, now: Instant) -> impl Iterator<Item = Look> + '_ {
-        let now = whole(now);
-        let rested = move |made: &&Made| made.at.plus_seconds(LOOK_SECONDS) <= now;
-        let watched = self.made.iter().filter(move |made| made.is_watched(now));
-        watched.chain(self.in_turn(now)).filter(rested).filter_map(move |made| made.look(now, LATE_SETTLE_SECONDS))
+    /// Lists today's checks for late activities: recent months, and one of the older months in turn.
+    ///
+    /// A month is recent for [`DAILY_CHECK_SECONDS`] after its end or its last version. A month whose last version is less
+    /// than a day old is left for tomorrow.
+    pub fn late_checks(&self, now: Instant) -> impl Iterator<Item = LateCheck> + '_ {
+        let now = now.truncated_to_seconds();
+        let is_rested = move |made: &&MadeMonth| made.at.plus_seconds(CHECK_INTERVAL_SECONDS) <= now;
+        let recent = self.made.iter().filter(move |made| made.is_recent(now));
+        recent
+            .chain(self.old_month_in_turn(now))
+            .filter(is_rested)
+            .filter_map(move |made| made.late_check(now, LATE_SETTLE_SECONDS))
     }
 
-    /// Where to look for late activities of one month at once, if it is made.
-    pub fn look(&self, month: Month, now: Instant) -> Option<Look> {
-        let made = self.place(month).ok().map(|place| self.made[place])?;
-        made.look(whole(now), SETTLE_SECONDS)
+    /// Returns the check of one planned month that the operator asks for, up to two minutes before `now`.
+    pub fn late_check(&self, month: Month, now: Instant) -> Option<LateCheck> {
+        let made = self.find(month).ok().map(|index| self.made[index])?;
+        made.late_check(now.truncated_to_seconds(), SETTLE_SECONDS)
     }
 
-    /// Notes that it was looked for late activities: the next time is tomorrow.
-    pub fn looked(&mut self, now: Instant) {
+    /// Notes that today's checks are done; the next ones are due a day later.
+    pub fn note_checks_done(&mut self, now: Instant) {
         self.turn = self.turn.wrapping_add(1);
-        self.look_at = Some(whole(now).plus_seconds(LOOK_SECONDS));
+        self.check_at = Some(now.truncated_to_seconds().plus_seconds(CHECK_INTERVAL_SECONDS));
     }
 
-    /// Orders the next version of a month, for what a look has found.
-    pub fn order_version(&mut self, look: &Look, now: Instant) {
-        let Ok(place) = self.place(look.month) else { return };
-        let at = whole(now);
-        let made = &mut self.made[place];
+    /// Plans the next version of a month for the late activities that a check found.
+    pub fn plan_next_version(&mut self, check: &LateCheck, now: Instant) {
+        let Ok(index) = self.find(check.month) else { return };
+        let at = now.truncated_to_seconds();
+        let made = &mut self.made[index];
         made.version += 1;
-        (made.cut, made.at) = (look.recorded_before, at);
-        self.orders.push(Order {
-            month: look.month,
+        (made.cut, made.at) = (check.recorded_before, at);
+        self.pending.push(MonthJob {
+            month: check.month,
             version: made.version,
-            from: look.from,
-            to: look.to,
+            from: check.from,
+            to: check.to,
             time_zone: self.time_zone,
-            recorded_from: Some(look.recorded_from),
-            recorded_before: look.recorded_before,
+            recorded_from: Some(check.recorded_from),
+            recorded_before: check.recorded_before,
             at,
         });
     }
 
-    /// The months whose exports are looked after today, first and last of each span: those that are looked at every day, and
-    /// the old one whose turn it is. Without the latter, what failed just before a schedule was off for long would stay so.
-    pub fn spans(&self, now: Instant) -> impl Iterator<Item = (Month, Month)> {
-        let now = whole(now);
-        let watched = self.made.iter().find(|made| made.is_watched(now)).map(|made| (made.month, self.next));
-        let in_turn = self.in_turn(now).map(|made| (made.month, made.month));
-        watched.into_iter().chain(in_turn)
+    /// Lists the ranges of months, first and last, whose exports are looked after today: recent months, and the old month in
+    /// turn.
+    ///
+    /// The old month is needed because exports that failed just before a long pause of the schedule would stay failed.
+    pub fn months_to_repair(&self, now: Instant) -> impl Iterator<Item = (Month, Month)> {
+        let now = now.truncated_to_seconds();
+        let recent = self.made.iter().find(|made| made.is_recent(now)).map(|made| (made.month, self.next));
+        let in_turn = self.old_month_in_turn(now).map(|made| (made.month, made.month));
+        recent.into_iter().chain(in_turn)
     }
 
-    /// The month whose turn it is among those that are no longer looked at every day.
-    fn in_turn(&self, now: Instant) -> Option<&Made> {
-        let mut old = self.made.iter().filter(|made| !made.is_watched(now));
+    /// Returns the month whose turn it is among those that are no longer recent.
+    fn old_month_in_turn(&self, now: Instant) -> Option<&MadeMonth> {
+        let mut old = self.made.iter().filter(|made| !made.is_recent(now));
         let count = old.clone().count();
         old.nth(self.turn % count.max(1))
     }
 
-    /// Takes the orders off: they are carried out.
-    pub fn take_orders(&mut self) -> Vec<Order> {
-        std::mem::take(&mut self.orders)
+    /// Removes the pending jobs, which exist now, and returns them.
+    pub fn take_pending_jobs(&mut self) -> Vec<MonthJob> {
+        std::mem::take(&mut self.pending)
     }
 
-    fn order_first(&mut self, month: Month, to: Instant, now: Instant) {
-        let Err(place) = self.place(month) else { return };
-        let before = place.checked_sub(1).map(|place| &self.made[place]);
+    fn plan_first_version(&mut self, month: Month, to: Instant, now: Instant) {
+        let Err(index) = self.find(month) else { return };
+        let before = index.checked_sub(1).map(|index| &self.made[index]);
         let from = match before.filter(|before| before.month.next() == month) {
             Some(before) => before.to,
             None => month.period(self.time_zone).from(),
         };
         let cut = now.plus_seconds(-SETTLE_SECONDS);
-        self.made.insert(place, Made { month, from, to, version: 1, cut, at: now });
-        self.orders.push(Order {
+        self.made.insert(index, MadeMonth { month, from, to, version: 1, cut, at: now });
+        self.pending.push(MonthJob {
             month,
             version: 1,
             from,
@@ -376,8 +313,8 @@ impl Schedule {
             recorded_before: cut,
             at: now,
         });
-        let look_at = now.plus_seconds(LOOK_SECONDS);
-        self.look_at = Some(self.look_at.map_or(look_at, |earlier| earlier.min(look_at)));
+        let check_at = now.plus_seconds(CHECK_INTERVAL_SECONDS);
+        self.check_at = Some(self.check_at.map_or(check_at, |earlier| earlier.min(check_at)));
     }
 
     fn move_to(&mut self, month: Month) {
@@ -386,59 +323,18 @@ impl Schedule {
     }
 
     fn end_of(&self, month: Month) -> Instant {
-        match self.place(month.next()) {
+        match self.find(month.next()) {
             Ok(after) if month.next() != month => self.made[after].from,
             _ => month.period(self.time_zone).to(),
         }
     }
 
-    fn place(&self, month: Month) -> Result<usize, usize> {
+    /// Returns the index of a planned month, or the index where the month would be inserted.
+    fn find(&self, month: Month) -> Result<usize, usize> {
         match self.made.last() {
-            // By far the usual question.
+            // Months are mostly planned in order.
             Some(last) if last.month < month => Err(self.made.len()),
             _ => self.made.binary_search_by_key(&month, |made| made.month),
-        }
-    }
-}
-
-impl Made {
-    fn is_watched(&self, now: Instant) -> bool {
-        self.to.max(self.at).plus_seconds(WATCH_SECONDS) > now
-    }
-
-    fn look(&self, now: Instant, settle_seconds: i64) -> Option<Look> {
-        let Self { month, from, to, cut, .. } = *self;
-        let recorded_before = now.plus_seconds(-settle_seconds);
-        (recorded_before > cut).then_some(Look { month, from, to, recorded_from: cut, recorded_before })
-    }
-}
-
-/// In whole seconds, as instants are stored.
-fn whole(instant: Instant) -> Instant {
-    Instant::from_micros(instant.micros().div_euclid(1_000_000) * 1_000_000).unwrap_or(instant)
-}
-
-impl Order {
-    /// The job that carries the order out. The same order makes the same job, whoever carries it out.
-    pub fn job(&self, output: Output, retention_seconds: i64) -> Job {
-        Job {
-            id: version_name(self.month, self.version),
-            kind: Kind::Monthly,
-            created_at: self.at,
-            created_by: "schedule".to_owned(),
-            request: Request {
-                from: self.from,
-                to: self.to,
-                time_zone: self.time_zone,
-                filter: Filter::default(),
-                output,
-            },
-            month: Some(self.month),
-            version: self.version,
-            recorded_from: self.recorded_from,
-            recorded_before: Some(self.recorded_before),
-            expires_at: self.at.plus_seconds(retention_seconds),
-            manifest: true,
         }
     }
 }
@@ -446,7 +342,6 @@ impl Order {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::time::parse_zone;
 
     const GRACE: i64 = 6 * 3_600;
 
@@ -458,18 +353,18 @@ mod tests {
         Month::parse(text).unwrap()
     }
 
-    fn wishes(zone: &str, from: Option<&str>) -> Wishes {
-        Wishes {
+    fn request(zone: &str, from: Option<&str>) -> ScheduleRequest {
+        ScheduleRequest {
             enabled: true,
-            time_zone: parse_zone(zone).unwrap(),
+            time_zone: Zone::parse(zone).unwrap(),
             output: Output::default(),
             from: from.map(month),
             notify: Vec::new(),
         }
     }
 
-    fn saved(before: Option<Schedule>, zone: &str, from: Option<&str>, now: &str) -> Schedule {
-        Schedule::saved(before, wishes(zone, from), at(now), "Ana".to_owned()).unwrap()
+    fn save(before: Option<Schedule>, zone: &str, from: Option<&str>, now: &str) -> Schedule {
+        Schedule::save(before, request(zone, from), at(now), "Ana".to_owned()).unwrap()
     }
 
     fn bounds(schedule: &Schedule) -> Vec<(String, String, String)> {
@@ -483,13 +378,13 @@ mod tests {
 
     #[test]
     fn a_change_of_zone_leaves_no_gap_and_no_overlap() {
-        let mut schedule = saved(None, "Pacific/Kiritimati", Some("2026-09"), "2026-10-10T00:00:00Z");
-        schedule.order_months(GRACE, at("2026-10-10T00:00:00Z"));
-        let mut schedule = saved(Some(schedule), "Pacific/Pago_Pago", None, "2026-10-11T00:00:00Z");
-        assert_eq!(schedule.next_run(0), at("2026-11-01T11:00:00Z"));
-        schedule.order_months(GRACE, at("2026-11-02T00:00:00Z"));
-        let mut schedule = saved(Some(schedule), "Europe/Paris", None, "2026-11-11T00:00:00Z");
-        schedule.order_months(GRACE, at("2026-12-02T00:00:00Z"));
+        let mut schedule = save(None, "Pacific/Kiritimati", Some("2026-09"), "2026-10-10T00:00:00Z");
+        schedule.plan_ended_months(GRACE, at("2026-10-10T00:00:00Z"));
+        let mut schedule = save(Some(schedule), "Pacific/Pago_Pago", None, "2026-10-11T00:00:00Z");
+        assert_eq!(schedule.next_run_at(0), at("2026-11-01T11:00:00Z"));
+        schedule.plan_ended_months(GRACE, at("2026-11-02T00:00:00Z"));
+        let mut schedule = save(Some(schedule), "Europe/Paris", None, "2026-11-11T00:00:00Z");
+        schedule.plan_ended_months(GRACE, at("2026-12-02T00:00:00Z"));
         assert_eq!(
             bounds(&schedule),
             [
@@ -501,12 +396,12 @@ mod tests {
     }
 
     #[test]
-    fn months_made_after_their_neighbours_take_the_neighbours_bounds() {
+    fn months_between_planned_ones_take_their_bounds() {
         let now = "2026-11-10T00:00:00Z";
-        let mut schedule = saved(None, "Pacific/Kiritimati", Some("2026-08"), now);
-        assert!(schedule.order_month(month("2026-10"), GRACE, at(now)));
-        let mut schedule = saved(Some(schedule), "Pacific/Pago_Pago", Some("2026-08"), now);
-        schedule.order_months(GRACE, at(now));
+        let mut schedule = save(None, "Pacific/Kiritimati", Some("2026-08"), now);
+        assert!(schedule.plan_month(month("2026-10"), GRACE, at(now)));
+        let mut schedule = save(Some(schedule), "Pacific/Pago_Pago", Some("2026-08"), now);
+        schedule.plan_ended_months(GRACE, at(now));
         assert_eq!(
             bounds(&schedule),
             [
@@ -516,62 +411,62 @@ mod tests {
             ]
         );
         assert_eq!(schedule.next, month("2026-11"));
-        assert!(!schedule.order_month(month("2026-10"), GRACE, at(now)), "once");
-        assert!(!schedule.order_month(month("2026-07"), GRACE, at(now)), "before the schedule begins");
-        assert!(!schedule.order_month(month("2026-11"), GRACE, at(now)), "not ended");
+        assert!(!schedule.plan_month(month("2026-10"), GRACE, at(now)), "once");
+        assert!(!schedule.plan_month(month("2026-07"), GRACE, at(now)), "before the schedule begins");
+        assert!(!schedule.plan_month(month("2026-11"), GRACE, at(now)), "not ended");
     }
 
     #[test]
-    fn a_month_is_due_when_it_has_ended_and_the_grace_is_over() {
-        let mut schedule = saved(None, "UTC", Some("2026-10"), "2026-10-10T00:00:00Z");
+    fn a_month_is_due_after_its_end_and_the_grace_period() {
+        let mut schedule = save(None, "UTC", Some("2026-10"), "2026-10-10T00:00:00Z");
         assert_eq!(schedule.due_at(GRACE), Some(at("2026-11-01T06:00:00Z")));
-        schedule.order_months(GRACE, at("2026-11-01T05:59:59.999Z"));
-        assert!(schedule.orders().is_empty());
-        schedule.order_months(GRACE, at("2026-11-01T06:00:00Z"));
-        let [order] = schedule.orders() else { panic!("one order") };
-        assert_eq!((order.version, order.recorded_before), (1, at("2026-11-01T05:58:00Z")));
-        assert_eq!(schedule.due_at(GRACE), Some(at("2026-11-01T06:10:00Z")), "for whoever goes on with what was noted");
-        schedule.take_orders();
-        assert_eq!(schedule.due_at(GRACE), Some(at("2026-11-02T06:00:00Z")), "to look for late activities");
+        schedule.plan_ended_months(GRACE, at("2026-11-01T05:59:59.999Z"));
+        assert!(schedule.pending_jobs().is_empty());
+        schedule.plan_ended_months(GRACE, at("2026-11-01T06:00:00Z"));
+        let [job] = schedule.pending_jobs() else { panic!("not one job") };
+        assert_eq!((job.version, job.recorded_before), (1, at("2026-11-01T05:58:00Z")));
+        assert_eq!(schedule.due_at(GRACE), Some(at("2026-11-01T06:10:00Z")), "another run carries out stored jobs");
+        schedule.take_pending_jobs();
+        assert_eq!(schedule.due_at(GRACE), Some(at("2026-11-02T06:00:00Z")), "the check for late activities");
     }
 
     #[test]
-    fn versions_follow_one_another_without_gap_and_at_most_one_a_day() {
-        let mut schedule = saved(None, "UTC", Some("2026-10"), "2026-11-01T00:00:00Z");
+    fn versions_follow_without_gap_and_once_a_day() {
+        let mut schedule = save(None, "UTC", Some("2026-10"), "2026-11-01T00:00:00Z");
         let first = at("2026-11-01T06:00:00Z");
-        schedule.order_months(GRACE, first);
-        schedule.take_orders();
-        assert_eq!(schedule.looks(first.plus_seconds(LOOK_SECONDS - 1)).count(), 0);
-        let second = first.plus_seconds(LOOK_SECONDS);
-        assert!(schedule.is_to_look(second));
-        let look = schedule.looks(second).next().unwrap();
+        schedule.plan_ended_months(GRACE, first);
+        schedule.take_pending_jobs();
+        assert_eq!(schedule.late_checks(first.plus_seconds(CHECK_INTERVAL_SECONDS - 1)).count(), 0);
+        let second = first.plus_seconds(CHECK_INTERVAL_SECONDS);
+        assert!(schedule.is_check_due(second));
+        let check = schedule.late_checks(second).next().unwrap();
         assert_eq!(
-            (look.recorded_from, look.recorded_before),
+            (check.recorded_from, check.recorded_before),
             (at("2026-11-01T05:58:00Z"), at("2026-11-02T05:00:00Z"))
         );
-        schedule.order_version(&look, second);
-        schedule.looked(second);
-        // The operator's, in the same hour.
-        let at_once = schedule.look(month("2026-10"), second.plus_seconds(60)).unwrap();
-        assert_eq!(at_once.recorded_from, look.recorded_before);
-        assert_eq!(schedule.looks(second.plus_seconds(3_600)).count(), 0);
-        schedule.order_version(&at_once, second.plus_seconds(60));
-        let cuts: Vec<_> = schedule.orders().iter().map(|order| (order.version, order.recorded_from)).collect();
-        assert_eq!(cuts, [(2, Some(look.recorded_from)), (3, Some(look.recorded_before))]);
-        assert_eq!(schedule.look(month("2026-10"), second), None, "nothing before the last cut is looked at again");
+        schedule.plan_next_version(&check, second);
+        schedule.note_checks_done(second);
+        // The operator asks for another check in the same hour.
+        let at_once = schedule.late_check(month("2026-10"), second.plus_seconds(60)).unwrap();
+        assert_eq!(at_once.recorded_from, check.recorded_before);
+        assert_eq!(schedule.late_checks(second.plus_seconds(3_600)).count(), 0);
+        schedule.plan_next_version(&at_once, second.plus_seconds(60));
+        let cuts: Vec<_> = schedule.pending_jobs().iter().map(|job| (job.version, job.recorded_from)).collect();
+        assert_eq!(cuts, [(2, Some(check.recorded_from)), (3, Some(check.recorded_before))]);
+        assert_eq!(schedule.late_check(month("2026-10"), second), None, "nothing before the last cut is checked again");
     }
 
     #[test]
-    fn old_months_are_looked_at_in_turn() {
+    fn old_months_are_checked_in_turn() {
         let now = at("2026-11-02T00:00:00Z");
-        let mut schedule = saved(None, "UTC", Some("2026-01"), "2026-11-01T00:00:00Z");
-        schedule.order_months(GRACE, now);
-        let much_later = now.plus_seconds(WATCH_SECONDS);
+        let mut schedule = save(None, "UTC", Some("2026-01"), "2026-11-01T00:00:00Z");
+        schedule.plan_ended_months(GRACE, now);
+        let much_later = now.plus_seconds(DAILY_CHECK_SECONDS);
         let mut seen = Vec::new();
         for day in 0..10 {
-            let day = much_later.plus_seconds(day * LOOK_SECONDS);
-            seen.extend(schedule.looks(day).map(|look| look.month.to_string()));
-            schedule.looked(day);
+            let day = much_later.plus_seconds(day * CHECK_INTERVAL_SECONDS);
+            seen.extend(schedule.late_checks(day).map(|check| check.month.to_string()));
+            schedule.note_checks_done(day);
         }
         seen.sort();
         let all: Vec<_> = (1..=10).map(|number| format!("2026-{number:02}")).collect();
@@ -579,32 +474,121 @@ mod tests {
     }
 
     #[test]
-    fn a_removed_schedule_remembers_what_was_made() {
+    fn a_removed_schedule_remembers_its_months() {
         let now = at("2026-11-02T00:00:00Z");
-        let mut schedule = saved(None, "UTC", Some("2026-09"), "2026-11-01T00:00:00Z");
-        schedule.order_months(GRACE, now);
-        schedule.take_orders();
-        let removed = schedule.removed(now, "Ana".to_owned());
+        let mut schedule = save(None, "UTC", Some("2026-09"), "2026-11-01T00:00:00Z");
+        schedule.plan_ended_months(GRACE, now);
+        schedule.take_pending_jobs();
+        let removed = schedule.remove(now, "Ana".to_owned());
         assert_eq!(removed.due_at(GRACE), None);
-        let mut again = saved(Some(removed), "UTC", Some("2026-08"), "2026-11-03T00:00:00Z");
-        again.order_months(GRACE, now);
-        let ordered: Vec<_> = again.orders().iter().map(|order| order.month.to_string()).collect();
+        let mut again = save(Some(removed), "UTC", Some("2026-08"), "2026-11-03T00:00:00Z");
+        again.plan_ended_months(GRACE, now);
+        let ordered: Vec<_> = again.pending_jobs().iter().map(|job| job.month.to_string()).collect();
         assert_eq!(ordered, ["2026-08"]);
     }
 
     #[test]
-    fn a_schedule_begins_a_month_ahead_at_the_latest() {
-        let ahead = |from| Schedule::saved(None, wishes("UTC", Some(from)), at("2026-11-02T00:00:00Z"), String::new());
+    fn a_schedule_begins_at_most_a_month_ahead() {
+        let ahead = |from| Schedule::save(None, request("UTC", Some(from)), at("2026-11-02T00:00:00Z"), String::new());
         assert!(ahead("2026-12").is_ok());
         assert_eq!(ahead("2027-01").unwrap_err(), TooFarAhead(month("2026-12")));
     }
 
     #[test]
-    fn a_schedule_is_stored_as_it_is() {
-        let mut schedule = saved(None, "Australia/Lord_Howe", Some("2026-01"), "2026-11-01T00:00:00Z");
-        schedule.order_months(GRACE, at("2026-11-02T00:00:00.123456Z"));
-        schedule.looked(at("2026-11-02T00:00:00.123456Z"));
+    fn a_schedule_is_stored_without_loss() {
+        let mut schedule = save(None, "Australia/Lord_Howe", Some("2026-01"), "2026-11-01T00:00:00Z");
+        schedule.plan_ended_months(GRACE, at("2026-11-02T00:00:00.123456Z"));
+        schedule.note_checks_done(at("2026-11-02T00:00:00.123456Z"));
         let text = serde_json::to_string(&schedule).unwrap();
         assert_eq!(serde_json::from_str::<Schedule>(&text).unwrap(), schedule);
+    }
+
+    #[test]
+    fn a_month_is_covered_if_planned_or_ended() {
+        let now = at("2026-11-02T00:00:00Z");
+        let schedule = save(None, "UTC", Some("2026-10"), "2026-11-02T00:00:00Z");
+        for (text, covered) in [("2026-09", false), ("2026-10", true), ("2026-11", false)] {
+            assert_eq!(schedule.covers(month(text), GRACE, now), covered, "{text}");
+        }
+        let ended = at("2026-11-01T06:00:00Z");
+        assert!(schedule.covers(month("2026-10"), GRACE, ended));
+        assert!(!schedule.covers(month("2026-10"), GRACE, ended.plus_seconds(-1)));
+        let mut planned = schedule.clone();
+        assert!(!planned.plan_month(month("2026-10"), GRACE, ended.plus_seconds(-1)));
+        assert!(planned.plan_month(month("2026-10"), GRACE, ended));
+        let later = save(Some(planned), "UTC", Some("2026-11"), "2026-11-02T00:00:00Z");
+        assert!(later.covers(month("2026-10"), GRACE, now), "planned before the schedule was changed");
+    }
+
+    #[test]
+    fn a_run_plans_a_limited_number_of_months() {
+        let now = at("2026-11-02T00:00:00Z");
+        let mut schedule = save(None, "UTC", Some("2020-01"), "2026-11-02T00:00:00Z");
+        schedule.plan_ended_months(GRACE, now);
+        assert_eq!((schedule.pending_jobs().len(), schedule.next), (MAX_PENDING_JOBS, month("2023-01")));
+        schedule.plan_ended_months(GRACE, now);
+        assert_eq!(schedule.take_pending_jobs().len(), MAX_PENDING_JOBS);
+        assert_eq!(schedule.pending_jobs(), []);
+    }
+
+    #[test]
+    fn exports_of_recent_months_are_looked_after() {
+        let now = at("2026-11-02T00:00:00Z");
+        let mut schedule = save(None, "UTC", Some("2026-09"), "2026-11-02T00:00:00Z");
+        schedule.plan_ended_months(GRACE, now);
+        assert_eq!(schedule.months_to_repair(now).collect::<Vec<_>>(), [(month("2026-09"), month("2026-11"))]);
+        let later = now.plus_seconds(DAILY_CHECK_SECONDS);
+        assert_eq!(schedule.months_to_repair(later.plus_seconds(-1)).count(), 1);
+        assert_eq!(schedule.months_to_repair(later).collect::<Vec<_>>(), [(month("2026-09"), month("2026-09"))]);
+        schedule.note_checks_done(later);
+        assert_eq!(schedule.months_to_repair(later).collect::<Vec<_>>(), [(month("2026-10"), month("2026-10"))]);
+    }
+
+    #[test]
+    fn checks_are_due_once_a_month_is_planned() {
+        let first = at("2026-11-01T06:00:00Z");
+        let mut schedule = save(None, "UTC", Some("2026-10"), "2026-11-01T00:00:00Z");
+        assert_eq!((schedule.check_at(), schedule.is_check_due(Instant::MAX)), (None, false));
+        schedule.plan_ended_months(GRACE, first);
+        let due = first.plus_seconds(CHECK_INTERVAL_SECONDS);
+        assert_eq!(schedule.check_at(), Some(due));
+        assert!(!schedule.is_check_due(due.plus_seconds(-1)) && schedule.is_check_due(due));
+        schedule.note_checks_done(due);
+        assert_eq!(schedule.check_at(), Some(due.plus_seconds(CHECK_INTERVAL_SECONDS)));
+        assert!(schedule.late_check(month("2026-09"), due).is_none(), "not planned");
+    }
+
+    #[test]
+    fn saving_again_keeps_the_first_month_and_the_decisions() {
+        let now = "2026-11-02T00:00:00Z";
+        let mut schedule = save(None, "UTC", None, now);
+        assert_eq!((schedule.from, schedule.next), (month("2026-10"), month("2026-10")));
+        schedule.plan_ended_months(GRACE, at(now));
+        let again = save(Some(schedule.clone()), "UTC", None, now);
+        assert_eq!((again.from, again.next, again.made().len()), (month("2026-10"), month("2026-11"), 1));
+        let later = save(Some(schedule.clone()), "UTC", Some("2026-12"), now);
+        assert_eq!(later.next, month("2026-12"));
+        let earlier = save(Some(schedule.clone()), "UTC", Some("2026-08"), now);
+        assert_eq!(earlier.next, month("2026-08"));
+        assert!(!schedule.has_recipients());
+        schedule.notify = vec![Recipient::Email("a@b.example".to_owned())];
+        assert!(schedule.has_recipients());
+        let removed = schedule.remove(at(now), "Bob".to_owned());
+        assert!(!removed.has_recipients() && removed.removed && !removed.enabled);
+        assert_eq!(
+            save(Some(removed), "UTC", None, "2027-01-02T00:00:00Z").from,
+            month("2026-12"),
+            "as a new schedule"
+        );
+    }
+
+    #[test]
+    fn the_stored_form_keeps_its_names() {
+        let mut schedule = save(None, "UTC", Some("2026-10"), "2026-11-01T00:00:00Z");
+        schedule.plan_ended_months(GRACE, at("2026-11-01T06:00:00Z"));
+        let stored = serde_json::to_value(&schedule).unwrap();
+        assert_eq!(stored["made"], serde_json::json!([["2026-10", 1790812800, 1793491200, 1, 1793512680, 1793512800]]));
+        assert_eq!(stored["orders"][0]["month"], "2026-10");
+        assert_eq!(stored["look_at"], "2026-11-02T06:00:00.000000Z");
     }
 }

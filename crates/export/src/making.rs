@@ -25,7 +25,7 @@ use super::{
 };
 use domain::{
     activity::{Activity, PartnerId},
-    job::{Checkpoint, File, FileInProgress, Format, Job, Packed, Progress, Rest, Segment},
+    job::{Checkpoint, File, FileInProgress, Format, GzipState, Job, Progress, Segment, UnsentTail},
     query::Position,
     text::hex,
     time::{Instant, seconds_between},
@@ -45,7 +45,7 @@ struct Upload {
     bytes: u64,
     rows: u64,
     hash: String,
-    packed: Packed,
+    packed: GzipState,
     place: Place,
 }
 
@@ -127,7 +127,7 @@ impl<'a> Making<'a> {
             encoder: Encoder::new(job.request.output, job.request.time_zone),
             begun: !file.parts.is_empty(),
             hash: restore(&file.hash)?,
-            packing: Packing::new(job.request.output.compression, file.packed),
+            packing: Packing::new(job.request.output.compression, file.gzip),
             book: None,
             content: Vec::new(),
             buffer: Vec::with_capacity(worker.limits.part_bytes + worker.limits.part_bytes / 4),
@@ -146,9 +146,9 @@ impl<'a> Making<'a> {
         };
         if making.checkpoint.file.complete {
             making.complete_file().await?;
-            making.checkpoint.rest = None;
+            making.checkpoint.tail = None;
             making.is_done = making.checkpoint.is_at_start();
-        } else if let Some(rest) = making.checkpoint.rest.clone() {
+        } else if let Some(rest) = making.checkpoint.tail.clone() {
             making.take_up(&rest).await?;
         }
         Ok(making)
@@ -253,11 +253,11 @@ impl<'a> Making<'a> {
     /// Stores what is encoded and not sent.
     async fn put_aside(&mut self) -> Result<(), Stop> {
         let rest = loop {
-            self.checkpoint.rests += 1;
-            let number = self.checkpoint.rests;
+            self.checkpoint.tails += 1;
+            let number = self.checkpoint.tails;
             let body = [&*self.buffer, &*self.content].concat();
             let file = File {
-                name: Rest::name(number),
+                name: UnsentTail::name(number),
                 rows: self.rows,
                 bytes: body.len() as u64,
                 sha256: hex(&Sha256::digest(&body)),
@@ -266,23 +266,23 @@ impl<'a> Making<'a> {
             // One that is there is of a run that died before it could say so, or lives and has lost the job.
             if self.worker.files.put(&key, "application/octet-stream", &file, body).await? == Written::Now {
                 let (rows, packed) = (self.rows, self.packing.packed());
-                break Rest {
+                break UnsentTail {
                     number,
                     packed_bytes: self.buffer.len() as u64,
                     content_bytes: self.content.len() as u64,
                     rows,
-                    packed,
+                    gzip: packed,
                 };
             }
         };
-        self.checkpoint.rest = Some(rest);
+        self.checkpoint.tail = Some(rest);
         self.stand_at(self.place.clone());
         self.say(true).await
     }
 
     /// Takes up what was stored so.
-    async fn take_up(&mut self, rest: &Rest) -> Result<(), Stop> {
-        let key = self.job.object_key(self.partner, &Rest::name(rest.number));
+    async fn take_up(&mut self, rest: &UnsentTail) -> Result<(), Stop> {
+        let key = self.job.object_key(self.partner, &UnsentTail::name(rest.number));
         let whole = rest.packed_bytes + rest.content_bytes;
         let mut body = Vec::new();
         if whole > 0 {
@@ -290,7 +290,7 @@ impl<'a> Making<'a> {
         }
         self.content = body.split_off(usize::try_from(rest.packed_bytes).unwrap_or(usize::MAX).min(body.len()));
         self.buffer.append(&mut body);
-        self.packing = Packing::new(self.job.request.output.compression, rest.packed);
+        self.packing = Packing::new(self.job.request.output.compression, rest.gzip);
         self.rows = rest.rows;
         self.begun = true;
         Ok(())
@@ -387,7 +387,7 @@ impl<'a> Making<'a> {
             return Ok(());
         }
         self.file_begun_at = (self.run.clock)();
-        self.packing = Packing::new(self.job.request.output.compression, Packed::default());
+        self.packing = Packing::new(self.job.request.output.compression, GzipState::default());
         self.packing.start(&mut self.buffer);
         let request = &self.job.request;
         if request.output.format == Format::Xlsx {
@@ -504,8 +504,8 @@ impl<'a> Making<'a> {
         file.bytes += upload.bytes;
         file.rows = upload.rows;
         file.hash = upload.hash;
-        file.packed = upload.packed;
-        self.checkpoint.rest = None;
+        file.gzip = upload.packed;
+        self.checkpoint.tail = None;
         self.stand_at(upload.place);
         Ok(true)
     }
@@ -556,14 +556,14 @@ impl<'a> Making<'a> {
             self.complete_file().await?;
         }
         self.checkpoint.file = FileInProgress::default();
-        self.checkpoint.rest = None;
+        self.checkpoint.tail = None;
         self.begun = false;
         self.rows = 0;
         self.hash = Sha256::new();
         if more {
             self.stand_at(self.place.clone());
             self.say(true).await?;
-        } else if self.checkpoint.rests > 0 {
+        } else if self.checkpoint.tails > 0 {
             // The rests are removed next: nobody who takes over may look for them.
             self.checkpoint.ended = true;
             self.say(true).await?;

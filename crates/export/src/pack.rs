@@ -11,7 +11,7 @@
 use crc32fast::Hasher;
 use flate2::{Compress, CompressError, Compression as Level, FlushCompress};
 
-use domain::job::{Compression, Packed};
+use domain::job::{Compression, GzipState};
 
 /// The least bytes of content of a block that is not the last. What a block costs, the repetitions that it cannot refer to
 /// in the one before, is less than a hundredth of its size.
@@ -34,13 +34,13 @@ pub(super) enum Packing {
         /// The compressor; it is as new for each block.
         deflate: Box<Compress>,
         /// What has gone through it.
-        packed: Packed,
+        packed: GzipState,
     },
 }
 
 impl Packing {
     /// The packing of a file that begins, or goes on behind what is packed.
-    pub(super) fn new(compression: Compression, packed: Packed) -> Self {
+    pub(super) fn new(compression: Compression, packed: GzipState) -> Self {
         match compression {
             Compression::None => Self::Plain,
             Compression::Gzip => Self::Gzip { deflate: Box::new(Compress::new(Level::new(LEVEL), false)), packed },
@@ -48,9 +48,9 @@ impl Packing {
     }
 
     /// What is packed so far.
-    pub(super) fn packed(&self) -> Packed {
+    pub(super) fn packed(&self) -> GzipState {
         match self {
-            Self::Plain => Packed::default(),
+            Self::Plain => GzipState::default(),
             Self::Gzip { packed, .. } => *packed,
         }
     }
@@ -92,13 +92,13 @@ impl Packing {
 
 fn block(
     deflate: &mut Compress,
-    packed: &mut Packed,
+    packed: &mut GzipState,
     content: &mut Vec<u8>,
     out: &mut Vec<u8>,
 ) -> Result<(), CompressError> {
     let mut checksum = Hasher::new_with_initial(packed.crc32);
     checksum.update(content);
-    *packed = Packed { crc32: checksum.finalize(), bytes: packed.bytes + content.len() as u64 };
+    *packed = GzipState { crc32: checksum.finalize(), bytes: packed.bytes + content.len() as u64 };
     deflate.reset();
     loop {
         out.reserve(STEP_BYTES);
@@ -125,7 +125,7 @@ mod tests {
     /// Packs rows, stopping and going on behind every part of about `part` bytes.
     fn packed(rows: &[Vec<u8>], part: usize) -> (Vec<u8>, usize) {
         let (mut file, mut out, mut content, mut parts) = (Vec::new(), Vec::new(), Vec::new(), 0);
-        let mut packing = Packing::new(Compression::Gzip, Packed::default());
+        let mut packing = Packing::new(Compression::Gzip, GzipState::default());
         packing.start(&mut out);
         for row in rows {
             content.extend_from_slice(row);

@@ -25,7 +25,10 @@ use super::{
 };
 use domain::{
     activity::PartnerId,
-    job::{Checkpoint, Compression, File, Format, Job, Kind, MANIFEST, Request, Rest, Segment, Standing, State},
+    job::{
+        Checkpoint, Compression, ExportRequest, File, Format, Job, JobStatus, Kind, MANIFEST, Segment, State,
+        UnsentTail,
+    },
     query::{Position, Selection},
     text::hex,
     time::{Instant, MAX_PERIOD_DAYS, Month, Period},
@@ -201,7 +204,7 @@ impl Worker {
         &self,
         partner: &PartnerId,
         job: &Job,
-        standing: Standing,
+        standing: JobStatus,
         run: &Run<'_>,
         measures: &mut Measures,
     ) -> Result<(), Stop> {
@@ -221,7 +224,7 @@ impl Worker {
         &self,
         partner: &PartnerId,
         job: &Job,
-        standing: Standing,
+        standing: JobStatus,
         run: &Run<'_>,
     ) -> Result<Vec<File>, Stop> {
         let mut checkpoint = standing.checkpoint.unwrap_or_default();
@@ -236,8 +239,8 @@ impl Worker {
             self.clear_away(partner, job, checkpoint.clone()).await?;
         }
         made?;
-        for number in 1..=checkpoint.rests {
-            self.files.remove(&job.object_key(partner, &Rest::name(number))).await?;
+        for number in 1..=checkpoint.tails {
+            self.files.remove(&job.object_key(partner, &UnsentTail::name(number))).await?;
         }
         Ok(checkpoint.files)
     }
@@ -273,7 +276,7 @@ impl Worker {
     /// as long as nothing was recorded of that month since they were cut. What is compressed has no months in it, and what
     /// is short is read as quickly as found.
     async fn segments(&self, partner: &PartnerId, job: &Job, now: Instant) -> Result<Vec<Segment>, Error> {
-        let Request { from, to, time_zone, filter, output } = &job.request;
+        let ExportRequest { from, to, time_zone, filter, output } = &job.request;
         let is_text = matches!(output.format, Format::Csv | Format::Jsonl) && output.compression == Compression::None;
         if job.kind != Kind::OnDemand || !filter.is_empty() || !is_text {
             return Ok(Vec::new());
@@ -287,7 +290,7 @@ impl Worker {
                 && let Some((made, standing)) = self.control.job(partner, &month.to_string()).await?
                 && let ([file], Some(cut)) = (standing.files.as_slice(), made.recorded_before)
                 && standing.state_at(&made, now.plus_seconds(SEGMENT_LASTS_SECONDS)) == State::Ready
-                && made.request == (Request { from: period.from(), to: period.to(), ..job.request.clone() })
+                && made.request == (ExportRequest { from: period.from(), to: period.to(), ..job.request.clone() })
                 && file.bytes >= self.limits.part_bytes as u64
                 && !self.ledger.late_index().has_late_activity(partner, period, cut, Instant::MAX).await?
             {
@@ -349,13 +352,13 @@ impl Worker {
     async fn clear_away(&self, partner: &PartnerId, job: &Job, checkpoint: Checkpoint) -> Result<(), Error> {
         let found = self.control.job(partner, &job.id).await?;
         if found.is_none_or(|(_, standing)| standing.state == State::Cancelled) {
-            let standing = Standing { checkpoint: Some(checkpoint), ..Standing::new() };
+            let standing = JobStatus { checkpoint: Some(checkpoint), ..JobStatus::new() };
             self.take_back(partner, job, &standing).await?;
         }
         Ok(())
     }
 
-    async fn take_back(&self, partner: &PartnerId, job: &Job, standing: &Standing) -> Result<(), Error> {
+    async fn take_back(&self, partner: &PartnerId, job: &Job, standing: &JobStatus) -> Result<(), Error> {
         if let Some(checkpoint) = &standing.checkpoint
             && let Some(upload) = &checkpoint.file.upload
         {

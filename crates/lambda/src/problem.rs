@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use domain::{
     access::Refusal,
     activity::{Fault, Rejection},
-    quota::Over,
+    quota::LimitExceeded,
 };
 use serde::Serialize;
 use store::error::{self, causes};
@@ -167,8 +167,8 @@ impl From<Rejection> for Problem {
     }
 }
 
-impl From<Over> for Problem {
-    fn from(over: Over) -> Self {
+impl From<LimitExceeded> for Problem {
+    fn from(over: LimitExceeded) -> Self {
         Self { retry_after: Some(over.retry_after), ..Self::new(ProblemKind::Throttled, over.detail) }
     }
 }

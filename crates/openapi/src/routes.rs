@@ -3,12 +3,11 @@
 #![expect(dead_code, reason = "nothing here is called: it describes")]
 
 use daybook::{
-    activity::{ActivityId, PartnerId, Status},
-    catalogue::Listed,
+    activity::{ActivityId, ActivityJson, BatchJson, NewActivityJson, PartnerId, Status, cloud_events::CloudEvent},
+    catalogue::ListedAction,
     export::job::Kind,
     filter::ActionPattern,
     period::{Instant, Month},
-    schema,
 };
 use lambda::ProblemDocument;
 use utoipa::{
@@ -161,24 +160,34 @@ struct Question {
 #[utoipa::path(post, path = "/v1/partners/{partner}/activities", tag = "activities", security(("token" = [])),
     params(("partner" = inline(PartnerId), Path, description = "The partner")),
     request_body(content(
-        (schema::Record = "application/json"),
-        (schema::CloudEvent = "application/cloudevents+json"),
-        (Vec<schema::CloudEvent> = "application/cloudevents-batch+json"),
+        (Record = "application/json"),
+        (CloudEvent = "application/cloudevents+json"),
+        (Vec<CloudEvent> = "application/cloudevents-batch+json"),
     )),
     responses(
         (status = 200, description = "A batch, answered item by item; or one activity that was recorded before", body = inline(Recorded)),
-        (status = 201, description = "The activity is recorded", body = schema::Activity, headers(("Location" = String, description = "Its address, relative to this one"))),
+        (status = 201, description = "The activity is recorded", body = ActivityJson, headers(("Location" = String, description = "Its address, relative to this one"))),
         (status = 409, description = "Another activity has this id and time", body = ProblemDocument, content_type = "application/problem+json"),
         Refused,
     ))]
 fn record() {}
+
+/// One activity, or a batch.
+#[derive(utoipa::ToSchema)]
+#[serde(untagged)]
+enum Record {
+    /// One activity.
+    One(Box<NewActivityJson<'static>>),
+    /// A batch.
+    Many(BatchJson<'static>),
+}
 
 /// What recording answers with.
 #[derive(serde::Serialize, utoipa::ToSchema)]
 #[serde(untagged)]
 enum Recorded {
     /// One activity.
-    One(Box<schema::Activity>),
+    One(Box<ActivityJson<'static>>),
     /// A batch.
     Many(record::BatchAnswer),
 }
@@ -207,7 +216,7 @@ fn list_of_customer() {}
     params(("partner" = inline(PartnerId), Path, description = "The partner"), ("id" = inline(ActivityId), Path, description = "The activity's id"),
         ("occurred_at" = inline(Instant), Query, description = "When it occurred: a part of its address"),
         ("If-None-Match" = Option<String>, Header, description = "An `ETag` that the caller has")),
-    responses((status = 200, description = "The activity", body = schema::Activity, headers(("ETag" = String, description = "Stands for its content"))),
+    responses((status = 200, description = "The activity", body = ActivityJson, headers(("ETag" = String, description = "Stands for its content"))),
         (status = 304, description = "The caller has it already"), Refused))]
 fn show() {}
 
@@ -216,7 +225,7 @@ fn show() {}
 /// The names of known actions. The vocabulary is open: an unknown action is shown by its own text.
 #[utoipa::path(get, path = "/v1/actions", tag = "activities", security(("token" = [])),
     params(("locale" = Option<String>, Query, description = "The language, `en` or `fr`; that of `Accept-Language` where it is absent", pattern = "^((en|fr)([-_].*)?)?$")),
-    responses((status = 200, description = "The known actions", body = Vec<Listed>), Refused))]
+    responses((status = 200, description = "The known actions", body = Vec<ListedAction>), Refused))]
 fn actions() {}
 
 /// Partner Center's audit records

@@ -49,7 +49,7 @@ impl Control {
     ) -> Result<Option<Secrets>, Error> {
         let Some(read) = self.secrets(partner).await? else { return Ok(None) };
         let mut item = key(partner.as_str(), "secret");
-        let rotated = read.clone().rotated(fresh, now);
+        let rotated = read.clone().rotate(fresh, now);
         item.insert("secrets".to_owned(), json(&rotated)?);
         let put = self.dynamodb.put_item().table_name(&*self.table).set_item(Some(item));
         let put = put.condition_expression("secrets = :read").expression_attribute_values(":read", json(&read)?);

@@ -12,7 +12,7 @@ use aws_sdk_dynamodb::{
 };
 use domain::{
     activity::PartnerId,
-    job::{Checkpoint, File, Job, Kind, Progress, Standing, State},
+    job::{Checkpoint, File, Job, JobStatus, Kind, Progress, State},
     text::hex,
     time::{Instant, Month},
 };
@@ -34,7 +34,7 @@ pub const MAX_LISTED: usize = 100;
 #[derive(Debug)]
 pub enum Lease {
     /// The job is this worker's until the lease ends.
-    Taken(Box<(Job, Standing)>),
+    Taken(Box<(Job, JobStatus)>),
     /// Nothing is to be done: the job is finished, cancelled or unknown.
     Nothing,
     /// Another worker has the lease.
@@ -126,7 +126,7 @@ impl Control {
         partner: &PartnerId,
         first: Month,
         last: Month,
-    ) -> Result<Vec<(Job, Standing)>, Error> {
+    ) -> Result<Vec<(Job, JobStatus)>, Error> {
         let mut pages = self
             .dynamodb
             .query()
@@ -215,7 +215,7 @@ impl Control {
     ///
     /// # Errors
     /// When the table fails.
-    pub async fn job(&self, partner: &PartnerId, id: &str) -> Result<Option<(Job, Standing)>, Error> {
+    pub async fn job(&self, partner: &PartnerId, id: &str) -> Result<Option<(Job, JobStatus)>, Error> {
         let found = self.get_item(key(partner.as_str(), &export_sort_key(id)), "GetItem of an export").await?;
         found.map(parse_job).transpose()
     }
@@ -230,7 +230,7 @@ impl Control {
         kind: Option<Kind>,
         limit: usize,
         after: ListPosition,
-    ) -> Result<(Vec<(Job, Standing)>, Option<ListPosition>), Error> {
+    ) -> Result<(Vec<(Job, JobStatus)>, Option<ListPosition>), Error> {
         let limit = limit.clamp(1, MAX_LISTED);
         let mut lists = [VecDeque::new(), VecDeque::new()];
         for ((of_kind, position), list) in
@@ -261,10 +261,10 @@ impl Control {
         }
         // Each list keeps its own order, because the position in it is where the next page goes on. Monthly exports are in
         // the order of their months, not of their creation.
-        let mut jobs: Vec<(Job, Standing)> = Vec::new();
+        let mut jobs: Vec<(Job, JobStatus)> = Vec::new();
         let mut next = after;
         while jobs.len() < limit {
-            let newest = |list: &VecDeque<(Job, Standing)>| list.front().map(|(job, _)| job.created_at);
+            let newest = |list: &VecDeque<(Job, JobStatus)>| list.front().map(|(job, _)| job.created_at);
             let [on_demand, monthly] = &mut lists;
             let list = if newest(on_demand) >= newest(monthly) { on_demand } else { monthly };
             let Some((job, standing)) = list.pop_front() else { break };
@@ -411,7 +411,7 @@ impl Control {
     ///
     /// # Errors
     /// When the table fails.
-    pub async fn cancel_job(&self, partner: &PartnerId, id: &str) -> Result<Option<(Job, Standing)>, Error> {
+    pub async fn cancel_job(&self, partner: &PartnerId, id: &str) -> Result<Option<(Job, JobStatus)>, Error> {
         let cancelled = self
             .dynamodb
             .update_item()
@@ -462,9 +462,9 @@ fn parse_month_entry(item: Item) -> Result<MonthEntry, Error> {
     Ok(MonthEntry { partner, id, state: parse_state(&item)?, problem: name("problem").cloned(), expires_at })
 }
 
-fn parse_job(item: Item) -> Result<(Job, Standing), Error> {
+fn parse_job(item: Item) -> Result<(Job, JobStatus), Error> {
     let optional = |name: &str| item.contains_key(name);
-    let standing = Standing {
+    let standing = JobStatus {
         state: parse_state(&item)?,
         progress: if optional("progress") { parse_json(&item, "progress")? } else { Progress::default() },
         files: if optional("files") { parse_json(&item, "files")? } else { Vec::new() },

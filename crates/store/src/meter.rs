@@ -29,7 +29,7 @@ use crate::{
 use domain::{
     activity::PartnerId,
     job::{Kind, State},
-    quota::{DAY_SECONDS, Limits, Over, over_rows},
+    quota::{DAY_SECONDS, LimitExceeded, Limits, check_daily_rows},
     time::Instant,
 };
 
@@ -88,7 +88,7 @@ impl Meter {
     }
 
     /// Returns how many of `wanted` activities the partner may record now, and the exceeded limit if these are not all.
-    pub async fn allow(&self, partner: &PartnerId, wanted: usize, now: Instant) -> (usize, Option<Over>) {
+    pub async fn allow(&self, partner: &PartnerId, wanted: usize, now: Instant) -> (usize, Option<LimitExceeded>) {
         match self.take(partner, wanted as u64, now).await {
             Ok((allowed, rate)) if allowed < wanted as u64 => {
                 let seconds = now.micros().div_euclid(1_000_000);
@@ -96,7 +96,7 @@ impl Meter {
                 let detail = format!(
                     "This partner records more than its limit, {rate} activities a second over {SPAN_SECONDS} seconds. Send it again in {retry_after} seconds."
                 );
-                (usize::try_from(allowed).unwrap_or(wanted), Some(Over { detail, retry_after }))
+                (usize::try_from(allowed).unwrap_or(wanted), Some(LimitExceeded { detail, retry_after }))
             }
             Ok(_) => (wanted, None),
             Err(error) => {
@@ -216,7 +216,7 @@ pub async fn check_exports(
     installation: Limits,
     partner: &PartnerId,
     now: Instant,
-) -> Result<Option<Over>, Error> {
+) -> Result<Option<LimitExceeded>, Error> {
     let limits = partners.settings(partner).await?.limits.or(installation);
     if limits.open_exports.is_none() && limits.export_rows_per_day.is_none() {
         return Ok(None);
@@ -235,12 +235,12 @@ pub async fn check_exports(
         position = next.filter(|_| is_whole_page_recent);
     }
     if let Some(limit) = limits.open_exports.filter(|limit| open >= *limit) {
-        return Ok(Some(Over {
+        return Ok(Some(LimitExceeded {
             detail: format!(
                 "This partner has {open} exports that are not ready; its limit is {limit}. Ask again when one is ready or cancelled."
             ),
             retry_after: OPEN_RETRY_SECONDS,
         }));
     }
-    Ok(limits.export_rows_per_day.and_then(|limit| over_rows(limit, &rows, now)))
+    Ok(limits.export_rows_per_day.and_then(|limit| check_daily_rows(limit, &rows, now)))
 }

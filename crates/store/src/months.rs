@@ -10,7 +10,6 @@
 
 use std::{future::Future, pin::pin};
 
-use chrono_tz::Tz;
 use futures_util::{StreamExt as _, stream};
 
 use crate::{
@@ -22,9 +21,9 @@ use crate::{
 };
 use domain::{
     activity::PartnerId,
-    job::{Job, Standing, State},
-    schedule::{Look, Schedule},
-    time::{Instant, Month, Period},
+    job::{Job, JobStatus, State},
+    schedule::{LateCheck, Schedule},
+    time::{Instant, Month, Period, Zone},
 };
 
 /// The number of schedules of a page. After each page a run checks whether its time is up.
@@ -54,14 +53,18 @@ pub trait ScheduleStore: Sync {
     /// Sends a job to the workers; `notify` says whether they notify the recipients.
     fn send(&self, partner: &PartnerId, id: &str, notify: bool) -> impl Future<Output = Result<(), Error>> + Send;
     /// Whether a check finds a late activity.
-    fn has_late_activity(&self, partner: &PartnerId, look: &Look) -> impl Future<Output = Result<bool, Error>> + Send;
+    fn has_late_activity(
+        &self,
+        partner: &PartnerId,
+        look: &LateCheck,
+    ) -> impl Future<Output = Result<bool, Error>> + Send;
     /// Lists the exports of months, in all versions, from `first` to `last`.
     fn jobs(
         &self,
         partner: &PartnerId,
         first: Month,
         last: Month,
-    ) -> impl Future<Output = Result<Vec<(Job, Standing)>, Error>> + Send;
+    ) -> impl Future<Output = Result<Vec<(Job, JobStatus)>, Error>> + Send;
 }
 
 /// Creates what is due for one partner. Returns the number of exports that were created or renewed.
@@ -75,20 +78,20 @@ pub async fn process_schedule<S: ScheduleStore>(
     mut schedule: Schedule,
     now: Instant,
 ) -> Result<usize, Error> {
-    schedule.order_months(rules.grace_seconds, now);
+    schedule.plan_ended_months(rules.grace_seconds, now);
     let mut renewed = 0;
-    if schedule.is_to_look(now) {
-        let looks: Vec<Look> = schedule.looks(now).collect();
+    if schedule.is_check_due(now) {
+        let looks: Vec<LateCheck> = schedule.late_checks(now).collect();
         for look in looks {
             if store.has_late_activity(partner, &look).await? {
-                schedule.order_version(&look, now);
+                schedule.plan_next_version(&look, now);
             }
         }
-        let spans: Vec<(Month, Month)> = schedule.spans(now).collect();
+        let spans: Vec<(Month, Month)> = schedule.months_to_repair(now).collect();
         for span in spans {
             renewed += retry_exports(store, rules, partner, &schedule, span, now, false).await?;
         }
-        schedule.looked(now);
+        schedule.note_checks_done(now);
     }
     Ok(renewed + execute_orders(store, rules, partner, schedule).await?)
 }
@@ -109,15 +112,15 @@ pub async fn process_month<S: ScheduleStore>(
     now: Instant,
 ) -> Result<usize, Error> {
     let mut renewed = 0;
-    if !schedule.order_month(month, rules.grace_seconds, now) {
+    if !schedule.plan_month(month, rules.grace_seconds, now) {
         renewed = retry_exports(store, rules, partner, &schedule, (month, month), now, true).await?;
-        if let Some(look) = schedule.look(month, now)
+        if let Some(look) = schedule.late_check(month, now)
             && store.has_late_activity(partner, &look).await?
         {
-            schedule.order_version(&look, now);
+            schedule.plan_next_version(&look, now);
         }
     }
-    if schedule.orders().is_empty() {
+    if schedule.pending_jobs().is_empty() {
         return Ok(renewed);
     }
     Ok(renewed + execute_orders(store, rules, partner, schedule).await?)
@@ -134,7 +137,7 @@ async fn execute_orders<S: ScheduleStore>(
         // Another run has decided meanwhile, or the partner has changed its schedule. The next run reads the change.
         return Ok(0);
     }
-    let orders = schedule.take_orders();
+    let orders = schedule.take_pending_jobs();
     if orders.is_empty() {
         return Ok(0);
     }
@@ -143,7 +146,7 @@ async fn execute_orders<S: ScheduleStore>(
         let job = order.job(schedule.output, rules.retention_seconds);
         created += usize::from(store.create(partner, &job).await?);
         // Also if the job was there, because the run that created it may have died before it sent the message.
-        store.send(partner, &job.id, schedule.notifies()).await?;
+        store.send(partner, &job.id, schedule.has_recipients()).await?;
     }
     // If the schedule was changed meanwhile, its orders stay and are executed once more.
     store.save(partner, &mut schedule).await?;
@@ -177,7 +180,7 @@ async fn retry_exports<S: ScheduleStore>(
                 renewed += 1;
             }
         }
-        store.send(partner, &job.id, schedule.notifies()).await?;
+        store.send(partner, &job.id, schedule.has_recipients()).await?;
     }
     Ok(renewed)
 }
@@ -227,12 +230,12 @@ impl ScheduleStore for Months {
         self.queue.send_month(partner, id, notify).await
     }
 
-    async fn has_late_activity(&self, partner: &PartnerId, look: &Look) -> Result<bool, Error> {
+    async fn has_late_activity(&self, partner: &PartnerId, look: &LateCheck) -> Result<bool, Error> {
         let period = Period::new(look.from, look.to).map_err(|error| Error::permanent("reading a schedule", error))?;
         self.late.has_late_activity(partner, period, look.recorded_from, look.recorded_before).await
     }
 
-    async fn jobs(&self, partner: &PartnerId, first: Month, last: Month) -> Result<Vec<(Job, Standing)>, Error> {
+    async fn jobs(&self, partner: &PartnerId, first: Month, last: Month) -> Result<Vec<(Job, JobStatus)>, Error> {
         self.control.jobs_of_months(partner, first, last).await
     }
 }
@@ -297,7 +300,7 @@ impl Months {
     /// # Errors
     /// When the index cannot be read.
     pub async fn count_unfinished(&self, now: Instant) -> Result<usize, Error> {
-        let month = Month::of(now.plus_seconds(-self.rules.grace_seconds - 86_400), Tz::UTC).previous();
+        let month = Month::of(now.plus_seconds(-self.rules.grace_seconds - 86_400), Zone::UTC).previous();
         let mut unfinished = 0;
         for state in [State::Pending, State::Running, State::Failed] {
             let mut cursor = Some(MonthCursor::default());
@@ -336,7 +339,7 @@ impl Months {
     ) -> Result<Option<usize>, Error> {
         match month {
             None => process_schedule(self, self.rules, partner, schedule, now).await.map(Some),
-            Some(month) if schedule.has(month, self.rules.grace_seconds, now) => {
+            Some(month) if schedule.covers(month, self.rules.grace_seconds, now) => {
                 process_month(self, self.rules, partner, schedule, month, now).await.map(Some)
             }
             Some(_) => Ok(None),

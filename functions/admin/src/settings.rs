@@ -3,7 +3,7 @@
 use daybook::{
     activity::{Object, PartnerId, from_json},
     limits::{LARGEST, Limits},
-    period::{Instant, Month},
+    period::{Instant, Month, Zone},
     settings::{MAX_SHARDS, Settings, ShardsFrom},
 };
 use lambda::{Answer, Problem, ProblemKind, Request, StatusCode, request, response};
@@ -21,7 +21,7 @@ const AHEAD_SECONDS: i64 = 2 * 86_400;
 #[serde(deny_unknown_fields)]
 #[schema(as = SavePartnerSettings)]
 pub struct SaveSettings {
-    /// Over how many partitions a month is spread: one takes about 1,000 activities a second.
+    /// LimitExceeded how many partitions a month is spread: one takes about 1,000 activities a second.
     #[schema(minimum = 1, maximum = 64)]
     shards: Option<u8>,
     /// The first month for which that holds; absent, the first possible one. Months that have begun keep what they have.
@@ -110,7 +110,7 @@ fn shards_step(wanted: &SaveSettings, now: Instant) -> Result<Option<ShardsFrom>
     if !(1..=MAX_SHARDS).contains(&shards) {
         return Err(Problem::field("shards", format!("must be a whole number from 1 to {MAX_SHARDS}")));
     }
-    let earliest = Month::of(now.plus_seconds(AHEAD_SECONDS), chrono_tz::Tz::UTC).next();
+    let earliest = Month::of(now.plus_seconds(AHEAD_SECONDS), Zone::UTC).next();
     let from = match wanted.shards_from.as_deref().map(Month::parse) {
         None => earliest,
         Some(Err(detail)) => return Err(Problem::field("shards_from", detail)),

@@ -8,8 +8,7 @@ use daybook::{
     export::{
         LINK_SECONDS,
         job::{
-            Compression, File, Format, Job, Kind, MANIFEST, Output, Progress, Request as ExportRequest, Rows, Standing,
-            State,
+            Compression, ExportRequest, File, Format, Job, JobStatus, Kind, MANIFEST, Output, Progress, Rows, State,
         },
         profile::Locale,
     },
@@ -249,10 +248,10 @@ pub(crate) async fn create(app: &App, request: &Request, now: Instant) -> Answer
         }
         return accepted(&partner, first, standing, now);
     };
-    accepted(&partner, job, Standing::new(), now)
+    accepted(&partner, job, JobStatus::new(), now)
 }
 
-fn accepted(partner: &PartnerId, job: Job, standing: Standing, now: Instant) -> Answer {
+fn accepted(partner: &PartnerId, job: Job, standing: JobStatus, now: Instant) -> Answer {
     let shown = shown(partner, job, standing, now);
     let mut response = response::json(StatusCode::ACCEPTED, &shown)?;
     // Relative to the request's own address, which is the collection's.
@@ -260,7 +259,7 @@ fn accepted(partner: &PartnerId, job: Job, standing: Standing, now: Instant) -> 
     Ok(response)
 }
 
-fn shown(partner: &PartnerId, job: Job, standing: Standing, now: Instant) -> ExportAnswer {
+fn shown(partner: &PartnerId, job: Job, standing: JobStatus, now: Instant) -> ExportAnswer {
     let state = standing.state_at(&job, now);
     let complete_through = job.complete_through();
     let job_manifest = job.manifest;

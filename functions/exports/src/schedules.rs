@@ -8,9 +8,9 @@ use daybook::{
         profile::Locale,
     },
     jobs::ListPosition,
-    months::{MAX_RECIPIENTS, Recipient, Schedule, TooFarAhead, Wishes},
+    months::{MAX_RECIPIENTS, Recipient, Schedule, ScheduleRequest, TooFarAhead},
     notify::{Delivery, DeliveryState, Secret, Secrets},
-    period::{Instant, Month, parse_zone},
+    period::{Instant, Month, Zone},
     storage,
 };
 use lambda::{Answer, Problem, ProblemKind, Request, StatusCode, environment, request, response};
@@ -170,7 +170,7 @@ async fn present(app: &App, partner: &PartnerId) -> Result<Schedule, Problem> {
 pub(crate) async fn save(app: &App, request: &Request, now: Instant) -> Answer {
     let (caller, partner) = request::partner_for(request, Operation::Settings)?;
     let Object(wanted): Object<SaveSchedule> = from_json(request::body(request)?)?;
-    let zone = wanted.time_zone.as_deref().map_or(Ok(chrono_tz::Tz::UTC), parse_zone);
+    let zone = wanted.time_zone.as_deref().map_or(Ok(Zone::UTC), Zone::parse);
     let time_zone = zone.map_err(|detail| Problem::field("time_zone", detail))?;
     let form = exports::Form {
         format: wanted.format.as_deref(),
@@ -179,7 +179,7 @@ pub(crate) async fn save(app: &App, request: &Request, now: Instant) -> Answer {
         rows: wanted.rows.as_deref(),
         details: wanted.details,
     };
-    let wishes = Wishes {
+    let wishes = ScheduleRequest {
         enabled: wanted.enabled.unwrap_or(true),
         time_zone,
         output: exports::output(request, form)?,
@@ -192,7 +192,7 @@ pub(crate) async fn save(app: &App, request: &Request, now: Instant) -> Answer {
     }
     for _ in 0..TRIES {
         let before = app.control.schedule(&partner).await?;
-        let schedule = Schedule::saved(before, wishes.clone(), now, caller.name().to_owned());
+        let schedule = Schedule::save(before, wishes.clone(), now, caller.name().to_owned());
         let mut schedule = schedule.map_err(|TooFarAhead(latest)| {
             let detail = format!("from is more than a month ahead; the schedule can start at {latest} at the latest");
             Problem::new(ProblemKind::Unprocessable, detail)
@@ -226,7 +226,7 @@ pub(crate) async fn remove(app: &App, request: &Request, now: Instant) -> Answer
         let gone = match schedule {
             None => true,
             Some(schedule) => {
-                let mut removed = schedule.removed(now, caller.name().to_owned());
+                let mut removed = schedule.remove(now, caller.name().to_owned());
                 app.control.save_schedule(&partner, &mut removed, app.rules.grace_seconds).await?
             }
         };
@@ -305,8 +305,8 @@ async fn shown(app: &App, partner: &PartnerId, schedule: &Schedule, now: Instant
         from: schedule.from,
         notify: schedule.notify.iter().map(ToString::to_string).collect(),
         next_month: schedule.next,
-        next_run_at: schedule.enabled.then(|| text(schedule.next_run(app.rules.grace_seconds))),
-        next_look_at: schedule.look_at().filter(|_| schedule.enabled).map(text),
+        next_run_at: schedule.enabled.then(|| text(schedule.next_run_at(app.rules.grace_seconds))),
+        next_look_at: schedule.check_at().filter(|_| schedule.enabled).map(text),
         updated_at: text(schedule.updated_at),
         updated_by: schedule.updated_by.clone(),
     };

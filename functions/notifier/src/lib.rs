@@ -11,7 +11,7 @@ use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent};
 use daybook::{
     activity::PartnerId,
     control::Control,
-    export::job::{Job, Standing, State},
+    export::job::{Job, JobStatus, State},
     months::Recipient,
     notify::{self, Delivery, DeliveryState, Failure, Notice, NoticeQueue},
     period::Instant,
@@ -119,7 +119,7 @@ async fn deliver(
     partner: &PartnerId,
     notice: &Notice,
     delivery: Delivery,
-    (job, standing): (&Job, &Standing),
+    (job, standing): (&Job, &JobStatus),
     clock: &(dyn Fn() -> Instant + Send + Sync),
 ) -> Result<(), storage::Error> {
     let now = clock();
@@ -138,7 +138,7 @@ async fn deliver(
     }
     let outcome = match &delivery.recipient {
         Recipient::Webhook(url) => {
-            let body = notify::payload(partner, job, standing, &delivery, &app.portal_url)
+            let body = notify::write_webhook_body(partner, job, standing, &delivery, &app.portal_url)
                 .map_err(|error| storage::Error::permanent("writing a notification", error))?;
             match app.control.secrets(partner).await? {
                 Some(secrets) => {
@@ -154,7 +154,7 @@ async fn deliver(
             app.mail.send(address, partner, job, standing, &app.portal_url).await.map(|()| None)
         }
     };
-    let tried = delivery.tried(outcome, clock(), &app.waits);
+    let tried = delivery.after_attempt(outcome, clock(), &app.waits);
     tracing::info!(
         %partner,
         export = tried.export,

@@ -8,7 +8,7 @@ use aws_sdk_sesv2::{
 use daybook::{
     activity::PartnerId,
     export::{
-        job::{Job, Standing, version_name},
+        job::{Job, JobStatus, version_name},
         profile::Locale,
     },
     notify::Failure,
@@ -37,7 +37,7 @@ impl Mail {
         address: &str,
         partner: &PartnerId,
         job: &Job,
-        standing: &Standing,
+        standing: &JobStatus,
         portal_url: &str,
     ) -> Result<(), Failure> {
         let failure = |problem: &str, is_final| Failure { answer: None, problem: problem.to_owned(), is_final };
@@ -69,7 +69,7 @@ impl Mail {
 }
 
 /// Subject and text.
-fn words(partner: &PartnerId, job: &Job, standing: &Standing, portal_url: &str) -> (String, String) {
+fn words(partner: &PartnerId, job: &Job, standing: &JobStatus, portal_url: &str) -> (String, String) {
     let month = job.month.map_or_else(|| job.id.clone(), |month| version_name(month, job.version));
     let rows = standing.progress.rows;
     let files: String = standing.files.iter().map(|file| format!("  {}\n", file.name)).collect();

@@ -7,7 +7,7 @@
 use std::{error::Error as StdError, net::SocketAddr, sync::Arc, time::Duration};
 
 use daybook::{
-    months::{Reach, is_public, literal},
+    months::{Reach, ip_literal, is_public},
     notify::{Failure, timestamp},
     period::Instant,
 };
@@ -61,7 +61,7 @@ impl Webhooks {
     pub async fn send(&self, url: &Url, id: &str, now: Instant, signature: &str, body: String) -> Result<u16, Failure> {
         let failure = |problem: &str| Failure { answer: None, problem: problem.to_owned(), is_final: false };
         // An address that stands in the URL itself is not looked up.
-        if !self.reach.is_of_tests(url) && !literal(url).is_none_or(is_public) {
+        if !self.reach.is_test_host(url) && !ip_literal(url).is_none_or(is_public) {
             return Err(Failure { is_final: true, ..failure("The address is not public; nothing was sent to it.") });
         }
         let request = self
@@ -118,10 +118,10 @@ struct PublicNames {
 
 impl Resolve for PublicNames {
     fn resolve(&self, name: Name) -> Resolving {
-        let is_of_tests = self.test_hosts.iter().any(|host| host == name.as_str());
+        let is_test_host = self.test_hosts.iter().any(|host| host == name.as_str());
         Box::pin(async move {
             let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
-            if !is_of_tests {
+            if !is_test_host {
                 check(&found)?;
             }
             Ok::<Addrs, Box<dyn StdError + Send + Sync>>(Box::new(found.into_iter()))

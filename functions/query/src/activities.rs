@@ -2,11 +2,10 @@
 
 use daybook::{
     access::Operation,
-    activity::{ActivityId, hex},
-    ledger::{ActivityPage, Ledger, MAX_PAGE_ROWS, Order, Position, SETTLE_SECONDS, Selection},
+    activity::{ActivityId, ActivityJson, hex},
+    ledger::{ActivityPage, Ledger, MAX_PAGE_ROWS, Position, SETTLE_SECONDS, Selection, SortOrder},
     period::{Instant, Period, quoted},
     question::Question,
-    schema,
 };
 use lambda::{
     Answer, Parameters, Problem, Request, StatusCode, cursor, header, log, metrics::Metric, request, response,
@@ -37,7 +36,7 @@ const PARAMETERS: [&str; 13] = [
 #[schema(as = ActivityList)]
 pub struct ListAnswer<'a> {
     /// The activities, without details.
-    #[schema(value_type = Vec<schema::Activity>)]
+    #[schema(value_type = Vec<ActivityJson>)]
     pub activities: Listed<'a>,
     /// The period that was read.
     pub range: Range,
@@ -85,8 +84,8 @@ pub(crate) async fn list(ledger: &Ledger, request: &Request, customer: Option<St
     log::time_invocation(Metric::ListLatency);
     let parameters = Parameters::read(request, &PARAMETERS)?;
     let order = match parameters.one("order")?.as_deref() {
-        None | Some("desc") => Order::Descending,
-        Some("asc") => Order::Ascending,
+        None | Some("desc") => SortOrder::Descending,
+        Some("asc") => SortOrder::Ascending,
         Some(other) => return Err(Problem::field("order", format!("{} is neither asc nor desc", quoted(other)))),
     };
     let limit = parameters.number("limit", DEFAULT_LIMIT, MAX_PAGE_ROWS)?;

@@ -9,7 +9,7 @@ use daybook::{
     access::Operation,
     activity::{Activity, ActorType},
     filter::Filter,
-    ledger::{Condition, Ledger, MAX_PAGE_ROWS, Order, Position, Selection},
+    ledger::{Condition, Ledger, MAX_PAGE_ROWS, Position, Selection, SortOrder},
     partner_center::{operation_status, operation_type, resource_type},
     period::{Instant, Period, quoted},
     storage::Error,
@@ -188,7 +188,8 @@ pub(crate) async fn list(ledger: &Ledger, request: &Request, now: Instant) -> An
         _ => Vec::new(),
     };
     let filter = Filter { customer, ..Filter::default() };
-    let selection = Selection { period, filter, order: Order::Descending, recorded_from: None, recorded_before: None };
+    let selection =
+        Selection { period, filter, order: SortOrder::Descending, recorded_from: None, recorded_before: None };
     let holds = |activity: &Activity<&str>| match &wanted {
         Wanted::All | Wanted::Customer(_) => true,
         Wanted::Company(part) => {

@@ -31,5 +31,5 @@ fn list_actions(request: &Request) -> Answer {
     request::caller(request)?;
     let parameters = Parameters::read(request, &["locale"])?;
     let locale = request::locale(request, parameters.one("locale")?.as_deref())?;
-    response::json(StatusCode::OK, &catalogue::actions(locale).collect::<Vec<_>>())
+    response::json(StatusCode::OK, &catalogue::list_actions(locale).collect::<Vec<_>>())
 }

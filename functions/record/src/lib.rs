@@ -6,7 +6,7 @@ use daybook::{
     access::Operation,
     activity::{Activity, ActivityId, PartnerId, RecordRequest, Sent},
     ledger::{RecordError, Recorded, Recorder},
-    limits::{Meter, Over},
+    limits::{LimitExceeded, Meter},
     period::Instant,
 };
 use lambda::{
@@ -31,7 +31,7 @@ pub struct App {
 
 impl App {
     /// Returns how many of `wanted` activities may be recorded, and why not all.
-    async fn allow(&self, partner: &PartnerId, wanted: usize, now: Instant) -> (usize, Option<Over>) {
+    async fn allow(&self, partner: &PartnerId, wanted: usize, now: Instant) -> (usize, Option<LimitExceeded>) {
         let (allowed, over) = match &self.meter {
             Some(meter) if wanted > 0 => Box::pin(meter.allow(partner, wanted, now)).await,
             _ => (wanted, None),

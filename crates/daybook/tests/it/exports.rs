@@ -6,19 +6,18 @@ use std::{
 
 use calamine::Reader as _;
 
-use chrono_tz::Tz;
 use daybook::{
     control::Control,
     export::{
-        job::{Compression, Format, Job, Kind, MANIFEST, Output, Request, Rows, Standing, State},
+        job::{Compression, ExportRequest, Format, Job, JobStatus, Kind, MANIFEST, Output, Rows, State},
         profile::{Locale, MAX_LINKS, WorkbookLimits},
         worker::{LEASE_SECONDS, Limits, Outcome, Run},
     },
     filter::Filter,
     jobs::ListPosition,
     ledger::SETTLE_SECONDS,
-    months::Order,
-    period::{Instant, Month, parse_zone},
+    months::MonthJob,
+    period::{Instant, Month, Zone},
     settings::{Settings, ShardsFrom},
     storage::Error,
 };
@@ -46,11 +45,11 @@ fn csv() -> Output {
     Output { locale: Locale::Fr, ..Output::default() }
 }
 
-fn request(output: Output) -> Request {
-    Request {
+fn request(output: Output) -> ExportRequest {
+    ExportRequest {
         from: at("2026-09-15T00:00:00Z"),
         to: at("2026-11-02T00:00:00Z"),
-        time_zone: parse_zone("Europe/Paris").unwrap(),
+        time_zone: Zone::parse("Europe/Paris").unwrap(),
         filter: Filter::default(),
         output,
     }
@@ -80,7 +79,7 @@ async fn fill(stores: &Stores, rows: usize) {
     }
 }
 
-async fn standing(control: &Control, id: &str) -> Standing {
+async fn standing(control: &Control, id: &str) -> JobStatus {
     control.job(&contoso(), id).await.unwrap().unwrap().1
 }
 
@@ -350,7 +349,8 @@ async fn an_export_stopped_again_and_again_goes_on_where_it_stopped_also_where_a
         ("few", little, csv()),
     ] {
         let control = stores.control(None);
-        let whole = Job::on_demand(name.into(), Request { filter, ..request(output) }, "Ana".into(), at(NOW), 86_400);
+        let whole =
+            Job::on_demand(name.into(), ExportRequest { filter, ..request(output) }, "Ana".into(), at(NOW), 86_400);
         let stopped = Job { id: format!("{name}stopped"), ..whole.clone() };
         for job in [&whole, &stopped] {
             assert!(control.create_job(&contoso(), job).await.unwrap());
@@ -437,14 +437,14 @@ async fn three_months(stores: &Stores) -> Job {
         recorder.record(new.into_activity(contoso(), at(&time)), Duration::MAX).await.unwrap();
     }
     let month = Month::parse("2026-09").unwrap();
-    let monthly = monthly(month, parse_zone("Europe/Paris").unwrap(), csv(), at("2026-10-01T06:00:00Z"));
+    let monthly = monthly(month, Zone::parse("Europe/Paris").unwrap(), csv(), at("2026-10-01T06:00:00Z"));
     assert!(stores.control(None).create_job(&contoso(), &monthly).await.unwrap());
     assert_eq!(run(stores, None, &monthly.id, "m", at("2026-10-01T06:00:00Z")).await.unwrap(), Outcome::Done);
     monthly
 }
 
 fn over_three_months(id: &str) -> Job {
-    let request = Request { from: at("2026-08-20T00:00:00Z"), ..request(csv()) };
+    let request = ExportRequest { from: at("2026-08-20T00:00:00Z"), ..request(csv()) };
     Job::on_demand(id.to_owned(), request, "Ana".to_owned(), at(NOW), 86_400)
 }
 
@@ -693,9 +693,9 @@ async fn an_export_given_up_is_failed_with_a_reason_and_nothing_half_visible() {
 }
 
 /// The first version of a month, ordered some time after its end.
-fn monthly(month: Month, time_zone: Tz, output: Output, now: Instant) -> Job {
+fn monthly(month: Month, time_zone: Zone, output: Output, now: Instant) -> Job {
     let period = month.period(time_zone);
-    let order = Order {
+    let order = MonthJob {
         month,
         version: 1,
         from: period.from(),
@@ -719,7 +719,7 @@ async fn a_month_holds_what_was_recorded_before_it_was_cut() {
     }
     let month = Month::parse("2026-10").unwrap();
     let output = Output { format: Format::Jsonl, ..Output::default() };
-    let job = monthly(month, Tz::UTC, output, cut_at);
+    let job = monthly(month, Zone::UTC, output, cut_at);
     let control = stores.control(None);
     assert!(control.create_job(&contoso(), &job).await.unwrap());
     assert!(!control.create_job(&contoso(), &job).await.unwrap(), "a month is made once");
@@ -742,7 +742,7 @@ async fn exports_are_listed_newest_first_page_by_page_of_one_kind_or_both() {
         let on_demand = Job { created_at: now, ..job(&format!("0{number}"), csv()) };
         control.create_job(&contoso(), &on_demand).await.unwrap();
         let month = Month::parse(&format!("2026-0{}", number + 1)).unwrap();
-        let monthly = monthly(month, Tz::UTC, output, now.plus_seconds(5));
+        let monthly = monthly(month, Zone::UTC, output, now.plus_seconds(5));
         control.create_job(&contoso(), &monthly).await.unwrap();
     }
     for (kind, expected) in [

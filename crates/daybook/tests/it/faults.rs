@@ -21,13 +21,13 @@ use amounts::{amount, report, setting};
 use daybook::{
     activity::{Details, NewActivity, PartnerId},
     export::{
-        job::{Compression, Format, Job, MANIFEST, Output, Request, Standing, State},
+        job::{Compression, ExportRequest, Format, Job, JobStatus, MANIFEST, Output, State},
         profile::{Locale, MAX_LINKS, WorkbookLimits},
         worker::{LEASE_SECONDS, Limits, Outcome, Run},
     },
     filter::Filter,
-    ledger::{Ledger, Order, Position, RecordError, Recorded, Selection},
-    period::{Instant, Month, Period, parse_zone},
+    ledger::{Ledger, Position, RecordError, Recorded, Selection, SortOrder},
+    period::{Instant, Month, Period, Zone},
     queue::TRIES,
     settings::{Settings, ShardsFrom},
     storage::causes,
@@ -103,17 +103,17 @@ fn all() -> Selection {
     Selection {
         period: Period::new(at(FROM), at(TO)).unwrap(),
         filter: Filter::default(),
-        order: Order::Descending,
+        order: SortOrder::Descending,
         recorded_from: None,
         recorded_before: None,
     }
 }
 
 fn job(id: &str, output: Output) -> Job {
-    let request = Request {
+    let request = ExportRequest {
         from: at(FROM),
         to: at(TO),
-        time_zone: parse_zone("Europe/Paris").unwrap(),
+        time_zone: Zone::parse("Europe/Paris").unwrap(),
         filter: Filter::default(),
         output,
     };
@@ -133,7 +133,7 @@ async fn until_killed<T>(faults: &Faults, life: impl Future<Output = T>) -> Opti
 }
 
 /// The files of an export, which must be what the job and the manifest say of them.
-async fn files(stores: &Stores, of: &PartnerId, id: &str) -> (Standing, Vec<Vec<u8>>) {
+async fn files(stores: &Stores, of: &PartnerId, id: &str) -> (JobStatus, Vec<Vec<u8>>) {
     let (job, standing) = stores.control(None).job(of, id).await.unwrap().unwrap();
     assert_eq!(standing.state, State::Ready, "{id}");
     let mut contents = Vec::new();

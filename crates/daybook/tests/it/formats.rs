@@ -7,13 +7,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use daybook::{
     activity::{Activity, Details},
     export::{
-        job::{Format, Job, Output, Request, Rows},
+        job::{ExportRequest, Format, Job, Output, Rows},
         profile::{Encoder, Lines, Locale, SubscriptionsUrl, Workbook, WorkbookLimits},
         worker::{Limits, Outcome, Run},
     },
     filter::{ActionPattern, Filter},
-    ledger::{Order, Selection},
-    period::{Instant, Period, parse_zone},
+    ledger::{Selection, SortOrder},
+    period::{Instant, Period, Zone},
 };
 use serde_json::{Value, json};
 
@@ -25,8 +25,8 @@ use crate::{
 const SEED: u64 = 20_261_102;
 const CREATED_AT: &str = "2026-11-02T12:00:00Z";
 
-fn zone() -> chrono_tz::Tz {
-    parse_zone("Asia/Kolkata").unwrap()
+fn zone() -> Zone {
+    Zone::parse("Asia/Kolkata").unwrap()
 }
 
 /// A text as a cell of at most 32,767 characters shows it; what stands in front of its mark where it is cut.
@@ -50,7 +50,7 @@ fn expected(shown: &Value, details: &str, locale: Locale) -> Vec<String> {
     };
     let status = ["succeeded", "failed", "in_progress", "declined"].iter().position(|word| *word == text("/status"));
     let target = or(text("/target/name"), text("/target/id"));
-    let label = daybook::catalogue::label(&text("/action"), locale).to_owned();
+    let label = daybook::catalogue::action_label(&text("/action"), locale).to_owned();
     vec![
         local.format("%Y-%m-%d %H:%M:%S").to_string(),
         or(text("/customer/name"), text("/customer/id")),
@@ -270,7 +270,7 @@ async fn everything_that_an_export_holds_is_what_the_list_shows_and_the_other_wa
         let selection = Selection {
             period: Period::new(from, to).unwrap(),
             filter: filter.clone(),
-            order: Order::Descending,
+            order: SortOrder::Descending,
             recorded_from: None,
             recorded_before: None,
         };
@@ -291,7 +291,7 @@ async fn everything_that_an_export_holds_is_what_the_list_shows_and_the_other_wa
         sizes.push(listed.len());
         for format in [Format::Csv, Format::Xlsx, Format::Jsonl] {
             let output = Output { format, locale: Locale::Fr, ..Output::default() };
-            let request = Request { from, to, time_zone: zone(), filter: filter.clone(), output };
+            let request = ExportRequest { from, to, time_zone: zone(), filter: filter.clone(), output };
             let id = format!("{number}{format:?}");
             let job = Job::on_demand(id.clone(), request, "Ana".to_owned(), at(CREATED_AT), 86_400);
             let control = stores.control(None);

@@ -5,6 +5,5 @@ mod exports;
 mod faults;
 mod formats;
 mod months;
-mod periods;
 mod records;
 mod stores;

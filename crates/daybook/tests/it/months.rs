@@ -10,8 +10,8 @@ use daybook::{
     },
     jobs::MonthCursor,
     ledger::LateIndex,
-    months::{Months, Rules, Schedule, Wishes},
-    period::{Instant, Month, parse_zone},
+    months::{Months, Rules, Schedule, ScheduleRequest},
+    period::{Instant, Month, Zone},
     queue::{ExportMessage, ExportQueue, MonthlyRun, RunQueue},
 };
 use futures_util::{StreamExt as _, stream};
@@ -36,9 +36,9 @@ fn months(stores: &Stores, sqs: &Sqs, faults: Option<&Faults>) -> Months {
 async fn save(stores: &Stores, from: &str, partners: impl Iterator<Item = PartnerId>) {
     let control = stores.control(None);
     let output = Output { format: Format::Jsonl, ..Output::default() };
-    let wishes = Wishes {
+    let wishes = ScheduleRequest {
         enabled: true,
-        time_zone: parse_zone("UTC").unwrap(),
+        time_zone: Zone::parse("UTC").unwrap(),
         output,
         from: Some(Month::parse(from).unwrap()),
         notify: Vec::new(),
@@ -46,7 +46,7 @@ async fn save(stores: &Stores, from: &str, partners: impl Iterator<Item = Partne
     let saved = stream::iter(partners).map(|partner| {
         let (control, wishes) = (&control, wishes.clone());
         Box::pin(async move {
-            let schedule = Schedule::saved(None, wishes, at("2026-10-15T00:00:00Z"), "Ana".to_owned());
+            let schedule = Schedule::save(None, wishes, at("2026-10-15T00:00:00Z"), "Ana".to_owned());
             assert!(control.save_schedule(&partner, &mut schedule.unwrap(), GRACE_SECONDS).await.unwrap());
         })
     });

@@ -9,16 +9,15 @@
 
 use std::borrow::Cow;
 
-use chrono_tz::Tz;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use domain::{
-    actions as catalogue,
+    actions::{action_label, status_label},
     activity::{Activity, Details},
     job::{Output, Rows},
     locale::Locale,
-    time::Instant,
+    time::{Instant, Zone},
 };
 
 /// The most UTF-16 units of a cell.
@@ -68,14 +67,14 @@ const COLUMNS: [Column; 19] = [
         en: "Action",
         fr: "Action",
         width: 26,
-        show: |row| text(catalogue::label(row.activity.entry.action.as_str(), row.locale)),
+        show: |row| text(action_label(row.activity.entry.action.as_str(), row.locale)),
     },
     Column { en: "Partner user", fr: "Utilisateur partenaire", width: 24, show: |row| row.actor() },
     Column {
         en: "Status",
         fr: "Statut",
         width: 12,
-        show: |row| Cell::Word(row.locale.status(row.activity.entry.status)),
+        show: |row| Cell::Word(status_label(row.activity.entry.status, row.locale)),
     },
     Column { en: "Target", fr: "Cible", width: 28, show: |row| row.target() },
     Column { en: "Details", fr: "Détails", width: 50, show: |row| row.details() },
@@ -118,7 +117,7 @@ pub(super) fn columns(rows: Rows) -> &'static [Column] {
 
 impl Column {
     /// The title of the column with this index: the first one says whose wall clock it shows.
-    pub(super) fn title(&self, index: usize, locale: Locale, zone: Tz) -> Cow<'static, str> {
+    pub(super) fn title(&self, index: usize, locale: Locale, zone: Zone) -> Cow<'static, str> {
         let title = locale.pick(self.en, self.fr);
         if index == 0 { Cow::Owned(format!("{title} ({zone})")) } else { Cow::Borrowed(title) }
     }

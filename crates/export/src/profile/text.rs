@@ -16,7 +16,6 @@
 
 use std::borrow::Cow;
 
-use chrono_tz::Tz;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -25,14 +24,14 @@ use domain::{
     activity::Activity,
     job::{Format, Output, Rows},
     locale::Locale,
-    time::Instant,
+    time::{Instant, Zone},
 };
 
 /// Writes the rows of one file of text.
 #[derive(Clone, Debug)]
 pub struct Encoder {
     output: Output,
-    zone: Tz,
+    zone: Zone,
 }
 
 /// A line of an order, or an activity without lines.
@@ -55,7 +54,7 @@ struct CustomerOf<'a> {
 
 impl Encoder {
     /// An encoder of a form, with local times in `zone`.
-    pub fn new(output: Output, zone: Tz) -> Self {
+    pub fn new(output: Output, zone: Zone) -> Self {
         Self { output, zone }
     }
 
@@ -230,10 +229,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use domain::{
-        activity::{NewActivity, PartnerId},
-        time::parse_zone,
-    };
+    use domain::activity::{NewActivity, PartnerId};
 
     fn activity(extra: &serde_json::Value) -> Activity {
         let mut json = serde_json::json!({"id": "e-1", "occurred_at": "2026-11-02T09:30:00.123456Z", "action": "order.created",
@@ -244,7 +240,7 @@ mod tests {
     }
 
     fn file(output: Output, extra: &serde_json::Value) -> String {
-        let encoder = Encoder::new(output, parse_zone("Europe/Paris").unwrap());
+        let encoder = Encoder::new(output, Zone::parse("Europe/Paris").unwrap());
         let mut out = Vec::new();
         encoder.start(&mut out);
         let activity = activity(extra);

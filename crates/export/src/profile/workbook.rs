@@ -10,7 +10,6 @@
 
 use std::{borrow::Cow, io::Write};
 
-use chrono_tz::Tz;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use rust_xlsxwriter::{DocProperties, Format, FormatAlign, IgnoreError, Url, Worksheet, XlsxError};
 
@@ -18,7 +17,11 @@ use super::{
     MAX_ROWS,
     table::{Cell, Lines, Row, columns, cut},
 };
-use domain::{activity::Activity, job::Output, time::Instant};
+use domain::{
+    activity::Activity,
+    job::Output,
+    time::{Instant, Zone},
+};
 
 /// The most hyperlinks of a sheet.
 pub const MAX_LINKS: usize = 65_530;
@@ -74,7 +77,7 @@ pub struct Workbook {
     book: rust_xlsxwriter::Workbook,
     sheet: Worksheet,
     output: Output,
-    zone: Tz,
+    zone: Zone,
     subscriptions: SubscriptionsUrl,
     limits: WorkbookLimits,
     moment: Format,
@@ -95,7 +98,7 @@ impl Workbook {
     /// When there is no room for a scratch file.
     pub fn new(
         output: Output,
-        zone: Tz,
+        zone: Zone,
         dated: Instant,
         subscriptions: &SubscriptionsUrl,
         limits: WorkbookLimits,

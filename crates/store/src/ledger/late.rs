@@ -9,7 +9,7 @@ use crate::error::Error;
 use domain::{
     activity::PartnerId,
     query::SETTLE_SECONDS,
-    time::{Instant, Period},
+    time::{Instant, Period, Zone},
 };
 
 /// The largest distance from UTC that a time zone has ever had, in seconds, rounded up.
@@ -20,7 +20,7 @@ const MAX_ZONE_OFFSET_SECONDS: i64 = 16 * 3_600;
 /// `grace_seconds` is how long after its end a month is exported at the earliest. An activity that comes after a cut must
 /// be marked, because the mark is the only reason to export the month again. A mark in vain costs a line in the index.
 pub fn may_be_late(occurred_at: Instant, recorded_at: Instant, grace_seconds: i64) -> bool {
-    let month = occurred_at.utc_month().period(chrono_tz::Tz::UTC);
+    let month = occurred_at.utc_month().period(Zone::UTC);
     // In a zone behind UTC, the month before lasts into this one. In a zone ahead of UTC, this month ends early.
     let earliest_end = if occurred_at < month.from().plus_seconds(MAX_ZONE_OFFSET_SECONDS) {
         occurred_at
@@ -100,7 +100,7 @@ mod tests {
     fn an_activity_after_a_cut_is_marked_in_every_zone() {
         let grace = 6 * 3_600;
         let mut checked = 0;
-        for zone in chrono_tz::TZ_VARIANTS {
+        for zone in Zone::all() {
             for name in ["2025-12", "2026-02", "2026-03", "2026-10"] {
                 let month = Month::parse(name).unwrap();
                 let period = month.period(zone);

@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use domain::{
     activity::{Activity, Details, PartnerId},
     filter::Filter,
-    query::{Order, Position, Selection},
+    query::{Position, Selection, SortOrder},
     time::Month,
 };
 
@@ -51,15 +51,15 @@ impl Source {
         let (mut first, mut last) = self.selection.period.utc_months();
         if let Some(position) = after {
             match self.selection.order {
-                Order::Ascending => first = first.max(position.occurred_at().utc_month()),
-                Order::Descending => last = last.min(position.occurred_at().utc_month()),
+                SortOrder::Ascending => first = first.max(position.occurred_at().utc_month()),
+                SortOrder::Descending => last = last.min(position.occurred_at().utc_month()),
             }
         }
         if first > last {
             return Ok(VecDeque::new());
         }
         let mut months = self.ledger.months(&self.partner, first, last, consistent).await?;
-        if self.selection.order == Order::Descending {
+        if self.selection.order == SortOrder::Descending {
             months.reverse();
         }
         Ok(months.into())
@@ -118,7 +118,7 @@ impl Source {
         consistent: bool,
     ) -> Result<QueryAnswer, Error> {
         let period = &self.selection.period;
-        let is_ascending = self.selection.order == Order::Ascending;
+        let is_ascending = self.selection.order == SortOrder::Ascending;
         // A sort key is an instant and an id, so every key at an instant comes after the text of the instant itself.
         let (mut from, mut to) = (period.from().to_string(), period.to().to_string());
         let mut limit = limit;
@@ -199,16 +199,19 @@ pub(super) fn position_behind(stored: &StoredActivity) -> Position {
 }
 
 /// Returns the index of the page whose first activity comes first in an order. Pages without activities are skipped.
-pub(super) fn first_of<'a>(pages: impl Iterator<Item = Option<&'a StoredActivities>>, order: Order) -> Option<usize> {
+pub(super) fn first_of<'a>(
+    pages: impl Iterator<Item = Option<&'a StoredActivities>>,
+    order: SortOrder,
+) -> Option<usize> {
     let pages = pages.enumerate().filter_map(|(index, page)| Some((index, page.filter(|page| !page.is_empty())?)));
     let compare = |left: &(usize, &StoredActivities), right: &(usize, &StoredActivities)| left.1.compare(right.1);
-    let first = if order == Order::Ascending { pages.min_by(compare) } else { pages.max_by(compare) };
+    let first = if order == SortOrder::Ascending { pages.min_by(compare) } else { pages.max_by(compare) };
     first.map(|(index, _)| index)
 }
 
 #[cfg(test)]
 mod tests {
-    use domain::time::{Period, parse_zone};
+    use domain::time::{Period, Zone};
 
     use super::*;
     use crate::ledger::page_json::find_next;
@@ -218,10 +221,10 @@ mod tests {
         let s3 = aws_sdk_s3::Config::builder().behavior_version_latest().build();
         let (dynamodb, s3) = (aws_sdk_dynamodb::Client::from_conf(dynamodb), aws_sdk_s3::Client::from_conf(s3));
         let ledger = Ledger::new(dynamodb, s3, "t".to_owned(), "b".to_owned());
-        let period = Month::parse("2026-11").unwrap().period(parse_zone("UTC").unwrap());
+        let period = Month::parse("2026-11").unwrap().period(Zone::parse("UTC").unwrap());
         let period = Period::new(period.from(), period.to()).unwrap();
         let filter = Filter::default();
-        let order = Order::Descending;
+        let order = SortOrder::Descending;
         let selection = Selection { period, filter, order, recorded_from: None, recorded_before: None };
         Source::new(&ledger, &PartnerId::parse("contoso").unwrap(), &selection)
     }

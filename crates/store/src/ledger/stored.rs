@@ -181,12 +181,12 @@ impl ItemBuffer {
         let no_text = |attribute: Text| unreadable(attribute.into());
         let (instant, id) = keys::split_sort_key(sort_key).ok_or_else(|| no_text(Text::SortKey))?;
         let occurred_at = Instant::parse(instant).map_err(|_| no_text(Text::SortKey))?;
-        if !ActivityId::allows(id) {
+        if !ActivityId::is_valid(id) {
             return Err(no_text(Text::SortKey));
         }
         let recorded_at = text(Text::RecordedAt).and_then(|text| Instant::parse(text).ok());
         let recorded_at = recorded_at.ok_or_else(|| no_text(Text::RecordedAt))?;
-        if !text(Text::Action).is_some_and(Action::allows) {
+        if !text(Text::Action).is_some_and(Action::is_valid) {
             return Err(no_text(Text::Action));
         }
         let status = text(Text::Status).map_or(Ok(Status::default()), Status::parse);
@@ -326,7 +326,7 @@ impl StoredActivity {
         let target = Target { kind: text(Text::TargetType), id: text(Text::TargetId), name: text(Text::TargetName) };
         let entry = Entry {
             customer,
-            action: Action::known(text(Text::Action).unwrap_or_default()),
+            action: Action::trusted(text(Text::Action).unwrap_or_default()),
             status: item.status,
             actor: Actor {
                 kind: item.actor_type,
@@ -343,7 +343,7 @@ impl StoredActivity {
         };
         Activity {
             partner: self.buffer.partner.borrowed(),
-            id: ActivityId::known(self.buffer.id_of(item).unwrap_or_default()),
+            id: ActivityId::trusted(self.buffer.id_of(item).unwrap_or_default()),
             occurred_at: item.occurred_at,
             recorded_at: item.recorded_at,
             entry,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use domain::{
     activity::{Activity, Details, NewActivity},
     filter::Filter,
-    query::{Order, Position, Selection},
+    query::{Position, Selection, SortOrder},
     time::{Instant, Period},
 };
 use harness::{Fault, Faults, Stores, activities, at, contoso, find_complete, parsed, sent};
@@ -14,7 +14,7 @@ use store::ledger::{Ledger, RecordError, Recorded, Recorder};
 
 const NOW: &str = "2026-11-02T12:00:00.987654Z";
 
-fn selection(from: &str, to: &str, order: Order) -> Selection {
+fn selection(from: &str, to: &str, order: SortOrder) -> Selection {
     Selection {
         period: Period::new(at(from), at(to)).unwrap(),
         filter: Filter::default(),
@@ -98,7 +98,7 @@ async fn details_of_any_size_come_back_exactly() {
     }
     assert_eq!(stores.objects("details/").await.len(), 2, "two are too large for the table");
 
-    let all = selection("2026-11-01T00:00:00Z", "2026-12-01T00:00:00Z", Order::Ascending);
+    let all = selection("2026-11-01T00:00:00Z", "2026-12-01T00:00:00Z", SortOrder::Ascending);
     let listed = pages(&ledger, &all, 100).await;
     assert_eq!(listed.len(), texts.len());
     let mut reader = ledger.stream(&contoso(), &all, true, None).await.unwrap();
@@ -133,24 +133,24 @@ async fn pages_of_any_size_and_order_are_complete_and_ordered() {
         expected.push((at(&time), id));
     }
     expected.sort();
-    for order in [Order::Ascending, Order::Descending] {
+    for order in [SortOrder::Ascending, SortOrder::Descending] {
         let all = selection("2026-07-01T00:00:00Z", "2026-10-29T00:00:00Z", order);
         for limit in [1, 2, 3, 7, 100, 1_000] {
             let mut listed: Vec<(Instant, String)> =
                 pages(&ledger, &all, limit).await.into_iter().map(|a| (a.occurred_at, a.id.to_string())).collect();
-            if order == Order::Descending {
+            if order == SortOrder::Descending {
                 listed.reverse();
             }
             assert_eq!(listed, expected, "{order:?} by {limit}");
         }
     }
     // Bounds are half open, to the microsecond.
-    let one = selection("2026-08-05T00:00:00Z", "2026-08-05T00:00:00.000001Z", Order::Ascending);
+    let one = selection("2026-08-05T00:00:00Z", "2026-08-05T00:00:00.000001Z", SortOrder::Ascending);
     assert_eq!(
         pages(&ledger, &one, 3).await.len(),
         expected.iter().filter(|(t, _)| *t == at("2026-08-05T00:00:00Z")).count()
     );
-    let before = selection("2026-08-04T23:00:00Z", "2026-08-05T00:00:00Z", Order::Ascending);
+    let before = selection("2026-08-04T23:00:00Z", "2026-08-05T00:00:00Z", SortOrder::Ascending);
     assert!(pages(&ledger, &before, 3).await.iter().all(|a| a.occurred_at < at("2026-08-05T00:00:00Z")));
 }
 
@@ -161,7 +161,7 @@ async fn a_list_stays_complete_while_activities_are_recorded() {
     for number in 0..40 {
         record(&recorder, &sent(&format!("m-{number:03}"), "2026-11-01T00:00:00Z", &json!({}))).await.unwrap();
     }
-    let all = selection("2026-11-01T00:00:00Z", "2026-11-02T00:00:00Z", Order::Descending);
+    let all = selection("2026-11-01T00:00:00Z", "2026-11-02T00:00:00Z", SortOrder::Descending);
     let mut seen = Vec::new();
     let mut after: Option<Position> = None;
     let mut number = 0;
@@ -209,7 +209,7 @@ async fn a_filter_selects_what_a_scan_of_everything_selects() {
             .await
             .unwrap();
     }
-    let all = pages(&ledger, &selection(november.0, november.1, Order::Descending), 1_000).await;
+    let all = pages(&ledger, &selection(november.0, november.1, SortOrder::Descending), 1_000).await;
     for filter in [
         json!({"customer": ["c-1"]}),
         json!({"customer": ["c-1", "c-2"]}),
@@ -223,7 +223,7 @@ async fn a_filter_selects_what_a_scan_of_everything_selects() {
             all.iter().filter(|a| filter.matches(&a.entry.borrowed())).map(|a| a.id.as_str()).collect();
         for limit in [1, 7, 1_000] {
             let selection =
-                Selection { filter: filter.clone(), ..selection(november.0, november.1, Order::Descending) };
+                Selection { filter: filter.clone(), ..selection(november.0, november.1, SortOrder::Descending) };
             let listed = pages(&ledger, &selection, limit).await;
             assert_eq!(listed.iter().map(|a| a.id.as_str()).collect::<Vec<_>>(), expected, "{filter:?} by {limit}");
         }
@@ -237,7 +237,9 @@ async fn a_list_queries_only_months_with_data() {
     let faults = Faults::none();
     let ledger = stores.ledger(Some(&faults));
     assert_eq!(
-        pages(&ledger, &selection("2026-01-01T00:00:00Z", "2026-12-31T00:00:00Z", Order::Descending), 10).await.len(),
+        pages(&ledger, &selection("2026-01-01T00:00:00Z", "2026-12-31T00:00:00Z", SortOrder::Descending), 10)
+            .await
+            .len(),
         1
     );
     assert_eq!(faults.calls(), 2, "the directory and February");
@@ -274,7 +276,7 @@ async fn a_retry_records_once_whichever_call_failed() {
                 assert!(record(&stores.recorder(None), &json).await.is_ok());
                 assert!(matches!(record(&stores.recorder(None), &json).await, Ok(Recorded::Duplicate(_))));
                 let to = at(&time).plus_seconds(1).to_string();
-                let listed = pages(&sound, &selection(&time, &to, Order::Ascending), 10).await;
+                let listed = pages(&sound, &selection(&time, &to, SortOrder::Ascending), 10).await;
                 assert_eq!(listed.len(), 1, "call {call} {fault:?}");
                 let found =
                     find_complete(&sound, &contoso(), listed[0].occurred_at, &listed[0].id).await.unwrap().unwrap();
@@ -315,7 +317,7 @@ async fn a_batch_reports_the_outcome_of_each_activity() {
             assert!(outcomes.iter().all(known));
             assert_eq!(recorded, if year < 1_980 { 40 } else { 10 }, "{fault:?}");
             let all =
-                selection(&format!("{year}-01-01T00:00:00Z"), &format!("{year}-02-01T00:00:00Z"), Order::Ascending);
+                selection(&format!("{year}-01-01T00:00:00Z"), &format!("{year}-02-01T00:00:00Z"), SortOrder::Ascending);
             let stored = pages(&ledger, &all, 1_000).await.len();
             let seen_only_by_the_store = matches!(fault, Fault::AnswerLost | Fault::Garbled);
             assert_eq!(stored, if seen_only_by_the_store { 40 } else { recorded });
@@ -360,7 +362,7 @@ async fn a_list_is_the_same_when_a_read_fails_once() {
     for number in 0..30 {
         record(&recorder, &sent(&format!("e-{number:02}"), "2026-11-01T00:00:00Z", &json!({}))).await.unwrap();
     }
-    let all = selection("2026-11-01T00:00:00Z", "2026-11-02T00:00:00Z", Order::Ascending);
+    let all = selection("2026-11-01T00:00:00Z", "2026-11-02T00:00:00Z", SortOrder::Ascending);
     let expected = pages(&stores.ledger(None), &all, 7).await;
     for fault in [Fault::NotSent, Fault::AnswerLost, Fault::Throttled, Fault::Failed, Fault::Garbled] {
         // Call 0 reads the directory.
@@ -391,7 +393,7 @@ async fn details_of_a_dead_recorder_do_not_hinder_another() {
     assert!(died.is_err());
     let (ledger, recorder) = (stores.ledger(None), stores.recorder(None));
     assert!(matches!(record(&recorder, &large("second")).await, Ok(Recorded::New(_))));
-    let all = selection(time, "2026-11-01T00:00:01Z", Order::Ascending);
+    let all = selection(time, "2026-11-01T00:00:01Z", SortOrder::Ascending);
     let chunk = ledger.stream(&contoso(), &all, true, None).await.unwrap().next().await.unwrap().unwrap();
     let read: Vec<_> = chunk.activities().collect();
     assert!(matches!(&read[..], [Activity { details: Details::Here(text), .. }] if text.contains("second")));

@@ -2,9 +2,9 @@
 
 use domain::{
     filter::Filter,
-    job::{File, Job, Output, Request},
+    job::{ExportRequest, File, Job, Output},
     quota::Limits,
-    time::Instant,
+    time::{Instant, Zone},
 };
 use harness::{Fault, Faults, LIMITS, Stores, at, contoso, partner};
 use store::{
@@ -89,10 +89,10 @@ async fn a_new_limit_holds_a_minute_after_it_was_saved() {
 }
 
 async fn export(control: &Control, number: u32, created_at: Instant) -> Job {
-    let request = Request {
+    let request = ExportRequest {
         from: at("2026-10-01T00:00:00Z"),
         to: at("2026-11-01T00:00:00Z"),
-        time_zone: chrono_tz::UTC,
+        time_zone: Zone::UTC,
         filter: Filter::default(),
         output: Output::default(),
     };

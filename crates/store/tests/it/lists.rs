@@ -9,7 +9,7 @@ use std::{
 use domain::{
     activity::{Activity, ActivityId, Details, NewActivity, PartnerId},
     filter::Filter,
-    query::{Order, Position, Selection},
+    query::{Position, Selection, SortOrder},
     time::{Instant, Month, Period},
 };
 use harness::{Faults, Stores, activities, at, find_complete, partner, sent};
@@ -23,7 +23,7 @@ use store::{
 const NOW: &str = "2026-11-02T12:00:00Z";
 const SIZES: [usize; 6] = [1, 2, 3, 7, 100, 1_000];
 
-fn selection(from: &str, to: &str, order: Order, filter: Filter) -> Selection {
+fn selection(from: &str, to: &str, order: SortOrder, filter: Filter) -> Selection {
     Selection {
         period: Period::new(at(from), at(to)).unwrap(),
         filter,
@@ -161,7 +161,7 @@ async fn replay(stores: &Stores, partner: &PartnerId, steps: &[Step], filters: &
         .collect();
     let ledger = stores.ledger(None);
     for (number, filter) in filters.iter().enumerate() {
-        for order in [Order::Descending, Order::Ascending] {
+        for order in [SortOrder::Descending, SortOrder::Ascending] {
             let (from, to) =
                 [("2026-06-02T00:00:00Z", "2026-10-03T01:00:00Z"), ("2026-01-01T00:00:00Z", "2026-12-31T00:00:00Z")]
                     [number % 2];
@@ -171,7 +171,7 @@ async fn replay(stores: &Stores, partner: &PartnerId, steps: &[Step], filters: &
                 .filter(|(time, _, new)| selection.period.contains(*time) && filter.matches(&new.entry.borrowed()))
                 .map(|(time, id, _)| (*time, id.as_str()))
                 .collect();
-            if order == Order::Descending {
+            if order == SortOrder::Descending {
                 expected.reverse();
             }
             for limit in SIZES {
@@ -218,7 +218,7 @@ async fn ten_thousand_activities_of_one_millisecond_are_listed() {
             let expected: Vec<&(Instant, String)> =
                 expected.iter().filter(|(time, _)| at(from) <= *time && *time < at(to)).collect();
             assert!(expected.len() >= 200);
-            for order in [Order::Ascending, Order::Descending] {
+            for order in [SortOrder::Ascending, SortOrder::Descending] {
                 for limit in sizes {
                     let mut found: Vec<(Instant, String)> =
                         listed(&ledger, &partner, &selection(from, to, order, Filter::default()), *limit)
@@ -226,7 +226,7 @@ async fn ten_thousand_activities_of_one_millisecond_are_listed() {
                             .into_iter()
                             .map(|one| (one.occurred_at, one.id.to_string()))
                             .collect();
-                    if order == Order::Descending {
+                    if order == SortOrder::Descending {
                         found.reverse();
                     }
                     assert!(found.iter().eq(expected.iter().copied()), "{month} {order:?} by {limit}");
@@ -263,7 +263,7 @@ async fn older_activities_stay_listed_once_while_others_record() {
                 }
             })
         };
-        for order in [Order::Ascending, Order::Descending] {
+        for order in [SortOrder::Ascending, SortOrder::Descending] {
             for limit in [7, 100, 1_000] {
                 let selection = selection("2026-11-01T00:00:00Z", "2026-11-02T00:00:00Z", order, Filter::default());
                 let mut found: Vec<(Instant, String)> = listed(&ledger, &partner, &selection, limit)
@@ -271,7 +271,7 @@ async fn older_activities_stay_listed_once_while_others_record() {
                     .into_iter()
                     .map(|one| (one.occurred_at, one.id.to_string()))
                     .collect();
-                if order == Order::Descending {
+                if order == SortOrder::Descending {
                     found.reverse();
                 }
                 assert!(found.is_sorted_by(|a, b| a < b), "in order, without repeats");
@@ -295,7 +295,7 @@ async fn a_filter_without_matches_stops_at_the_query_budget() {
         recorder.record_all(activities(&partner, batch.collect(), at(NOW)), Duration::MAX).await;
     }
     let filter: Filter = serde_json::from_value(json!({"actor": ["nobody"]})).unwrap();
-    let selection = selection("2026-11-01T00:00:00Z", "2026-11-02T00:00:00Z", Order::Descending, filter);
+    let selection = selection("2026-11-01T00:00:00Z", "2026-11-02T00:00:00Z", SortOrder::Descending, filter);
     let faults = Faults::none();
     let ledger = stores.ledger(Some(&faults));
     let page = ledger.list_page(&partner, &selection, 10, None, None).await.unwrap();
@@ -321,7 +321,7 @@ async fn details_are_streamed_from_the_customer_index() {
         .await;
     }
     let filter: Filter = serde_json::from_value(json!({"customer": ["c-1"]})).unwrap();
-    let selection = selection("2026-11-01T00:00:00Z", "2026-11-02T00:00:00Z", Order::Ascending, filter);
+    let selection = selection("2026-11-01T00:00:00Z", "2026-11-02T00:00:00Z", SortOrder::Ascending, filter);
     let mut reader = ledger.stream(&partner, &selection, true, None).await.unwrap();
     let mut details = Vec::new();
     while let Some(chunk) = reader.next().await.unwrap() {

@@ -11,8 +11,8 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use domain::{
     activity::PartnerId,
     job::{Format, Output, State},
-    schedule::{Schedule, Wishes},
-    time::{Month, Period, parse_zone},
+    schedule::{Schedule, ScheduleRequest},
+    time::{Month, Period, Zone},
 };
 use futures_util::{StreamExt as _, stream};
 use harness::{CONTROL, Faults, GRACE_SECONDS, Sqs, Stores, TABLE, at, contoso, parsed, sent};
@@ -45,9 +45,9 @@ fn partner(number: usize) -> PartnerId {
 async fn save(stores: &Stores, from: &str, partners: impl Iterator<Item = PartnerId>) {
     let control = stores.control(None);
     let output = Output { format: Format::Jsonl, ..Output::default() };
-    let wishes = Wishes {
+    let wishes = ScheduleRequest {
         enabled: true,
-        time_zone: parse_zone("UTC").unwrap(),
+        time_zone: Zone::parse("UTC").unwrap(),
         output,
         from: Some(Month::parse(from).unwrap()),
         notify: Vec::new(),
@@ -55,7 +55,7 @@ async fn save(stores: &Stores, from: &str, partners: impl Iterator<Item = Partne
     let saved = stream::iter(partners).map(|partner| {
         let (control, wishes) = (&control, wishes.clone());
         Box::pin(async move {
-            let schedule = Schedule::saved(None, wishes, at("2026-10-15T00:00:00Z"), "Ana".to_owned());
+            let schedule = Schedule::save(None, wishes, at("2026-10-15T00:00:00Z"), "Ana".to_owned());
             assert!(control.save_schedule(&partner, &mut schedule.unwrap(), GRACE_SECONDS).await.unwrap());
         })
     });

@@ -20,12 +20,11 @@ use std::{
 };
 
 use amounts::{amount, report, setting};
-use chrono_tz::Tz;
 use domain::{
     activity::PartnerId,
-    job::{Job, Output, Standing, State},
-    schedule::{Look, Schedule, Wishes},
-    time::{Instant, Month, parse_zone},
+    job::{Job, JobStatus, Output, State},
+    schedule::{LateCheck, Schedule, ScheduleRequest},
+    time::{Instant, Month, Zone},
 };
 use harness::{GRACE_SECONDS, Stores};
 use jiff::civil;
@@ -112,9 +111,9 @@ fn month_start(zone: usize, number: usize) -> i64 {
     table[zone][number]
 }
 
-fn zone(number: usize) -> Tz {
-    static TABLE: OnceLock<Vec<Tz>> = OnceLock::new();
-    TABLE.get_or_init(|| ZONES.iter().map(|name| parse_zone(name).unwrap()).collect())[number]
+fn zone(number: usize) -> Zone {
+    static TABLE: OnceLock<Vec<Zone>> = OnceLock::new();
+    TABLE.get_or_init(|| ZONES.iter().map(|name| Zone::parse(name).unwrap()).collect())[number]
 }
 
 /// A simulated activity.
@@ -158,7 +157,7 @@ struct Partner {
     late: Vec<usize>,
     schedule: Option<Schedule>,
     due: Option<i64>,
-    jobs: BTreeMap<String, (Job, Standing)>,
+    jobs: BTreeMap<String, (Job, JobStatus)>,
     /// The number of unfinished jobs.
     unready: usize,
     /// The exports that the operator's runs created.
@@ -372,7 +371,7 @@ impl ScheduleStore for SimulatedStore<'_> {
                 let free = !jobs.contains_key(&job.id);
                 *unready += usize::from(free);
                 if free {
-                    jobs.insert(job.id.clone(), (job.clone(), Standing::new()));
+                    jobs.insert(job.id.clone(), (job.clone(), JobStatus::new()));
                 } else {
                     let (there, _) = &jobs[&job.id];
                     assert_eq!(
@@ -404,7 +403,7 @@ impl ScheduleStore for SimulatedStore<'_> {
                 let gone = matches!(state, State::Failed | State::Cancelled | State::Expired);
                 if gone {
                     let was_ready = standing.state == State::Ready;
-                    (*there, *standing) = (job.clone(), Standing::new());
+                    (*there, *standing) = (job.clone(), JobStatus::new());
                     simulation.partners[self.partner].unready += usize::from(was_ready);
                 }
                 gone
@@ -456,7 +455,7 @@ impl ScheduleStore for SimulatedStore<'_> {
         outcome.of(())
     }
 
-    async fn has_late_activity(&self, _partner: &PartnerId, look: &Look) -> Result<bool, Error> {
+    async fn has_late_activity(&self, _partner: &PartnerId, look: &LateCheck) -> Result<bool, Error> {
         self.before().await?;
         let simulation = self.simulation.lock().unwrap();
         let Partner { rows, late, .. } = &simulation.partners[self.partner];
@@ -470,7 +469,7 @@ impl ScheduleStore for SimulatedStore<'_> {
             .any(|row| occurred.contains(&row.occurred) && row.indexed.is_some_and(|at| at <= self.now)))
     }
 
-    async fn jobs(&self, partner: &PartnerId, first: Month, last: Month) -> Result<Vec<(Job, Standing)>, Error> {
+    async fn jobs(&self, partner: &PartnerId, first: Month, last: Month) -> Result<Vec<(Job, JobStatus)>, Error> {
         self.before().await?;
         if let Some(control) = self.control {
             return control.jobs_of_months(partner, first, last).await;
@@ -665,10 +664,11 @@ async fn perform(store_at: &SimulatedStore<'_>, id: &PartnerId, action: PartnerA
             (ActionKind::Save { zone: number, enabled }, before) => {
                 let is_change = before.as_ref().is_some_and(|before| before.time_zone != zone(number));
                 let output = Output::default();
-                let wishes = Wishes { enabled, time_zone: zone(number), output, from: Some(from), notify: Vec::new() };
-                (Schedule::saved(before, wishes, now, "Ana".to_owned()).unwrap(), is_change)
+                let wishes =
+                    ScheduleRequest { enabled, time_zone: zone(number), output, from: Some(from), notify: Vec::new() };
+                (Schedule::save(before, wishes, now, "Ana".to_owned()).unwrap(), is_change)
             }
-            (ActionKind::Remove, Some(before)) => (before.removed(now, "Ana".to_owned()), false),
+            (ActionKind::Remove, Some(before)) => (before.remove(now, "Ana".to_owned()), false),
             (ActionKind::RunMonth(number), Some(before)) if before.enabled => {
                 let known: Vec<String> = jobs(store_at, id).await.into_keys().collect();
                 months::process_month(store_at, RULES, id, before, month(number), now).await.ok();
@@ -701,7 +701,7 @@ async fn perform(store_at: &SimulatedStore<'_>, id: &PartnerId, action: PartnerA
     panic!("a partner cannot save its schedule");
 }
 
-async fn jobs(store_at: &SimulatedStore<'_>, id: &PartnerId) -> BTreeMap<String, (Job, Standing)> {
+async fn jobs(store_at: &SimulatedStore<'_>, id: &PartnerId) -> BTreeMap<String, (Job, JobStatus)> {
     match store_at.control {
         Some(control) => {
             let jobs = control.jobs_of_months(id, month(0), month(60)).await.unwrap();

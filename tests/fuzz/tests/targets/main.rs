@@ -12,7 +12,7 @@ use daybook::{
         profile::{Encoder, Lines, Locale},
     },
     months::{Reach, Recipient},
-    period::{Instant, parse_zone},
+    period::{Instant, Zone},
 };
 use fuzz::run;
 use serde_json::{Map, Value, json, value::RawValue};
@@ -193,7 +193,7 @@ fn csv() {
         for (locale, separator) in [(Locale::En, b','), (Locale::Fr, b';')] {
             for rows in [Rows::Activities, Rows::Lines] {
                 let output = Output { format: Format::Csv, locale, rows, ..Output::default() };
-                let encoder = Encoder::new(output, parse_zone("Europe/Paris").unwrap());
+                let encoder = Encoder::new(output, Zone::parse("Europe/Paris").unwrap());
                 let mut file = Vec::new();
                 encoder.start(&mut file);
                 let lines = Lines::of(&activity, output);

@@ -1,6 +1,6 @@
-//! Calendar months against another implementation of the calendar, with its own copy of the zones' rules.
+//! Calendar months agree with another implementation of the calendar, which has its own copy of the zones' rules.
 
-use daybook::period::{Instant, Month, parse_zone};
+use domain::time::{Instant, Month, Zone};
 use jiff::{civil, tz::TimeZone};
 
 fn first_instant(year: i16, month: i8, zone: &TimeZone) -> Instant {
@@ -9,11 +9,11 @@ fn first_instant(year: i16, month: i8, zone: &TimeZone) -> Instant {
 }
 
 #[test]
-fn every_month_from_1990_to_2060_begins_and_ends_where_another_calendar_says() {
+fn months_from_1990_to_2060_agree_with_another_calendar() {
     for name in
         ["UTC", "Europe/Paris", "America/New_York", "Australia/Lord_Howe", "Pacific/Kiritimati", "Pacific/Pago_Pago"]
     {
-        let (zone, other) = (parse_zone(name).unwrap(), TimeZone::get(name).unwrap());
+        let (zone, other) = (Zone::parse(name).unwrap(), TimeZone::get(name).unwrap());
         let mut month = Month::parse("1990-01").unwrap();
         for number in 0..71 * 12 {
             let (year, of_year) = (1990 + number / 12, 1 + (number % 12) as i8);

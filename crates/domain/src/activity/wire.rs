@@ -1,0 +1,273 @@
+//! The JSON of an activity, as a client sends it and as the service shows it. OpenAPI schemas are derived from the types.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+
+use super::{
+    ids::{Action, ActivityId, PartnerId},
+    model::{Activity, Actor, ActorType, Customer, Details, Status, Target},
+};
+use crate::{request_json::Object, time::Instant};
+
+/// An activity to record.
+///
+/// All fields are optional and of text here, so that the checks find all faults of a request together.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = NewActivity, description = "An activity to record.")]
+pub struct NewActivityJson<'a> {
+    /// Your id of the activity. Send one: then you can safely send the same request again. If absent, the service makes a ULID.
+    #[serde(borrow)]
+    #[schema(value_type = Option<ActivityId>)]
+    pub(super) id: Option<Cow<'a, str>>,
+    /// When the activity occurred; at most 24 hours ahead of the service's clock.
+    #[serde(borrow)]
+    #[schema(required, value_type = Instant)]
+    pub(super) occurred_at: Option<Cow<'a, str>>,
+    /// The customer whose account was acted on.
+    #[serde(borrow)]
+    #[schema(value_type = Option<NewCustomerJson>)]
+    pub(super) customer: Option<Object<NewCustomerJson<'a>>>,
+    /// The kind of thing that was done. The vocabulary is open.
+    #[serde(borrow)]
+    #[schema(required, value_type = Action)]
+    pub(super) action: Option<Cow<'a, str>>,
+    /// How the action ended. Default: `succeeded`.
+    #[serde(borrow)]
+    #[schema(value_type = Option<Status>)]
+    pub(super) status: Option<Cow<'a, str>>,
+    /// The person or program that acted.
+    #[serde(borrow)]
+    #[schema(required, value_type = NewActorJson)]
+    pub(super) actor: Option<Object<NewActorJson<'a>>>,
+    /// The thing that was acted on.
+    #[serde(borrow)]
+    #[schema(value_type = Option<NewTargetJson>)]
+    pub(super) target: Option<Object<NewTargetJson<'a>>>,
+    /// The fields that changed.
+    #[serde(borrow)]
+    #[schema(value_type = Option<Vec<Change>>, max_items = 50)]
+    pub(super) changes: Option<&'a RawValue>,
+    /// The id that links the activity to your own traces.
+    #[serde(borrow)]
+    #[schema(value_type = Option<String>, max_length = 128)]
+    pub(super) correlation_id: Option<Cow<'a, str>>,
+    /// The system that recorded the activity.
+    #[serde(borrow)]
+    #[schema(value_type = Option<String>, max_length = 128)]
+    pub(super) source: Option<Cow<'a, str>>,
+    /// Anything more, up to 5 MiB. Texts are kept exactly, numbers keep their digits.
+    #[serde(borrow)]
+    #[schema(value_type = Option<Object>)]
+    pub(super) details: Option<&'a RawValue>,
+}
+
+/// The customer of an activity to record.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = NewCustomer)]
+pub struct NewCustomerJson<'a> {
+    /// The id.
+    #[serde(borrow)]
+    #[schema(required, value_type = String, min_length = 1, max_length = 128)]
+    pub(super) id: Option<Cow<'a, str>>,
+    /// The name to show.
+    #[serde(borrow)]
+    #[schema(value_type = Option<String>, max_length = 256)]
+    pub(super) name: Option<Cow<'a, str>>,
+}
+
+/// The actor of an activity to record.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = NewActor)]
+pub struct NewActorJson<'a> {
+    /// The kind of actor. Default: `user`.
+    #[serde(rename = "type", borrow)]
+    #[schema(value_type = Option<ActorType>)]
+    pub(super) kind: Option<Cow<'a, str>>,
+    /// The id, such as a user principal name or a client's id.
+    #[serde(borrow)]
+    #[schema(required, value_type = String, min_length = 1, max_length = 128)]
+    pub(super) id: Option<Cow<'a, str>>,
+    /// The name to show.
+    #[serde(borrow)]
+    #[schema(value_type = Option<String>, max_length = 256)]
+    pub(super) name: Option<Cow<'a, str>>,
+    /// The role in which the actor acted.
+    #[serde(borrow)]
+    #[schema(value_type = Option<String>, max_length = 128)]
+    pub(super) role: Option<Cow<'a, str>>,
+    /// The IP address from which the actor acted.
+    #[serde(borrow)]
+    #[schema(value_type = Option<String>, max_length = 128)]
+    pub(super) ip: Option<Cow<'a, str>>,
+    /// The user agent of the actor's program.
+    #[serde(borrow)]
+    #[schema(value_type = Option<String>, max_length = 1024)]
+    pub(super) user_agent: Option<Cow<'a, str>>,
+}
+
+/// The target of an activity to record.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = NewTarget)]
+pub struct NewTargetJson<'a> {
+    /// The type of thing, such as `order`.
+    #[serde(rename = "type", borrow)]
+    #[schema(value_type = Option<String>, max_length = 128)]
+    pub(super) kind: Option<Cow<'a, str>>,
+    /// The id.
+    #[serde(borrow)]
+    #[schema(value_type = Option<String>, max_length = 128)]
+    pub(super) id: Option<Cow<'a, str>>,
+    /// The name to show.
+    #[serde(borrow)]
+    #[schema(value_type = Option<String>, max_length = 256)]
+    pub(super) name: Option<Cow<'a, str>>,
+}
+
+/// A field that changed.
+#[derive(Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = NewChange)]
+pub struct Change<'a> {
+    /// The name of the field.
+    #[serde(borrow)]
+    #[schema(required, value_type = String, min_length = 1, max_length = 256)]
+    pub(super) field: Option<Cow<'a, str>>,
+    /// The value before: any JSON.
+    #[serde(borrow)]
+    #[schema(value_type = Value, required = false)]
+    pub(super) old: Option<&'a RawValue>,
+    /// The value after: any JSON.
+    #[serde(borrow)]
+    #[schema(value_type = Value, required = false)]
+    pub(super) new: Option<&'a RawValue>,
+}
+
+/// An activity.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Activity)]
+pub struct ActivityJson<'a> {
+    /// The id, from the caller or from the service.
+    #[schema(value_type = ActivityId)]
+    id: ActivityId<&'a str>,
+    /// When the activity occurred, by the caller's clock.
+    occurred_at: Instant,
+    /// When the activity was recorded, by the service's clock, in milliseconds.
+    #[serde(serialize_with = "serialize_millis")]
+    recorded_at: Instant,
+    /// The partner that owns the activity.
+    #[schema(value_type = PartnerId)]
+    partner_id: PartnerId<&'a str>,
+    /// The customer whose account was acted on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Customer>, nullable = false)]
+    customer: Option<Customer<&'a str>>,
+    /// The kind of thing that was done.
+    #[schema(value_type = Action)]
+    action: Action<&'a str>,
+    /// How the action ended.
+    status: Status,
+    /// The person or program that acted.
+    #[schema(value_type = Actor)]
+    actor: Actor<&'a str>,
+    /// The thing that was acted on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Target>, nullable = false)]
+    target: Option<Target<&'a str>>,
+    /// The fields that changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<Change>>, nullable = false)]
+    changes: Option<&'a RawValue>,
+    /// The id that links the activity to the traces of the recording system.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    correlation_id: Option<&'a str>,
+    /// The system that recorded the activity.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    source: Option<&'a str>,
+    /// The details, where the request asks for them and there are any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>, nullable = false)]
+    details: Option<&'a RawValue>,
+    /// Whether there are details.
+    has_details: bool,
+    /// The size of the details, in bytes of JSON.
+    details_size: u64,
+    /// The address of the whole activity, relative to the API's root.
+    url: String,
+}
+
+/// Writes the activity as [`ActivityJson`]. Details that were not read are described by their size only.
+impl<T: AsRef<str>> Serialize for Activity<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Activity { partner, id, occurred_at, recorded_at, entry, details, digest: _ } = self.borrowed();
+        fn raw<E: serde::ser::Error>(text: &str) -> Result<&RawValue, E> {
+            serde_json::from_str(text).map_err(E::custom)
+        }
+
+        ActivityJson {
+            id,
+            occurred_at,
+            recorded_at,
+            partner_id: partner,
+            customer: entry.customer,
+            action: entry.action,
+            status: entry.status,
+            actor: entry.actor,
+            target: entry.target,
+            changes: entry.changes.map(raw).transpose()?,
+            correlation_id: entry.correlation_id,
+            source: entry.source,
+            details: match details {
+                Details::Here(text) => Some(raw(text)?),
+                Details::None | Details::Apart(_) => None,
+            },
+            has_details: !matches!(details, Details::None),
+            details_size: details.size(),
+            url: self.url(),
+        }
+        .serialize(serializer)
+    }
+}
+
+fn serialize_millis<S: Serializer>(instant: &Instant, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(std::str::from_utf8(&instant.to_millis_bytes()).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::activity::NewActivity;
+
+    #[test]
+    fn a_shown_activity_has_what_was_sent_and_what_the_service_adds() {
+        let sent = r#"{"id":"e-1","occurred_at":"2026-11-02T10:30:00.123456+01:00","customer":{"id":"fabrikam","name":"Fabrikam SARL"},
+            "action":"order.created","actor":{"id":"ana@contoso.example","role":"admin_agent"},"target":{"type":"order","id":"o-1"},
+            "changes":[{"field":"quantity","old":5,"new":12.50}],"details":{"lines":[{"quantity":1.20}]}}"#;
+        let now = Instant::parse("2026-11-02T12:00:00Z").unwrap();
+        let mut activity =
+            NewActivity::parse(sent, now).unwrap().into_activity(PartnerId::parse("contoso").unwrap(), now);
+        insta::assert_snapshot!(serde_json::to_string(&activity).unwrap(), @r#"{"id":"e-1","occurred_at":"2026-11-02T09:30:00.123456Z","recorded_at":"2026-11-02T12:00:00.000Z","partner_id":"contoso","customer":{"id":"fabrikam","name":"Fabrikam SARL"},"action":"order.created","status":"succeeded","actor":{"type":"user","id":"ana@contoso.example","role":"admin_agent"},"target":{"type":"order","id":"o-1"},"changes":[{"field":"quantity","old":5,"new":12.50}],"details":{"lines":[{"quantity":1.20}]},"has_details":true,"details_size":29,"url":"/v1/partners/contoso/activities/e-1?occurred_at=2026-11-02T09:30:00.123456Z"}"#);
+        activity.details = Details::Apart(29);
+        let apart = serde_json::to_value(&activity).unwrap();
+        assert_eq!(
+            (apart.get("details"), &apart["has_details"], &apart["details_size"]),
+            (None, &true.into(), &29.into())
+        );
+        activity.details = Details::None;
+        activity.entry.correlation_id = Some("k".to_owned());
+        activity.entry.source = Some("s".to_owned());
+        let none = serde_json::to_value(&activity).unwrap();
+        assert_eq!((&none["has_details"], &none["details_size"]), (&false.into(), &0.into()));
+        assert_eq!((&none["correlation_id"], &none["source"]), (&"k".into(), &"s".into()));
+        activity.entry.changes = Some("{".to_owned());
+        assert!(serde_json::to_string(&activity).is_err(), "altered JSON is not shown");
+    }
+}

@@ -1,0 +1,166 @@
+//! The months of a schedule: planned months, the jobs that make them, and checks for late activities.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::{
+    filter::Filter,
+    job::{ExportRequest, Job, Kind, Output, version_name},
+    time::{Instant, Month, Zone},
+};
+
+/// The time for which a month is checked every day, in seconds from its end or its last version. Older months are checked in
+/// turn, one a day.
+pub const DAILY_CHECK_SECONDS: i64 = 62 * 86_400;
+
+/// A planned month: its bounds and its last version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MadeMonth {
+    /// The month.
+    pub month: Month,
+    /// The first instant.
+    pub from: Instant,
+    /// The first instant after the month.
+    pub to: Instant,
+    /// The number of the last version, from 1.
+    pub version: u32,
+    /// The cut of the last version: activities recorded before are in one of the versions.
+    pub cut: Instant,
+    /// When the last version was planned.
+    pub at: Instant,
+}
+
+/// The stored form of [`MadeMonth`], short because schedules hold many: month, from, to, version, cut, at; times in whole
+/// seconds.
+type StoredMadeMonth = (Month, i64, i64, u32, i64, i64);
+
+impl Serialize for MadeMonth {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { month, from, to, version, cut, at } = *self;
+        let stored: StoredMadeMonth = (month, from.seconds(), to.seconds(), version, cut.seconds(), at.seconds());
+        stored.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for MadeMonth {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (month, from, to, version, cut, at) = StoredMadeMonth::deserialize(deserializer)?;
+        let instant = |seconds: i64| Instant::from_micros(seconds.saturating_mul(1_000_000)).unwrap_or(Instant::MAX);
+        Ok(Self { month, from: instant(from), to: instant(to), version, cut: instant(cut), at: instant(at) })
+    }
+}
+
+impl MadeMonth {
+    /// Tells whether the month is checked every day.
+    pub(super) fn is_recent(&self, now: Instant) -> bool {
+        self.to.max(self.at).plus_seconds(DAILY_CHECK_SECONDS) > now
+    }
+
+    /// Returns the check for activities that were recorded since the last cut.
+    pub(super) fn late_check(&self, now: Instant, settle_seconds: i64) -> Option<LateCheck> {
+        let Self { month, from, to, cut, .. } = *self;
+        let recorded_before = now.plus_seconds(-settle_seconds);
+        (recorded_before > cut).then_some(LateCheck { month, from, to, recorded_from: cut, recorded_before })
+    }
+}
+
+/// A planned job: one version of a month's export.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MonthJob {
+    /// The month.
+    pub month: Month,
+    /// The version, from 1.
+    pub version: u32,
+    /// The first instant.
+    pub from: Instant,
+    /// The first instant after the month.
+    pub to: Instant,
+    /// The zone of local times in the files.
+    pub time_zone: Zone,
+    /// Excludes activities recorded before this instant; absent in version 1.
+    pub recorded_from: Option<Instant>,
+    /// Excludes activities recorded at this instant or later.
+    pub recorded_before: Instant,
+    /// When the job was planned.
+    pub at: Instant,
+}
+
+impl MonthJob {
+    /// Makes the export job. A planned job always gives the same export job, whoever makes it and how often.
+    pub fn job(&self, output: Output, retention_seconds: i64) -> Job {
+        Job {
+            id: version_name(self.month, self.version),
+            kind: Kind::Monthly,
+            created_at: self.at,
+            created_by: "schedule".to_owned(),
+            request: ExportRequest {
+                from: self.from,
+                to: self.to,
+                time_zone: self.time_zone,
+                filter: Filter::default(),
+                output,
+            },
+            month: Some(self.month),
+            version: self.version,
+            recorded_from: self.recorded_from,
+            recorded_before: Some(self.recorded_before),
+            expires_at: self.at.plus_seconds(retention_seconds),
+            manifest: true,
+        }
+    }
+}
+
+/// A question to the ledger: is there a late activity, one in both of these ranges?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LateCheck {
+    /// The month to check.
+    pub month: Month,
+    /// The activity occurred at this instant or later.
+    pub from: Instant,
+    /// The activity occurred before this instant.
+    pub to: Instant,
+    /// The activity was recorded at this instant or later.
+    pub recorded_from: Instant,
+    /// The activity was recorded before this instant.
+    pub recorded_before: Instant,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_planned_job_becomes_an_export_of_its_version() {
+        let at = |text: &str| Instant::parse(text).unwrap();
+        let planned = MonthJob {
+            month: Month::parse("2026-10").unwrap(),
+            version: 2,
+            from: at("2026-10-01T00:00:00Z"),
+            to: at("2026-11-01T00:00:00Z"),
+            time_zone: Zone::UTC,
+            recorded_from: Some(at("2026-11-01T05:58:00Z")),
+            recorded_before: at("2026-11-02T05:00:00Z"),
+            at: at("2026-11-02T06:00:00Z"),
+        };
+        let job = planned.job(Output::default(), 60);
+        assert_eq!(
+            (job.id.as_str(), job.kind, job.version, job.month),
+            ("2026-10_v2", Kind::Monthly, 2, Some(planned.month))
+        );
+        assert_eq!((job.request.from, job.request.to), (planned.from, planned.to));
+        assert_eq!((job.recorded_from, job.recorded_before), (planned.recorded_from, Some(planned.recorded_before)));
+        assert_eq!((job.created_at, job.expires_at), (planned.at, at("2026-11-02T06:01:00Z")));
+        assert!(job.manifest && job.request.filter.is_empty());
+    }
+
+    #[test]
+    fn a_stored_month_is_read_in_whole_seconds() {
+        let json = r#"["2026-10",1790812800,1793491200,3,1793512680,1793512800]"#;
+        let made: MadeMonth = serde_json::from_str(json).unwrap();
+        assert_eq!(made.from.to_string(), "2026-10-01T00:00:00.000000Z");
+        assert_eq!(
+            (made.to.seconds(), made.version, made.cut.seconds(), made.at.seconds()),
+            (1_793_491_200, 3, 1_793_512_680, 1_793_512_800)
+        );
+        assert_eq!(serde_json::to_string(&made).unwrap(), json);
+    }
+}

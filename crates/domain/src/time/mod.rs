@@ -1,0 +1,23 @@
+//! Instants, time zones, periods and months.
+//!
+//! | file | subject |
+//! |---|---|
+//! | `zone` | the rules of time zones; the only file that names their library |
+//! | `instant` | a point in time and its text |
+//! | `period` | half-open ranges of time, `[from, to)` |
+//! | `month` | calendar months |
+//!
+//! Nothing here reads a clock: the present is an argument. Days and months of a zone become instants once, so that later
+//! steps need no daylight saving rules.
+
+mod instant;
+mod month;
+mod period;
+mod zone;
+
+pub use self::{
+    instant::{Instant, seconds_between},
+    month::Month,
+    period::{MAX_PERIOD_DAYS, Period, PeriodError},
+    zone::Zone,
+};

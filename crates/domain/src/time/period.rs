@@ -1,0 +1,187 @@
+//! Half-open ranges of time.
+
+use chrono::{Days, Months, NaiveDate};
+
+use super::{instant::Instant, zone::Zone};
+use crate::text::quoted;
+
+/// The longest period of one query or of one export on demand, in days.
+pub const MAX_PERIOD_DAYS: i64 = 366;
+
+const MICROS_PER_HOUR: i64 = 3_600 * 1_000_000;
+const MICROS_PER_DAY: i64 = 24 * MICROS_PER_HOUR;
+
+/// A range of time that includes `from` and excludes `to`. `from` is before `to`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Period {
+    from: Instant,
+    to: Instant,
+}
+
+/// The reason why two bounds do not make a period.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PeriodError {
+    /// The `from` bound cannot be read.
+    #[error("{0}")]
+    From(String),
+    /// The `to` bound cannot be read.
+    #[error("{0}")]
+    To(String),
+    /// `from` is not before `to`.
+    #[error("from ({from}) must be before to ({to})")]
+    Reversed {
+        /// The bound that was sent as `from`.
+        from: Instant,
+        /// The bound that was sent as `to`.
+        to: Instant,
+    },
+    /// The period is longer than [`MAX_PERIOD_DAYS`].
+    #[error("the period spans {days} days; ask for at most {MAX_PERIOD_DAYS} at once")]
+    TooLong {
+        /// The days asked for, rounded up.
+        days: i64,
+    },
+}
+
+impl Period {
+    /// Makes the period between two instants.
+    ///
+    /// # Errors
+    /// [`PeriodError::Reversed`] unless `from` is before `to`.
+    pub fn new(from: Instant, to: Instant) -> Result<Self, PeriodError> {
+        if from < to { Ok(Self { from, to }) } else { Err(PeriodError::Reversed { from, to }) }
+    }
+
+    /// Makes the period between two instants that are in order by construction.
+    pub(super) fn between_ordered(from: Instant, to: Instant) -> Self {
+        debug_assert!(from < to, "{from} is before {to}");
+        Self { from, to }
+    }
+
+    /// Reads the bounds of a query.
+    ///
+    /// Each bound is an RFC 3339 instant or a date in `zone`. A date as `to` is included. An absent `to` means `now`; an
+    /// absent `from` means one calendar month before `to`.
+    ///
+    /// # Errors
+    /// The bound that cannot be read, reversed bounds, or a period longer than [`MAX_PERIOD_DAYS`].
+    pub fn resolve(from: Option<&str>, to: Option<&str>, zone: Zone, now: Instant) -> Result<Self, PeriodError> {
+        let to = match to {
+            None => now,
+            Some(text) => parse_bound(text, zone, 1).map_err(PeriodError::To)?,
+        };
+        let from = match from {
+            None => one_month_before(to, zone),
+            Some(text) => parse_bound(text, zone, 0).map_err(PeriodError::From)?,
+        };
+        let period = Self::new(from, to)?;
+        let micros = to.micros() - from.micros();
+        // One hour more is allowed, because a clock change can make 366 local days an hour longer.
+        if micros > MAX_PERIOD_DAYS * MICROS_PER_DAY + MICROS_PER_HOUR {
+            return Err(PeriodError::TooLong { days: (micros + MICROS_PER_DAY - 1) / MICROS_PER_DAY });
+        }
+        Ok(period)
+    }
+
+    /// Returns the first instant.
+    pub fn from(&self) -> Instant {
+        self.from
+    }
+
+    /// Returns the first instant after the period.
+    pub fn to(&self) -> Instant {
+        self.to
+    }
+
+    /// Tells whether an instant lies in the period.
+    pub fn contains(&self, instant: Instant) -> bool {
+        self.from <= instant && instant < self.to
+    }
+}
+
+/// Reads a date or an instant. A date becomes its first instant in `zone`, `days_after` days later.
+fn parse_bound(text: &str, zone: Zone, days_after: u64) -> Result<Instant, String> {
+    match NaiveDate::parse_from_str(text, "%Y-%m-%d") {
+        Ok(date) if text.len() == 10 => date
+            .checked_add_days(Days::new(days_after))
+            .and_then(|date| zone.start_of_day(date))
+            .and_then(Instant::from_utc)
+            .ok_or_else(|| format!("{} is outside the calendar", quoted(text))),
+        _ => Instant::parse(text).map_err(|_| {
+            format!(
+                "{} is neither a date such as 2026-11-02 nor an RFC 3339 instant such as 2026-11-02T09:30:00Z",
+                quoted(text)
+            )
+        }),
+    }
+}
+
+/// Returns the same local time one calendar month earlier, or on the last day of a shorter month.
+fn one_month_before(instant: Instant, zone: Zone) -> Instant {
+    let earlier = zone.local(instant.utc()).checked_sub_months(Months::new(1));
+    earlier.and_then(|wall| zone.first_at(wall)).and_then(Instant::from_utc).unwrap_or(Instant::MIN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Instant {
+        Instant::parse(text).unwrap()
+    }
+
+    fn resolve(from: Option<&str>, to: Option<&str>, zone: &str, now: &str) -> Result<Period, PeriodError> {
+        Period::resolve(from, to, Zone::parse(zone).unwrap(), at(now))
+    }
+
+    #[test]
+    fn a_period_without_bounds_is_the_most_recent_month() {
+        for (now, zone, from) in [
+            ("2026-03-31T10:00:00Z", "UTC", "2026-02-28T10:00:00Z"),
+            ("2026-04-15T10:00:00Z", "Europe/Paris", "2026-03-15T11:00:00Z"),
+            ("0000-01-10T00:00:00Z", "UTC", "0000-01-01T00:00:00Z"),
+        ] {
+            let period = resolve(None, None, zone, now).unwrap();
+            assert_eq!((period.from(), period.to()), (at(from), at(now)));
+        }
+    }
+
+    #[test]
+    fn a_date_as_to_is_included() {
+        let period = resolve(Some("2026-10-25"), Some("2026-10-25"), "Europe/Paris", "0000-01-01T00:00:00Z").unwrap();
+        assert_eq!(period.from(), at("2026-10-24T22:00:00Z"));
+        assert_eq!(period.to(), at("2026-10-25T23:00:00Z"), "the day has 25 hours");
+    }
+
+    #[test]
+    fn a_leap_year_is_the_longest_period() {
+        let year = |from, to| resolve(Some(from), Some(to), "UTC", "0000-01-01T00:00:00Z");
+        assert!(year("2024-01-01", "2024-12-31").is_ok());
+        assert!(year("2024-01-01", "2025-01-01T01:00:00Z").is_ok());
+        assert_eq!(year("2024-01-01", "2025-01-01T01:00:00.000001Z"), Err(PeriodError::TooLong { days: 367 }));
+        assert_eq!(year("2024-01-01", "2025-01-01"), Err(PeriodError::TooLong { days: 367 }));
+    }
+
+    #[test]
+    fn bounds_that_are_wrong_are_named() {
+        let with = |from, to| resolve(Some(from), Some(to), "UTC", "0000-01-01T00:00:00Z");
+        assert!(matches!(with("2024-01-01", "2023-01-01"), Err(PeriodError::Reversed { .. })));
+        assert!(matches!(with("2024-01-01", "yesterday"), Err(PeriodError::To(_))));
+        assert!(matches!(with("2024-01-01", "2024-2-1"), Err(PeriodError::To(_))));
+        assert!(matches!(with("yesterday", "2024-01-01"), Err(PeriodError::From(_))));
+        let PeriodError::To(message) = with("2024-01-01", "9999-12-31").unwrap_err() else { panic!("not `to`") };
+        assert!(message.contains("outside the calendar"), "{message}");
+        let now = at("2024-01-01T00:00:00Z");
+        assert!(matches!(Period::new(now, now), Err(PeriodError::Reversed { .. })), "an empty period");
+    }
+
+    #[test]
+    fn a_period_contains_its_first_instant_and_not_its_end() {
+        let (from, to) = (at("2026-01-01T00:00:00Z"), at("2026-02-01T00:00:00Z"));
+        let period = Period::new(from, to).unwrap();
+        for (micros, inside) in [(-1, false), (0, true), (1, true)] {
+            assert_eq!(period.contains(Instant::from_micros(from.micros() + micros).unwrap()), inside);
+            assert_eq!(period.contains(Instant::from_micros(to.micros() + micros).unwrap()), micros < 0);
+        }
+    }
+}
