@@ -15,13 +15,13 @@ pub mod period {
 
 /// Exports.
 pub mod export {
+    pub use ::export::*;
     pub use domain::job;
-    pub use export::{Files, LINK_SECONDS, worker};
 
     /// Forms of files.
     pub mod profile {
+        pub use ::export::*;
         pub use domain::locale::Locale;
-        pub use export::profile::*;
     }
 }
 

@@ -119,7 +119,16 @@ pub struct Job {
     /// Whether the file [`MANIFEST`] is stored beside the others. Jobs stored before manifests existed do not say.
     #[serde(default)]
     pub manifest: bool,
+    /// The [`FORM_VERSION`] of its files. Jobs stored before this field existed have version 1.
+    #[serde(default = "first_version")]
+    pub form_version: u32,
 }
+
+/// The version of the form in which new exports are written: of the bytes that given activities and a given [`Output`]
+/// become.
+///
+/// A change of those bytes raises the version, so that no file of one form becomes part of a file of another.
+pub const FORM_VERSION: u32 = 1;
 
 fn first_version() -> u32 {
     1
@@ -155,6 +164,7 @@ impl Job {
             recorded_before: None,
             expires_at,
             manifest: true,
+            form_version: FORM_VERSION,
         }
     }
 
@@ -318,7 +328,7 @@ mod tests {
         let job: Job = serde_json::from_str(stored).unwrap();
         assert_eq!((job.request.output.compression, job.request.output.rows), (Compression::None, Rows::Activities));
         assert!(!job.manifest, "no manifest is stored beside the files");
-        assert_eq!((job.version, job.recorded_from), (1, None));
+        assert_eq!((job.version, job.recorded_from, job.form_version), (1, None, 1));
         assert_eq!(job.file_name(&contoso(), 1), "activity_contoso_2026-10-01_2026-11-01_part2.jsonl");
         let stored = r#"{"files":[],"position":"p","file":{"upload":"u","parts":["t"],"rows":7,"bytes":9,"hash":"00","complete":false}}"#;
         let checkpoint: Checkpoint = serde_json::from_str(stored).unwrap();

@@ -1,9 +1,40 @@
-//! The export engine: a job is made by a worker that can stop anywhere and go on.
+//! The export engine writes the files of an export job to S3, in runs that can stop anywhere and continue.
+//!
+//! | file | subject |
+//! |---|---|
+//! | `table` | the columns of CSV and XLSX, and the cells of a row |
+//! | `csv`, `jsonl` | rows of text |
+//! | `guard` | the apostrophe in front of cells that a spreadsheet would change |
+//! | `xlsx` | workbooks |
+//! | `encoder` | the choice between the formats of text |
+//! | `gzip` | compression in blocks that a later run can continue |
+//! | `files` | the bucket: parts, whole objects, links |
+//! | `segments` | the choice of finished months that an export copies |
+//! | `position`, `parts` | the progress of a file, and its parts on their way |
+//! | `writer` | rows → encoder → gzip → parts → checkpoint |
+//! | `worker` | the lease of a job, one run, giving up |
+//!
+//! A file is a function of the job and of the activities alone: the same request on the same data gives the same bytes,
+//! wherever a run was interrupted.
 
-mod making;
-mod pack;
-pub mod profile;
-mod sink;
-pub mod worker;
+mod csv;
+mod encoder;
+mod files;
+mod guard;
+mod gzip;
+mod jsonl;
+mod parts;
+mod position;
+mod run;
+mod segments;
+mod table;
+mod worker;
+mod writer;
+mod xlsx;
 
-pub use sink::{Files, LINK_SECONDS};
+pub use encoder::{EncodeError, Encoder};
+pub use files::{Files, LINK_SECONDS};
+pub use run::{LEASE_SECONDS, Limits, WorkerRun};
+pub use table::{MAX_CELL_UNITS, OrderLines};
+pub use worker::{WorkReport, WorkResult, Worker};
+pub use xlsx::{MAX_LINKS, SubscriptionsUrl, Workbook, WorkbookLimits};

@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use daybook::{
     activity::PartnerId,
-    export::worker::{Measures, Outcome, Run, Worker},
+    export::{WorkResult, Worker, WorkerRun},
     notify::NoticeQueue,
     period::Instant,
     queue::{self, ExportMessage, ExportQueue},
@@ -46,7 +46,7 @@ pub async fn handle(
     let mut answer = SqsBatchResponse::default();
     for message in event.records {
         let id = message.message_id.clone().unwrap_or_default();
-        let run = Run { name: &format!("{run}/{id}"), stop_at: deadline.plus_seconds(-MARGIN_SECONDS), clock };
+        let run = WorkerRun { name: &format!("{run}/{id}"), stop_at: deadline.plus_seconds(-MARGIN_SECONDS), clock };
         if !work(app, &message, &run).await {
             if queue::is_last_try(&message.attributes) {
                 metrics::add(Metric::DeadLetters, 1);
@@ -60,7 +60,7 @@ pub async fn handle(
 }
 
 /// Works on one message; tells whether the queue can delete the message.
-async fn work(app: &App, message: &SqsMessage, run: &Run<'_>) -> bool {
+async fn work(app: &App, message: &SqsMessage, run: &WorkerRun<'_>) -> bool {
     let body = message.body.as_deref().unwrap_or_default();
     let job = serde_json::from_str::<ExportMessage>(body)
         .ok()
@@ -72,20 +72,18 @@ async fn work(app: &App, message: &SqsMessage, run: &Run<'_>) -> bool {
     // The event source hands over one message at a time, so that the invocation is about one partner.
     log::set_partner(&partner);
     let tries = queue::tries(&message.attributes);
-    let mut measures = Measures::default();
-    let worked = app.worker.work_measured(&partner, &export, run, &mut measures).await;
-    for (metric, amount) in [(Metric::ExportAge, measures.age_seconds), (Metric::RowsExported, measures.rows_exported)]
-    {
+    let report = app.worker.work(&partner, &export, run).await;
+    for (metric, amount) in [(Metric::ExportAge, report.age_seconds), (Metric::RowsExported, report.rows)] {
         if let Some(amount) = amount {
             metrics::add(metric, usize::try_from(amount).unwrap_or(usize::MAX));
         }
     }
-    match worked {
-        Ok(Outcome::Done) => {
+    match report.result {
+        Ok(WorkResult::Done) => {
             tracing::info!(%partner, export, "export finished");
             !notify || announce(app, &partner, &export).await
         }
-        Ok(Outcome::Continue) => match app.queue.send_month(&partner, &export, notify).await {
+        Ok(WorkResult::Continue) => match app.queue.send_month(&partner, &export, notify).await {
             Ok(()) => {
                 tracing::info!(%partner, export, "export continues in another run");
                 true
@@ -96,7 +94,7 @@ async fn work(app: &App, message: &SqsMessage, run: &Run<'_>) -> bool {
             }
         },
         // The other worker may be dead: the message stays until the job is known to be finished.
-        Ok(Outcome::Busy) => false,
+        Ok(WorkResult::Busy) => false,
         Err(error) => {
             tracing::error!(%partner, export, tries, error = storage::causes(&error), "could not make an export");
             if tries >= queue::TRIES {

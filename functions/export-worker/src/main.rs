@@ -3,11 +3,7 @@
 use aws_lambda_events::sqs::SqsEvent;
 use daybook::{
     control::Control,
-    export::{
-        Files,
-        profile::SubscriptionsUrl,
-        worker::{Limits, Worker},
-    },
+    export::{Files, Limits, SubscriptionsUrl, Worker},
     ledger::Ledger,
     notify::NoticeQueue,
     queue::ExportQueue,

@@ -325,7 +325,7 @@ pub(crate) async fn cancel(app: &App, request: &Request) -> Answer {
         && let Some(upload) = &checkpoint.file.upload
     {
         let name = job.file_name(&partner, checkpoint.files.len());
-        app.files.abandon(&job.object_key(&partner, &name), upload).await?;
+        app.files.abort_upload(&job.object_key(&partner, &name), upload).await?;
     }
     for name in job.stored_names(&partner, &standing) {
         app.files.remove(&job.object_key(&partner, &name)).await?;

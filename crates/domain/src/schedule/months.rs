@@ -4,7 +4,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::{
     filter::Filter,
-    job::{ExportRequest, Job, Kind, Output, version_name},
+    job::{ExportRequest, FORM_VERSION, Job, Kind, Output, version_name},
     time::{Instant, Month, Zone},
 };
 
@@ -105,6 +105,7 @@ impl MonthJob {
             recorded_before: Some(self.recorded_before),
             expires_at: self.at.plus_seconds(retention_seconds),
             manifest: true,
+            form_version: FORM_VERSION,
         }
     }
 }

@@ -1,19 +1,18 @@
-//! What is fuzzed, and what must hold whatever comes in.
+//! The fuzz targets, and the properties that hold for every input.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-mod door;
+mod api;
 
 use std::net::IpAddr;
 
-use daybook::{
+use domain::{
     activity::{Activity, NewActivity, PartnerId, RecordRequest, Rejection},
-    export::{
-        job::{Format, Output, Rows},
-        profile::{Encoder, Lines, Locale},
-    },
-    months::{Reach, Recipient},
-    period::{Instant, Zone},
+    job::{Format, Output, Rows},
+    locale::Locale,
+    recipient::{Reach, Recipient},
+    time::{Instant, Zone},
 };
+use export::{Encoder, OrderLines};
 use fuzz::run;
 use serde_json::{Map, Value, json, value::RawValue};
 
@@ -25,8 +24,8 @@ fn recorded(new: NewActivity) -> Activity {
     new.into_activity(PartnerId::parse("contoso").unwrap(), now())
 }
 
-/// What a refusal says, without the values in it.
-fn said(rejection: &Rejection) -> String {
+/// Returns the reasons of a rejection, without the values in them.
+fn reasons(rejection: &Rejection) -> String {
     let faults = rejection.faults();
     assert!(!faults.is_empty());
     for fault in faults {
@@ -36,7 +35,7 @@ fn said(rejection: &Rejection) -> String {
     faults.iter().map(|fault| outline(&fault.detail)).collect()
 }
 
-/// A text with one letter for every run of digits and of quoted characters.
+/// Returns a text without digits, and with one letter for each quoted part.
 fn outline(text: &str) -> String {
     let mut outline = String::new();
     for (number, part) in text.split(['"', '`', '\'']).enumerate() {
@@ -48,7 +47,7 @@ fn outline(text: &str) -> String {
     outline
 }
 
-const OF_ACTIVITIES: [&str; 26] = [
+const ACTIVITY_PIECES: [&str; 26] = [
     "{",
     "}",
     "[",
@@ -77,8 +76,8 @@ const OF_ACTIVITIES: [&str; 26] = [
     "\"\\ud83d\\ude00\"",
 ];
 
-/// An activity that was taken is the same one when it comes again as the service shows it, and stays within the limits.
-fn taken(json: &str, new: NewActivity) -> String {
+/// Checks an accepted activity: the API's own form of the activity is accepted as the same, and all ids are within limits.
+fn check_accepted(json: &str, new: NewActivity) -> String {
     let digest = new.digest;
     let (had_id, had_details) = (new.id.is_some(), new.details.is_some());
     let activity = recorded(new);
@@ -91,42 +90,43 @@ fn taken(json: &str, new: NewActivity) -> String {
         fields.remove("id");
     }
     let again = NewActivity::parse(&serde_json::to_string(&fields).unwrap(), now());
-    let again = again.unwrap_or_else(|why| panic!("{json}\nwas taken, and not again as\n{shown}\n{why:?}"));
+    let again =
+        again.unwrap_or_else(|why| panic!("{json}\nwas accepted, but not in the API's own form\n{shown}\n{why:?}"));
     assert_eq!(again.digest, digest, "{json}\n{shown}");
     let entry = &activity.entry;
     let ids = [Some(&entry.actor.id), entry.customer.as_ref().map(|customer| &customer.id)];
     assert!(ids.into_iter().flatten().all(|id| !id.is_empty() && id.chars().count() <= 128), "{shown}");
-    format!("taken {had_id} {had_details} {} {}", entry.customer.is_some(), entry.changes.is_some())
+    format!("accepted {had_id} {had_details} {} {}", entry.customer.is_some(), entry.changes.is_some())
 }
 
 #[test]
 fn activity() {
-    run("activity", &OF_ACTIVITIES, |input| {
+    run("activity", &ACTIVITY_PIECES, |input| {
         let Ok(json) = std::str::from_utf8(input) else { return String::new() };
-        let mut came = String::new();
+        let mut result = String::new();
         for media_type in ["application/json", "application/cloudevents+json", "application/cloudevents-batch+json"] {
             match RecordRequest::parse(json, media_type) {
-                Err(rejection) => came += &said(&rejection),
+                Err(rejection) => result += &reasons(&rejection),
                 Ok(request) => {
                     let sent = match request {
                         RecordRequest::One(sent) => vec![sent],
                         RecordRequest::Many(sent) => sent,
                     };
                     for sent in sent.iter().take(20) {
-                        came += &match sent.parse(now()) {
-                            Ok(new) if media_type == "application/json" => taken(json, new),
-                            Ok(_) => "taken".to_owned(),
-                            Err(rejection) => said(&rejection),
+                        result += &match sent.parse(now()) {
+                            Ok(new) if media_type == "application/json" => check_accepted(json, new),
+                            Ok(_) => "accepted".to_owned(),
+                            Err(rejection) => reasons(&rejection),
                         };
                     }
                 }
             }
         }
-        came
+        result
     });
 }
 
-const OF_CELLS: [&str; 24] = [
+const CELL_PIECES: [&str; 24] = [
     "=1+1",
     "+33",
     "-5",
@@ -153,8 +153,8 @@ const OF_CELLS: [&str; 24] = [
     " ",
 ];
 
-/// Whether a spreadsheet would run a cell. Simpler than the writer's own rule, and stricter nowhere.
-fn runs(cell: &str) -> bool {
+/// Returns whether a spreadsheet would run a cell. The rule is simpler than the writer's guard and nowhere stricter.
+fn is_formula(cell: &str) -> bool {
     let number = cell.strip_prefix(['+', '-']).unwrap_or(cell);
     let is_number =
         !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b','));
@@ -164,7 +164,7 @@ fn runs(cell: &str) -> bool {
 
 #[test]
 fn csv() {
-    run("csv", &OF_CELLS, |input| {
+    run("csv", &CELL_PIECES, |input| {
         let text = String::from_utf8_lossy(input);
         let mut texts = text.split('\u{1}').map(|text| text.chars().take(256).collect::<String>());
         let mut next = || texts.next().unwrap_or_default();
@@ -185,20 +185,20 @@ fn csv() {
         let sent = Value::Object(sent).to_string();
         let new = match NewActivity::parse(&sent, now()) {
             Ok(new) => new,
-            Err(rejection) => return said(&rejection),
+            Err(rejection) => return reasons(&rejection),
         };
         let activity = recorded(new);
         let activity = activity.borrowed();
-        let mut came = String::new();
+        let mut result = String::new();
         for (locale, separator) in [(Locale::En, b','), (Locale::Fr, b';')] {
             for rows in [Rows::Activities, Rows::Lines] {
                 let output = Output { format: Format::Csv, locale, rows, ..Output::default() };
-                let encoder = Encoder::new(output, Zone::parse("Europe/Paris").unwrap());
+                let mut encoder = Encoder::new(output, Zone::parse("Europe/Paris").unwrap()).unwrap();
                 let mut file = Vec::new();
-                encoder.start(&mut file);
-                let lines = Lines::of(&activity, output);
+                encoder.start_file(&mut file).unwrap();
+                let lines = OrderLines::parse(&activity, output);
                 for number in 0..lines.rows() {
-                    encoder.row(&mut file, &activity, &lines, number).unwrap();
+                    encoder.write_row(&mut file, &activity, &lines, number).unwrap();
                 }
                 let file = file.strip_prefix("\u{feff}".as_bytes()).unwrap();
                 let mut reader = csv::ReaderBuilder::new().delimiter(separator).from_reader(file);
@@ -208,20 +208,20 @@ fn csv() {
                 for record in &records {
                     assert_eq!(record.len(), width);
                     for cell in record {
-                        assert!(!runs(cell), "{cell:?} of {sent}");
+                        assert!(!is_formula(cell), "{cell:?} of {sent}");
                     }
                     let cell = |index: usize| record[index].strip_prefix('\'').unwrap_or(&record[index]).to_owned();
                     let or_id = |name: &str| if name.is_empty() { "x".to_owned() } else { name.to_owned() };
                     assert_eq!((cell(1), cell(3)), (or_id(&customer), or_id(&actor)), "{sent}");
-                    came += &format!("{:?}", record.iter().map(|cell| cell.starts_with('\'')).collect::<Vec<_>>());
+                    result += &format!("{:?}", record.iter().map(|cell| cell.starts_with('\'')).collect::<Vec<_>>());
                 }
             }
         }
-        came
+        result
     });
 }
 
-const OF_URLS: [&str; 30] = [
+const URL_PIECES: [&str; 30] = [
     "https://",
     "http://",
     "mailto:",
@@ -257,7 +257,7 @@ const OF_URLS: [&str; 30] = [
 #[test]
 fn recipient() {
     let reach = Reach::new(true, "");
-    run("recipient", &OF_URLS, |input| {
+    run("recipient", &URL_PIECES, |input| {
         let text = String::from_utf8_lossy(input);
         let recipient = match Recipient::parse(&text, &reach) {
             Ok(recipient) => recipient,
@@ -267,15 +267,15 @@ fn recipient() {
         assert!(!stored.chars().any(char::is_control), "{stored:?}");
         let read: Recipient = serde_json::from_value(json!(stored)).unwrap();
         assert_eq!(read, recipient);
-        assert_eq!(Recipient::parse(&stored, &reach), Ok(recipient.clone()), "what is shown can be saved again");
+        assert_eq!(Recipient::parse(&stored, &reach), Ok(recipient.clone()), "the stored form can be saved again");
         match recipient {
             Recipient::Webhook(url) => {
                 assert_eq!(url.scheme(), "https");
                 assert!(url.username().is_empty() && url.password().is_none() && url.fragment().is_none(), "{url}");
                 match url.host().unwrap() {
-                    url::Host::Ipv4(address) => assert!(!is_inside(address.into()), "{url}"),
-                    url::Host::Ipv6(address) => assert!(!is_inside(address.into()), "{url}"),
-                    // What a name leads to is looked at when it is called.
+                    url::Host::Ipv4(address) => assert!(!is_internal(address.into()), "{url}"),
+                    url::Host::Ipv6(address) => assert!(!is_internal(address.into()), "{url}"),
+                    // The notifier checks the addresses of a name when it connects.
                     url::Host::Domain(name) => assert!(!name.is_empty(), "{url}"),
                 }
                 format!("webhook {:?} {}", url.host().map(|host| host.to_string().len()), url.query().is_some())
@@ -292,8 +292,8 @@ fn recipient() {
     });
 }
 
-/// Addresses that are certainly inside, by the standard library's own words.
-fn is_inside(address: IpAddr) -> bool {
+/// Returns whether an address is certainly internal, by the standard library alone.
+fn is_internal(address: IpAddr) -> bool {
     let address = address.to_canonical();
     let special = address.is_loopback() || address.is_unspecified() || address.is_multicast();
     special

@@ -1,25 +1,24 @@
-//! What files hold, as other readers see it: the same as what was recorded, and as what the list shows.
+//! Files as other readers see them: the same as the recorded activities, and as the list.
 
 use std::{io::Cursor, time::Duration};
 
 use calamine::{Data, Reader as _, Xlsx};
 use chrono::{DateTime, TimeDelta, Utc};
-use daybook::{
+use domain::{
     activity::{Activity, Details},
-    export::{
-        job::{ExportRequest, Format, Job, Output, Rows},
-        profile::{Encoder, Lines, Locale, SubscriptionsUrl, Workbook, WorkbookLimits},
-        worker::{Limits, Outcome, Run},
-    },
     filter::{ActionPattern, Filter},
-    ledger::{Selection, SortOrder},
-    period::{Instant, Period, Zone},
+    job::{ExportRequest, Format, Job, Output, Rows},
+    locale::Locale,
+    query::{Selection, SortOrder},
+    time::{Instant, Period, Zone},
 };
+use export::{Encoder, Limits, OrderLines, SubscriptionsUrl, WorkResult, Workbook, WorkbookLimits, WorkerRun};
+use harness::{Stores, at, contoso, find_complete, parsed, sent};
 use serde_json::{Value, json};
 
 use crate::{
     records::{generated, real},
-    stores::{HasWorker as _, Stores, at, contoso, find_complete, parsed, sent},
+    support::worker_of,
 };
 
 const SEED: u64 = 20_261_102;
@@ -29,7 +28,7 @@ fn zone() -> Zone {
     Zone::parse("Asia/Kolkata").unwrap()
 }
 
-/// A text as a cell of at most 32,767 characters shows it; what stands in front of its mark where it is cut.
+/// Returns whether a cell shows a text: all of it, or the start of a long one and a mark.
 fn fits(whole: &str, cell: &str) -> bool {
     if whole.encode_utf16().count() <= 32_767 {
         return whole == cell;
@@ -38,7 +37,7 @@ fn fits(whole: &str, cell: &str) -> bool {
     mark > 32_000 && cell.encode_utf16().count() <= 32_767 && whole.starts_with(&cell[..mark])
 }
 
-/// What the columns of an activity hold, by what the API shows of it; nothing here knows how files are written.
+/// Returns the expected cells of an activity, from the API's own form of it and without code of the export.
 fn expected(shown: &Value, details: &str, locale: Locale) -> Vec<String> {
     let text = |pointer: &str| shown.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
     let or = |first: String, second: String| if first.is_empty() { second } else { first };
@@ -50,7 +49,7 @@ fn expected(shown: &Value, details: &str, locale: Locale) -> Vec<String> {
     };
     let status = ["succeeded", "failed", "in_progress", "declined"].iter().position(|word| *word == text("/status"));
     let target = or(text("/target/name"), text("/target/id"));
-    let label = daybook::catalogue::action_label(&text("/action"), locale).to_owned();
+    let label = domain::actions::action_label(&text("/action"), locale).to_owned();
     vec![
         local.format("%Y-%m-%d %H:%M:%S").to_string(),
         or(text("/customer/name"), text("/customer/id")),
@@ -85,15 +84,15 @@ fn assert_rows(rows: &[Vec<String>], activities: &[Activity], locale: Locale) {
     }
 }
 
-fn csv_of(activities: &[Activity], output: Output) -> Vec<u8> {
-    let encoder = Encoder::new(output, zone());
+fn text_of(activities: &[Activity], output: Output) -> Vec<u8> {
+    let mut encoder = Encoder::new(output, zone()).unwrap();
     let mut out = Vec::new();
-    encoder.start(&mut out);
+    encoder.start_file(&mut out).unwrap();
     for activity in activities {
         let activity = activity.borrowed();
-        let lines = Lines::of(&activity, output);
+        let lines = OrderLines::parse(&activity, output);
         for number in 0..lines.rows() {
-            encoder.row(&mut out, &activity, &lines, number).unwrap();
+            encoder.write_row(&mut out, &activity, &lines, number).unwrap();
         }
     }
     out
@@ -104,9 +103,9 @@ fn xlsx_of(activities: &[Activity], output: Output) -> Vec<u8> {
     let mut book = Workbook::new(output, zone(), at(CREATED_AT), &subscriptions, WorkbookLimits::default()).unwrap();
     for activity in activities {
         let activity = activity.borrowed();
-        let lines = Lines::of(&activity, output);
+        let lines = OrderLines::parse(&activity, output);
         for number in 0..lines.rows() {
-            book.row(&activity, &lines, number).unwrap();
+            book.write_row(&activity, &lines, number).unwrap();
         }
     }
     let mut out = Vec::new();
@@ -114,7 +113,7 @@ fn xlsx_of(activities: &[Activity], output: Output) -> Vec<u8> {
     out
 }
 
-/// The rows of a CSV file without its header, with the guard undone.
+/// Returns the rows of a CSV file without its header and with the guard undone.
 fn read_csv(content: &[u8], locale: Locale) -> Vec<Vec<String>> {
     let separator = if locale == Locale::En { b',' } else { b';' };
     let mut reader =
@@ -125,7 +124,7 @@ fn read_csv(content: &[u8], locale: Locale) -> Vec<Vec<String>> {
     rows.collect()
 }
 
-/// The rows of a workbook without their headers, dates as CSV writes them.
+/// Returns the rows of a workbook without the headers, with dates as CSV writes them.
 fn read_xlsx(content: &[u8]) -> Vec<Vec<String>> {
     let mut book = Xlsx::new(Cursor::new(content)).unwrap();
     let mut rows = Vec::new();
@@ -147,11 +146,11 @@ fn cell_text(cell: &Data) -> String {
             (epoch + TimeDelta::seconds(seconds)).format("%Y-%m-%d %H:%M:%S").to_string()
         }
         Data::Float(number) => number.to_string(),
-        other => panic!("neither text nor date nor number: {other:?}"),
+        other => panic!("the cell is neither text nor date nor number: {other:?}"),
     }
 }
 
-/// The made-up records, and the real ones where they are there.
+/// Returns the generated records, and the real ones if their file exists.
 fn sets() -> Vec<Vec<Activity>> {
     let mut sets = vec![generated(20_000, SEED)];
     match real() {
@@ -159,23 +158,23 @@ fn sets() -> Vec<Vec<Activity>> {
             assert_eq!(records.len(), 1_445);
             sets.push(records);
         }
-        None => eprintln!("skipped: the records of ../shared/data/cloudtrail.jsonl are not here"),
+        None => eprintln!("skipped: the records of ../shared/data/cloudtrail.jsonl do not exist"),
     }
     sets
 }
 
 #[test]
-fn every_record_comes_back_from_csv_as_it_was() {
+fn csv_reader_returns_every_record() {
     for activities in sets() {
         for locale in [Locale::En, Locale::Fr] {
-            let content = csv_of(&activities, Output { locale, ..Output::default() });
+            let content = text_of(&activities, Output { locale, ..Output::default() });
             assert_rows(&read_csv(&content, locale), &activities, locale);
         }
     }
 }
 
 #[test]
-fn every_record_comes_back_from_a_workbook_as_it_was_and_no_cell_is_a_formula() {
+fn workbook_reader_returns_every_record_and_no_formula() {
     for activities in sets() {
         for locale in [Locale::En, Locale::Fr] {
             let output = Output { format: Format::Xlsx, locale, ..Output::default() };
@@ -190,10 +189,10 @@ fn every_record_comes_back_from_a_workbook_as_it_was_and_no_cell_is_a_formula() 
 }
 
 #[test]
-fn every_record_is_whole_in_json_lines() {
+fn json_lines_hold_every_record_completely() {
     for activities in sets() {
         let text =
-            String::from_utf8(csv_of(&activities, Output { format: Format::Jsonl, ..Output::default() })).unwrap();
+            String::from_utf8(text_of(&activities, Output { format: Format::Jsonl, ..Output::default() })).unwrap();
         for (line, activity) in text.lines().zip(&activities) {
             assert_eq!(line, serde_json::to_string(activity).unwrap());
         }
@@ -201,12 +200,12 @@ fn every_record_is_whole_in_json_lines() {
 }
 
 #[test]
-fn lines_of_orders_are_the_same_in_csv_workbook_and_json() {
+fn order_lines_are_equal_in_csv_workbook_and_json() {
     let activities = generated(2_000, SEED);
     let output = |format| Output { format, rows: Rows::Lines, ..Output::default() };
-    let csv = read_csv(&csv_of(&activities, output(Format::Csv)), Locale::En);
+    let csv = read_csv(&text_of(&activities, output(Format::Csv)), Locale::En);
     let xlsx = read_xlsx(&xlsx_of(&activities, output(Format::Xlsx)));
-    let json = csv_of(&activities, output(Format::Jsonl));
+    let json = text_of(&activities, output(Format::Jsonl));
     let json: Vec<Value> =
         json.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect();
     assert!(json.len() > activities.len());
@@ -230,10 +229,10 @@ fn lines_of_orders_are_the_same_in_csv_workbook_and_json() {
 }
 
 #[test]
-fn a_workbook_is_typed_linked_and_ready_to_filter() {
+fn workbook_has_typed_cells_links_and_filters() {
     let mut activities = generated(3, SEED);
     activities[0].entry.customer =
-        Some(daybook::activity::Customer { id: "0042/é x".to_owned(), name: Some("=Fabrikam".to_owned()) });
+        Some(domain::activity::Customer { id: "0042/é x".to_owned(), name: Some("=Fabrikam".to_owned()) });
     let content = xlsx_of(&activities, Output { format: Format::Xlsx, ..Output::default() });
     let mut book = Xlsx::new(Cursor::new(&content[..])).unwrap();
     let sheet = book.worksheet_range("Activity log").unwrap();
@@ -247,7 +246,7 @@ fn a_workbook_is_typed_linked_and_ready_to_filter() {
 }
 
 #[tokio::test]
-async fn everything_that_an_export_holds_is_what_the_list_shows_and_the_other_way_round() {
+async fn export_holds_the_activities_of_the_list_in_every_format() {
     let stores = Stores::start().await;
     let (ledger, recorder) = (stores.ledger(None), stores.recorder(None));
     for activity in generated(400, SEED).iter().step_by(2) {
@@ -262,7 +261,7 @@ async fn everything_that_an_export_holds_is_what_the_list_shows_and_the_other_wa
         recorder.record(new.into_activity(contoso(), at(CREATED_AT)), Duration::MAX).await.unwrap();
     }
     let everything = Filter::default();
-    let failed = Filter { status: vec![daybook::activity::Status::Failed], ..Filter::default() };
+    let failed = Filter { status: vec![domain::activity::Status::Failed], ..Filter::default() };
     let orders = Filter { action: vec![ActionPattern::parse("order.*").unwrap()], ..Filter::default() };
     let (from, to) = (at("2026-09-20T03:00:00Z"), at("2026-09-20T15:00:00Z"));
     let mut sizes = Vec::new();
@@ -297,9 +296,9 @@ async fn everything_that_an_export_holds_is_what_the_list_shows_and_the_other_wa
             let control = stores.control(None);
             control.create_job(&contoso(), &job).await.unwrap();
             let clock = || at(CREATED_AT);
-            let run = Run { name: "w", stop_at: Instant::MAX, clock: &clock };
-            let done = stores.worker(None, Limits::default()).work(&contoso(), &id, &run).await.unwrap();
-            assert_eq!(done, Outcome::Done);
+            let run = WorkerRun { name: "w", stop_at: Instant::MAX, clock: &clock };
+            let done = worker_of(&stores, None, Limits::default()).work(&contoso(), &id, &run).await.result.unwrap();
+            assert_eq!(done, WorkResult::Done);
             let files = control.job(&contoso(), &id).await.unwrap().unwrap().1.files;
             assert_eq!(files[0].rows, listed.len() as u64);
             let content = stores.object(&job.object_key(&contoso(), &files[0].name)).await.unwrap();

@@ -2,22 +2,24 @@
 
 use std::time::Duration;
 
-use daybook::{
+use domain::{
     activity::PartnerId,
-    export::{
-        job::{Format, Output, State},
-        worker::{Limits, Outcome as Worked, Run as Working},
-    },
+    job::{Format, Output, State},
+    schedule::{Schedule, ScheduleRequest},
+    time::{Instant, Month, Zone},
+};
+use export::{Limits, WorkResult, WorkerRun};
+use futures_util::{StreamExt as _, stream};
+use harness::{Faults, GRACE_SECONDS, Sqs, Stores, TABLE, at, contoso, parsed, sent};
+use serde_json::json;
+use store::{
     jobs::MonthCursor,
     ledger::LateIndex,
-    months::{Months, Rules, Schedule, ScheduleRequest},
-    period::{Instant, Month, Zone},
-    queue::{ExportMessage, ExportQueue, MonthlyRun, RunQueue},
+    months::{Months, Rules},
+    queues::{ExportMessage, ExportQueue, MonthlyRun, RunQueue},
 };
-use futures_util::{StreamExt as _, stream};
-use serde_json::json;
 
-use crate::stores::{Faults, GRACE_SECONDS, HasWorker as _, Sqs, Stores, TABLE, at, contoso, parsed, sent};
+use crate::support::worker_of;
 
 const RULES: Rules = Rules { grace_seconds: GRACE_SECONDS, retention_seconds: 30 * 86_400 };
 const NOW: &str = "2026-11-01T07:00:00Z";
@@ -32,7 +34,7 @@ fn months(stores: &Stores, sqs: &Sqs, faults: Option<&Faults>) -> Months {
     }
 }
 
-/// Saves schedules that begin with a month, side by side.
+/// Saves schedules of several partners that start with a month.
 async fn save(stores: &Stores, from: &str, partners: impl Iterator<Item = PartnerId>) {
     let control = stores.control(None);
     let output = Output { format: Format::Jsonl, ..Output::default() };
@@ -53,7 +55,7 @@ async fn save(stores: &Stores, from: &str, partners: impl Iterator<Item = Partne
     saved.buffer_unordered(16).collect::<Vec<()>>().await;
 }
 
-/// All exports of a month, of all partners.
+/// Returns the exports of a month, of all partners.
 async fn exports(stores: &Stores, month: &str) -> Vec<(String, String, State)> {
     let control = stores.control(None);
     let (mut place, mut found) = (Some(MonthCursor::default()), Vec::new());
@@ -65,7 +67,7 @@ async fn exports(stores: &Stores, month: &str) -> Vec<(String, String, State)> {
     found
 }
 
-/// Records activities of October, by their ids and the times of recording.
+/// Records activities with their ids, times, and times of recording.
 async fn record(stores: &Stores, activities: &[(&str, &str, &str)]) {
     let recorder = stores.recorder(None);
     for (id, occurred_at, recorded_at) in activities {
@@ -74,17 +76,18 @@ async fn record(stores: &Stores, activities: &[(&str, &str, &str)]) {
     }
 }
 
-/// Works on everything that was sent; the ids in each export's file, oldest first.
+/// Writes every export whose message is in the queue.
 async fn work(stores: &Stores, sqs: &Sqs, now: Instant) {
     for body in sqs.take() {
         let message: ExportMessage = serde_json::from_str(&body).unwrap();
         let clock = move || now;
-        let run = Working { name: "w", stop_at: Instant::MAX, clock: &clock };
-        let worker = stores.worker(None, Limits::default());
-        assert_eq!(worker.work(&contoso(), &message.export, &run).await.unwrap(), Worked::Done);
+        let run = WorkerRun { name: "w", stop_at: Instant::MAX, clock: &clock };
+        let worker = worker_of(stores, None, Limits::default());
+        assert_eq!(worker.work(&contoso(), &message.export, &run).await.result.unwrap(), WorkResult::Done);
     }
 }
 
+/// Returns the ids in the file of an export, oldest first.
 async fn ids(stores: &Stores, export: &str) -> Vec<String> {
     let (job, standing) = stores.control(None).job(&contoso(), export).await.unwrap().unwrap();
     assert_eq!(standing.state, State::Ready, "{export}");
@@ -95,7 +98,7 @@ async fn ids(stores: &Stores, export: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn the_versions_of_a_month_are_its_activities() {
+async fn versions_of_a_month_hold_its_activities_once() {
     let stores = Stores::start().await;
     let sqs = Sqs::start().await;
     save(&stores, "2026-10", [contoso()].into_iter()).await;
@@ -104,7 +107,7 @@ async fn the_versions_of_a_month_are_its_activities() {
         months.run(&MonthlyRun::default(), at(now), &|| true).await.unwrap();
         work(&stores, &sqs, at(now)).await;
     };
-    // Cut at 05:59: before, at and behind it.
+    // The month is cut at 05:59, so activities lie before, at and behind the cut.
     record(
         &stores,
         &[
@@ -128,7 +131,7 @@ async fn the_versions_of_a_month_are_its_activities() {
     let month = Month::parse("2026-10").unwrap();
     let made = exports(&stores, "2026-10").await;
     assert_eq!(made.len(), 2, "the schedule makes at most one version a day");
-    // The operator's run makes it at once, as far as it is settled.
+    // The operator's run creates the version at once, for activities that are settled.
     let none = months.run_partner(&contoso(), month, at("2026-11-02T08:01:59Z")).await.unwrap();
     assert_eq!((none.due, none.created), (1, 0));
     let now = at("2026-11-02T09:30:00Z");
@@ -143,7 +146,7 @@ async fn the_versions_of_a_month_are_its_activities() {
 }
 
 #[tokio::test]
-async fn an_export_that_was_deleted_or_has_expired_is_made_again_with_the_same_bytes() {
+async fn deleted_month_is_exported_again_with_same_bytes() {
     let stores = Stores::start().await;
     let sqs = Sqs::start().await;
     save(&stores, "2026-10", [contoso()].into_iter()).await;
@@ -157,14 +160,14 @@ async fn an_export_that_was_deleted_or_has_expired_is_made_again_with_the_same_b
 
     let (job, standing) = control.cancel_job(&contoso(), "2026-10").await.unwrap().unwrap();
     for name in job.stored_names(&contoso(), &standing) {
-        stores.worker(None, Limits::default()).files.remove(&job.object_key(&contoso(), &name)).await.unwrap();
+        worker_of(&stores, None, Limits::default()).files.remove(&job.object_key(&contoso(), &name)).await.unwrap();
     }
     let month = Month::parse("2026-10").unwrap();
     months.run(&MonthlyRun::default(), at("2026-11-02T07:00:00Z"), &|| true).await.unwrap();
     work(&stores, &sqs, at("2026-11-02T07:00:00Z")).await;
     assert_eq!(files().await, first);
 
-    // A month later their time is up; the schedule leaves them so, the operator need not.
+    // A month later the files expire. The schedule does not export them again, but the operator can.
     let later = at("2026-12-20T00:00:00Z");
     months.run(&MonthlyRun::default(), later, &|| true).await.unwrap();
     let (job, standing) = control.job(&contoso(), "2026-10").await.unwrap().unwrap();

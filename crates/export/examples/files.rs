@@ -1,24 +1,23 @@
-//! Writes files of exports for other programs to read: `cargo run -p daybook --example files -- FOLDER`.
+//! Writes files of exports for other programs to read: `cargo run -p export --example files -- FOLDER`.
 //!
-//! For each set of records, `generated` and, where they are there, `real`: the activities as JSON lines, and the same as
-//! CSV and XLSX in both languages; of some of the first set, the lines of their orders, too.
+//! There are two sets of records: `generated`, and `real` if the file of real records exists. Each set becomes JSON lines,
+//! and CSV and XLSX in both languages. The first generated records also become files with a row for each order line.
 #![expect(clippy::unwrap_used, reason = "a tool of the tests")]
 
 use std::{env, fs, path::PathBuf};
 
-use daybook::{
+use domain::{
     activity::Activity,
-    export::{
-        job::{Format, Output, Rows},
-        profile::{Encoder, Lines, Locale, SubscriptionsUrl, Workbook, WorkbookLimits},
-    },
-    period::{Instant, Zone},
+    job::{Format, Output, Rows},
+    locale::Locale,
+    time::{Instant, Zone},
 };
+use export::{Encoder, OrderLines, SubscriptionsUrl, Workbook, WorkbookLimits};
 
 #[path = "../tests/it/records.rs"]
 mod records;
 
-/// Made-up records, and of them those whose lines are written.
+/// The number of generated records, and of those whose order lines are written.
 const COUNTS: (usize, usize) = (20_000, 2_000);
 const SEED: u64 = 20_261_102;
 
@@ -52,7 +51,7 @@ fn write(folder: &std::path::Path, name: &str, activities: &[Activity], output: 
     let zone = Zone::parse("Asia/Kolkata").unwrap();
     let activities: Vec<Activity<&str>> = activities.iter().map(Activity::borrowed).collect();
     let rows = activities.iter().flat_map(|activity| {
-        let lines = Lines::of(activity, output);
+        let lines = OrderLines::parse(activity, output);
         (0..lines.rows()).map(move |number| (activity, number))
     });
     if output.format == Format::Xlsx {
@@ -60,15 +59,15 @@ fn write(folder: &std::path::Path, name: &str, activities: &[Activity], output: 
         let created_at = Instant::parse(records::RECORDED_AT).unwrap();
         let mut book = Workbook::new(output, zone, created_at, &subscriptions, WorkbookLimits::default()).unwrap();
         for (activity, number) in rows {
-            book.row(activity, &Lines::of(activity, output), number).unwrap();
+            book.write_row(activity, &OrderLines::parse(activity, output), number).unwrap();
         }
         return book.save(fs::File::create(path).unwrap()).unwrap();
     }
-    let encoder = Encoder::new(output, zone);
+    let mut encoder = Encoder::new(output, zone).unwrap();
     let mut content = Vec::new();
-    encoder.start(&mut content);
+    encoder.start_file(&mut content).unwrap();
     for (activity, number) in rows {
-        encoder.row(&mut content, activity, &Lines::of(activity, output), number).unwrap();
+        encoder.write_row(&mut content, activity, &OrderLines::parse(activity, output), number).unwrap();
     }
     fs::write(path, content).unwrap();
 }

@@ -1,4 +1,4 @@
-//! The files of exports in S3: written once, in parts, and downloaded through links made at the click.
+//! The bucket of exports: files are written once, in parts, and downloaded through links that live for minutes.
 
 use std::{ops::Range, sync::Arc, time::Duration};
 
@@ -7,41 +7,39 @@ use aws_sdk_s3::{
     presigning::PresigningConfig,
     types::{CompletedMultipartUpload, CompletedPart},
 };
-
 use domain::job::File;
 use store::error::Error;
 
-/// How long a link can be followed, in seconds. A link also dies with the session of the role that signed it.
+/// The seconds for which a link works. A link also ends with the session of the role that signed it.
 pub const LINK_SECONDS: u64 = 300;
 
-/// The bucket of exports. Cheap to clone.
+/// The bucket of exports. Clones are cheap.
 #[derive(Clone, Debug)]
 pub struct Files {
     s3: aws_sdk_s3::Client,
     bucket: Arc<str>,
 }
 
-/// How the writing of a whole object ended well.
+/// The result of writing a whole object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Written {
-    /// It is there now.
+pub(crate) enum Written {
+    /// The object was written.
     Now,
-    /// Someone had written it before: it was left as it is.
+    /// The object existed and is unchanged.
     Before,
 }
 
 impl Files {
-    /// The bucket by its name.
+    /// Creates access to a bucket.
     pub fn new(s3: aws_sdk_s3::Client, bucket: String) -> Self {
         Self { s3, bucket: bucket.into() }
     }
 
-    /// A link to download a file, made now and valid for [`LINK_SECONDS`]. It is a secret: it goes into no log.
+    /// Signs a link to download a file, valid for [`LINK_SECONDS`]. The link is a secret and must not be logged.
     ///
     /// # Errors
     /// When there are no credentials to sign with.
     pub async fn link(&self, key: &str, file_name: &str, media_type: &str) -> Result<String, Error> {
-        let broken = |error| Error::permanent("signing a link", error);
         let validity = PresigningConfig::expires_in(Duration::from_secs(LINK_SECONDS))
             .map_err(|error| Error::permanent("signing a link", error))?;
         let signed = self
@@ -49,16 +47,16 @@ impl Files {
             .get_object()
             .bucket(&*self.bucket)
             .key(key)
-            // File names are made of partners' ids, dates and digits: nothing in them needs quoting.
+            // File names consist of partners' ids, dates and digits, so nothing in them needs quoting.
             .response_content_disposition(format!("attachment; filename=\"{file_name}\""))
             .response_content_type(media_type)
             .presigned(validity)
             .await
-            .map_err(broken)?;
+            .map_err(|error| Error::permanent("signing a link", error))?;
         Ok(signed.uri().to_owned())
     }
 
-    /// Removes a file, if it is there.
+    /// Removes a file, if there is one.
     ///
     /// # Errors
     /// When S3 fails.
@@ -67,11 +65,11 @@ impl Files {
         removed.map(drop).map_err(|error| Error::sdk("DeleteObject of an export", error))
     }
 
-    /// Gives up a multipart upload; one that has ended already is left alone.
+    /// Aborts a multipart upload. An upload that has already ended is ignored.
     ///
     /// # Errors
     /// When S3 fails.
-    pub async fn abandon(&self, key: &str, upload: &str) -> Result<(), Error> {
+    pub async fn abort_upload(&self, key: &str, upload: &str) -> Result<(), Error> {
         match self.s3.abort_multipart_upload().bucket(&*self.bucket).key(key).upload_id(upload).send().await {
             Ok(_) => Ok(()),
             Err(error) if error.code() == Some("NoSuchUpload") => Ok(()),
@@ -79,8 +77,8 @@ impl Files {
         }
     }
 
-    /// Begins a multipart upload.
-    pub(super) async fn begin(&self, key: &str, media_type: &str) -> Result<String, Error> {
+    /// Starts a multipart upload and returns its id.
+    pub(crate) async fn start_upload(&self, key: &str, media_type: &str) -> Result<String, Error> {
         let begun = self
             .s3
             .create_multipart_upload()
@@ -90,11 +88,17 @@ impl Files {
             .send()
             .await
             .map_err(|error| Error::sdk("CreateMultipartUpload of an export", error))?;
-        begun.upload_id.ok_or_else(|| Error::permanent("CreateMultipartUpload of an export", "it gave no id"))
+        begun.upload_id.ok_or_else(|| Error::permanent("CreateMultipartUpload of an export", "the answer has no id"))
     }
 
-    /// Uploads a part, in place of one with the same number; its ETag.
-    pub(super) async fn part(&self, key: &str, upload: &str, number: usize, body: Vec<u8>) -> Result<String, Error> {
+    /// Uploads a part, replacing one of the same number, and returns its ETag.
+    pub(crate) async fn upload_part(
+        &self,
+        key: &str,
+        upload: &str,
+        number: usize,
+        body: Vec<u8>,
+    ) -> Result<String, Error> {
         let sent = self
             .s3
             .upload_part()
@@ -103,18 +107,17 @@ impl Files {
             .upload_id(upload)
             .part_number(i32::try_from(number).unwrap_or(i32::MAX))
             .body(body.into())
-            // The connection protects the body, and so does its checksum, which is signed: a digest more would cost as
-            // much as the rest of the upload.
+            // TLS and the signed checksum protect the body. A signed digest would double the processor time of an upload.
             .customize()
             .disable_payload_signing()
             .send()
             .await
             .map_err(|error| Error::sdk("UploadPart of an export", error))?;
-        sent.e_tag.ok_or_else(|| Error::permanent("UploadPart of an export", "it gave no ETag"))
+        sent.e_tag.ok_or_else(|| Error::permanent("UploadPart of an export", "the answer has no ETag"))
     }
 
-    /// Makes a part of some bytes of another object; its ETag.
-    pub(super) async fn copy(
+    /// Copies bytes of another object into a part and returns the part's ETag.
+    pub(crate) async fn copy_part(
         &self,
         key: &str,
         upload: &str,
@@ -129,18 +132,18 @@ impl Files {
             .key(key)
             .upload_id(upload)
             .part_number(i32::try_from(number).unwrap_or(i32::MAX))
-            // Keys are made of partners' ids, months and file names: nothing in them needs escaping.
+            // Keys consist of partners' ids, months and file names, so nothing in them needs escaping.
             .copy_source(format!("{}/{source}", self.bucket))
             .copy_source_range(format!("bytes={}-{}", bytes.start, bytes.end - 1))
             .send()
             .await
             .map_err(|error| Error::sdk("UploadPartCopy of an export", error))?;
         let tag = copied.copy_part_result.and_then(|part| part.e_tag);
-        tag.ok_or_else(|| Error::permanent("UploadPartCopy of an export", "it gave no ETag"))
+        tag.ok_or_else(|| Error::permanent("UploadPartCopy of an export", "the answer has no ETag"))
     }
 
-    /// Reads some bytes of an object, piece by piece.
-    pub(super) async fn read(&self, key: &str, bytes: Range<u64>, mut take: impl FnMut(&[u8])) -> Result<(), Error> {
+    /// Reads a range of an object, piece by piece.
+    pub(crate) async fn read(&self, key: &str, bytes: Range<u64>, mut receive: impl FnMut(&[u8])) -> Result<(), Error> {
         let mut got = self
             .s3
             .get_object()
@@ -155,18 +158,26 @@ impl Files {
             let piece = piece
                 .map_err(|error| Error::Unavailable { operation: "GetObject of an export", source: Box::new(error) })?;
             length += piece.len() as u64;
-            take(&piece);
+            receive(&piece);
         }
         if length == bytes.end - bytes.start {
             Ok(())
         } else {
-            Err(Error::permanent("GetObject of an export", format!("{length} bytes of {bytes:?}")))
+            Err(Error::permanent("GetObject of an export", format!("received {length} bytes of the range {bytes:?}")))
         }
     }
 
-    /// Makes the object of its parts, unless there is one. The same completion may be sent again: whatever the error, an
-    /// object of the right size says that it was done before.
-    pub(super) async fn complete(&self, key: &str, upload: &str, parts: &[String], bytes: u64) -> Result<(), Error> {
+    /// Completes a multipart upload, unless the object exists.
+    ///
+    /// The same completion may be sent again: after any error, an object of the right size means that an earlier request
+    /// succeeded.
+    pub(crate) async fn complete_upload(
+        &self,
+        key: &str,
+        upload: &str,
+        parts: &[String],
+        bytes: u64,
+    ) -> Result<(), Error> {
         let parts = parts.iter().enumerate().map(|(index, tag)| {
             let number = i32::try_from(index + 1).unwrap_or(i32::MAX);
             CompletedPart::builder().part_number(number).e_tag(tag).build()
@@ -182,14 +193,14 @@ impl Files {
             .send()
             .await;
         let Err(error) = completed else { return Ok(()) };
-        match self.stored(key).await {
+        match self.find(key).await {
             Ok(Some(file)) if file.bytes == bytes => Ok(()),
             _ => Err(Error::sdk("CompleteMultipartUpload of an export", error)),
         }
     }
 
-    /// Writes a small file whole, with what is known of it beside it, unless there is one.
-    pub(super) async fn put(&self, key: &str, media_type: &str, file: &File, body: Vec<u8>) -> Result<Written, Error> {
+    /// Writes a small file whole, with its rows and digest as metadata, unless the file exists.
+    pub(crate) async fn put(&self, key: &str, media_type: &str, file: &File, body: Vec<u8>) -> Result<Written, Error> {
         let put = self
             .s3
             .put_object()
@@ -209,17 +220,17 @@ impl Files {
         }
     }
 
-    /// What is stored at a key: its size, and what [`Self::put`] noted beside it.
-    pub(super) async fn stored(&self, key: &str) -> Result<Option<File>, Error> {
+    /// Reads the size of a file and the metadata that [`Self::put`] wrote.
+    pub(crate) async fn find(&self, key: &str) -> Result<Option<File>, Error> {
         match self.s3.head_object().bucket(&*self.bucket).key(key).send().await {
             Ok(head) => {
-                let noted =
+                let metadata =
                     |name: &str| head.metadata().and_then(|metadata| metadata.get(name)).cloned().unwrap_or_default();
                 Ok(Some(File {
                     name: key.rsplit('/').next().unwrap_or_default().to_owned(),
-                    rows: noted("rows").parse().unwrap_or_default(),
+                    rows: metadata("rows").parse().unwrap_or_default(),
                     bytes: head.content_length().and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or_default(),
-                    sha256: noted("sha256"),
+                    sha256: metadata("sha256"),
                 }))
             }
             Err(SdkError::ServiceError(service)) if service.err().is_not_found() => Ok(None),

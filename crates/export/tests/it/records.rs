@@ -1,19 +1,20 @@
-//! Records for tests of files: made up from a seed, with everything that spreadsheets do to texts, and real ones.
+//! Records for tests of files: generated ones with texts that spreadsheets change, and real ones.
 //!
-//! Used by the tests here and by the example `files`, which writes files for other programs to read.
+//! The example `files` uses them, too, and writes files for other programs to read.
 
 use std::{fs, path::PathBuf};
 
-use daybook::{
+use domain::{
     activity::{Activity, NewActivity, PartnerId},
-    period::Instant,
+    time::Instant,
 };
+use harness::Random;
 use serde_json::{Value, json};
 
-/// When the records are recorded.
+/// The instant at which the records are recorded.
 pub(crate) const RECORDED_AT: &str = "2026-11-02T12:00:00Z";
 
-/// Texts that spreadsheets change, run, cut or show the wrong way round.
+/// Texts that spreadsheets change, run, cut or reverse.
 const PIECES: [&str; 40] = [
     "=1+1",
     "=cmd|' /C calc'!A0",
@@ -57,38 +58,16 @@ const PIECES: [&str; 40] = [
     "#N/A",
 ];
 
-/// Numbers that only depend on their seed.
-pub(crate) struct Random(u64);
-
-impl Random {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self(seed)
+/// Draws a text that spreadsheets change.
+fn piece(random: &mut Random) -> String {
+    let mut text = PIECES[random.below(PIECES.len())].to_owned();
+    if random.below(4) == 0 {
+        text.push_str(PIECES[random.below(PIECES.len())]);
     }
-
-    /// SplitMix64: each state is the one before and a constant, each number a scrambled state.
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut scrambled = self.0;
-        scrambled = (scrambled ^ (scrambled >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        scrambled = (scrambled ^ (scrambled >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        scrambled ^ (scrambled >> 31)
-    }
-
-    /// A number below `bound`.
-    pub(crate) fn below(&mut self, bound: usize) -> usize {
-        usize::try_from(self.next() % bound as u64).unwrap()
-    }
-
-    fn piece(&mut self) -> String {
-        let mut text = PIECES[self.below(PIECES.len())].to_owned();
-        if self.below(4) == 0 {
-            text.push_str(PIECES[self.below(PIECES.len())]);
-        }
-        text
-    }
+    text
 }
 
-/// Records made from a seed, oldest first; one in a thousand has details that no cell holds.
+/// Generates records from a seed, oldest first. One in a thousand has details that are too long for a cell.
 pub(crate) fn generated(count: usize, seed: u64) -> Vec<Activity> {
     let mut random = Random::new(seed);
     let first = Instant::parse("2026-09-20T00:00:00Z").unwrap();
@@ -102,30 +81,29 @@ pub(crate) fn generated(count: usize, seed: u64) -> Vec<Activity> {
                 "occurred_at": Instant::from_micros(moment).unwrap(),
                 "action": action,
                 "status": status,
-                "actor": {"id": random.piece(), "name": random.piece()},
-                "target": {"type": "order", "id": random.piece(), "name": random.piece()},
+                "actor": {"id": piece(&mut random), "name": piece(&mut random)},
+                "target": {"type": "order", "id": piece(&mut random), "name": piece(&mut random)},
             });
             if random.below(10) > 0 {
-                record["customer"] = json!({"id": random.piece(), "name": random.piece()});
+                record["customer"] = json!({"id": piece(&mut random), "name": piece(&mut random)});
             }
             if number % 1_000 == 500 {
                 record["details"] = json!({"text": "é".repeat(40_000)});
             } else if random.below(3) > 0 {
                 let lines: Vec<Value> = (0..random.below(4))
                     .map(|_| {
-                        json!({"product": random.piece(), "quantity": random.below(500), "unit_price": format!("-{}.{:02}", random.below(90), random.below(100)),
-                            "currency": "EUR", "subscription_id": random.piece()})
+                        json!({"product": piece(&mut random), "quantity": random.below(500), "unit_price": format!("-{}.{:02}", random.below(90), random.below(100)),
+                            "currency": "EUR", "subscription_id": piece(&mut random)})
                     })
                     .collect();
-                record["details"] = json!({"note": random.piece(), "lines": lines});
+                record["details"] = json!({"note": piece(&mut random), "lines": lines});
             }
             recorded(&record.to_string())
         })
         .collect()
 }
 
-/// Real records, oldest first, if they are there: audit records whose fields stand for ours, with the record itself as
-/// details.
+/// Reads real records, oldest first, if their file exists: audit records with the record itself as details.
 pub(crate) fn real() -> Option<Vec<Activity>> {
     let path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data/cloudtrail.jsonl"));
     let text = fs::read_to_string(path).ok()?;

@@ -1,80 +1,86 @@
-//! The columns of spreadsheets, each with its titles, its width and what it shows.
+//! The columns of CSV and XLSX: titles, widths, and the cell that each column shows of a row.
 //!
-//! A row is an activity, or one line of its order (`details.lines`), with the activity's own columns in front. An activity
-//! without lines is one row in either case. A row of a line shows that line, as it was recorded, as its details: with the
-//! whole details in each row, a file would grow with the square of an order's lines.
+//! A row is an activity, or one line of its order (`details.lines`) with the columns of the activity in front. An activity
+//! without lines is one row in either case. The row of a line shows that line, as recorded, in the column of details:
+//! with all details in each row, a file would grow with the square of the number of lines.
 //!
-//! **Length.** Excel keeps 32,767 characters of a cell, counted in UTF-16 units. Longer ones are cut and end in a mark
-//! that says how much is missing; JSON lines keep everything.
+//! **Length.** Excel keeps 32,767 characters of a cell, counted in UTF-16 units. A longer text is cut and ends in a mark
+//! that states how many characters are missing. JSON lines keep everything.
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
-
 use domain::{
-    actions::{action_label, status_label},
+    actions,
     activity::{Activity, Details},
     job::{Output, Rows},
     locale::Locale,
     time::{Instant, Zone},
 };
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
+/// The most rows of a sheet besides its header: a sheet holds 1,048,576.
+pub(crate) const MAX_ROWS: u64 = 1_048_575;
 /// The most UTF-16 units of a cell.
 pub const MAX_CELL_UNITS: usize = 32_767;
 /// The most digits that a spreadsheet keeps of a number.
-pub(super) const MAX_DIGITS: usize = 15;
+pub(crate) const MAX_DIGITS: usize = 15;
 
-/// The columns of an activity; those of a line follow them.
+/// The number of columns of an activity. The columns of a line follow them.
 const ACTIVITY_COLUMNS: usize = 12;
 
-/// A column.
-pub(super) struct Column {
+/// A column of CSV and XLSX.
+pub(crate) struct Column {
     en: &'static str,
     fr: &'static str,
-    /// In characters of a spreadsheet's usual font.
-    pub(super) width: u8,
-    show: for<'a> fn(&Row<'a>) -> Cell<'a>,
+    /// The width in characters of a spreadsheet's default font.
+    pub(crate) width: u8,
+    show: for<'a> fn(&TableRow<'a>) -> Cell<'a>,
 }
 
-/// What a column shows of a row.
+/// A cell: the value that a column shows of a row.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Cell<'a> {
-    /// A moment, to be shown by the wall clock of the export's zone.
-    Moment(Instant),
-    /// A moment in full, in UTC.
-    Utc(Instant),
-    /// A text of ours, which needs no care.
-    Word(&'static str),
-    /// A text from outside, whatever it looks like.
+pub(crate) enum Cell<'a> {
+    /// An instant, shown by the wall clock of the export's zone.
+    LocalTime(Instant),
+    /// An instant in UTC, with all its digits.
+    UtcTime(Instant),
+    /// A text of this product, which is safe in every format.
+    Label(&'static str),
+    /// A text from outside, which may look like a formula or a number.
     Text(Cow<'a, str>),
-    /// A customer's name, or its id where it has none.
+    /// A customer's name, or the id of a customer without a name.
     Customer {
-        /// What is shown.
+        /// The name or id.
         shown: &'a str,
         /// The customer's id.
         id: &'a str,
     },
-    /// A plain decimal of at most 15 digits, with a point if at all.
+    /// A plain decimal of at most 15 digits, with a point as its decimal mark.
     Number(Cow<'a, str>),
 }
 
-/// All columns, in their order.
+/// All columns, in order.
 const COLUMNS: [Column; 19] = [
-    Column { en: "Date and time", fr: "Date et heure", width: 20, show: |row| Cell::Moment(row.activity.occurred_at) },
+    Column {
+        en: "Date and time",
+        fr: "Date et heure",
+        width: 20,
+        show: |row| Cell::LocalTime(row.activity.occurred_at),
+    },
     Column { en: "Customer", fr: "Client", width: 28, show: |row| row.customer() },
     Column {
         en: "Action",
         fr: "Action",
         width: 26,
-        show: |row| text(action_label(row.activity.entry.action.as_str(), row.locale)),
+        show: |row| text(actions::action_label(row.activity.entry.action.as_str(), row.locale)),
     },
     Column { en: "Partner user", fr: "Utilisateur partenaire", width: 24, show: |row| row.actor() },
     Column {
         en: "Status",
         fr: "Statut",
         width: 12,
-        show: |row| Cell::Word(status_label(row.activity.entry.status, row.locale)),
+        show: |row| Cell::Label(actions::status_label(row.activity.entry.status, row.locale)),
     },
     Column { en: "Target", fr: "Cible", width: 28, show: |row| row.target() },
     Column { en: "Details", fr: "Détails", width: 50, show: |row| row.details() },
@@ -91,7 +97,7 @@ const COLUMNS: [Column; 19] = [
         en: "Occurred at (UTC)",
         fr: "Survenue le (UTC)",
         width: 28,
-        show: |row| Cell::Utc(row.activity.occurred_at),
+        show: |row| Cell::UtcTime(row.activity.occurred_at),
     },
     Column { en: "Line", fr: "Ligne", width: 8, show: |row| row.line_number() },
     Column { en: "Product", fr: "Produit", width: 28, show: |row| row.line_text(|line| line.product.or(line.name)) },
@@ -107,8 +113,8 @@ const COLUMNS: [Column; 19] = [
     Column { en: "Line total", fr: "Total de la ligne", width: 12, show: |row| row.line_total() },
 ];
 
-/// The columns of files whose rows are `rows`.
-pub(super) fn columns(rows: Rows) -> &'static [Column] {
+/// Returns the columns of files whose rows are `rows`.
+pub(crate) fn columns(rows: Rows) -> &'static [Column] {
     match rows {
         Rows::Activities => &COLUMNS[..ACTIVITY_COLUMNS],
         Rows::Lines => &COLUMNS,
@@ -116,25 +122,25 @@ pub(super) fn columns(rows: Rows) -> &'static [Column] {
 }
 
 impl Column {
-    /// The title of the column with this index: the first one says whose wall clock it shows.
-    pub(super) fn title(&self, index: usize, locale: Locale, zone: Zone) -> Cow<'static, str> {
+    /// Returns the title of the column with this index. The first title names the zone of local times.
+    pub(crate) fn title(&self, index: usize, locale: Locale, zone: Zone) -> Cow<'static, str> {
         let title = locale.pick(self.en, self.fr);
         if index == 0 { Cow::Owned(format!("{title} ({zone})")) } else { Cow::Borrowed(title) }
     }
 
-    /// What it shows of a row.
-    pub(super) fn of<'a>(&self, row: &Row<'a>) -> Cell<'a> {
+    /// Returns the cell of a row.
+    pub(crate) fn cell<'a>(&self, row: &TableRow<'a>) -> Cell<'a> {
         (self.show)(row)
     }
 }
 
-/// The lines of an activity's order, each as it was recorded; none where a row is an activity.
+/// The lines of an activity's order, as recorded; empty where a row is an activity.
 #[derive(Debug)]
-pub struct Lines<'a>(Vec<&'a RawValue>);
+pub struct OrderLines<'a>(Vec<&'a RawValue>);
 
-impl<'a> Lines<'a> {
-    /// The lines of an activity, where the output has a row for each.
-    pub fn of(activity: &'a Activity<&'a str>, output: Output) -> Self {
+impl<'a> OrderLines<'a> {
+    /// Reads the lines of an activity, where the output has a row for each line.
+    pub fn parse(activity: &'a Activity<&'a str>, output: Output) -> Self {
         #[derive(Deserialize)]
         struct Order<'a> {
             #[serde(borrow)]
@@ -144,22 +150,22 @@ impl<'a> Lines<'a> {
             return Self(Vec::new());
         };
         let lines = serde_json::from_str::<Order<'a>>(details).ok().and_then(|order| order.lines);
-        // Details are any JSON: what is no list has no lines.
+        // Details are any JSON, so `lines` may be something else than a list.
         Self(lines.and_then(|lines| serde_json::from_str(lines.get()).ok()).unwrap_or_default())
     }
 
-    /// How many rows the activity takes: one at least.
+    /// Returns the number of rows of the activity, at least one.
     pub fn rows(&self) -> usize {
         self.0.len().max(1)
     }
 
-    /// The line of a row, if the activity has any.
-    pub(super) fn get(&self, row: usize) -> Option<&'a RawValue> {
+    /// Returns the line of a row, if the activity has lines.
+    pub(crate) fn get(&self, row: usize) -> Option<&'a RawValue> {
         self.0.get(row).copied()
     }
 }
 
-/// What lines of orders usually say.
+/// The members of an order's line that have a column.
 #[derive(Default, Deserialize)]
 struct Line<'a> {
     #[serde(borrow)]
@@ -180,18 +186,18 @@ struct Line<'a> {
     total: Option<&'a RawValue>,
 }
 
-/// What a row shows: an activity, and a line of its order if it has any.
-pub(super) struct Row<'a> {
+/// A row of a table: an activity, and a line of its order where there is one.
+pub(crate) struct TableRow<'a> {
     activity: &'a Activity<&'a str>,
     line: Option<(usize, &'a RawValue, Line<'a>)>,
     locale: Locale,
     with_details: bool,
 }
 
-impl<'a> Row<'a> {
-    /// The row with this number, from 0, of an activity.
-    pub(super) fn new(activity: &'a Activity<&'a str>, lines: &Lines<'a>, number: usize, output: Output) -> Self {
-        // A line that is no object says nothing that has a column.
+impl<'a> TableRow<'a> {
+    /// Creates the row of an activity with this number, from 0.
+    pub(crate) fn new(activity: &'a Activity<&'a str>, lines: &OrderLines<'a>, number: usize, output: Output) -> Self {
+        // A line that is not an object has no members, so its columns stay empty.
         let line = lines.get(number).map(|raw| (number, raw, serde_json::from_str(raw.get()).unwrap_or_default()));
         Self { activity, line, locale: output.locale, with_details: output.details }
     }
@@ -227,7 +233,7 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// The number that the line has in its order, or else its place among the lines, from 1.
+    /// Returns the line's own number, or else its index among the lines, from 1.
     fn line_number(&self) -> Cell<'a> {
         match &self.line {
             Some((_, _, Line { line: Some(number), .. })) => decimal_or_text(number),
@@ -237,21 +243,21 @@ impl<'a> Row<'a> {
     }
 
     fn line_text(&self, member: impl FnOnce(&Line<'a>) -> Option<&'a RawValue>) -> Cell<'a> {
-        self.line.as_ref().and_then(|(_, _, line)| member(line)).map_or(text(""), |value| Cell::Text(plain(value)))
+        self.line.as_ref().and_then(|(_, _, line)| member(line)).map_or(text(""), |value| Cell::Text(plain_text(value)))
     }
 
     fn line_number_of(&self, member: impl FnOnce(&Line<'a>) -> Option<&'a RawValue>) -> Cell<'a> {
         self.line.as_ref().and_then(|(_, _, line)| member(line)).map_or(text(""), decimal_or_text)
     }
 
-    /// The total that the line states, or else quantity times price, to the last digit.
+    /// Returns the line's own total, or else quantity times price, exactly.
     fn line_total(&self) -> Cell<'a> {
         let Some((_, _, line)) = &self.line else { return text("") };
         if let Some(total) = line.total {
             return decimal_or_text(total);
         }
         match (line.quantity, line.unit_price) {
-            (Some(quantity), Some(price)) => product(&plain(quantity), &plain(price))
+            (Some(quantity), Some(price)) => multiply(&plain_text(quantity), &plain_text(price))
                 .filter(|total| is_decimal(total))
                 .map_or(text(""), |total| Cell::Number(Cow::Owned(total))),
             _ => text(""),
@@ -263,8 +269,8 @@ fn text(text: &str) -> Cell<'_> {
     Cell::Text(Cow::Borrowed(text))
 }
 
-/// A JSON value as a person would write it: a text without its quotes, nothing for null, anything else as it stands.
-fn plain(value: &RawValue) -> Cow<'_, str> {
+/// Returns a JSON value as a person would write it: a string without quotes, nothing for null, anything else unchanged.
+fn plain_text(value: &RawValue) -> Cow<'_, str> {
     let raw = value.get();
     if raw == "null" {
         return Cow::Borrowed("");
@@ -278,11 +284,11 @@ fn plain(value: &RawValue) -> Cow<'_, str> {
 }
 
 fn decimal_or_text(value: &RawValue) -> Cell<'_> {
-    let shown = plain(value);
+    let shown = plain_text(value);
     if is_decimal(&shown) { Cell::Number(shown) } else { Cell::Text(shown) }
 }
 
-/// Whether a text is a number that a spreadsheet keeps to the last digit.
+/// Returns whether a text is a number that a spreadsheet keeps exactly.
 fn is_decimal(text: &str) -> bool {
     let digits = text.strip_prefix('-').unwrap_or(text);
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
@@ -293,8 +299,8 @@ fn is_decimal(text: &str) -> bool {
         && digits.bytes().filter(u8::is_ascii_digit).count() <= MAX_DIGITS
 }
 
-/// The product of two decimals with as many decimal places as both have, or none where one is no decimal.
-fn product(left: &str, right: &str) -> Option<String> {
+/// Returns the product of two decimals with the decimal places of both; none if one is not a decimal.
+fn multiply(left: &str, right: &str) -> Option<String> {
     let scaled = |text: &str| {
         let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
         is_decimal(text)
@@ -308,13 +314,13 @@ fn product(left: &str, right: &str) -> Option<String> {
     Some(if fraction.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") })
 }
 
-/// A text that fits into a cell: the whole, or as much as leaves room for a mark that says how much is missing.
-pub(super) fn cut(text: Cow<'_, str>, locale: Locale) -> Cow<'_, str> {
-    // A character takes at least as many bytes as UTF-16 units: a short text needs no counting.
+/// Returns a text that fits into a cell. A text that is too long ends in a mark that states how much is missing.
+pub(crate) fn cut_cell(text: Cow<'_, str>, locale: Locale) -> Cow<'_, str> {
+    // A character takes at least as many bytes as UTF-16 units, so a short text needs no counting.
     if text.len() <= MAX_CELL_UNITS || text.encode_utf16().count() <= MAX_CELL_UNITS {
         return text;
     }
-    // The mark is at most 50 units long: a fixed reserve makes the place of the cut independent of it.
+    // A fixed reserve makes the place of the cut independent of the mark, which is at most 50 units long.
     const RESERVE: usize = 64;
     let mut kept_units = 0;
     let mut kept = 0;
@@ -336,17 +342,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_long_cell_is_cut_between_characters_and_says_so() {
+    fn long_cell_is_cut_between_characters_with_a_mark() {
         let long = "😀".repeat(20_000);
-        let shown = cut(Cow::Owned(long), Locale::En);
+        let shown = cut_cell(Cow::Owned(long), Locale::En);
         assert!(shown.encode_utf16().count() <= MAX_CELL_UNITS);
         assert!(shown.ends_with("… [cut: 3649 more characters]"), "{}", &shown[shown.len() - 50..]);
         let fits = "é".repeat(MAX_CELL_UNITS);
-        assert_eq!(cut(Cow::Borrowed(&fits), Locale::Fr), fits);
+        assert_eq!(cut_cell(Cow::Borrowed(&fits), Locale::Fr), fits);
     }
 
     #[test]
-    fn a_decimal_is_what_a_spreadsheet_keeps_as_it_is() {
+    fn decimal_is_a_number_that_spreadsheets_keep() {
         for number in ["0", "-1", "12", "14.90", "-0.5", "123456789012345", "0.00000000000001"] {
             assert!(is_decimal(number), "{number}");
         }
@@ -358,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn a_product_is_exact() {
+    fn multiply_is_exact() {
         for (left, right, expected) in [
             ("12", "14.90", Some("178.80")),
             ("3", "0.10", Some("0.30")),
@@ -368,7 +374,7 @@ mod tests {
             ("5", "a", None),
             ("5", "", None),
         ] {
-            assert_eq!(product(left, right).as_deref(), expected, "{left} × {right}");
+            assert_eq!(multiply(left, right).as_deref(), expected, "{left} × {right}");
         }
     }
 }
