@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use domain::{
     access::Refusal,
-    activity::{Fault, Rejection},
+    fault::{Fault, Rejection},
     quota::LimitExceeded,
 };
 use serde::Serialize;

@@ -6,7 +6,8 @@ use std::{borrow::Cow, time::Duration};
 
 use domain::{
     access::{Caller, Operation},
-    activity::{PartnerId, Rejection},
+    activity::PartnerId,
+    fault::Rejection,
     locale::Locale,
     text::quoted,
     time::Instant,

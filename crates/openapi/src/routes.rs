@@ -2,12 +2,12 @@
 //! routes and against the answers of the running service.
 #![expect(dead_code, reason = "nothing here is called: it describes")]
 
-use daybook::{
+use domain::{
+    actions::ListedAction,
     activity::{ActivityId, ActivityJson, BatchJson, NewActivityJson, PartnerId, Status, cloud_events::CloudEvent},
-    catalogue::ListedAction,
-    export::job::Kind,
     filter::ActionPattern,
-    period::{Instant, Month},
+    job::Kind,
+    time::{Instant, Month},
 };
 use lambda::ProblemDocument;
 use utoipa::{

@@ -1,12 +1,13 @@
 //! Machine clients: the partner that each one acts for.
 
-use daybook::{
-    activity::{Object, PartnerId, from_json},
-    clients::MachineClient,
-    period::Instant,
+use domain::{
+    activity::PartnerId,
+    request_json::{Object, from_json},
+    time::Instant,
 };
 use lambda::{Answer, Problem, Request, StatusCode, request, response};
 use serde::{Deserialize, Serialize};
+use store::clients::MachineClient;
 use utoipa::ToSchema;
 
 use crate::App;

@@ -7,8 +7,9 @@ mod clients;
 mod months;
 mod settings;
 
-use daybook::{control::Control, months::Months, period::Instant, settings::Partners};
+use domain::time::Instant;
 use lambda::{Answer, Problem, Request, request};
+use store::{control::Control, months::Months, partners::Partners};
 
 pub use clients::{ClientAnswer, SaveClient};
 pub use months::{Counts, MonthAnswer, MonthExport, RunAnswer, RunMonth};

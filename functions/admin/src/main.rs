@@ -1,16 +1,16 @@
 //! The Lambda function `admin`.
 
 use admin::App;
-use daybook::{
-    control::Control,
-    ledger::LateIndex,
-    months::{Months, Rules},
-    queue::{ExportQueue, RunQueue},
-    settings::Partners,
-};
 use lambda::{
     Error, aws,
     environment::{number, variable},
+};
+use store::{
+    control::Control,
+    ledger::LateIndex,
+    months::{Months, Rules},
+    partners::Partners,
+    queues::{ExportQueue, RunQueue},
 };
 
 #[tokio::main(flavor = "current_thread")]

@@ -2,15 +2,19 @@
 
 use std::time::Duration;
 
-use daybook::{
-    activity::{Object, PartnerId, from_json},
-    export::job::State,
-    jobs::{MAX_LISTED, MonthCursor, MonthEntry},
-    period::{Instant, Month, quoted},
-    queue::MonthlyRun,
+use domain::{
+    activity::PartnerId,
+    job::State,
+    request_json::{Object, from_json},
+    text::quoted,
+    time::{Instant, Month},
 };
 use lambda::{Answer, Parameters, Problem, Request, StatusCode, cursor, request, response};
 use serde::{Deserialize, Serialize};
+use store::{
+    jobs::{MAX_LISTED, MonthCursor, MonthEntry},
+    queues::MonthlyRun,
+};
 use utoipa::ToSchema;
 
 use crate::App;

@@ -1,13 +1,14 @@
 //! Settings of partners: the number of partitions of their months, and their limits.
 
-use daybook::{
-    activity::{Object, PartnerId, from_json},
-    limits::{LARGEST, Limits},
-    period::{Instant, Month, Zone},
-    settings::{MAX_SHARDS, Settings, ShardsFrom},
+use domain::{
+    activity::PartnerId,
+    quota::{LARGEST, Limits},
+    request_json::{Object, from_json},
+    time::{Instant, Month, Zone},
 };
 use lambda::{Answer, Problem, ProblemKind, Request, StatusCode, request, response};
 use serde::{Deserialize, Serialize};
+use store::partners::{MAX_SHARDS, Settings, ShardsFrom};
 use utoipa::ToSchema;
 
 use crate::App;

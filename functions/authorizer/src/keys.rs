@@ -5,12 +5,13 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use daybook::{period::Instant, storage::causes};
+use domain::time::Instant;
 use jsonwebtoken::{
     DecodingKey,
     jwk::{AlgorithmParameters, JwkSet, PublicKeyUse},
 };
 use lambda::Error;
+use store::error::causes;
 use tokio::sync::Mutex;
 
 /// How long the issuer has to answer.

@@ -6,10 +6,11 @@
 mod keys;
 
 use aws_lambda_events::apigw::ApiGatewayCustomAuthorizerRequestTypeRequest as AuthorizerRequest;
-use daybook::{access::Role, activity::MAX_NAME_CHARS, control::Control, period::Instant};
+use domain::{access::Role, activity::MAX_NAME_CHARS, time::Instant};
 use jsonwebtoken::{Algorithm, Validation, decode, decode_header};
 use lambda::{Error, host::UNAUTHORIZED};
 use serde_json::{Map, Value, json};
+use store::control::Control;
 
 pub use keys::Keys;
 

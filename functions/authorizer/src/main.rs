@@ -2,11 +2,11 @@
 
 use authorizer::{App, Keys};
 use aws_lambda_events::apigw::ApiGatewayCustomAuthorizerRequestTypeRequest as AuthorizerRequest;
-use daybook::control::Control;
 use lambda::{
     Error, LambdaEvent, aws,
     environment::{list, now, variable},
 };
+use store::control::Control;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {

@@ -3,17 +3,15 @@
 use std::time::Duration;
 
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
-use daybook::{
-    activity::PartnerId,
-    export::{WorkResult, Worker, WorkerRun},
-    notify::NoticeQueue,
-    period::Instant,
-    queue::{self, ExportMessage, ExportQueue},
-    storage,
-};
+use domain::{activity::PartnerId, time::Instant};
+use export::{WorkResult, Worker, WorkerRun};
 use lambda::{
     Error, log,
     metrics::{self, Metric},
+};
+use store::{
+    error::causes,
+    queues::{self, ExportMessage, ExportQueue, NoticeQueue},
 };
 
 /// The part of the function's time that is kept to upload a part and to write its checkpoint, in seconds.
@@ -48,7 +46,7 @@ pub async fn handle(
         let id = message.message_id.clone().unwrap_or_default();
         let run = WorkerRun { name: &format!("{run}/{id}"), stop_at: deadline.plus_seconds(-MARGIN_SECONDS), clock };
         if !work(app, &message, &run).await {
-            if queue::is_last_try(&message.attributes) {
+            if queues::is_last_try(&message.attributes) {
                 metrics::add(Metric::DeadLetters, 1);
             }
             let mut failure = BatchItemFailure::default();
@@ -71,7 +69,7 @@ async fn work(app: &App, message: &SqsMessage, run: &WorkerRun<'_>) -> bool {
     };
     // The event source hands over one message at a time, so that the invocation is about one partner.
     log::set_partner(&partner);
-    let tries = queue::tries(&message.attributes);
+    let tries = queues::tries(&message.attributes);
     let report = app.worker.work(&partner, &export, run).await;
     for (metric, amount) in [(Metric::ExportAge, report.age_seconds), (Metric::RowsExported, report.rows)] {
         if let Some(amount) = amount {
@@ -89,17 +87,17 @@ async fn work(app: &App, message: &SqsMessage, run: &WorkerRun<'_>) -> bool {
                 true
             }
             Err(error) => {
-                tracing::error!(%partner, export, error = storage::causes(&error), "could not send an export back to the queue");
+                tracing::error!(%partner, export, error = causes(&error), "could not send an export back to the queue");
                 false
             }
         },
         // The other worker may be dead: the message stays until the job is known to be finished.
         Ok(WorkResult::Busy) => false,
         Err(error) => {
-            tracing::error!(%partner, export, tries, error = storage::causes(&error), "could not make an export");
-            if tries >= queue::TRIES {
+            tracing::error!(%partner, export, tries, error = causes(&error), "could not make an export");
+            if tries >= queues::TRIES {
                 if let Err(error) = app.worker.give_up(&partner, &export, run).await {
-                    tracing::error!(%partner, export, error = storage::causes(&error), "could not mark an export as failed");
+                    tracing::error!(%partner, export, error = causes(&error), "could not mark an export as failed");
                 }
             } else if let Some(receipt) = &message.receipt_handle {
                 app.queue.delay(receipt, RETRY_AFTER * tries).await;
@@ -113,7 +111,7 @@ async fn work(app: &App, message: &SqsMessage, run: &WorkerRun<'_>) -> bool {
 async fn announce(app: &App, partner: &PartnerId, export: &str) -> bool {
     let announced = app.notices.announce(partner, export).await;
     if let Err(error) = &announced {
-        tracing::error!(%partner, export, error = storage::causes(error), "could not announce an export");
+        tracing::error!(%partner, export, error = causes(error), "could not announce an export");
     }
     announced.is_ok()
 }

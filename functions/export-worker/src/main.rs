@@ -1,17 +1,16 @@
 //! The Lambda function `export-worker`.
 
 use aws_lambda_events::sqs::SqsEvent;
-use daybook::{
-    control::Control,
-    export::{Files, Limits, SubscriptionsUrl, Worker},
-    ledger::Ledger,
-    notify::NoticeQueue,
-    queue::ExportQueue,
-};
+use export::{Files, Limits, SubscriptionsUrl, Worker};
 use export_worker::App;
 use lambda::{
     Error, LambdaEvent, aws,
     environment::{deadline, now, variable},
+};
+use store::{
+    control::Control,
+    ledger::Ledger,
+    queues::{ExportQueue, NoticeQueue},
 };
 
 #[tokio::main(flavor = "current_thread")]

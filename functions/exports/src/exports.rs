@@ -2,28 +2,29 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use daybook::{
+use domain::{
     access::Operation,
-    activity::{Object, PartnerId, Rejection, from_json},
-    export::{
-        LINK_SECONDS,
-        job::{
-            Compression, ExportRequest, File, Format, Job, JobStatus, Kind, MANIFEST, Output, Progress, Rows, State,
-        },
-        profile::Locale,
-    },
+    activity::PartnerId,
+    fault::Rejection,
     filter::Filter,
-    jobs::{ListPosition, MAX_LISTED},
-    limits,
-    period::{Instant, Month, quoted},
-    question::{OneOrMany, Question, one_or_many},
+    job::{Compression, ExportRequest, File, Format, Job, JobStatus, Kind, MANIFEST, Output, Progress, Rows, State},
+    locale::Locale,
+    query::{OneOrMany, Question, one_or_many},
+    request_json::{Object, from_json},
+    text::quoted,
+    time::{Instant, Month},
 };
+use export::LINK_SECONDS;
 use lambda::{
     Answer, HeaderName, Parameters, Problem, ProblemKind, Request, StatusCode, cursor, header,
     metrics::{self, Metric},
     request, response,
 };
 use serde::{Deserialize, Serialize};
+use store::{
+    jobs::{ListPosition, MAX_LISTED},
+    meter,
+};
 use ulid::Ulid;
 use utoipa::ToSchema;
 
@@ -231,7 +232,7 @@ pub(crate) async fn create(app: &App, request: &Request, now: Instant) -> Answer
         is_repeated = app.limits.is_some() && id != own && app.control.job(&partner, &id).await?.is_some();
     }
     if let Some(limits) = app.limits.filter(|_| !is_repeated)
-        && let Some(over) = limits::check_exports(&app.control, &app.partners, limits, &partner, now).await?
+        && let Some(over) = meter::check_exports(&app.control, &app.partners, limits, &partner, now).await?
     {
         metrics::add(Metric::Refused, 1);
         return Err(over.into());

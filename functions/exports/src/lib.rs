@@ -3,16 +3,10 @@
 mod exports;
 mod schedules;
 
-use daybook::{
-    control::Control,
-    export::Files,
-    limits::Limits,
-    months::{Reach, Rules},
-    period::Instant,
-    queue::ExportQueue,
-    settings::Partners,
-};
+use domain::{quota::Limits, recipient::Reach, time::Instant};
+use export::Files;
 use lambda::{Answer, Problem, Request, request};
+use store::{control::Control, months::Rules, partners::Partners, queues::ExportQueue};
 
 pub use exports::{CreateExport, ExportAnswer, ExportListAnswer, LinkAnswer};
 pub use schedules::{DeliveryAnswer, ResultAnswer, SaveSchedule, ScheduleAnswer, SecretAnswer};

@@ -1,18 +1,13 @@
 //! The Lambda function `exports`.
 
-use daybook::{
-    control::Control,
-    export::Files,
-    limits::Limits,
-    months::{Reach, Rules},
-    queue::ExportQueue,
-    settings::Partners,
-};
+use domain::{quota::Limits, recipient::Reach};
+use export::Files;
 use exports::App;
 use lambda::{
     Error, aws,
     environment::{flag, number, variable},
 };
+use store::{control::Control, months::Rules, partners::Partners, queues::ExportQueue};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {

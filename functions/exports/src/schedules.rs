@@ -1,20 +1,19 @@
 //! Schedules of monthly exports, their results, and the secret that signs their notifications.
 
-use daybook::{
+use domain::{
     access::Operation,
-    activity::{Object, PartnerId, from_json},
-    export::{
-        job::{Compression, Format, Kind, Rows, State},
-        profile::Locale,
-    },
-    jobs::ListPosition,
-    months::{MAX_RECIPIENTS, Recipient, Schedule, ScheduleRequest, TooFarAhead},
-    notify::{Delivery, DeliveryState, Secret, Secrets},
-    period::{Instant, Month, Zone},
-    storage,
+    activity::PartnerId,
+    delivery::{Delivery, DeliveryState, Secret, Secrets},
+    job::{Compression, Format, Kind, Rows, State},
+    locale::Locale,
+    recipient::{MAX_RECIPIENTS, Recipient},
+    request_json::{Object, from_json},
+    schedule::{Schedule, ScheduleRequest, TooFarAhead},
+    time::{Instant, Month, Zone},
 };
 use lambda::{Answer, Problem, ProblemKind, Request, StatusCode, environment, request, response};
 use serde::{Deserialize, Serialize};
+use store::{error, jobs::ListPosition};
 use utoipa::ToSchema;
 
 use crate::{App, exports};
@@ -243,7 +242,7 @@ fn changed() -> Problem {
 }
 
 fn fresh_secret() -> Result<Secret, Problem> {
-    let random = environment::random().map_err(|error| storage::Error::permanent("making a secret", error))?;
+    let random = environment::random().map_err(|error| error::Error::permanent("making a secret", error))?;
     Ok(Secret::new(&random))
 }
 

@@ -10,12 +10,11 @@
 use std::{borrow::Cow, time::Duration};
 
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
-use daybook::{
-    activity::{Fault, MAX_BATCH, Object, PartnerId, Rejection, Sent, from_json},
-    ledger::{RecordError, Recorded, Recorder},
-    period::Instant,
-    queue,
-    storage::causes,
+use domain::{
+    activity::{MAX_BATCH, PartnerId, Sent},
+    fault::{Fault, Rejection},
+    request_json::{Object, from_json},
+    time::Instant,
 };
 use futures_util::{StreamExt as _, stream};
 use lambda::{
@@ -24,6 +23,11 @@ use lambda::{
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use store::{
+    error::causes,
+    ledger::{RecordError, Recorded, Recorder},
+    queues,
+};
 
 /// How many messages are recorded at a time.
 const MESSAGES: usize = 16;
@@ -44,7 +48,7 @@ pub async fn handle(
         .map(|message| async move {
             let id = message.message_id.clone().unwrap_or_default();
             let is_done = record(recorder, &message, now, time).await;
-            if !is_done && queue::is_last_try(&message.attributes) {
+            if !is_done && queues::is_last_try(&message.attributes) {
                 metrics::add(Metric::DeadLetters, 1);
             }
             (!is_done).then_some(id)

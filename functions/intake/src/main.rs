@@ -1,13 +1,13 @@
 //! The Lambda function `intake`.
 
 use aws_lambda_events::sqs::SqsEvent;
-use daybook::{
-    ledger::{Ledger, Recorder},
-    settings::Partners,
-};
 use lambda::{
     Error, LambdaEvent, aws,
     environment::{deadline, now, number, time_left, variable},
+};
+use store::{
+    ledger::{Ledger, Recorder},
+    partners::Partners,
 };
 
 #[tokio::main(flavor = "current_thread")]

@@ -1,16 +1,16 @@
 //! Makes the monthly exports that are due, every hour, and goes on with runs that had not enough time.
 
-use daybook::{
-    months::{Months, RunSummary},
-    period::Instant,
-    queue::MonthlyRun,
-    storage,
-};
+use domain::time::Instant;
 use lambda::{
     Error,
     metrics::{self, Metric},
 };
 use serde_json::Value;
+use store::{
+    error::causes,
+    months::{Months, RunSummary},
+    queues::MonthlyRun,
+};
 
 /// The part of the function's time that is kept to finish a page of schedules, in seconds.
 pub const MARGIN_SECONDS: i64 = 60;
@@ -33,7 +33,7 @@ pub async fn handle(
         // not stop the run.
         match months.count_unfinished(event_time(event)?.unwrap_or_else(clock)).await {
             Ok(unfinished) => metrics::add(Metric::MonthsUnmade, unfinished),
-            Err(error) => tracing::warn!(error = storage::causes(&error), "could not count unfinished exports"),
+            Err(error) => tracing::warn!(error = causes(&error), "could not count unfinished exports"),
         }
     }
     let mut sum = RunSummary { complete: true, ..RunSummary::default() };

@@ -1,14 +1,14 @@
 //! The Lambda function `monthly`.
 
-use daybook::{
-    control::Control,
-    ledger::LateIndex,
-    months::{Months, Rules},
-    queue::{ExportQueue, RunQueue},
-};
 use lambda::{
     Error, LambdaEvent, aws,
     environment::{deadline, now, number, variable},
+};
+use store::{
+    control::Control,
+    ledger::LateIndex,
+    months::{Months, Rules},
+    queues::{ExportQueue, RunQueue},
 };
 
 #[tokio::main(flavor = "current_thread")]

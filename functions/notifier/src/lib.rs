@@ -8,19 +8,22 @@ mod mail;
 mod webhooks;
 
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent};
-use daybook::{
+use domain::{
     activity::PartnerId,
-    control::Control,
-    export::job::{Job, JobStatus, State},
-    months::Recipient,
-    notify::{self, Delivery, DeliveryState, Failure, Notice, NoticeQueue},
-    period::Instant,
-    queue, storage,
+    delivery::{self, Delivery, DeliveryState, Failure},
+    job::{Job, JobStatus, State},
+    recipient::Recipient,
+    time::Instant,
 };
 use futures_util::future::join_all;
 use lambda::{
     Error,
     metrics::{self, Metric},
+};
+use store::{
+    control::Control,
+    error::{self, causes},
+    queues::{self, Notice, NoticeQueue},
 };
 
 pub use mail::Mail;
@@ -62,10 +65,10 @@ pub async fn handle(
             Err(error) => {
                 tracing::error!(
                     message_id = id,
-                    error = storage::causes(&error),
+                    error = causes(&error),
                     "could not work on a notification; the queue delivers it again"
                 );
-                if queue::is_last_try(&message.attributes) {
+                if queues::is_last_try(&message.attributes) {
                     metrics::add(Metric::DeadLetters, 1);
                 }
                 let mut failure = BatchItemFailure::default();
@@ -79,11 +82,11 @@ pub async fn handle(
     Ok(answer)
 }
 
-async fn work(app: &App, body: &str, clock: &(dyn Fn() -> Instant + Send + Sync)) -> Result<(), storage::Error> {
-    let broken = |error| storage::Error::permanent("reading a message", error);
+async fn work(app: &App, body: &str, clock: &(dyn Fn() -> Instant + Send + Sync)) -> Result<(), error::Error> {
+    let broken = |error| error::Error::permanent("reading a message", error);
     let notice: Notice = serde_json::from_str(body).map_err(broken)?;
     let partner = PartnerId::parse(&notice.partner);
-    let partner = partner.map_err(|error| storage::Error::permanent("reading a message", error.to_string()))?;
+    let partner = partner.map_err(|error| error::Error::permanent("reading a message", error.to_string()))?;
     let Some((job, standing)) = app.control.job(&partner, &notice.export).await? else { return Ok(()) };
     match &notice.recipient {
         None if standing.state == State::Ready => enter(app, &partner, &notice, clock()).await,
@@ -100,7 +103,7 @@ async fn work(app: &App, body: &str, clock: &(dyn Fn() -> Instant + Send + Sync)
 }
 
 /// Enters a delivery for each recipient of the schedule, and sends its first try.
-async fn enter(app: &App, partner: &PartnerId, notice: &Notice, now: Instant) -> Result<(), storage::Error> {
+async fn enter(app: &App, partner: &PartnerId, notice: &Notice, now: Instant) -> Result<(), error::Error> {
     let Some(schedule) = app.control.schedule(partner).await? else { return Ok(()) };
     for recipient in schedule.notify {
         let fingerprint = recipient.fingerprint();
@@ -121,7 +124,7 @@ async fn deliver(
     delivery: Delivery,
     (job, standing): (&Job, &JobStatus),
     clock: &(dyn Fn() -> Instant + Send + Sync),
-) -> Result<(), storage::Error> {
+) -> Result<(), error::Error> {
     let now = clock();
     if delivery.state != DeliveryState::Pending {
         return Ok(());
@@ -138,8 +141,8 @@ async fn deliver(
     }
     let outcome = match &delivery.recipient {
         Recipient::Webhook(url) => {
-            let body = notify::write_webhook_body(partner, job, standing, &delivery, &app.portal_url)
-                .map_err(|error| storage::Error::permanent("writing a notification", error))?;
+            let body = delivery::write_webhook_body(partner, job, standing, &delivery, &app.portal_url)
+                .map_err(|error| error::Error::permanent("writing a notification", error))?;
             match app.control.secrets(partner).await? {
                 Some(secrets) => {
                     let id = delivery.message_id(partner);

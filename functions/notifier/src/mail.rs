@@ -5,15 +5,13 @@ use aws_sdk_sesv2::{
     error::ProvideErrorMetadata as _,
     types::{Body, Content, Destination, EmailContent, Message},
 };
-use daybook::{
+use domain::{
     activity::PartnerId,
-    export::{
-        job::{Job, JobStatus, version_name},
-        profile::Locale,
-    },
-    notify::Failure,
-    storage,
+    delivery::Failure,
+    job::{Job, JobStatus, version_name},
+    locale::Locale,
 };
+use store::error::causes;
 
 /// Sends e-mail from one sender. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -60,7 +58,7 @@ impl Mail {
             .await;
         sent.map(drop).map_err(|error| {
             let code = error.code().unwrap_or_default().to_owned();
-            tracing::warn!(error = storage::causes(&error), "could not send an e-mail");
+            tracing::warn!(error = causes(&error), "could not send an e-mail");
             // The address or the sender is refused for good.
             let is_final = matches!(code.as_str(), "MessageRejected" | "BadRequestException" | "NotFoundException");
             failure("The e-mail service did not take the message.", is_final)

@@ -1,12 +1,13 @@
 //! The Lambda function `notifier`.
 
 use aws_lambda_events::sqs::SqsEvent;
-use daybook::{control::Control, months::Reach, notify::NoticeQueue};
+use domain::recipient::Reach;
 use lambda::{
     Error, LambdaEvent, aws,
     environment::{list, now, variable},
 };
 use notifier::{App, Mail, Webhooks};
+use store::{control::Control, queues::NoticeQueue};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {

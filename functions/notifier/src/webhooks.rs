@@ -6,10 +6,10 @@
 
 use std::{error::Error as StdError, net::SocketAddr, sync::Arc, time::Duration};
 
-use daybook::{
-    months::{Reach, ip_literal, is_public},
-    notify::{Failure, timestamp},
-    period::Instant,
+use domain::{
+    delivery::{Failure, timestamp},
+    recipient::{Reach, ip_literal, is_public},
+    time::Instant,
 };
 use lambda::Error;
 use reqwest::{

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::LazyLock};
 
-use daybook::{activity::hex, period::Instant};
+use domain::{text::hex, time::Instant};
 use lambda::{Answer, Problem, Request, StatusCode, header, request, response};
 use rust_embed::RustEmbed;
 use serde_json::json;

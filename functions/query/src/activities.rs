@@ -1,17 +1,18 @@
 //! Lists of activities, page by page, and one activity with its details.
 
-use daybook::{
+use domain::{
     access::Operation,
-    activity::{ActivityId, ActivityJson, hex},
-    ledger::{ActivityPage, Ledger, MAX_PAGE_ROWS, Position, SETTLE_SECONDS, Selection, SortOrder},
-    period::{Instant, Period, quoted},
-    question::Question,
+    activity::{ActivityId, ActivityJson},
+    query::{Position, Question, SETTLE_SECONDS, Selection, SortOrder},
+    text::{hex, quoted},
+    time::{Instant, Period},
 };
 use lambda::{
     Answer, Parameters, Problem, Request, StatusCode, cursor, header, log, metrics::Metric, request, response,
 };
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize, Serializer};
+use store::ledger::{ActivityPage, Ledger, MAX_PAGE_ROWS};
 use utoipa::ToSchema;
 
 const DEFAULT_LIMIT: usize = 100;

@@ -5,14 +5,14 @@
 //! activity", learn.microsoft.com/partner-center/developer, and what its SDKs send.
 
 use chrono::NaiveDateTime;
-use daybook::{
+use domain::{
     access::Operation,
     activity::{Activity, ActorType},
     filter::Filter,
-    ledger::{Condition, Ledger, MAX_PAGE_ROWS, Position, Selection, SortOrder},
     partner_center::{operation_status, operation_type, resource_type},
-    period::{Instant, Period, quoted},
-    storage::Error,
+    query::{Position, Selection, SortOrder},
+    text::quoted,
+    time::{Instant, Period},
 };
 use lambda::{
     Answer, HeaderName, Parameters, Problem, Request, StatusCode, cursor, log, metrics::Metric, request, response,
@@ -20,6 +20,10 @@ use lambda::{
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use store::{
+    error::Error,
+    ledger::{Condition, Ledger, MAX_PAGE_ROWS},
+};
 use utoipa::ToSchema;
 
 const DEFAULT_SIZE: usize = 500;

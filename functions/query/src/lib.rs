@@ -3,8 +3,9 @@
 mod activities;
 mod audit_records;
 
-use daybook::{catalogue, ledger::Ledger, period::Instant};
+use domain::{actions, time::Instant};
 use lambda::{Answer, Parameters, Problem, Request, StatusCode, request, response};
+use store::ledger::Ledger;
 
 pub use activities::{ListAnswer, Range};
 pub use audit_records::{AuditRecords, Header, Link, Links};
@@ -31,5 +32,5 @@ fn list_actions(request: &Request) -> Answer {
     request::caller(request)?;
     let parameters = Parameters::read(request, &["locale"])?;
     let locale = request::locale(request, parameters.one("locale")?.as_deref())?;
-    response::json(StatusCode::OK, &catalogue::list_actions(locale).collect::<Vec<_>>())
+    response::json(StatusCode::OK, &actions::list_actions(locale).collect::<Vec<_>>())
 }

@@ -1,7 +1,7 @@
 //! The Lambda function `query`.
 
-use daybook::ledger::Ledger;
 use lambda::{Error, aws, environment::variable};
+use store::ledger::Ledger;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {

@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use daybook::{
+use domain::{
     access::Operation,
     activity::{Activity, ActivityId, PartnerId, RecordRequest, Sent},
-    ledger::{RecordError, Recorded, Recorder},
-    limits::{LimitExceeded, Meter},
-    period::Instant,
+    quota::LimitExceeded,
+    time::Instant,
 };
 use lambda::{
     Answer, Problem, ProblemDocument, ProblemKind, Request, StatusCode, header,
@@ -15,6 +14,10 @@ use lambda::{
     request, response,
 };
 use serde::Serialize;
+use store::{
+    ledger::{RecordError, Recorded, Recorder},
+    meter::Meter,
+};
 use utoipa::ToSchema;
 
 /// The part of the function's time that is kept for the answer.

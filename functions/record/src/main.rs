@@ -1,15 +1,16 @@
 //! The Lambda function `record`.
 
-use daybook::{
-    ledger::{Ledger, Recorder},
-    limits::{Limits, Meter},
-    settings::Partners,
-};
+use domain::quota::Limits;
 use lambda::{
     Error, aws,
     environment::{flag, number, variable},
 };
 use record::App;
+use store::{
+    ledger::{Ledger, Recorder},
+    meter::Meter,
+    partners::Partners,
+};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {

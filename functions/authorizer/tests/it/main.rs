@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex};
 
 use authorizer::Keys;
-use daybook::period::Instant;
+use domain::time::Instant;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpListener,
