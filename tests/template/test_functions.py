@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from application import ROOT, sources
+from application import CONSTANTS, ROOT, sources
 
 FUNCTIONS = ["authorizer", "record", "intake", "query", "exports", "admin", "export-worker", "monthly", "notifier", "portal"]
 READ = re.compile(r'\b(?:variable|number(?:::<\w+>)?|flag|list)\("([A-Z][A-Z0-9_]*)"\)')
@@ -133,12 +133,11 @@ def test_authorizer_reads_registrations_only(template):
     statements = [each for policy in template.resources["AuthorizerRole"]["Properties"]["Policies"] for each in policy["PolicyDocument"]["Statement"]]
     (reading,) = [each for each in statements if each["Action"] == "dynamodb:GetItem"]
     assert reading["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": "client#*"}}
-    control = sources("store", "crates")
-    assert 'key(&format!("client#{client_id}"), "client")' in control
+    assert CONSTANTS["client_key_prefix"] == "client#"
 
 
 def test_only_admin_changes_clients_and_settings(template):
-    not_clients = {"ForAllValues:StringNotLike": {"dynamodb:LeadingKeys": "client#*"}}
+    not_clients = {"ForAllValues:StringNotLike": {"dynamodb:LeadingKeys": CONSTANTS["client_key_prefix"] + "*"}}
     writes = {"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"}
     for function in set(FUNCTIONS) - {"admin"}:
         role = template.functions[function]["Role"]["Fn::GetAtt"][0]

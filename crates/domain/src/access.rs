@@ -34,7 +34,16 @@ pub enum Role {
 impl Role {
     /// Finds a person's role by its name in the token's claim of roles. Only scopes grant machine roles.
     pub fn of_person(name: &str) -> Option<Self> {
-        name.parse().ok().filter(|role| !matches!(role, Self::Recorder | Self::Reader | Self::Operator))
+        name.parse().ok().filter(|role: &Self| !role.is_of_machine())
+    }
+
+    /// Returns the roles that a person can have.
+    pub fn of_people() -> impl Iterator<Item = Self> {
+        Self::VARIANTS.iter().copied().filter(|role| !role.is_of_machine())
+    }
+
+    fn is_of_machine(self) -> bool {
+        matches!(self, Self::Recorder | Self::Reader | Self::Operator)
     }
 
     /// Finds the role that an OAuth scope grants to a machine.

@@ -9,10 +9,14 @@ use domain::{
     fault::{Fault, Rejection},
     quota::LimitExceeded,
 };
+use lambda_http::http::StatusCode;
 use serde::Serialize;
 use store::error::{self, causes};
+use strum::{EnumIter, IntoEnumIterator as _, IntoStaticStr};
 use utoipa::ToSchema;
 
+/// The beginning of the URI of every kind of problem.
+pub const PROBLEM_URI: &str = "urn:daybook:problem:";
 /// In how many seconds to repeat a request that the store did not answer.
 const STORE_RETRY_SECONDS: u32 = 2;
 
@@ -27,7 +31,8 @@ pub struct Problem {
 }
 
 /// The kinds of problems. Each has a slug, a title and a status.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
 pub enum ProblemKind {
     /// 400
     InvalidRequest,
@@ -54,20 +59,47 @@ pub enum ProblemKind {
 }
 
 impl ProblemKind {
-    /// Returns slug, title and status.
-    fn parts(self) -> (&'static str, &'static str, u16) {
+    /// Returns all kinds.
+    pub fn all() -> impl Iterator<Item = Self> {
+        Self::iter()
+    }
+
+    /// Returns the end of the kind's URI, such as `not-found`.
+    pub fn slug(self) -> &'static str {
+        self.into()
+    }
+
+    /// Returns the title, in words.
+    pub fn title(self) -> &'static str {
         match self {
-            Self::InvalidRequest => ("invalid-request", "The request is not valid", 400),
-            Self::Unauthorized => ("unauthorized", "A valid token is needed", 401),
-            Self::Forbidden => ("forbidden", "Your role does not allow this", 403),
-            Self::NotFound => ("not-found", "There is nothing here", 404),
-            Self::Conflict => ("conflict", "This conflicts with what is stored", 409),
-            Self::Gone => ("gone", "This is no longer available", 410),
-            Self::TooLarge => ("too-large", "The request is too large", 413),
-            Self::Unprocessable => ("unprocessable", "The request cannot be accepted", 422),
-            Self::Throttled => ("throttled", "Too many requests", 429),
-            Self::Internal => ("internal", "Something went wrong on our side", 500),
-            Self::Unavailable => ("unavailable", "The service is briefly unavailable", 503),
+            Self::InvalidRequest => "The request is not valid",
+            Self::Unauthorized => "A valid token is needed",
+            Self::Forbidden => "Your role does not allow this",
+            Self::NotFound => "There is nothing here",
+            Self::Conflict => "This conflicts with what is stored",
+            Self::Gone => "This is no longer available",
+            Self::TooLarge => "The request is too large",
+            Self::Unprocessable => "The request cannot be accepted",
+            Self::Throttled => "Too many requests",
+            Self::Internal => "Something went wrong on our side",
+            Self::Unavailable => "The service is briefly unavailable",
+        }
+    }
+
+    /// Returns the HTTP status.
+    pub fn status(self) -> StatusCode {
+        match self {
+            Self::InvalidRequest => StatusCode::BAD_REQUEST,
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::Forbidden => StatusCode::FORBIDDEN,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::Conflict => StatusCode::CONFLICT,
+            Self::Gone => StatusCode::GONE,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Unprocessable => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Throttled => StatusCode::TOO_MANY_REQUESTS,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 }
@@ -108,9 +140,14 @@ impl Problem {
 
     /// Returns the document, without the trace.
     pub fn document(self) -> ProblemDocument {
-        let (slug, title, status) = self.kind.parts();
-        let kind = format!("urn:daybook:problem:{slug}");
-        ProblemDocument { kind, title, status, detail: self.detail, errors: self.errors, trace_id: None }
+        ProblemDocument {
+            kind: format!("{PROBLEM_URI}{}", self.kind.slug()),
+            title: self.kind.title(),
+            status: self.kind.status().as_u16(),
+            detail: self.detail,
+            errors: self.errors,
+            trace_id: None,
+        }
     }
 }
 

@@ -75,9 +75,8 @@ pub fn complete(answer: Answer, trace_id: &str, allowed_origin: Option<&str>) ->
 
 /// Answers with a problem document.
 fn describe(problem: Problem, trace_id: &str) -> Response {
-    let retry_after = problem.retry_after();
+    let (retry_after, status) = (problem.retry_after(), problem.kind().status());
     let document = ProblemDocument { trace_id: Some(trace_id.to_owned()), ..problem.document() };
-    let status = StatusCode::from_u16(document.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = json(status, &document).unwrap_or_else(|_| empty(status));
     set_header(&mut response, header::CONTENT_TYPE, "application/problem+json");
     if let Some(seconds) = retry_after {

@@ -1,9 +1,14 @@
 //! States the constants that the template must agree with, as JSON for `tests/template`.
 
-use domain::query::SETTLE_SECONDS;
-use lambda::metrics::Metric;
+use std::collections::BTreeMap;
+
+use domain::{access::Role, query::SETTLE_SECONDS};
+use lambda::{
+    metrics::Metric,
+    problem::{PROBLEM_URI, ProblemKind},
+};
 use serde::Serialize;
-use store::{ledger::INDEXED, queues::TRIES};
+use store::{clients, ledger::INDEXED, queues::TRIES};
 
 #[derive(Serialize)]
 struct Constants {
@@ -15,8 +20,16 @@ struct Constants {
     notification_lease_seconds: i64,
     /// The attributes that the index of customers projects.
     indexed_attributes: &'static [&'static str],
+    /// The beginning of the partition key of a client's registration.
+    client_key_prefix: &'static str,
     /// The metrics that the functions write.
     metrics: Vec<&'static str>,
+    /// The roles that a group of the user pool grants.
+    user_roles: Vec<&'static str>,
+    /// The beginning of the URI of every kind of problem.
+    problem_uri: &'static str,
+    /// Title and status of each kind of problem, by its slug.
+    problems: BTreeMap<&'static str, (&'static str, u16)>,
 }
 
 /// Returns the constants as JSON.
@@ -26,7 +39,11 @@ pub(crate) fn document() -> Result<String, serde_json::Error> {
         settle_seconds: SETTLE_SECONDS,
         notification_lease_seconds: notifier::LEASE_SECONDS,
         indexed_attributes: &INDEXED,
+        client_key_prefix: clients::KEY_PREFIX,
         metrics: Metric::names(),
+        user_roles: Role::of_people().map(Into::into).collect(),
+        problem_uri: PROBLEM_URI,
+        problems: ProblemKind::all().map(|kind| (kind.slug(), (kind.title(), kind.status().as_u16()))).collect(),
     };
     Ok(serde_json::to_string_pretty(&constants)? + "\n")
 }

@@ -8,6 +8,9 @@ use crate::{
     error::Error,
 };
 
+/// The beginning of the partition key of every registration. Roles are limited by it.
+pub const KEY_PREFIX: &str = "client#";
+
 /// The registration of a machine client.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MachineClient {
@@ -50,5 +53,5 @@ impl Control {
 }
 
 fn client_key(client_id: &str) -> Item {
-    key(&format!("client#{client_id}"), "client")
+    key(&format!("{KEY_PREFIX}{client_id}"), "client")
 }
