@@ -6,7 +6,10 @@ import pytest
 from members import ROOT
 
 # Which members each library crate may depend on.
-ARROWS = {"domain": set(), "store": {"domain"}, "export": {"domain", "store"}}
+ARROWS = {"domain": set(), "store": {"domain"}, "export": {"domain", "store"}, "lambda": {"domain", "store"}}
+# The libraries that the product stands on, and those that it leaves to them.
+FOUNDATION = {"lambda_runtime", "lambda_http", "aws-sdk-dynamodb", "aws-sdk-s3", "serde", "chrono", "csv", "tokio"}
+BELOW = {"hyper", "hyper-util", "httparse", "tokio-rustls", "aws-sigv4"}
 # Attributes that are keys of tables and indexes.
 KEYS = re.compile(r'"(pk|sk|ck|lk)"')
 
@@ -19,6 +22,12 @@ def test_library_crates_depend_one_way(workspace, crate):
 def test_domain_links_no_aws_and_no_network_library(workspace):
     linked = workspace.linked("domain")
     assert {name for name in linked if name.startswith(("aws-", "lambda_"))} | linked & {"hyper", "reqwest", "rustls", "tokio"} == set()
+
+
+def test_deployed_code_stands_on_the_foundation(workspace):
+    direct = set().union(*(workspace.dependencies(name) for name in workspace.deployed))
+    assert FOUNDATION - direct == set()
+    assert BELOW & direct == set()
 
 
 def test_functions_depend_on_no_other_function(workspace):
