@@ -163,12 +163,12 @@ pub struct ProblemDocument {
     pub title: &'static str,
     /// The HTTP status.
     pub status: u16,
-    /// What is wrong, and what to do.
+    /// The fault, and what to do about it.
     pub detail: String,
-    /// Each fault with the field that it is in.
+    /// Each fault, with its field.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<Fault>,
-    /// Under which the request stands in the logs.
+    /// The id of the request in the logs.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub trace_id: Option<String>,

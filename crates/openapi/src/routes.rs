@@ -111,7 +111,7 @@ enum Refused {
     Unprocessable(ProblemDocument),
 }
 
-/// Which activities.
+/// The filters of a list.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 struct Question {

@@ -29,13 +29,13 @@ pub struct SaveClient {
 pub struct ClientAnswer {
     /// The client's id at the issuer.
     pub client_id: String,
-    /// The partner that it acts for.
+    /// The partner that the client acts for.
     #[schema(value_type = PartnerId)]
     pub partner: String,
-    /// When it was registered.
+    /// The time of the registration.
     #[schema(format = DateTime)]
     pub updated_at: String,
-    /// By whom.
+    /// The person or machine that saved it.
     pub updated_by: String,
 }
 

@@ -27,27 +27,27 @@ const RUN_TIME: Duration = Duration::from_secs(15);
 /// The part of the function's time that is kept for the answer.
 const TIME_TO_ANSWER: Duration = Duration::from_secs(8);
 
-/// What the run of a month did.
+/// The result of a month's run.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = MonthRun)]
 pub struct RunAnswer {
     /// The month.
     pub month: Month,
-    /// Partners for whom it had something to look at.
+    /// The number of partners whose schedules had work.
     pub due: usize,
-    /// Exports that it ordered, new or anew.
+    /// The number of exports that the run created or renewed.
     pub created: usize,
-    /// Partners for whom it failed; the schedule tries them again.
+    /// The number of partners whose schedules failed; the hourly run tries them again.
     pub failed: usize,
-    /// Whether it is done; else it goes on without the caller.
+    /// Whether the run is complete; if not, it continues in the background.
     pub complete: bool,
 }
 
-/// Which partners a run of a month is for.
+/// The partners that a month's run is for.
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RunMonth {
-    /// One partner; all where it is absent.
+    /// One partner; the default is all partners.
     #[schema(value_type = Option<PartnerId>)]
     partner: Option<String>,
 }
@@ -58,31 +58,31 @@ pub struct RunMonth {
 pub struct MonthAnswer {
     /// The month.
     pub month: Month,
-    /// How many there are, on the first page.
+    /// The numbers of exports, on the first page only.
     pub counts: Option<Counts>,
     /// The exports.
     pub exports: Vec<MonthExport>,
-    /// Where the next page begins; null at the end.
+    /// The cursor of the next page; null at the end.
     pub next_cursor: Option<String>,
 }
 
-/// How many exports of a month there are.
+/// The numbers of a month's exports, by status.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = MonthCounts)]
 pub struct Counts {
-    /// Of all states.
+    /// The number of all exports.
     pub total: usize,
-    /// Ordered.
+    /// The number of pending exports.
     pub pending: usize,
-    /// Being made.
+    /// The number of running exports.
     pub running: usize,
-    /// Ready.
+    /// The number of ready exports.
     pub ready: usize,
-    /// Given up.
+    /// The number of failed exports.
     pub failed: usize,
-    /// Cancelled, or their files were removed.
+    /// The number of cancelled exports, and of those whose files were removed.
     pub cancelled: usize,
-    /// Past the time that files are kept.
+    /// The number of expired exports.
     pub expired: usize,
 }
 
@@ -103,18 +103,18 @@ impl Counts {
 /// A partner's export of a month.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct MonthExport {
-    /// Whose it is.
+    /// The partner.
     pub partner_id: PartnerId,
-    /// Its id: the month, and the version from 2 on.
+    /// The id: the month, with the version from 2 on.
     pub id: String,
-    /// How far it is.
+    /// The status.
     pub status: State,
-    /// Why it failed.
+    /// The reason of the failure.
     pub problem: Option<String>,
-    /// When its files are removed.
+    /// The time at which the files are removed.
     #[schema(format = DateTime)]
     pub expires_at: String,
-    /// Its address, below the API's root.
+    /// The address, below the API's root.
     pub url: String,
 }
 

@@ -17,12 +17,12 @@ use crate::App;
 /// keeps its shards.
 const AHEAD_SECONDS: i64 = 2 * 86_400;
 
-/// Settings to save; what is absent stays as it is.
+/// Settings to save. Settings that you leave out stay as they are.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = SavePartnerSettings)]
 pub struct SaveSettings {
-    /// LimitExceeded how many partitions a month is spread: one takes about 1,000 activities a second.
+    /// The number of partitions of a month. One partition takes about 1,000 activities a second.
     #[schema(minimum = 1, maximum = 64)]
     shards: Option<u8>,
     /// The first month for which that holds; absent, the first possible one. Months that have begun keep what they have.
@@ -40,14 +40,14 @@ pub struct SaveSettings {
 pub struct SettingsAnswer {
     /// The partner.
     pub partner_id: PartnerId,
-    /// How many partitions a month is spread over, from which month on; one before the first.
+    /// The numbers of partitions, each with its first month. Months before the first have one partition.
     pub shards: Vec<ShardsFrom>,
-    /// What it may take, where that is not what the installation allows every partner.
+    /// The limits that differ from those of the installation.
     pub limits: Limits,
-    /// When they were saved; null where they never were.
+    /// The time at which the settings were saved; null if they never were.
     #[schema(format = DateTime)]
     pub updated_at: Option<String>,
-    /// By whom.
+    /// The person or machine that saved it.
     pub updated_by: Option<String>,
 }
 

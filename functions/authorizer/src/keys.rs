@@ -14,13 +14,13 @@ use lambda::Error;
 use store::error::causes;
 use tokio::sync::Mutex;
 
-/// How long the issuer has to answer.
+/// The timeout of a request to the issuer.
 const TIMEOUT: Duration = Duration::from_secs(3);
 /// A token with an unknown key makes us ask the issuer at most this often: such tokens cost nothing to make up.
 const ASK_AGAIN_AFTER: Duration = Duration::from_secs(10);
 /// The same while no key is known, when no token at all can be verified.
 const ASK_AGAIN_AFTER_NOTHING: Duration = Duration::from_secs(1);
-/// When known keys are asked for again.
+/// The age at which known keys are fetched again.
 const OLD_AFTER: Duration = Duration::from_secs(15 * 60);
 /// The longest answer that is read, in bytes; that of a user pool has less than 1 KB.
 const MAX_BYTES: usize = 256 * 1_024;

@@ -19,14 +19,14 @@ const MAX_TOKEN_BYTES: usize = 16 * 1_024;
 /// How far the issuer's clock may be from ours, in seconds.
 const LEEWAY_SECONDS: u64 = 10;
 
-/// Whose tokens are good, and where they say what.
+/// The issuer and audiences of valid tokens, and the names of their claims.
 #[derive(Debug)]
 pub struct App {
     /// The issuer's keys.
     pub keys: Keys,
     /// The issuer, as its tokens name it.
     pub issuer: String,
-    /// Clients whose tokens are good without being registered.
+    /// The clients whose tokens are valid without a registration.
     pub audiences: Vec<String>,
     /// The claim that holds the partner.
     pub partner_claim: String,
@@ -34,14 +34,14 @@ pub struct App {
     pub roles_claim: String,
     /// The claim that holds a machine's scopes.
     pub scope_claim: String,
-    /// Where machine clients are registered.
+    /// The store of registered machine clients.
     pub control: Control,
 }
 
-/// Answers the gateway: a policy and the caller.
+/// Answers the gateway with a policy and the caller.
 ///
 /// # Errors
-/// `Unauthorized` for a token that is not good; anything else is a fault of ours.
+/// `Unauthorized` for a token that is not valid; any other error is a fault of ours.
 pub async fn handle(app: &App, request: AuthorizerRequest, now: Instant) -> Result<Value, Error> {
     let token = bearer(&request).ok_or(UNAUTHORIZED)?;
     let claims = app.verify(token, now).await?;
@@ -123,7 +123,7 @@ fn bearer(request: &AuthorizerRequest) -> Option<&str> {
     (scheme.eq_ignore_ascii_case("bearer") && token.len() <= MAX_TOKEN_BYTES).then_some(token)
 }
 
-/// Every route of the stage that the request came to.
+/// Returns the ARN of all routes of the request's stage.
 fn stage(request: &AuthorizerRequest) -> String {
     // arn:{partition}:execute-api:{region}:{account}:{api}/{stage}/{method}/{path}
     let arn = request.method_arn.as_deref().unwrap_or_default();
@@ -134,7 +134,7 @@ fn stage(request: &AuthorizerRequest) -> String {
     }
 }
 
-/// Whom a token was made for: `aud`, one or many, else `client_id`.
+/// Returns the audiences of a token: `aud`, one or many, else `client_id`.
 fn audiences(claims: &Map<String, Value>) -> Vec<String> {
     match claims.get("aud") {
         Some(Value::String(audience)) => vec![audience.clone()],
@@ -147,7 +147,7 @@ fn text(claims: &Map<String, Value>, name: &str) -> String {
     claims.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
-/// The words of a claim: an array, or a text with spaces or commas.
+/// Returns the words of a claim: an array, or a text with spaces or commas.
 fn words(claim: Option<&Value>) -> Vec<String> {
     match claim {
         Some(Value::Array(words)) => words.iter().filter_map(Value::as_str).map(str::to_owned).collect(),

@@ -22,11 +22,11 @@ const RETRY_AFTER: Duration = Duration::from_secs(20);
 /// The worker and the queues that the function works with.
 #[derive(Clone, Debug)]
 pub struct App {
-    /// Makes exports.
+    /// The worker that writes exports.
     pub worker: Worker,
-    /// Where jobs that go on are sent again.
+    /// The queue of jobs that another run must continue.
     pub queue: ExportQueue,
-    /// Where exports are announced that someone waits for.
+    /// The queue of notifications.
     pub notices: NoticeQueue,
 }
 

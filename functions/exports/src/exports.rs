@@ -34,7 +34,7 @@ const DEFAULT_LISTED: usize = 50;
 const MAX_KEY_CHARS: usize = 255;
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-/// An export to make. Everything may be absent; the defaults are those of the list of activities.
+/// An export to create. Every field is optional; the defaults are those of the list of activities.
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct CreateExport {
@@ -44,7 +44,7 @@ pub struct CreateExport {
     /// The instant after the last, or the last day.
     #[schema(example = "2026-10-31")]
     to: Option<String>,
-    /// The zone of dates and of local times in the files, an IANA name; UTC where it is absent.
+    /// The time zone of dates and of local times in the files, an IANA name; the default is UTC.
     #[schema(example = "Europe/Paris")]
     time_zone: Option<String>,
     /// Customers' ids: any of them.
@@ -74,19 +74,19 @@ pub struct CreateExport {
     /// Text contained, without regard to case, in the customer's name or id, the actor's, the target's, or the action.
     #[schema(max_length = 256)]
     q: Option<String>,
-    /// The format of the files; csv where it is absent.
+    /// The format of the files; the default is csv.
     #[schema(value_type = Option<Format>)]
     format: Option<String>,
-    /// The language of the files; that of `Accept-Language` where it is absent.
+    /// The language of the files; the default is that of `Accept-Language`.
     #[schema(value_type = Option<Locale>)]
     locale: Option<String>,
-    /// How the files are compressed; none where it is absent.
+    /// The compression of the files; the default is none.
     #[schema(value_type = Option<Compression>)]
     compression: Option<String>,
-    /// What a row stands for; an activity where it is absent.
+    /// The meaning of a row; the default is an activity.
     #[schema(value_type = Option<Rows>)]
     rows: Option<String>,
-    /// Whether the details are in the files; true where it is absent.
+    /// Whether the files contain the details; the default is true.
     details: Option<bool>,
 }
 
@@ -94,48 +94,48 @@ pub struct CreateExport {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Export)]
 pub struct ExportAnswer {
-    /// Its id: a ULID, or the month of a monthly one.
+    /// The id: a ULID, or the month of a monthly export.
     pub id: String,
     /// The partner.
     pub partner_id: PartnerId,
-    /// How far it is.
+    /// The status.
     pub status: State,
-    /// Who asked for it.
+    /// The kind: on demand or monthly.
     pub kind: Kind,
-    /// The month, of a monthly one.
+    /// The month of a monthly export.
     pub month: Option<Month>,
-    /// Which version of the month's export it is, of a monthly one: from 2 on, it holds late activities only.
+    /// The version of a monthly export; from version 2 on, it contains late activities only.
     pub version: Option<u32>,
-    /// When it was asked for.
+    /// The time of the request.
     #[schema(format = DateTime)]
     pub created_at: String,
-    /// Who asked.
+    /// The person or machine that requested it.
     pub created_by: String,
     /// The period.
     pub range: ExportRange,
-    /// Which activities.
+    /// The filters.
     pub filters: Filter,
     /// The format of the files.
     pub format: Format,
     /// The language of the files.
     pub locale: Locale,
-    /// How the files are compressed.
+    /// The compression of the files.
     pub compression: Compression,
-    /// What a row stands for.
+    /// The meaning of a row.
     pub rows: Rows,
-    /// Whether the details are in the files.
+    /// Whether the files contain the details.
     pub details: bool,
-    /// How much is written.
+    /// The amount written so far.
     pub progress: Progress,
-    /// The files, once it is ready.
+    /// The files, once the export is ready.
     pub files: Vec<File>,
-    /// The name of the file that describes the others, once it is ready.
+    /// The name of the file that describes the others, once the export is ready.
     pub manifest: Option<&'static str>,
-    /// Why it failed.
+    /// The reason of the failure.
     pub problem: Option<String>,
-    /// What was acknowledged before this instant is in it, if it belongs there.
+    /// The export contains every matching activity that was acknowledged before this instant.
     pub complete_through: Instant,
-    /// When its files are removed.
+    /// The time at which the files are removed.
     #[schema(format = DateTime)]
     pub expires_at: String,
 }
@@ -157,17 +157,17 @@ pub struct ExportRange {
 pub struct ExportListAnswer {
     /// The exports, newest first.
     pub exports: Vec<ExportAnswer>,
-    /// Where the next page begins; null at the end.
+    /// The cursor of the next page; null at the end.
     pub next_cursor: Option<String>,
 }
 
-/// A link to a file. Whoever has it can download the file without a token: it is a secret.
+/// A link to a file. Keep the link secret: anyone with the link can download the file without a token.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = FileLink)]
 pub struct LinkAnswer {
     /// The address.
     pub url: String,
-    /// Until when it can be followed.
+    /// The time at which the link expires.
     #[schema(format = DateTime)]
     pub expires_at: String,
 }
@@ -182,7 +182,7 @@ pub(crate) struct Form<'a> {
     pub(crate) details: Option<bool>,
 }
 
-/// Reads the form of the files.
+/// Reads the form of an export's files.
 pub(crate) fn output(request: &Request, form: Form<'_>) -> Result<Output, Problem> {
     let invalid = |fault| Problem::from(Rejection::Invalid(vec![fault]));
     Ok(Output {

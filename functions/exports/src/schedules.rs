@@ -18,38 +18,38 @@ use utoipa::ToSchema;
 
 use crate::{App, exports};
 
-/// How many exports the results of a schedule go back.
+/// The number of exports in a schedule's results.
 const RESULTS: usize = 12;
-/// How often a schedule is saved anew when somebody else has just changed it.
+/// How many times a schedule is saved again after a concurrent change.
 const TRIES: usize = 5;
 
 /// A schedule to save.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SaveSchedule {
-    /// Whether months are made; true where it is absent.
+    /// Whether the schedule is on; the default is true.
     enabled: Option<bool>,
-    /// The zone whose calendar counts, an IANA name; UTC where it is absent.
+    /// The time zone of the calendar months, an IANA name; the default is UTC.
     #[schema(example = "Europe/Paris")]
     time_zone: Option<String>,
-    /// The format of the files; csv where it is absent.
+    /// The format of the files; the default is csv.
     #[schema(value_type = Option<Format>)]
     format: Option<String>,
-    /// The language of the files; that of `Accept-Language` where it is absent.
+    /// The language of the files; the default is that of `Accept-Language`.
     #[schema(value_type = Option<Locale>)]
     locale: Option<String>,
-    /// How the files are compressed; none where it is absent.
+    /// The compression of the files; the default is none.
     #[schema(value_type = Option<Compression>)]
     compression: Option<String>,
-    /// What a row stands for; an activity where it is absent.
+    /// The meaning of a row; the default is an activity.
     #[schema(value_type = Option<Rows>)]
     rows: Option<String>,
-    /// Whether the details are in the files; true where it is absent.
+    /// Whether the files contain the details; the default is true.
     details: Option<bool>,
-    /// The first month to make; the month before this one where it is absent.
+    /// The first month to export; the default is the previous month.
     #[schema(value_type = Option<Month>)]
     from: Option<String>,
-    /// Whom to tell of each export: webhooks (`https://…`) and e-mail addresses (`mailto:…`).
+    /// The recipients of notifications: webhooks (`https://…`) and e-mail addresses (`mailto:…`).
     #[schema(max_items = 10, example = json!(["https://portal.example/hooks/daybook"]))]
     notify: Option<Vec<String>>,
 }
@@ -60,42 +60,42 @@ pub struct SaveSchedule {
 pub struct ScheduleAnswer {
     /// The partner.
     pub partner_id: PartnerId,
-    /// Whether months are made.
+    /// Whether the schedule is on.
     pub enabled: bool,
-    /// The zone whose calendar counts, an IANA name.
+    /// The time zone of the calendar months, an IANA name.
     pub time_zone: &'static str,
     /// The format of the files.
     pub format: Format,
     /// The language of the files.
     pub locale: Locale,
-    /// How the files are compressed.
+    /// The compression of the files.
     pub compression: Compression,
-    /// What a row stands for.
+    /// The meaning of a row.
     pub rows: Rows,
-    /// Whether the details are in the files.
+    /// Whether the files contain the details.
     pub details: bool,
-    /// The first month to make.
+    /// The first month to export.
     pub from: Month,
-    /// Whom to tell of each export.
+    /// The recipients of notifications.
     pub notify: Vec<String>,
-    /// The first month not yet made.
+    /// The next month to export.
     pub next_month: Month,
-    /// When it will be made; null while the schedule is off.
+    /// The time of the next export; null while the schedule is off.
     #[schema(format = DateTime)]
     pub next_run_at: Option<String>,
-    /// When late activities will be looked for; null while the schedule is off, and before its first month.
+    /// The time of the next search for late activities; null while the schedule is off, and before its first month.
     #[schema(format = DateTime)]
     pub next_look_at: Option<String>,
     /// The last exports, newest month first.
     pub results: Vec<ResultAnswer>,
-    /// When the schedule was saved.
+    /// The time at which the schedule was saved.
     #[schema(format = DateTime)]
     pub updated_at: String,
-    /// By whom.
+    /// The person or machine that saved it.
     pub updated_by: String,
 }
 
-/// An export that the schedule made, and who was told of it.
+/// An export of the schedule, and its notifications.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ScheduleResult)]
 pub struct ResultAnswer {
@@ -103,40 +103,40 @@ pub struct ResultAnswer {
     pub export: String,
     /// The month.
     pub month: Option<Month>,
-    /// Which version of the month's export it is: from 2 on, it holds late activities only.
+    /// The version of the month's export; from version 2 on, it contains late activities only.
     pub version: u32,
-    /// How far it is.
+    /// The status.
     pub status: State,
-    /// When it was ordered.
+    /// The time at which the export was created.
     #[schema(format = DateTime)]
     pub created_at: String,
-    /// Rows of its files.
+    /// The number of rows in all files.
     pub rows: u64,
-    /// Why it failed.
+    /// The reason of the failure.
     pub problem: Option<String>,
-    /// Who was told.
+    /// The notifications.
     pub deliveries: Vec<DeliveryAnswer>,
 }
 
-/// The telling of one recipient.
+/// The notification of one recipient.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Delivery)]
 pub struct DeliveryAnswer {
-    /// Whom.
+    /// The recipient.
     pub recipient: String,
-    /// How it stands.
+    /// The status.
     pub status: DeliveryState,
-    /// How often it was tried.
+    /// The number of attempts.
     pub attempts: u32,
-    /// When it was tried last.
+    /// The time of the last attempt.
     #[schema(format = DateTime)]
     pub last_attempt_at: Option<String>,
-    /// When it is tried next.
+    /// The time of the next attempt.
     #[schema(format = DateTime)]
     pub next_attempt_at: Option<String>,
     /// The HTTP status of the last answer.
     pub http_status: Option<u16>,
-    /// Why the last try failed.
+    /// The reason of the last failure.
     pub problem: Option<String>,
 }
 
@@ -146,10 +146,10 @@ pub struct DeliveryAnswer {
 pub struct SecretAnswer {
     /// The secret: `whsec_` and 32 bytes in base64.
     pub secret: String,
-    /// When it was made.
+    /// The time at which the secret was created.
     #[schema(format = DateTime)]
     pub created_at: String,
-    /// Until when the secret before it signs as well; null where it does not.
+    /// The time until which the previous secret signs as well; null when it no longer does.
     #[schema(format = DateTime)]
     pub previous_valid_until: Option<String>,
 }
@@ -160,7 +160,7 @@ pub(crate) async fn show(app: &App, request: &Request, now: Instant) -> Answer {
     shown(app, &partner, &schedule, now).await
 }
 
-/// A partner's schedule; 404 where there is none, or no longer.
+/// Returns a partner's schedule, or 404 if there is none.
 async fn present(app: &App, partner: &PartnerId) -> Result<Schedule, Problem> {
     let schedule = app.control.schedule(partner).await?;
     schedule.filter(|schedule| !schedule.removed).ok_or_else(Problem::not_found)

@@ -116,7 +116,7 @@ async fn record(recorder: &Recorder, message: &SqsMessage, now: Instant, time: D
     rejected == 0
 }
 
-/// The partner and the activities of a message.
+/// Returns the partner and the activities of a message.
 fn read(body: &str) -> Result<(PartnerId, Vec<Sent<'_>>), Rejection> {
     #[derive(Deserialize)]
     struct Probe<'a> {

@@ -59,7 +59,7 @@ fn event_time(event: &Value) -> Result<Option<Instant>, Error> {
     Ok(event.get("now").and_then(Value::as_str).map(Instant::parse).transpose()?)
 }
 
-/// The runs that an event asks for.
+/// Returns the runs that an event requests.
 fn runs(event: &Value) -> Result<Vec<MonthlyRun>, Error> {
     let Some(records) = event.get("Records").and_then(Value::as_array) else {
         return Ok(vec![MonthlyRun { now: event_time(event)?, ..MonthlyRun::default() }]);

@@ -29,7 +29,7 @@ use store::{
 pub use mail::Mail;
 pub use webhooks::Webhooks;
 
-/// How long a try holds its delivery, in seconds: longer than the function runs.
+/// The lease of an attempt on its delivery, in seconds. The lease outlasts the function's timeout.
 pub const LEASE_SECONDS: i64 = 90;
 
 /// The stores, queues and senders that the function works with.
@@ -37,15 +37,15 @@ pub const LEASE_SECONDS: i64 = 90;
 pub struct App {
     /// Schedules, exports, deliveries.
     pub control: Control,
-    /// Where tries are sent.
+    /// The queue of attempts.
     pub queue: NoticeQueue,
     /// The way to receivers of webhooks.
     pub webhooks: Webhooks,
     /// The way to readers of e-mail.
     pub mail: Mail,
-    /// Where people sign in.
+    /// The address where people sign in.
     pub portal_url: String,
-    /// How long to wait after each try that fails, in seconds; behind the last one, a delivery is given up.
+    /// The waits after each failed attempt, in seconds. After the last wait the delivery has failed.
     pub waits: Vec<i64>,
 }
 
@@ -102,7 +102,7 @@ async fn work(app: &App, body: &str, clock: &(dyn Fn() -> Instant + Send + Sync)
     }
 }
 
-/// Enters a delivery for each recipient of the schedule, and sends its first try.
+/// Creates a delivery for each recipient of the schedule, and sends its first attempt.
 async fn enter(app: &App, partner: &PartnerId, notice: &Notice, now: Instant) -> Result<(), error::Error> {
     let Some(schedule) = app.control.schedule(partner).await? else { return Ok(()) };
     for recipient in schedule.notify {
@@ -116,7 +116,7 @@ async fn enter(app: &App, partner: &PartnerId, notice: &Notice, now: Instant) ->
     Ok(())
 }
 
-/// Tries a delivery, if it is time and nobody else does.
+/// Attempts a delivery, if the attempt is due and no other process has the lease.
 async fn deliver(
     app: &App,
     partner: &PartnerId,

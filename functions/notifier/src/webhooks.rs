@@ -87,7 +87,7 @@ impl Webhooks {
     }
 }
 
-/// What an answer means: success is success, redirects are not followed, and who is gone is not asked again.
+/// Judges an answer: redirects count as failures, and 410 ends the delivery.
 fn judge(status: StatusCode) -> Result<u16, Failure> {
     if status.is_success() {
         return Ok(status.as_u16());
@@ -129,7 +129,7 @@ impl Resolve for PublicNames {
     }
 }
 
-/// A name some of whose addresses are not public is meant to deceive.
+/// Refuses a name if one of its addresses is not public, because such a name is meant to deceive.
 fn check(found: &[SocketAddr]) -> Result<(), NotPublic> {
     if found.iter().all(|address| is_public(address.ip())) { Ok(()) } else { Err(NotPublic) }
 }

@@ -96,7 +96,7 @@ fn asset(app: &App, request: &Request, name: &str) -> Answer {
     Ok(response)
 }
 
-/// What is served under a name.
+/// A file that the portal serves.
 struct File {
     text: String,
     digest: String,
@@ -176,7 +176,7 @@ fn media_type(name: &str) -> &'static str {
     }
 }
 
-/// Everything from here, but for the sign-in's own pages.
+/// Returns the policy of the pages: everything from this origin, except the sign-in.
 fn policy(sign_in_url: &str, frame_ancestors: &str) -> String {
     let origin: String = match sign_in_url.splitn(4, '/').collect::<Vec<_>>().as_slice() {
         [scheme, "", host, ..] => format!("{scheme}//{host}"),

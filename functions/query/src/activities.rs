@@ -41,10 +41,10 @@ pub struct ListAnswer<'a> {
     pub activities: Listed<'a>,
     /// The period that was read.
     pub range: Range,
-    /// What was acknowledged before this instant is in the list, if it belongs there.
+    /// The list holds every matching activity that was acknowledged before this instant.
     #[schema(format = DateTime)]
     pub complete_through: String,
-    /// Where the next page begins; null at the end. A page may be short, or empty, and have a next one.
+    /// The cursor of the next page; null at the end. A page can be short or empty and still have a next one.
     pub next_cursor: Option<String>,
 }
 
@@ -58,14 +58,14 @@ impl Serialize for Listed<'_> {
     }
 }
 
-/// A period and the zone that its dates were read in.
+/// A period, and the time zone of its dates.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Range {
     /// The first instant.
     pub from: Instant,
     /// The first instant after.
     pub to: Instant,
-    /// An IANA name.
+    /// The IANA name of the time zone.
     pub time_zone: &'static str,
 }
 

@@ -30,25 +30,25 @@ const DEFAULT_SIZE: usize = 500;
 const DEFAULT_SECONDS: i64 = 30 * 86_400;
 const DAY_SECONDS: i64 = 86_400;
 const CONTINUATION_TOKEN: HeaderName = HeaderName::from_static("ms-continuationtoken");
-/// Headers by which a caller finds its request again: they come back as they were sent.
+/// The headers that identify the caller's request. The answer repeats them.
 const ECHOED: [HeaderName; 2] = [HeaderName::from_static("ms-requestid"), HeaderName::from_static("ms-correlationid")];
 
 /// A page of records.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AuditRecords {
-    /// How many records are in this page.
+    /// The number of records in this page.
     pub total_count: usize,
     /// The records, newest first.
     pub items: Vec<AuditRecord>,
-    /// Where this page and the next one are.
+    /// The addresses of this page and of the next one.
     pub links: Links,
     /// Asks for the next page as the header `MS-ContinuationToken`; absent at the end. A page may be short, or empty, and
     /// have a next one.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub continuation_token: Option<String>,
-    /// What kind of answer this is.
+    /// The kind of this answer.
     pub attributes: Attributes,
 }
 
@@ -64,7 +64,7 @@ pub struct AuditRecord {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub customer_id: Option<String>,
-    /// Its name.
+    /// The name.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub customer_name: Option<String>,
@@ -74,7 +74,7 @@ pub struct AuditRecord {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub application_id: Option<String>,
-    /// What was acted on, in Partner Center's word.
+    /// The kind of the target, in Partner Center's word.
     pub resource_type: String,
     /// The values before, a JSON object of the changed fields.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -84,19 +84,19 @@ pub struct AuditRecord {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub resource_new_value: Option<String>,
-    /// What was done, in Partner Center's word, or the action's own text.
+    /// The action, in Partner Center's word or in its own text.
     pub operation_type: String,
-    /// When, in UTC, with seven fractional digits.
+    /// The time of the action in UTC, with seven fractional digits.
     pub operation_date: String,
     /// `succeeded`, `failed`, `progress` or `decline`.
     pub operation_status: &'static str,
-    /// The correlation id that it was recorded with.
+    /// The correlation id of the recording.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub original_correlation_id: Option<String>,
-    /// What has no field of its own.
+    /// The values that have no field of their own.
     pub customized_data: Vec<Header>,
-    /// What kind of object this is.
+    /// The kind of this object.
     pub attributes: Attributes,
 }
 
@@ -108,7 +108,7 @@ pub struct Attributes {
     pub object_type: &'static str,
 }
 
-/// Where pages are.
+/// The addresses of pages.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Links {
     /// This page.
@@ -123,11 +123,11 @@ pub struct Links {
 /// A request.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Link {
-    /// Its address below the version.
+    /// The address below the version.
     pub uri: String,
-    /// Its method.
+    /// The method.
     pub method: &'static str,
-    /// Its headers.
+    /// The headers.
     pub headers: Vec<Header>,
 }
 

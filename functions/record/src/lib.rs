@@ -94,42 +94,42 @@ fn location(activity: &Activity) -> String {
 /// The answer to a batch.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct BatchAnswer {
-    /// One for each activity, in their order.
+    /// One result for each activity, in the order of the batch.
     pub results: Vec<BatchResult>,
-    /// How many are new.
+    /// The number of new activities.
     pub recorded: usize,
-    /// How many were recorded before.
+    /// The number of activities that were recorded before.
     pub duplicates: usize,
-    /// How many are not recorded, or not known to be.
+    /// The number of activities that are not recorded, or not known to be.
     pub rejected: usize,
 }
 
-/// What became of one activity of a batch.
+/// The result of one activity of a batch.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct BatchResult {
-    /// Its place in the batch, from 0.
+    /// The position in the batch, from 0.
     pub index: usize,
-    /// Its id: the caller's, or the one that the service gave it.
+    /// The id: the caller's, or the one that the service gave.
     pub id: Option<ActivityId>,
-    /// When it occurred, with the id its address.
+    /// The time of the activity. Time and id together are its address.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub occurred_at: Option<Instant>,
-    /// How it ended.
+    /// The outcome.
     pub status: BatchStatus,
-    /// Why it was rejected.
+    /// The reason of the rejection.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub problem: Option<ProblemDocument>,
 }
 
-/// How an activity of a batch ended.
+/// The outcome of one activity of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum BatchStatus {
-    /// It is new.
+    /// The activity is new.
     Recorded,
-    /// It was recorded before.
+    /// The activity was recorded before.
     Duplicate,
     /// It is not recorded; when its problem is `unavailable`, it may be: send it again, with the id given here. When it is
     /// `throttled`, send it again later.
