@@ -13,8 +13,8 @@ use utoipa::ToSchema;
 
 use crate::App;
 
-/// How far ahead of now a change of shards must begin, in seconds: activities may be a day ahead, and a month that has one
-/// keeps its shards.
+/// The least time before a change of shards, in seconds. A month that has activities keeps its shards, and activities can
+/// be a day ahead of now.
 const AHEAD_SECONDS: i64 = 2 * 86_400;
 
 /// Settings to save. Settings that you leave out stay as they are.

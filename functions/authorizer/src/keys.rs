@@ -105,12 +105,12 @@ impl Keys {
         let keys: HashMap<_, _> = set
             .keys
             .iter()
-            // A key of a kind that we do not use is no reason to refuse the others.
+            // Skipped, because an unknown kind of key must not invalidate the others.
             .filter(|jwk| matches!(jwk.algorithm, AlgorithmParameters::RSA(_) | AlgorithmParameters::EllipticCurve(_)))
             .filter(|jwk| jwk.common.public_key_use.as_ref().is_none_or(|its| *its == PublicKeyUse::Signature))
             .filter_map(|jwk| Some((jwk.common.key_id.clone()?, DecodingKey::from_jwk(jwk).ok()?)))
             .collect();
-        // To forget every key would lock everybody out; an issuer that shows none has a fault.
+        // An error, because forgetting every key would lock everybody out.
         if keys.is_empty() { Err("the issuer shows no key that signs".into()) } else { Ok(keys) }
     }
 }

@@ -1,7 +1,7 @@
 //! Verifies the caller's token and passes the caller's identity on to the other functions.
 //!
 //! The answer allows the whole stage: the gateway keeps it per token for some minutes, and a policy narrowed to one route
-//! would wrongly deny the next. What the caller may do is decided by each function.
+//! would wrongly deny the next. Each function decides what the caller may do.
 
 mod keys;
 
@@ -55,7 +55,7 @@ pub async fn handle(app: &App, request: AuthorizerRequest, now: Instant) -> Resu
     let mut partner = text(&claims, &app.partner_claim);
     let mut people = words(claims.get(&app.roles_claim));
     if !known || (partner.is_empty() && !client_id.is_empty()) {
-        // A client's registration makes its own tokens good, not those that it has for another API.
+        // A registration makes only the client's tokens for this service valid, not its tokens for another API.
         let registered = match client_id.as_str() {
             "" => None,
             _ if !known && !audiences.contains(&client_id) => None,
@@ -64,8 +64,8 @@ pub async fn handle(app: &App, request: AuthorizerRequest, now: Instant) -> Resu
         match registered {
             Some(client) => {
                 partner = client.partner;
-                // What is registered is a machine. Were it a page's client by mistake, all who sign in there would be this
-                // partner's people.
+                // Registered clients are machines. If the operator registered a page's client by mistake, every person who
+                // signs in there would otherwise get roles at this partner.
                 people.clear();
             }
             None if known => {}
@@ -100,7 +100,7 @@ pub async fn handle(app: &App, request: AuthorizerRequest, now: Instant) -> Resu
 impl App {
     async fn verify(&self, token: &str, now: Instant) -> Result<Map<String, Value>, Error> {
         let header = decode_header(token).map_err(|_| UNAUTHORIZED)?;
-        // Only these: neither "none" nor a secret that could be the public key.
+        // Neither "none" nor HMAC, whose secret could be the public key.
         if !matches!(header.alg, Algorithm::RS256 | Algorithm::ES256) {
             return Err(UNAUTHORIZED.into());
         }
@@ -110,7 +110,7 @@ impl App {
         validation.set_required_spec_claims(&["exp", "iss"]);
         validation.validate_nbf = true;
         validation.leeway = LEEWAY_SECONDS;
-        // An access token of Cognito names its client in `client_id`, not in `aud`: both are looked at by the caller.
+        // The caller checks `aud` and `client_id`, because access tokens of Cognito have no `aud`.
         validation.validate_aud = false;
         Ok(decode(token, &key, &validation).map_err(|_| UNAUTHORIZED)?.claims)
     }

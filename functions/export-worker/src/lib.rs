@@ -91,7 +91,7 @@ async fn work(app: &App, message: &SqsMessage, run: &WorkerRun<'_>) -> bool {
                 false
             }
         },
-        // The other worker may be dead: the message stays until the job is known to be finished.
+        // The message stays until the job is finished, because the other worker may be dead.
         Ok(WorkResult::Busy) => false,
         Err(error) => {
             tracing::error!(%partner, export, tries, error = causes(&error), "could not make an export");

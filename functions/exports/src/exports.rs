@@ -228,7 +228,7 @@ pub(crate) async fn create(app: &App, request: &Request, now: Instant) -> Answer
         }
         let own = std::mem::take(&mut id);
         id = app.control.claim_key(&partner, key, &own).await?;
-        // The key may be claimed and the export refused: then there is none to answer with.
+        // The first request may have claimed the key and been refused, so that there is no export yet.
         is_repeated = app.limits.is_some() && id != own && app.control.job(&partner, &id).await?.is_some();
     }
     if let Some(limits) = app.limits.filter(|_| !is_repeated)
@@ -244,7 +244,7 @@ pub(crate) async fn create(app: &App, request: &Request, now: Instant) -> Answer
     } else {
         let (first, standing) = app.control.job(&partner, &job.id).await?.ok_or_else(Problem::not_found)?;
         if standing.state == State::Pending {
-            // The request before this one may have died before it sent the message.
+            // Sent again, because the first request may have died before it sent the message.
             app.queue.send(&partner, &first.id).await?;
         }
         return accepted(&partner, first, standing, now);
@@ -255,7 +255,7 @@ pub(crate) async fn create(app: &App, request: &Request, now: Instant) -> Answer
 fn accepted(partner: &PartnerId, job: Job, standing: JobStatus, now: Instant) -> Answer {
     let shown = shown(partner, job, standing, now);
     let mut response = response::json(StatusCode::ACCEPTED, &shown)?;
-    // Relative to the request's own address, which is the collection's.
+    // Relative to the address of the request, which is the collection's.
     response::set_header(&mut response, header::LOCATION, &format!("exports/{}", shown.id));
     Ok(response)
 }

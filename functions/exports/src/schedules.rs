@@ -186,7 +186,7 @@ pub(crate) async fn save(app: &App, request: &Request, now: Instant) -> Answer {
         notify: recipients(app, wanted.notify.unwrap_or_default())?,
     };
     if wishes.notify.iter().any(|recipient| matches!(recipient, Recipient::Webhook(_))) {
-        // Before anything could be sent that has to be signed.
+        // Created first, because every webhook is signed.
         app.control.create_secrets(&partner, &Secrets::new(fresh_secret()?, now)).await?;
     }
     for _ in 0..TRIES {

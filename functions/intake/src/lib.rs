@@ -1,11 +1,11 @@
 //! Records activities that back ends send through the queue `ActivityIntake` instead of over HTTP.
 //!
 //! A message is `{"partner": "…", "activity": {…}}`, `{"partner": "…", "activities": […]}`, or a CloudEvent with the
-//! extension attribute `partner`. Who may send to the queue may record for every partner. The queue may deliver a message
-//! more than once, and dead letters are sent again as new messages, so each activity must have an id of its own.
+//! extension attribute `partner`. A sender to the queue can record for every partner. The queue may deliver a message more
+//! than once, and dead letters are sent again as new messages, so each activity must have an id of its own.
 //!
-//! A message that is not wholly recorded is delivered again, by itself, and ends among the dead letters; what of it was
-//! recorded before is found there, and not recorded twice.
+//! The queue delivers a message again until all of its activities are recorded, and moves it to the dead letters after the
+//! last try. Activities that were recorded before count as duplicates.
 
 use std::{borrow::Cow, time::Duration};
 
@@ -167,7 +167,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_names_its_partner_and_holds_one_activity_many_or_a_cloud_event() {
+    fn message_names_a_partner_and_holds_activities() {
         let count = |body: &str| read(body).map(|(partner, sent)| (partner.to_string(), sent.len()));
         assert_eq!(count(r#"{"partner": "contoso", "activity": {}}"#), Ok(("contoso".to_owned(), 1)));
         assert_eq!(count(r#"{"activities": [{}, {}], "partner": "contoso"}"#), Ok(("contoso".to_owned(), 2)));

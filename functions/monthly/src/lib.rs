@@ -1,4 +1,4 @@
-//! Makes the monthly exports that are due, every hour, and goes on with runs that had not enough time.
+//! Orders the monthly exports that are due, every hour, and continues runs whose time was over.
 
 use domain::time::Instant;
 use lambda::{

@@ -1,8 +1,8 @@
-//! Tells recipients that a month's export is ready, and tries again where they cannot be told.
+//! Notifies recipients that a month's export is ready, and retries failed deliveries.
 //!
-//! A message is either an announcement, which enters a delivery for each recipient, or one try of one delivery. What is
-//! still to be done is on the delivery's record: a message that comes twice, or late, finds the record further than
-//! itself and at most sends the next one once more.
+//! A message is either an announcement, which creates a delivery for each recipient, or one attempt of one delivery. The
+//! record of the delivery holds the state: a duplicated or late message finds the record ahead of itself, and at most sends
+//! the next message once more.
 
 mod mail;
 mod webhooks;
@@ -89,13 +89,13 @@ async fn work(app: &App, body: &str, clock: &(dyn Fn() -> Instant + Send + Sync)
     let partner = partner.map_err(|error| error::Error::permanent("reading a message", error.to_string()))?;
     let Some((job, standing)) = app.control.job(&partner, &notice.export).await? else { return Ok(()) };
     match &notice.recipient {
-        None if standing.state == State::Ready => enter(app, &partner, &notice, clock()).await,
-        // Removed meanwhile: there is nothing to tell.
+        None if standing.state == State::Ready => create_deliveries(app, &partner, &notice, clock()).await,
+        // The export was removed meanwhile.
         None => Ok(()),
         Some(fingerprint) => {
             let found = app.control.delivery(&partner, &notice.export, fingerprint).await?;
             match found {
-                Some(delivery) => deliver(app, &partner, &notice, delivery, (&job, &standing), clock).await,
+                Some(delivery) => attempt(app, &partner, &notice, delivery, (&job, &standing), clock).await,
                 None => Ok(()),
             }
         }
@@ -103,13 +103,13 @@ async fn work(app: &App, body: &str, clock: &(dyn Fn() -> Instant + Send + Sync)
 }
 
 /// Creates a delivery for each recipient of the schedule, and sends its first attempt.
-async fn enter(app: &App, partner: &PartnerId, notice: &Notice, now: Instant) -> Result<(), error::Error> {
+async fn create_deliveries(app: &App, partner: &PartnerId, notice: &Notice, now: Instant) -> Result<(), error::Error> {
     let Some(schedule) = app.control.schedule(partner).await? else { return Ok(()) };
     for recipient in schedule.notify {
         let fingerprint = recipient.fingerprint();
         let delivery = Delivery::new(notice.export.clone(), recipient, now);
         app.control.create_delivery(partner, &delivery).await?;
-        // Also when it was there: whoever entered it may have died before the message was sent.
+        // Sent even if the delivery existed, because its creator may have died before sending the message.
         let first = Notice { recipient: Some(fingerprint), attempts: 0, ..notice.clone() };
         app.queue.send(&first, delivery.delay(now)).await?;
     }
@@ -117,7 +117,7 @@ async fn enter(app: &App, partner: &PartnerId, notice: &Notice, now: Instant) ->
 }
 
 /// Attempts a delivery, if the attempt is due and no other process has the lease.
-async fn deliver(
+async fn attempt(
     app: &App,
     partner: &PartnerId,
     notice: &Notice,
@@ -132,11 +132,11 @@ async fn deliver(
     let next = |delivery: &Delivery| Notice { attempts: delivery.attempts, ..notice.clone() };
     let is_early = delivery.next_at.is_some_and(|next| now < next);
     if notice.attempts != delivery.attempts || is_early {
-        // Whoever noted the last try may have died before the next message was sent; or the queue cannot wait so long.
+        // Sent again, because the last attempt may have died before sending, or the queue cannot delay so long.
         return app.queue.send(&next(&delivery), delivery.delay(now)).await;
     }
     if !app.control.take_delivery(partner, &delivery, now, now.plus_seconds(LEASE_SECONDS)).await? {
-        // Another process is at it. If it dies its own message comes again.
+        // Another process has the lease. If that process dies, the queue delivers its message again.
         return Ok(());
     }
     let outcome = match &delivery.recipient {
@@ -149,7 +149,7 @@ async fn deliver(
                     let signature = secrets.signature(&id, now, &body);
                     app.webhooks.send(url, &id, now, &signature, body).await.map(Some)
                 }
-                // The schedule was removed, and its secret with it.
+                // The schedule was removed together with its secret.
                 None => Err(Failure { answer: None, problem: "The schedule was removed.".to_owned(), is_final: true }),
             }
         }
@@ -166,7 +166,7 @@ async fn deliver(
         state = ?tried.state,
         http_status = tried.answer,
         problem = tried.problem,
-        "notification tried"
+        "notification attempted"
     );
     app.control.note_delivery(partner, &tried).await?;
     if tried.state == DeliveryState::Pending {

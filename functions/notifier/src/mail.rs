@@ -1,4 +1,4 @@
-//! Sending e-mail: what to say, in the language of the files.
+//! Sends e-mail in the language of the files.
 
 use aws_sdk_sesv2::{
     Client,
@@ -42,7 +42,7 @@ impl Mail {
         if self.sender.is_empty() {
             return Err(failure("This installation sends no e-mail any more.", true));
         }
-        let (subject, text) = words(partner, job, standing, portal_url);
+        let (subject, text) = write_message(partner, job, standing, portal_url);
         let content = |text: String| Content::builder().data(text).charset("UTF-8").build();
         let (Ok(subject), Ok(text)) = (content(subject), content(text)) else {
             return Err(failure("The message could not be written.", true));
@@ -59,15 +59,15 @@ impl Mail {
         sent.map(drop).map_err(|error| {
             let code = error.code().unwrap_or_default().to_owned();
             tracing::warn!(error = causes(&error), "could not send an e-mail");
-            // The address or the sender is refused for good.
+            // These codes refuse the address or the sender permanently.
             let is_final = matches!(code.as_str(), "MessageRejected" | "BadRequestException" | "NotFoundException");
             failure("The e-mail service did not take the message.", is_final)
         })
     }
 }
 
-/// Subject and text.
-fn words(partner: &PartnerId, job: &Job, standing: &JobStatus, portal_url: &str) -> (String, String) {
+/// Writes subject and text.
+fn write_message(partner: &PartnerId, job: &Job, standing: &JobStatus, portal_url: &str) -> (String, String) {
     let month = job.month.map_or_else(|| job.id.clone(), |month| version_name(month, job.version));
     let rows = standing.progress.rows;
     let files: String = standing.files.iter().map(|file| format!("  {}\n", file.name)).collect();

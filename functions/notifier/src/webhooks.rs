@@ -1,8 +1,8 @@
-//! Sending webhooks to addresses that partners choose, without reaching anything that they could not reach themselves.
+//! Sends webhooks to addresses that partners choose, without reaching anything that partners cannot reach themselves.
 //!
-//! A name is looked up here, all addresses that it leads to must be public, and the connection is made to one of these
-//! very addresses: there is no second look-up that could say something else. Redirects are not followed, nothing is sent
-//! through a proxy, and the answer's body is not read.
+//! The function looks a name up once, requires that all addresses of the name are public, and connects to one of those
+//! addresses. A second look-up, which could give other addresses, never happens. Redirects are not followed, no proxy is
+//! used, and the body of the answer is not read.
 
 use std::{error::Error as StdError, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -47,7 +47,7 @@ impl Webhooks {
             .no_proxy()
             .timeout(TIMEOUT)
             .connect_timeout(CONNECT_TIMEOUT)
-            // A receiver is told once a month; and what was checked for one delivery is not used for another.
+            // No reuse of connections, because each delivery checks its own address.
             .pool_max_idle_per_host(0)
             .dns_resolver(Arc::new(PublicNames { test_hosts: reach.test_hosts.clone() }))
             .build()?;
@@ -60,7 +60,7 @@ impl Webhooks {
     /// Why it failed, for people.
     pub async fn send(&self, url: &Url, id: &str, now: Instant, signature: &str, body: String) -> Result<u16, Failure> {
         let failure = |problem: &str| Failure { answer: None, problem: problem.to_owned(), is_final: false };
-        // An address that stands in the URL itself is not looked up.
+        // Checked here, because the resolver never sees an IP address in the URL.
         if !self.reach.is_test_host(url) && !ip_literal(url).is_none_or(is_public) {
             return Err(Failure { is_final: true, ..failure("The address is not public; nothing was sent to it.") });
         }
@@ -143,7 +143,7 @@ mod tests {
 
     use super::*;
 
-    /// A receiver that answers each connection once; what it was sent.
+    /// Starts a receiver that answers each connection once; its address and the requests that it receives.
     async fn receiver(answer: &'static str) -> (String, tokio::sync::mpsc::UnboundedReceiver<String>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://127.0.0.1:{}/hook", listener.local_addr().unwrap().port());
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_webhook_arrives_as_it_was_signed() {
+    async fn webhook_arrives_as_it_was_signed() {
         let (url, mut requests) = receiver("HTTP/1.1 204 No Content\r\n\r\n").await;
         assert_eq!(send(&webhooks("127.0.0.1"), &url).await, Ok(204));
         let request = requests.recv().await.unwrap();
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_no_success_is_a_failure_and_redirects_are_not_followed() {
+    async fn answer_without_success_is_a_failure() {
         let (elsewhere, mut reached) = receiver("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
         let redirect = format!("HTTP/1.1 307 Temporary Redirect\r\nlocation: {elsewhere}\r\ncontent-length: 0\r\n\r\n");
         for (answer, status, is_final) in [
@@ -207,21 +207,21 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nothing_is_sent_to_what_is_not_public() {
+    async fn nothing_is_sent_to_an_address_that_is_not_public() {
         let (url, mut requests) = receiver("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
         let failure = send(&webhooks(""), &url).await.unwrap_err();
         assert!(failure.is_final && failure.problem.contains("not public"), "{failure:?}");
-        // By name: what `localhost` leads to is found out only when it is looked up.
+        // By name, so that the resolver refuses the address.
         let by_name = url.replace("127.0.0.1", "localhost");
         let failure = send(&webhooks("127.0.0.1"), &by_name).await.unwrap_err();
         assert!(failure.problem.contains("not public"), "{failure:?}");
         assert!(requests.try_recv().is_err());
-        // The same name is reached where it is one of tests.
+        // The same name is reached if it is a host of tests.
         assert_eq!(send(&webhooks("localhost"), &by_name).await, Ok(200));
     }
 
     #[test]
-    fn one_private_address_among_public_ones_is_enough_to_refuse() {
+    fn name_is_refused_when_one_address_is_private() {
         let address = |text: &str| text.parse::<SocketAddr>().unwrap();
         assert!(check(&[address("8.8.8.8:0"), address("[2600::1]:0")]).is_ok());
         assert!(check(&[address("8.8.8.8:0"), address("10.0.0.1:0")]).is_err());

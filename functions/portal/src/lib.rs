@@ -1,4 +1,4 @@
-//! Serves the activity log page, its web component and its settings, to anybody: it holds no one's data.
+//! Serves the page of the activity log, its web component and its settings. Everybody may load them: they hold no data.
 
 use std::{collections::BTreeMap, sync::LazyLock};
 
@@ -45,7 +45,7 @@ pub async fn handle(app: &App, request: Request, _now: Instant) -> Answer {
     }
 }
 
-/// The page, below a path that ends in a slash: its links are relative.
+/// Answers with the page, or redirects to a path that ends in a slash, because the links of the page are relative.
 fn page(app: &App, request: &Request) -> Answer {
     let path = request::whole_path(request).filter(|path| !path.ends_with('/'));
     if let Some(stage) = path.and_then(|path| path.rsplit('/').next()) {
@@ -85,7 +85,7 @@ fn asset(app: &App, request: &Request, name: &str) -> Answer {
             response::text(StatusCode::OK, media_type(name), &*file.text)
         };
     response::set_header(&mut response, header::ETAG, &tag);
-    // A name with a digest never stands for anything else; any other is asked after each time.
+    // A name with a digest always means the same content. Other files are revalidated each time.
     let caching = if file.is_named_by_content { "public, max-age=31536000, immutable" } else { "no-cache" };
     response::set_header(&mut response, header::CACHE_CONTROL, caching);
     response::set_header(
@@ -193,14 +193,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_policy_names_the_sign_in_by_its_origin() {
+    fn policy_names_the_origin_of_the_sign_in() {
         assert!(policy("https://x.example/base/", "'none'").contains("connect-src 'self' https://x.example;"));
         assert!(policy("", "'none'").contains("connect-src 'self' ;"));
         assert!(policy("", "https://portal.example").contains("frame-ancestors https://portal.example;"));
     }
 
     #[test]
-    fn every_asset_is_text_with_a_type_of_its_own() {
+    fn every_asset_is_text_with_a_media_type() {
         for name in Assets::iter() {
             assert!(extension(&name) == "ftl" || !media_type(&name).starts_with("text/plain"), "{name}");
             assert!(String::from_utf8(Assets::get(&name).unwrap().data.into_owned()).is_ok(), "{name}");
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_loaded_is_named_by_its_content_to_the_last_file() {
+    fn every_loaded_file_is_named_by_its_content() {
         let loaded: Vec<_> = Assets::iter().filter(|name| is_loaded(name)).collect();
         for (name, file) in site() {
             assert!(file.is_named_by_content || !name.contains(&file.digest), "{name}");

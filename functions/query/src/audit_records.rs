@@ -1,7 +1,7 @@
-//! The log as Partner Center's REST interface gives it, so that its clients work here as they are.
+//! Lists the log in the format of Partner Center's REST interface, so that existing clients keep working.
 //!
 //! `GET /v1/auditrecords?startDate&endDate&filter&size`, paged by `MS-ContinuationToken`. The partner is the token's own.
-//! Unlike there, any period may be asked for. Source of parameters, fields and formats: "Get a record of Partner Center
+//! Unlike Partner Center, any period is allowed. Source of parameters, fields and formats: "Get a record of Partner Center
 //! activity", learn.microsoft.com/partner-center/developer, and what its SDKs send.
 
 use chrono::NaiveDateTime;
@@ -148,8 +148,8 @@ struct Token {
     query: String,
 }
 
-/// Which records are asked for.
-enum Wanted {
+/// The records that a filter selects.
+enum RecordFilter {
     All,
     /// Those of customers whose names contain this, in lower case.
     Company(String),
@@ -168,7 +168,7 @@ pub(crate) async fn list(ledger: &Ledger, request: &Request, now: Instant) -> An
     let size = parameters.number("size", DEFAULT_SIZE, MAX_PAGE_ROWS)?;
     let (start, end, filter) = (parameters.one("startDate")?, parameters.one("endDate")?, parameters.one("filter")?);
     let fingerprint = cursor::fingerprint(&format!("{partner} {start:?} {end:?} {filter:?} {size}"));
-    let wanted = filter.as_deref().map_or(Ok(Wanted::All), wanted)?;
+    let wanted = filter.as_deref().map_or(Ok(RecordFilter::All), parse_filter)?;
     let mut period = period(start.as_deref(), end.as_deref(), now)?;
     let mut after = None;
     if let Some(token) = request::header_text(request, &CONTINUATION_TOKEN) {
@@ -188,23 +188,23 @@ pub(crate) async fn list(ledger: &Ledger, request: &Request, now: Instant) -> An
         }
     }
     let customer = match &wanted {
-        Wanted::Customer(spellings) => spellings.clone(),
+        RecordFilter::Customer(spellings) => spellings.clone(),
         _ => Vec::new(),
     };
     let filter = Filter { customer, ..Filter::default() };
     let selection =
         Selection { period, filter, order: SortOrder::Descending, recorded_from: None, recorded_before: None };
     let holds = |activity: &Activity<&str>| match &wanted {
-        Wanted::All | Wanted::Customer(_) => true,
-        Wanted::Company(part) => {
+        RecordFilter::All | RecordFilter::Customer(_) => true,
+        RecordFilter::Company(part) => {
             let name = activity.entry.customer.as_ref().and_then(|customer| customer.name);
             name.is_some_and(|name| name.to_lowercase().contains(part))
         }
-        Wanted::Resource(resource) => resource_type(&activity.entry.action) == resource,
+        RecordFilter::Resource(resource) => resource_type(&activity.entry.action) == resource,
     };
     let also: Option<&Condition<'_>> = match wanted {
-        Wanted::All | Wanted::Customer(_) => None,
-        Wanted::Company(_) | Wanted::Resource(_) => Some(&holds),
+        RecordFilter::All | RecordFilter::Customer(_) => None,
+        RecordFilter::Company(_) | RecordFilter::Resource(_) => Some(&holds),
     };
     let page = ledger.list_page(partner, &selection, size, after, also).await?;
     let (from, to) = (period.from(), period.to());
@@ -261,7 +261,7 @@ fn instant(text: &str) -> Option<Instant> {
         return Some(instant);
     }
     let formats = ["%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S%.f", "%m/%d/%Y %I:%M:%S %p", "%m/%d/%Y %H:%M:%S"];
-    // A date alone is its midnight.
+    // A date without a time means midnight.
     let midnight = format!("{text} 00:00:00");
     let parsed = [text, &midnight]
         .into_iter()
@@ -271,10 +271,10 @@ fn instant(text: &str) -> Option<Instant> {
 
 /// Reads `{"Field": …, "Value": …, "Operator": …}`. Of the many combinations that could be written, Partner Center
 /// documents three.
-fn wanted(text: &str) -> Result<Wanted, Problem> {
+fn parse_filter(text: &str) -> Result<RecordFilter, Problem> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
-    struct Wire {
+    struct FilterJson {
         #[serde(alias = "field")]
         field: String,
         #[serde(alias = "value")]
@@ -286,15 +286,15 @@ fn wanted(text: &str) -> Result<Wanted, Problem> {
         let detail = r#"must be JSON such as {"Field":"CompanyName","Value":"fabrikam","Operator":"substring"}"#;
         Problem::field("filter", detail)
     };
-    let wire: Wire = serde_json::from_str(text).map_err(|_| unreadable())?;
-    match (wire.field.to_lowercase().as_str(), wire.operator.to_lowercase().as_str()) {
-        ("companyname", "substring") => Ok(Wanted::Company(wire.value.to_lowercase())),
+    let filter: FilterJson = serde_json::from_str(text).map_err(|_| unreadable())?;
+    match (filter.field.to_lowercase().as_str(), filter.operator.to_lowercase().as_str()) {
+        ("companyname", "substring") => Ok(RecordFilter::Company(filter.value.to_lowercase())),
         ("customerid", "equals") => {
-            let mut spellings = vec![wire.value.clone(), wire.value.to_lowercase(), wire.value.to_uppercase()];
+            let mut spellings = vec![filter.value.clone(), filter.value.to_lowercase(), filter.value.to_uppercase()];
             spellings.dedup();
-            Ok(Wanted::Customer(spellings))
+            Ok(RecordFilter::Customer(spellings))
         }
-        ("resourcetype", "equals") => Ok(Wanted::Resource(snake_case(&wire.value))),
+        ("resourcetype", "equals") => Ok(RecordFilter::Resource(snake_case(&filter.value))),
         _ => {
             let detail = "has a field or operator that is not known; known are CompanyName with substring, CustomerId with equals, ResourceType with equals";
             Err(Problem::field("filter", detail))
@@ -350,7 +350,7 @@ fn record(activity: Activity) -> Result<AuditRecord, Problem> {
         ActorType::Application => Some(entry.actor.id.clone()),
         _ => entry.source,
     };
-    // Ours are microseconds: six digits.
+    // Six digits come from microseconds; the seventh is always 0.
     let date = activity.occurred_at.to_string();
     Ok(AuditRecord {
         id: activity.id.to_string(),
@@ -409,7 +409,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dates_are_read_as_clients_send_them() {
+    fn dates_are_read_in_every_format_of_clients() {
         for (text, expected) in [
             ("2026-11-02", "2026-11-02T00:00:00.000000Z"),
             ("11/2/2026 12:00:00 AM", "2026-11-02T00:00:00.000000Z"),
@@ -426,7 +426,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_day_is_included_and_thirty_days_are_the_default() {
+    fn period_includes_the_last_day_and_defaults_to_thirty_days() {
         let now = Instant::parse("2026-11-02T12:00:00Z").unwrap();
         let bounds = |start, end| {
             let period = period(start, end, now).unwrap();
@@ -446,29 +446,29 @@ mod tests {
     }
 
     #[test]
-    fn the_three_documented_filters_are_known_in_any_case_and_no_others() {
+    fn only_the_three_documented_filters_are_accepted() {
         assert!(matches!(
-            wanted(r#"{"Field":"CompanyName","Value":"FABRI","Operator":"substring"}"#),
-            Ok(Wanted::Company(part)) if part == "fabri"
+            parse_filter(r#"{"Field":"CompanyName","Value":"FABRI","Operator":"substring"}"#),
+            Ok(RecordFilter::Company(part)) if part == "fabri"
         ));
         assert!(matches!(
-            wanted(r#"{"field":"customerid","value":"aB","operator":"EQUALS"}"#),
-            Ok(Wanted::Customer(spellings)) if spellings == ["aB", "ab", "AB"]
+            parse_filter(r#"{"field":"customerid","value":"aB","operator":"EQUALS"}"#),
+            Ok(RecordFilter::Customer(spellings)) if spellings == ["aB", "ab", "AB"]
         ));
         for value in ["CustomerUser", "customer_user", "CUSTOMER_USER"] {
             let filter = format!(r#"{{"Field":"ResourceType","Value":"{value}","Operator":"equals"}}"#);
             assert!(
-                matches!(wanted(&filter), Ok(Wanted::Resource(resource)) if resource == "customer_user"),
+                matches!(parse_filter(&filter), Ok(RecordFilter::Resource(resource)) if resource == "customer_user"),
                 "{value}"
             );
         }
         for filter in ["", "{}", "[]", r#"{"Field":"ResourceType","Value":"order","Operator":"substring"}"#] {
-            assert!(wanted(filter).is_err(), "{filter}");
+            assert!(parse_filter(filter).is_err(), "{filter}");
         }
     }
 
     #[test]
-    fn changes_become_two_objects_that_keep_their_digits() {
+    fn changes_become_two_objects_with_unchanged_digits() {
         let (old, new) =
             values(r#"[{"field":"quantity","old":5.00,"new":12},{"field":"note","new":"é \"x\""}]"#).unwrap();
         assert_eq!(old.as_deref(), Some(r#"{"quantity":5.00}"#));

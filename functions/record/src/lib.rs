@@ -1,4 +1,4 @@
-//! Records activities: one, or a batch answered item by item.
+//! Records activities: a single one, or a batch with a result for each item.
 
 use std::time::Duration;
 

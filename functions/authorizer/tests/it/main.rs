@@ -10,11 +10,11 @@ use tokio::{
     net::TcpListener,
 };
 
-/// What the issuer answers with next.
+/// The next answer of the issuer.
 #[derive(Clone)]
 enum Answer {
     Says(&'static str, String),
-    /// Takes the request and never answers.
+    /// The issuer takes the request and never answers.
     Silence,
 }
 
@@ -46,7 +46,7 @@ impl Issuer {
                         let length = body.len();
                         let text =
                             format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}");
-                        // Who has read enough may hang up.
+                        // The client may hang up when it has read enough.
                         socket.write_all(text.as_bytes()).await.ok();
                     }
                     Answer::Silence => open.push(socket),
@@ -90,12 +90,12 @@ fn broken() -> Answer {
     Answer::Says("503 Service Unavailable", String::new())
 }
 
-/// Noon, and so many seconds.
+/// Returns noon plus so many seconds.
 fn at(seconds: i64) -> Instant {
     Instant::parse("2026-11-02T12:00:00Z").unwrap().plus_seconds(seconds)
 }
 
-/// Whether a key is known; none where it cannot be said.
+/// Tells whether a key is known; none if no key can be looked up.
 async fn has(keys: &Keys, id: &str, seconds: i64) -> Option<bool> {
     keys.find(id, at(seconds)).await.ok().map(|found| found.is_some())
 }
@@ -112,7 +112,7 @@ async fn keys_are_fetched_once_and_kept() {
 }
 
 #[tokio::test]
-async fn a_new_key_is_found_when_the_first_token_names_it() {
+async fn new_key_is_fetched_when_a_token_names_it() {
     let issuer = Issuer::with_keys(&["a"]).await;
     let keys = issuer.keys();
     assert_eq!(has(&keys, "a", 0).await, Some(true));
@@ -123,7 +123,7 @@ async fn a_new_key_is_found_when_the_first_token_names_it() {
 }
 
 #[tokio::test]
-async fn made_up_keys_make_nobody_ask_the_issuer_more_than_every_ten_seconds() {
+async fn unknown_keys_cause_one_fetch_in_ten_seconds() {
     let issuer = Issuer::with_keys(&["a"]).await;
     let keys = issuer.keys();
     for number in 0..300 {
@@ -133,7 +133,7 @@ async fn made_up_keys_make_nobody_ask_the_issuer_more_than_every_ten_seconds() {
 }
 
 #[tokio::test]
-async fn a_key_that_the_issuer_withdrew_is_forgotten_though_no_token_names_another() {
+async fn withdrawn_key_is_forgotten_after_fifteen_minutes() {
     let issuer = Issuer::with_keys(&["stolen", "a"]).await;
     let keys = issuer.keys();
     assert_eq!(has(&keys, "stolen", 0).await, Some(true));
@@ -144,7 +144,7 @@ async fn a_key_that_the_issuer_withdrew_is_forgotten_though_no_token_names_anoth
 }
 
 #[tokio::test]
-async fn an_outage_of_the_issuer_locks_nobody_out_whose_key_is_known() {
+async fn known_keys_stay_valid_while_the_issuer_fails() {
     let lies = [
         broken(),
         Answer::Says("200 OK", "not JSON".to_owned()),
@@ -168,7 +168,7 @@ async fn an_outage_of_the_issuer_locks_nobody_out_whose_key_is_known() {
 }
 
 #[tokio::test]
-async fn without_any_key_nobody_is_let_in_and_the_issuer_is_asked_once_a_second() {
+async fn issuer_is_asked_once_a_second_while_no_key_is_known() {
     let issuer = Issuer::with(broken()).await;
     let keys = issuer.keys();
     for _ in 0..50 {
@@ -180,18 +180,18 @@ async fn without_any_key_nobody_is_let_in_and_the_issuer_is_asked_once_a_second(
 }
 
 #[tokio::test]
-async fn an_issuer_that_says_nothing_is_not_waited_for() {
+async fn silent_issuer_delays_a_token_by_the_timeout_only() {
     let issuer = Issuer::with_keys(&["a"]).await;
     let keys = issuer.keys();
     assert_eq!(has(&keys, "a", 0).await, Some(true));
     issuer.now_says(Answer::Silence);
-    // Comes back at all: the fetch has a time limit, and the known key outlives it.
+    // This returns, because the fetch has a timeout, and the known key stays valid.
     assert_eq!(has(&keys, "a", 3_600).await, Some(true));
     assert_eq!(issuer.asked(), 2);
 }
 
 #[tokio::test]
-async fn only_keys_that_sign_and_are_public_are_taken() {
+async fn only_public_signature_keys_are_accepted() {
     let others = [
         r#"{"kid":"secret","kty":"oct","alg":"HS256","k":"c2VjcmV0"}"#,
         r#"{"kid":"encrypts","kty":"RSA","use":"enc","n":"sXch","e":"AQAB"}"#,
