@@ -2,11 +2,8 @@
 
 use sha2::{Digest as _, Sha256};
 
-use super::model::Entry;
+use super::model::{Digest, Entry};
 use crate::json::Json;
-
-/// The digest of an activity's content: the first 16 bytes of a SHA-256.
-pub type Digest = [u8; 16];
 
 fn bytes(text: &Option<String>) -> Option<&[u8]> {
     text.as_ref().map(String::as_bytes)

@@ -22,9 +22,8 @@ mod request;
 mod wire;
 
 pub use self::{
-    digest::Digest,
     ids::{Action, ActivityId, MAX_ACTION_CHARS, MAX_ID_CHARS, PartnerId},
-    model::{Activity, Actor, ActorType, Customer, Details, Entry, NewActivity, Status, Target},
+    model::{Activity, Actor, ActorType, Customer, Details, Digest, Entry, NewActivity, Status, Target},
     parse::{
         MAX_AHEAD_SECONDS, MAX_CHANGES, MAX_CHANGES_BYTES, MAX_DETAILS_BYTES, MAX_NAME_CHARS, MAX_USER_AGENT_CHARS,
     },

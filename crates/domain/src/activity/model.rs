@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 use strum::{EnumString, IntoStaticStr, VariantNames};
 use utoipa::ToSchema;
 
-use super::{
-    digest::Digest,
-    ids::{Action, ActivityId, PartnerId},
-};
+use super::ids::{Action, ActivityId, PartnerId};
 use crate::{text::parse_word, time::Instant};
+
+/// The digest of an activity's content: the first 16 bytes of a SHA-256.
+pub type Digest = [u8; 16];
 
 /// How an action ended.
 #[derive(
