@@ -3,13 +3,12 @@
 use domain::time::{Instant, Month, Zone};
 use jiff::{civil, tz::TimeZone};
 
-fn first_instant(year: i16, month: i8, zone: &TimeZone) -> Instant {
-    let start = civil::date(year, month, 1).to_zoned_datetime(zone.clone()).unwrap().start_of_day().unwrap();
-    Instant::from_micros(start.timestamp().as_microsecond()).unwrap()
-}
-
 #[test]
 fn months_from_1990_to_2060_agree_with_another_calendar() {
+    let first_instant = |year: i16, month: i8, zone: &TimeZone| {
+        let start = civil::date(year, month, 1).to_zoned_datetime(zone.clone()).unwrap().start_of_day().unwrap();
+        Instant::from_micros(start.timestamp().as_microsecond()).unwrap()
+    };
     for name in
         ["UTC", "Europe/Paris", "America/New_York", "Australia/Lord_Howe", "Pacific/Kiritimati", "Pacific/Pago_Pago"]
     {
