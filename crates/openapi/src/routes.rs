@@ -155,7 +155,7 @@ struct Question {
 /// Record activities
 ///
 /// One activity, or a batch of up to 500 as `{"activities": […]}`, or CloudEvents. Recording is idempotent for the life of
-/// the record: the same `id` and `occurred_at` with the same content again records nothing. What is acknowledged is durable
+/// the record: the same `id` and `occurred_at` with the same content again records nothing. An acknowledged activity is durable
 /// and readable at once.
 #[utoipa::path(post, path = "/v1/partners/{partner}/activities", tag = "activities", security(("token" = [])),
     params(("partner" = inline(PartnerId), Path, description = "The partner")),
