@@ -73,8 +73,11 @@ where
 {
     // Libraries write requests and bodies below the level info.
     let of_libraries = if matches!(level, "debug" | "trace") { "info" } else { level };
-    // The last line of an invocation is always written. The runtime would log an error or a panic a second time.
-    let mut directives = format!("{of_libraries},{TARGET}=info,lambda_runtime::layers::panic=off");
+    // The last line of an invocation is always written. The runtime would log an error or a panic a second time. The runtime's
+    // libraries are named, because a directive for `lambda` counts for every target that begins with this word.
+    let mut directives = format!(
+        "{of_libraries},{TARGET}=info,lambda_runtime={of_libraries},lambda_http={of_libraries},lambda_runtime::layers::panic=off"
+    );
     for own in OWN_CRATES.into_iter().chain([&*service.replace('-', "_")]) {
         directives.push_str(&format!(",{own}={level}"));
     }

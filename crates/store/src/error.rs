@@ -3,6 +3,10 @@
 use std::error::Error as StdError;
 
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_smithy_runtime_api::client::{
+    interceptors::context::InterceptorContext,
+    retries::classifiers::{ClassifyRetry, RetryAction},
+};
 
 /// A store did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +50,8 @@ impl Error {
         let is_transient = match &error {
             SdkError::ServiceError(service) => {
                 service.raw().status().is_server_error()
+                    // A success that cannot be read was cut on its way.
+                    || service.raw().status().is_success()
                     || service.raw().status().as_u16() == 429
                     || service.err().code().is_some_and(|code| {
                         code.contains("Throttl")
@@ -64,6 +70,27 @@ impl Error {
     /// Whether the same call may succeed later.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Unavailable { .. })
+    }
+}
+
+/// Lets the SDK retry a call whose answer is a success that cannot be read: the answer was cut on its way.
+///
+/// All calls of the stores may be repeated.
+#[derive(Debug)]
+pub(crate) struct RetryCutAnswers;
+
+impl ClassifyRetry for RetryCutAnswers {
+    fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
+        let is_success = context.response().is_some_and(|response| response.status().is_success());
+        if is_success && matches!(context.output_or_error(), Some(Err(_))) {
+            RetryAction::transient_error()
+        } else {
+            RetryAction::NoActionIndicated
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        "cut answers"
     }
 }
 

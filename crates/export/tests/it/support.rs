@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use amounts::amount;
 use domain::{
     filter::Filter,
     job::{ExportRequest, Job, JobStatus, MANIFEST, Output, State},
@@ -153,6 +154,20 @@ pub(crate) async fn files_of(stores: &Stores, id: &str, output: Output) -> Vec<(
     files
 }
 
+/// Returns the numbers of the calls that fail in turn.
+///
+/// These are all calls in `make soak`. In `make test` they are every third call, beginning elsewhere for each fault, so that
+/// each kind of call fails in some way.
+pub(crate) fn failing_calls(fault: Fault) -> impl Iterator<Item = usize> {
+    let step = fault_step();
+    (fault as usize % step..).step_by(step)
+}
+
+/// Returns the distance between two calls of [`failing_calls`].
+pub(crate) fn fault_step() -> usize {
+    usize::try_from(amount("FAULT_STEP", 3, 1)).unwrap()
+}
+
 /// Writes an export without faults, and then once for each of its calls with a fault there and a second worker that takes
 /// over. All exports must have the same files.
 pub(crate) async fn check_every_fault(limits: Limits, stores: &Stores, output: Output) -> Vec<(String, Vec<u8>)> {
@@ -160,7 +175,7 @@ pub(crate) async fn check_every_fault(limits: Limits, stores: &Stores, output: O
     let rows: Vec<u64> =
         status(&stores.control(None), "undisturbed").await.files.iter().map(|file| file.rows).collect();
     for fault in [Fault::NotSent, Fault::AnswerLost] {
-        for call in 0.. {
+        for call in failing_calls(fault) {
             let id = format!("{fault:?}{call}");
             assert!(stores.control(None).create_job(&contoso(), &job(&id, output)).await.unwrap());
             let faults = Faults::at(call, fault);

@@ -47,7 +47,7 @@ pub use self::{
     stream::{ActivityStream, Chunk},
     write::{RecordError, Recorded, Recorder},
 };
-use crate::error::Error;
+use crate::error::{Error, RetryCutAnswers};
 
 /// The ledger of all partners. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -62,6 +62,8 @@ pub struct Ledger {
 impl Ledger {
     /// Creates a ledger on a table and a bucket, by their names.
     pub fn new(dynamodb: aws_sdk_dynamodb::Client, s3: aws_sdk_s3::Client, table: String, bucket: String) -> Self {
+        let config = dynamodb.config().to_builder().retry_classifier(RetryCutAnswers).build();
+        let dynamodb = aws_sdk_dynamodb::Client::from_conf(config);
         Self { dynamodb, s3, table: table.into(), bucket: bucket.into(), known_months: Arc::default() }
     }
 
