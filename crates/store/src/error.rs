@@ -50,8 +50,9 @@ impl Error {
         let is_transient = match &error {
             SdkError::ServiceError(service) => {
                 service.raw().status().is_server_error()
-                    // A success that cannot be read was cut on its way.
+                    // An answer that cannot be read was cut on its way: a success that is an error here, or an error without its code.
                     || service.raw().status().is_success()
+                    || (service.err().code().is_none() && service.raw().body().bytes().is_some_and(|body| !body.is_empty()))
                     || service.raw().status().as_u16() == 429
                     || service.err().code().is_some_and(|code| {
                         code.contains("Throttl")

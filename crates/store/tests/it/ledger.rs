@@ -314,7 +314,7 @@ async fn a_batch_reports_the_outcome_of_each_activity() {
                 Err(RecordError::Storage(error)) => error.is_transient(),
                 other => other.is_ok(),
             };
-            assert!(outcomes.iter().all(known));
+            assert!(outcomes.iter().all(known), "{fault:?}: {outcomes:?}");
             assert_eq!(recorded, if year < 1_980 { 40 } else { 10 }, "{fault:?}");
             let all =
                 selection(&format!("{year}-01-01T00:00:00Z"), &format!("{year}-02-01T00:00:00Z"), SortOrder::Ascending);
