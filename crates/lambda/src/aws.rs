@@ -56,7 +56,7 @@ pub async fn config(attempt_timeout: Duration) -> Result<SdkConfig, Error> {
 
 /// Creates the HTTP client of the SDK's clients.
 ///
-/// The client trusts [Amazon's roots](AMAZON_ROOTS) only, because reading all of the system's authorities would take most
+/// The client trusts Amazon's roots only, because reading all of the system's authorities would take most
 /// of a cold start. To reach endpoints of your own, name a file with their authorities in `SSL_CERT_FILE`.
 ///
 /// # Errors
