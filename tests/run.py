@@ -5,8 +5,8 @@
     python3 tests/run.py --soak   # large amounts, about an hour: make soak
     python3 tests/run.py --install   # only installs the programs that the tests need, if CI is set
 
-Everything is compiled first, in two calls of cargo that share all libraries. Then the tests in Rust run beside the tests in
-Python, because those mostly wait for the stack.
+Everything is compiled first, in two calls of cargo that share all libraries. Then the tests in Rust run, then the tests in
+Python: both at a time would overload two processors, and functions would run into their timeouts.
 """
 
 import contextlib
@@ -30,8 +30,8 @@ sys.path.insert(0, str(ROOT / "infra" / "local"))
 import cargo_build
 from environments import TOOLS, UserFacingError, ensure
 
-# Processes of pytest: more than processors, because a test waits for the stack most of its time.
-PROCESSES = 4
+# Processes of pytest: functions, browsers and the emulator need processors too.
+PROCESSES = 2
 STACK = TOOLS / "e2e"
 SUMMARY = re.compile(r"Summary \[.*?\] +[\d/]+ tests? run: (.*)$", re.MULTILINE)
 DOC_RESULT = re.compile(r"^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored", re.MULTILINE)
@@ -57,9 +57,9 @@ def main() -> int:
         build()
         print(f"everything is built after {time.monotonic() - started:.0f} s", flush=True)
         with rust(soak) as collect:
-            found, text = python(soak)
             counted, said = collect()
-            totals = add(found, counted)
+        found, text = python(soak)
+        totals = add(found, counted)
         if soak and not totals[1]:
             write_results(text + said)
     except UserFacingError as error:

@@ -106,6 +106,7 @@ def test_replacement_character_is_kept(bombed):
     assert json.loads(bombed.show(activity))["details"] == {"s": "\ufffd"}
 
 
+@pytest.mark.alone
 def test_largest_batch_is_recorded_or_refused_whole(bombed):
     """Bodies just within the limits cost the most memory: as many values as there is room for."""
     details = json.loads(many_keys(190_000))

@@ -122,8 +122,8 @@ def test_customers_and_users_are_picked_by_name(window, stack, person, partner):
     offered = (
         "(list) => [...document.querySelector('activity-log').shadowRoot.querySelectorAll(`#${list} option`)].map((each) => [each.value, each.textContent])"
     )
-    assert page.evaluate(offered, "seen-customer") == [["fabrikam", "Fabrikam SARL"], ["tailspin", "Tailspin Toys"]]
-    assert page.evaluate(offered, "seen-actor") == [["ana@contoso.example", "Ana Trujillo"], ["bea@contoso.example", "Béa Åkesson"]]
+    assert page.evaluate(offered, "suggested-customer") == [["fabrikam", "Fabrikam SARL"], ["tailspin", "Tailspin Toys"]]
+    assert page.evaluate(offered, "suggested-actor") == [["ana@contoso.example", "Ana Trujillo"], ["bea@contoso.example", "Béa Åkesson"]]
     page.get_by_label("Customer", exact=True).fill("fabrikam sarl")
     page.get_by_role("button", name="Show", exact=True).click()
     page.locator("activity-log tr.row").nth(2).wait_for(state="detached")
