@@ -130,7 +130,7 @@ def python(soak: bool) -> tuple[Totals, str]:
     environment = cargo_environment() | {"PYTHONDONTWRITEBYTECODE": "1", "STACK_JSON": str(STACK / "stack.json")}
     try:
         deploy_stack()
-        side_by_side = pytest([*places, "-m", "not alone and not last", "-n", str(PROCESSES), "--dist", "loadgroup"], environment)
+        side_by_side = pytest([*places, "-m", "not alone and not last", "-n", str(PROCESSES)], environment)
         alone = pytest([*places, "-m", "alone"], environment)
         last = ((0, 0, 0), "") if soak else pytest(["tests/e2e", "-m", "last"], environment)
     finally:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import requests
+from xdist.scheduler import LoadScopeScheduling
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "infra" / "local"))
@@ -28,6 +29,8 @@ from browser import chromium, elsewhere, person, window  # noqa: F401
 from emulator import port_is_free
 
 DIRECTORY = ROOT / ".local" / "e2e"
+# Each run of the function `monthly` makes the exports of every partner that is due, so these files take turns.
+CALL_MONTHLY = {"test_months.py", "test_notifications.py", "test_openapi.py", "test_page_states.py"}
 
 
 def free_port():
@@ -46,13 +49,17 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "last: looks back on all other tests")
 
 
-# Runs before pytest-xdist reads the groups.
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    """Keeps the tests of a file in one process, in their order, unless the file names another group."""
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+class FilesTogether(LoadScopeScheduling):
+    """Gives all tests of a file to one process, in their order, and all files of `CALL_MONTHLY` to the same process."""
+
+    def _split_scope(self, nodeid):
+        file = nodeid.split("::")[0]
+        return "monthly" if Path(file).name in CALL_MONTHLY else file
+
+
+# The option `--dist loadgroup` does nothing with pytest 9.2 (https://github.com/pytest-dev/pytest-xdist/issues/1386).
+def pytest_xdist_make_scheduler(config, log):
+    return FilesTogether(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -10,8 +10,6 @@ import pytest
 import spreadsheet
 from api import Partner, compact, eventually, in_parallel, instant, is_problem, new_activity, newest_first, now, rfc3339
 
-# Each run of the monthly function makes the exports of every partner that is due.
-pytestmark = pytest.mark.xdist_group("months")
 
 MICROSECOND, SECOND = timedelta(microseconds=1), timedelta(seconds=1)
 

@@ -15,8 +15,6 @@ from test_months import Month, grace, last_ended, run, schedules  # noqa: F401
 
 from api import eventually, is_problem, new_activity, now, rfc3339
 
-# Each run of the monthly function makes the exports of every partner that is due.
-pytestmark = pytest.mark.xdist_group("months")
 
 
 class Receiver:

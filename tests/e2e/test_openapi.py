@@ -12,8 +12,6 @@ from amounts import amount, report
 
 from api import ALL_OF_2024, new_activity
 
-# Each run of the monthly function makes the exports of every partner that is due.
-pytestmark = pytest.mark.xdist_group("months")
 
 HERE = Path(__file__).resolve().parent
 # Generated requests for each operation, besides those at the limits of values.

@@ -19,7 +19,7 @@ from browser import LANGUAGES, NEEDED, SAYS, hosted_sign_in, mixed, order, shown
 ROWS = amount("PAGE_ROWS", 2_000, 5_000)
 ACTIVITIES = max(ROWS, amount("PAGE_ACTIVITIES", 0, 20_000))
 
-pytestmark = [NEEDED, pytest.mark.xdist_group("months")]
+pytestmark = NEEDED
 
 
 class Look:
