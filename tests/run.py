@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "infra" / "local"))
 
 import cargo_build
-from environments import TOOLS, UserFacingError, ensure
+from environments import TOOLS, UserFacingError, ensure, installing
 
 # Processes of pytest: functions, browsers and the emulator need processors too.
 PROCESSES = 2
@@ -54,7 +54,8 @@ def main() -> int:
         install_programs()
         if "--install" in sys.argv[1:]:
             return 0
-        build()
+        with installing("tests", "emulator", "sam"):
+            build()
         print(f"everything is built after {time.monotonic() - started:.0f} s", flush=True)
         with rust(soak) as collect:
             counted, said = collect()

@@ -6,7 +6,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from environments import ROOT, TOOLS, UserFacingError, ensure, run_inside
+import cargo_build
+from environments import ROOT, TOOLS, UserFacingError, ensure, installing, is_inside, print_progress, run_inside
 
 
 def main() -> int:
@@ -42,6 +43,10 @@ def _run(chosen: argparse.Namespace) -> int:
     if chosen.command == "tools":
         print(ensure(chosen.name))
         return 0
+    if chosen.command == "up" and not is_inside("emulator"):
+        print_progress("· building the functions (the first time takes some minutes)")
+        with installing("emulator", "sam"):
+            cargo_build.compile_functions()
     run_inside("emulator")
     import logs
     import redrive

@@ -30,18 +30,24 @@ def build(functions: dict[str, str]) -> str:
 
     `functions` maps the crate of each function to the name of its resource in the template.
     """
-    built_from = _hash_sources()
-    stamp = BUILD / "built-from"
+    built_from, stamp = _hash_sources(), BUILD / "built-from"
     if stamp.exists() and stamp.read_text() == built_from:
         print_progress("✓ functions are built")
         return built_from
     stamp.unlink(missing_ok=True)
     started = time.monotonic()
-    _compile(list(functions))
+    compile_functions()
     _package(functions)
     stamp.write_text(built_from)
     print_progress(f"✓ functions built in {time.monotonic() - started:.0f} s")
     return built_from
+
+
+def compile_functions() -> None:
+    """Compiles all functions, without packaging them."""
+    crates = sorted(path.parent.name for path in (ROOT / "functions").glob("*/Cargo.toml"))
+    packages = [word for crate in [*crates, UNIFIED_FEATURES] for word in ("--package", crate)]
+    run_cargo(["build", "--locked", "--bins", *packages])
 
 
 def target_directory() -> Path:
@@ -101,12 +107,6 @@ def run_cargo(arguments: list[str]) -> None:
     if failed:
         end = "\n".join(log_path.read_text().splitlines()[-60:])
         raise UserFacingError(f"cargo {arguments[0]} failed ({log_path}):\n{end}")
-
-
-def _compile(crates: list[str]) -> None:
-    print_progress("· building the functions (the first time takes some minutes)")
-    packages = [word for crate in [*crates, UNIFIED_FEATURES] for word in ("--package", crate)]
-    run_cargo(["build", "--locked", "--bins", *packages])
 
 
 def _package(functions: dict[str, str]) -> None:

@@ -3,12 +3,15 @@
 This module imports the standard library only, because it runs before there is an environment.
 """
 
+import contextlib
 import fcntl
 import hashlib
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -57,9 +60,23 @@ def _ensure(name: str, place: Path) -> Path:
     return place
 
 
+@contextlib.contextmanager
+def installing(*names: str) -> Iterator[None]:
+    """Installs environments while the caller compiles, because on a fresh checkout each of the two takes minutes."""
+    with ThreadPoolExecutor(1) as pool:
+        installed = pool.submit(lambda: [ensure(name) for name in names])
+        yield
+        installed.result()
+
+
+def is_inside(name: str) -> bool:
+    """Returns whether this program runs inside an environment."""
+    return Path(sys.prefix) == TOOLS / "venvs" / name
+
+
 def run_inside(name: str) -> None:
     """Replaces this process by the same program inside an environment."""
     place = ensure(name)
-    if Path(sys.prefix) != place:
+    if not is_inside(name):
         python = str(place / "bin" / "python")
         os.execv(python, [python, *sys.argv])

@@ -18,7 +18,6 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
@@ -67,11 +66,7 @@ def up(directory: Path, port: int | None = None, demo: bool = True, allowed_orig
         client = clients(port)
         # All stacks of this checkout share one build, so no other run may change it while this one deploys it.
         with exclusive_lock(TOOLS / "build.lock"):
-            # Installing the SAM CLI keeps one core busy for a minute, which the compiler seldom needs in full.
-            with ThreadPoolExecutor(1) as pool:
-                sam = pool.submit(ensure, "sam")
-                built_from = cargo_build.build(FUNCTIONS)
-                sam.result()
+            built_from = cargo_build.build(FUNCTIONS)
             outputs = _deploy(client, port, built_from, allowed_origin)
         stack = _describe(client, port, outputs) | {"allowed_origin": allowed_origin}
         _create_users(client, stack)
