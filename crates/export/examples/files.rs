@@ -6,6 +6,7 @@
 
 use std::{env, fs, path::PathBuf};
 
+use amounts::amount;
 use domain::{
     activity::Activity,
     job::{Format, Output, Rows},
@@ -17,14 +18,14 @@ use export::{Encoder, OrderLines, SubscriptionsUrl, Workbook, WorkbookLimits};
 #[path = "../tests/it/records.rs"]
 mod records;
 
-/// The number of generated records, and of those whose order lines are written.
-const COUNTS: (usize, usize) = (20_000, 2_000);
+/// The number of generated records whose order lines are written.
+const WITH_LINES: usize = 2_000;
 const SEED: u64 = 20_261_102;
 
 fn main() {
     let folder = PathBuf::from(env::args().nth(1).unwrap());
     fs::create_dir_all(&folder).unwrap();
-    let generated = records::generated(COUNTS.0, SEED);
+    let generated = records::generated(usize::try_from(amount("FILES_ROWS", 4_000, 20_000)).unwrap(), SEED);
     let rows = Rows::Activities;
     for (name, activities) in [("generated", Some(generated.clone())), ("real", records::real())] {
         let Some(activities) = activities else { continue };
@@ -42,7 +43,7 @@ fn main() {
     }
     for format in [Format::Csv, Format::Xlsx, Format::Jsonl] {
         let output = Output { format, rows: Rows::Lines, ..Output::default() };
-        write(&folder, "lines_en", &generated[..COUNTS.1], output);
+        write(&folder, "lines_en", &generated[..WITH_LINES], output);
     }
 }
 
