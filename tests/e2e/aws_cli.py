@@ -1,6 +1,6 @@
 """Runs the commands of the AWS CLI that documents contain, because the real one is not among the tests' tools.
 
-    python aws_cli.py cognito-idp describe-user-pool-client --user-pool-id … --query UserPoolClient.ClientSecret --output text
+python aws_cli.py cognito-idp describe-user-pool-client --user-pool-id … --query UserPoolClient.ClientSecret --output text
 """
 
 import json

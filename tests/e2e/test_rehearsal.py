@@ -52,7 +52,7 @@ def shell(stack, tmp_path):
 
     def run(blocks):
         # Relative files of the commands go to the folder of the test, and make runs in the checkout.
-        script = f"set -eu\nmake() {{ command make -s -C {shlex.quote(str(ROOT))} \"$@\"; }}\n"
+        script = f'set -eu\nmake() {{ command make -s -C {shlex.quote(str(ROOT))} "$@"; }}\n'
         script += "".join(f"exec > {tmp_path}/output-{number}\n{block}\n" for number, block in enumerate(blocks))
         done = subprocess.run(["bash", "-c", script], cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True, timeout=300)
         outputs = [place.read_text("utf-8") if (place := tmp_path / f"output-{number}").exists() else "" for number in range(len(blocks))]

@@ -112,7 +112,11 @@ def test_parameter_that_sam_would_change_is_refused():
 
 def test_samconfig_may_set_parameters_in_every_form():
     ancestors = "https://a.example https://b.example"
-    for given in (f'FrameAncestors="{ancestors}" LogLevel=debug', [f"FrameAncestors={ancestors}", "LogLevel=debug"], {"FrameAncestors": ancestors, "LogLevel": "debug"}):
+    for given in (
+        f'FrameAncestors="{ancestors}" LogLevel=debug',
+        [f"FrameAncestors={ancestors}", "LogLevel=debug"],
+        {"FrameAncestors": ancestors, "LogLevel": "debug"},
+    ):
         configured = {"deploy": {"parameters": {"parameter_overrides": given}}}
         assert deploy.overrides(configured) == {"FrameAncestors": ancestors, "LogLevel": "debug"}
     assert deploy.overrides({"deploy": {"parameters": {}}}) == {}

@@ -70,7 +70,9 @@ def test_environment_fits_when_all_values_are_longest(template, function):
 # lambda/latest/dg/configuration-envvars.html: reserved names. API_Environment.html: the pattern.
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_variable_names_are_allowed_and_not_reserved(template, function):
-    reserved = re.compile(r"_HANDLER|_X_AMZN_TRACE_ID|AWS_(DEFAULT_)?REGION|AWS_EXECUTION_ENV|AWS_LAMBDA_.*|AWS_ACCESS_KEY.*|AWS_SECRET_ACCESS_KEY|AWS_SESSION_TOKEN")
+    reserved = re.compile(
+        r"_HANDLER|_X_AMZN_TRACE_ID|AWS_(DEFAULT_)?REGION|AWS_EXECUTION_ENV|AWS_LAMBDA_.*|AWS_ACCESS_KEY.*|AWS_SECRET_ACCESS_KEY|AWS_SESSION_TOKEN"
+    )
     for name in template.variables(function):
         assert re.fullmatch(r"[a-zA-Z][a-zA-Z0-9_]+", name), name
         assert not reserved.fullmatch(name), name
