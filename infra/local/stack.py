@@ -256,7 +256,7 @@ def _finish_gateway(client, outputs: dict) -> None:
 def _finish_event_source(client, outputs: dict) -> None:
     """Sets the concurrency of event sources as a number, because the emulator fails on the text that a parameter gives."""
     functions = client("lambda")
-    for name in ("ExportWorkerFunction", "IntakeFunction"):
+    for name in ("ExportWorkerFunction", "IntakeFunction", "NotifierFunction"):
         for source in functions.list_event_source_mappings(FunctionName=outputs[name])["EventSourceMappings"]:
             concurrency = int(source["ScalingConfig"]["MaximumConcurrency"])
             functions.update_event_source_mapping(UUID=source["UUID"], ScalingConfig={"MaximumConcurrency": concurrency})

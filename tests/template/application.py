@@ -44,10 +44,21 @@ class Template:
 
     def statements(self, function):
         """Yields the permissions of a function's role: actions and resources, each as a list."""
-        role = self.resources[self.functions[function]["Role"]["Fn::GetAtt"][0]]["Properties"]
-        for policy in role["Policies"]:
-            for statement in policy["PolicyDocument"]["Statement"]:
-                yield _list(statement["Action"]), _list(statement["Resource"])
+        for statement in self.rules(function):
+            yield _list(statement["Action"]), _list(statement["Resource"])
+
+    def rules(self, function):
+        """Returns the statements that a function's role always has."""
+        return [each for policy in self._policies(function) if "Fn::If" not in policy for each in policy["PolicyDocument"]["Statement"]]
+
+    def conditional_rules(self, function):
+        """Returns the statements that a function's role has under a condition, by the name of the condition."""
+        found = [policy["Fn::If"] for policy in self._policies(function) if "Fn::If" in policy]
+        assert all(otherwise == {"Ref": "AWS::NoValue"} for _, _, otherwise in found)
+        return {condition: policy["PolicyDocument"]["Statement"] for condition, policy, _ in found}
+
+    def _policies(self, function):
+        return self.resources[self.functions[function]["Role"]["Fn::GetAtt"][0]]["Properties"]["Policies"]
 
 
 def _list(value):

@@ -3,6 +3,7 @@
 import pytest
 
 from application import Template
+from expansion import expand
 
 
 @pytest.fixture(scope="session")
@@ -14,3 +15,14 @@ def template():
 def watch():
     """The alarms and the dashboard."""
     return Template("infra/watch.yaml")
+
+
+@pytest.fixture(scope="session")
+def firewall():
+    return Template("infra/firewall.yaml")
+
+
+@pytest.fixture(scope="session")
+def expanded():
+    """The template's resources as CloudFormation gets them from SAM."""
+    return expand()["Resources"]

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from application import CONSTANTS, ROOT, Template
+from expansion import expand
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -20,6 +21,25 @@ GUARDS = {
     "Referrer-Policy": "'no-referrer'",
     "X-Frame-Options": "'DENY'",
 }
+# The rules of the managed groups, as AWS lists them in waf/latest/developerguide/aws-managed-rule-groups-baseline.html.
+MANAGED = {
+    "AWSManagedRulesCommonRuleSet": {
+        "NoUserAgent_HEADER", "UserAgent_BadBots_HEADER", "SizeRestrictions_QUERYSTRING", "SizeRestrictions_Cookie_HEADER",
+        "SizeRestrictions_BODY", "SizeRestrictions_URIPATH", "EC2MetaDataSSRF_BODY", "EC2MetaDataSSRF_COOKIE", "EC2MetaDataSSRF_URIPATH",
+        "EC2MetaDataSSRF_QUERYARGUMENTS", "GenericLFI_QUERYARGUMENTS", "GenericLFI_URIPATH", "GenericLFI_BODY",
+        "RestrictedExtensions_URIPATH", "RestrictedExtensions_QUERYARGUMENTS", "GenericRFI_QUERYARGUMENTS", "GenericRFI_BODY",
+        "GenericRFI_URIPATH", "CrossSiteScripting_COOKIE", "CrossSiteScripting_QUERYARGUMENTS", "CrossSiteScripting_BODY",
+        "CrossSiteScripting_URIPATH",
+    },
+    "AWSManagedRulesKnownBadInputsRuleSet": {
+        "JavaDeserializationRCE_BODY", "JavaDeserializationRCE_URIPATH", "JavaDeserializationRCE_QUERYSTRING",
+        "JavaDeserializationRCE_HEADER", "Host_localhost_HEADER", "PROPFIND_METHOD", "ExploitablePaths_URIPATH", "Log4JRCE_QUERYSTRING",
+        "Log4JRCE_BODY", "Log4JRCE_URIPATH", "Log4JRCE_HEADER", "ReactJSRCE_BODY",
+    },
+    "AWSManagedRulesAmazonIpReputationList": {"AWSManagedIPReputationList", "AWSManagedReconnaissanceList", "AWSManagedIPDDoSList"},
+}  # fmt: skip
+# Rules that refuse what an ordinary client sends: an id that ends in .log, and no User-Agent.
+TOO_STRICT = {"RestrictedExtensions_URIPATH", "NoUserAgent_HEADER"}
 STATEFUL = ("AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::Cognito::UserPool")
 
 
@@ -148,6 +168,16 @@ def test_alarms_and_dashboard_show_metrics_of_the_code(watch):
     assert shown and shown <= written
 
 
+def test_firewall_lets_recorded_attacks_pass(firewall):
+    # An activity may hold what an attacker sent, and a list is searched for it.
+    for rule in firewall.resources["Acl"]["Properties"]["Rules"][1:]:
+        group = rule["Statement"]["ManagedRuleGroupStatement"]
+        counted = {each["Name"] for each in group.get("RuleActionOverrides", []) if each["ActionToUse"] == {"Count": {}}}
+        data = {name for name in MANAGED[group["Name"]] if name.endswith(("_BODY", "_QUERYARGUMENTS", "_QUERYSTRING"))}
+        assert counted == data | (TOO_STRICT & MANAGED[group["Name"]]), group["Name"]
+        assert len(group.get("RuleActionOverrides", [])) == len(counted)
+
+
 def test_firewall_protects_the_stage_if_the_parameter_says_so(template):
     assert template.resources["Wall"]["Condition"] == "HasFirewall"
     assert template.parameters["Firewall"]["Default"] == "false"
@@ -254,6 +284,26 @@ def test_every_gateway_refusal_is_a_problem(template):
         "REQUEST_TOO_LARGE", "THROTTLED", "QUOTA_EXCEEDED", "INTEGRATION_TIMEOUT", "INTEGRATION_FAILURE", "EXPIRED_TOKEN",
         "INVALID_SIGNATURE", "WAF_FILTERED",
     }  # fmt: skip
+
+
+def test_new_value_of_a_parameter_reaches_the_stage():
+    # SAM names the deployment; only a new name makes CloudFormation deploy the API again.
+    names = {name for second in (1, 2) for name, each in expand(second=second)["Resources"].items() if each["Type"] == "AWS::ApiGateway::Deployment"}
+    assert len(names) == 2
+
+
+def test_keys_of_the_user_pool_come_from_the_stack_region(template):
+    assert template.body["Conditions"]["PoolHasFips"] == {
+        "Fn::Or": [{"Fn::Equals": [{"Ref": "FipsEndpoints"}, "true"]}, {"Fn::Equals": [{"Ref": "AWS::Partition"}, "aws-us-gov"]}]
+    }
+    urls = json.dumps(template.variables("authorizer")["JWKS_URL"])
+    for host in ("cognito-idp-fips", "cognito-idp"):
+        assert f"https://{host}.${{AWS::Region}}.${{AWS::URLSuffix}}/${{UserPool}}/.well-known/jwks.json" in urls
+    # A second region of an environment would otherwise read the keys of the first.
+    configured = tomllib.loads((ROOT / "samconfig.toml").read_text())
+    for name, environment in configured.items():
+        if name != "version":
+            assert not re.search(r"[a-z]{2}-(gov-)?[a-z]+-\d", environment["deploy"]["parameters"].get("parameter_overrides", "")), name
 
 
 def test_samconfig_has_aws_local_and_govcloud_environments():

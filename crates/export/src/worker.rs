@@ -153,6 +153,9 @@ impl Worker {
         if checkpoint.segments.is_none() {
             let (now, part_bytes) = (run.now(), self.limits.part_bytes);
             let planned = plan_segments(&self.control, &self.ledger, partner, job, now, part_bytes).await?;
+            if !planned.is_empty() {
+                tracing::info!(%partner, export = job.id, months = planned.len(), "export copies finished months");
+            }
             checkpoint.segments = Some(planned);
         }
         let segments = checkpoint.segments.clone().unwrap_or_default();

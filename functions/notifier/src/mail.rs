@@ -59,11 +59,18 @@ impl Mail {
         sent.map(drop).map_err(|error| {
             let code = error.code().unwrap_or_default().to_owned();
             tracing::warn!(error = causes(&error), "could not send an e-mail");
-            // These codes refuse the address or the sender permanently.
-            let is_final = matches!(code.as_str(), "MessageRejected" | "BadRequestException" | "NotFoundException");
-            failure("The e-mail service did not take the message.", is_final)
+            failure("The e-mail service did not take the message.", is_final(&code))
         })
     }
+}
+
+/// Tells whether an error of SES will come again whatever the operator does.
+///
+/// Only a message that SES cannot read is refused for good. SES also refuses messages in its sandbox (`MessageRejected`), from a
+/// sender that is not verified, and while it has paused the account. The operator can end all of these, so the next attempts
+/// of the same message may succeed. Source: "Common Errors" and "SendEmail" of the SES API v2 reference.
+fn is_final(code: &str) -> bool {
+    code == "BadRequestException"
 }
 
 /// Writes subject and text.
@@ -86,5 +93,31 @@ fn write_message(partner: &PartnerId, job: &Job, standing: &JobStatus, portal_ur
                  Connectez-vous pour le télécharger :\n{portal_url}\n"
             ),
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_final;
+
+    #[test]
+    fn mail_is_tried_again_when_ses_is_in_its_sandbox() {
+        for code in [
+            "MessageRejected",
+            "MailFromDomainNotVerifiedException",
+            "AccountSuspendedException",
+            "SendingPausedException",
+            "NotFoundException",
+            "LimitExceededException",
+            "TooManyRequestsException",
+            "",
+        ] {
+            assert!(!is_final(code), "{code}");
+        }
+    }
+
+    #[test]
+    fn mail_is_given_up_when_ses_cannot_read_it() {
+        assert!(is_final("BadRequestException"));
     }
 }
