@@ -11,7 +11,9 @@ use domain::{
 use store::{control::Control, error::Error, ledger::Ledger};
 
 /// The seconds for which the file of a month must still exist, so that it outlives the export that copies it.
-const MONTH_REMAINS_SECONDS: i64 = 24 * 3_600;
+///
+/// The months to copy are chosen once, and the export may then wait in its queue, which keeps messages for four days.
+pub const MONTH_REMAINS_SECONDS: i64 = 5 * 86_400;
 
 /// Plans the segments of an export, newest first.
 ///

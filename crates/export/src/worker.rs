@@ -22,7 +22,7 @@ use tokio::{sync::mpsc, task::JoinSet};
 
 use crate::{
     files::Files,
-    run::{LEASE_SECONDS, Limits, Stop, WorkerRun},
+    run::{Limits, Stop, WorkerRun},
     segments::plan_segments,
     writer::{ExportWriter, WriterContext},
     xlsx::SubscriptionsUrl,
@@ -30,7 +30,9 @@ use crate::{
 
 /// The reason of a failed job, as people read it.
 const GIVEN_UP: &str =
-    "The export failed after several tries. ExportRequest it again; if it fails again, give the operator its id.";
+    "The export failed after several tries. Request it again; if it fails again, give the operator its id.";
+/// The reason of a job that no worker finished in time, as people read it.
+const TOO_LATE: &str = "The export waited longer than its files would have been kept. Request it again.";
 
 /// The state in which a worker leaves a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +42,10 @@ pub enum WorkResult {
     /// The time of the run is over: another message must continue the job.
     Continue,
     /// Another worker holds the lease: try again later.
-    Busy,
+    Busy {
+        /// The end of the lease, unless that worker extends it.
+        until: Instant,
+    },
 }
 
 /// The result and the numbers of a run.
@@ -48,6 +53,8 @@ pub enum WorkResult {
 pub struct WorkReport {
     /// The state of the job. After an error the job has its last checkpoint, and the same call continues from there.
     pub result: Result<WorkResult, Error>,
+    /// The number of runs that failed or died one after another, this one included; 0 if the worker did not get the lease.
+    pub tries: usize,
     /// The seconds since the request of the export; none if the worker did not get the lease.
     pub age_seconds: Option<u64>,
     /// The rows of all files of an export that became ready in this run.
@@ -74,14 +81,21 @@ impl Worker {
     ///
     /// The method may be called any number of times for a job, also at the same time.
     pub async fn work(&self, partner: &PartnerId, id: &str, run: &WorkerRun<'_>) -> WorkReport {
-        let mut report = WorkReport { result: Ok(WorkResult::Done), age_seconds: None, rows: None };
-        let (job, standing) = match self.take_job(partner, id, run).await {
+        let mut report = WorkReport { result: Ok(WorkResult::Done), tries: 0, age_seconds: None, rows: None };
+        let now = run.now();
+        let (job, standing) = match self.take_job(partner, id, run, now).await {
             Ok(Lease::Taken(taken)) => *taken,
             Ok(Lease::Nothing) => return report,
-            Ok(Lease::Busy) => return WorkReport { result: Ok(WorkResult::Busy), ..report },
+            Ok(Lease::Busy { until }) => return WorkReport { result: Ok(WorkResult::Busy { until }), ..report },
             Err(error) => return WorkReport { result: Err(error), ..report },
         };
-        let made = self.make(partner, &job, standing, run).await;
+        report.tries = standing.tries;
+        let made = if now < job.expires_at {
+            self.make(partner, &job, standing, run).await
+        } else {
+            // Files of this job that are finished or begun may be gone, because the bucket removes them by their age.
+            self.fail(partner, &job, &standing, run, TOO_LATE).await.map(|()| None).map_err(Stop::from)
+        };
         report.age_seconds = Some(age_seconds(&job, run.now()));
         match made {
             Ok(rows) => report.rows = rows,
@@ -92,7 +106,7 @@ impl Worker {
             }
             Err(Stop::Failed(error)) => {
                 // Best effort: without the release, the job waits for the end of the lease.
-                if let Err(second) = self.control.release_job(partner, &job, run.name).await {
+                if let Err(second) = self.control.release_failed_job(partner, &job, run.name).await {
                     tracing::warn!(%partner, export = id, error = causes(&second), "could not release the lease");
                 }
                 report.result = Err(error);
@@ -106,17 +120,27 @@ impl Worker {
     /// # Errors
     /// When a store fails.
     pub async fn give_up(&self, partner: &PartnerId, id: &str, run: &WorkerRun<'_>) -> Result<(), Error> {
-        if let Lease::Taken(taken) = self.take_job(partner, id, run).await? {
+        if let Lease::Taken(taken) = self.take_job(partner, id, run, run.now()).await? {
             let (job, standing) = *taken;
-            self.control.fail_job(partner, &job, run.name, GIVEN_UP).await?;
-            self.remove_files(partner, &job, &standing).await?;
+            self.fail(partner, &job, &standing, run, GIVEN_UP).await?;
         }
         Ok(())
     }
 
-    async fn take_job(&self, partner: &PartnerId, id: &str, run: &WorkerRun<'_>) -> Result<Lease, Error> {
-        let now = run.now();
-        self.control.take_job(partner, id, run.name, now, now.plus_seconds(LEASE_SECONDS)).await
+    async fn fail(
+        &self,
+        partner: &PartnerId,
+        job: &Job,
+        standing: &JobStatus,
+        run: &WorkerRun<'_>,
+        reason: &str,
+    ) -> Result<(), Error> {
+        self.control.fail_job(partner, job, run.name, reason).await?;
+        self.remove_files(partner, job, standing).await
+    }
+
+    async fn take_job(&self, partner: &PartnerId, id: &str, run: &WorkerRun<'_>, now: Instant) -> Result<Lease, Error> {
+        self.control.take_job(partner, id, run.name, now, now.plus_seconds(self.limits.lease_seconds)).await
     }
 
     /// Writes the files and the manifest and makes the job ready; returns the rows, unless the job was lost.
@@ -130,6 +154,10 @@ impl Worker {
         if job.form_version > FORM_VERSION {
             // During a deployment, a worker of the old version leaves such a job to the next try.
             return Err(Error::permanent("writing an export", "its form is newer than this worker").into());
+        }
+        if standing.tries > self.limits.tries {
+            // The runs before died without a word, so this one would probably die too.
+            return Err(Error::permanent("writing an export", "its workers died again and again").into());
         }
         let files = self.write_files(partner, job, standing, run).await?;
         self.put_manifest(partner, job, &files).await?;
@@ -285,5 +313,6 @@ impl Worker {
 }
 
 fn age_seconds(job: &Job, now: Instant) -> u64 {
-    u64::try_from((now.micros() - job.created_at.micros()) / 1_000_000).unwrap_or_default()
+    let requested_at = job.renewed_at.unwrap_or(job.created_at);
+    u64::try_from((now.micros() - requested_at.micros()) / 1_000_000).unwrap_or_default()
 }

@@ -7,14 +7,21 @@ use domain::{
     time::{Instant, Month},
 };
 use serde::{Deserialize, Serialize};
+use tokio::time::timeout;
 
 use crate::{
     error::{Error, causes},
     schedules::DueCursor,
 };
 
-/// The number of times that a queue delivers a message before it moves to the dead letters: `maxReceiveCount` of all queues.
+/// The number of tries after which a message moves to the dead letters.
+///
+/// It is the `maxReceiveCount` of the queues whose messages are tried each time that they are received. A job of an export
+/// counts its own tries, because a worker that finds the job busy does not try.
 pub const TRIES: u32 = 5;
+
+/// The longest time that a worker waits for SQS to change a visibility timeout.
+const VISIBILITY_CALL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The number of times that a message was delivered, by its attributes.
 pub fn tries(attributes: &HashMap<String, String>) -> u32 {
@@ -90,6 +97,10 @@ impl Queue {
         operation: &'static str,
     ) -> Result<(), Error> {
         let body = serde_json::to_string(message).map_err(|error| Error::permanent("writing a message", error))?;
+        self.send_body(body, delay, operation).await
+    }
+
+    async fn send_body(&self, body: String, delay: Option<Duration>, operation: &'static str) -> Result<(), Error> {
         let seconds = delay.map(|delay| i32::try_from(delay.as_secs()).unwrap_or(i32::MAX));
         let send = self.sqs.send_message().queue_url(&*self.url).message_body(body).set_delay_seconds(seconds);
         send.send().await.map(drop).map_err(|error| Error::sdk(operation, error))
@@ -123,15 +134,54 @@ impl ExportQueue {
         self.0.send(&message, None, "SendMessage of an export").await
     }
 
-    /// Delays the next delivery of a message that failed.
+    /// Returns a message of the queue by the receipt of its delivery.
+    pub fn received(&self, receipt: String) -> ReceivedMessage {
+        ReceivedMessage { queue: self.clone(), receipt }
+    }
+}
+
+/// A message that the queue of export jobs has delivered. The queue delivers it again when its visibility timeout ends.
+#[derive(Clone, Debug)]
+pub struct ReceivedMessage {
+    queue: ExportQueue,
+    receipt: String,
+}
+
+impl ReceivedMessage {
+    /// Sets the time after which the queue delivers the message again, unless it is deleted before.
     ///
-    /// A failure is only logged, because the message then returns after the queue's visibility timeout.
-    pub async fn delay(&self, receipt: &str, wait: Duration) {
+    /// A failure is only logged: the visibility timeout that was set last then decides. A call that hangs is a failure, so
+    /// that it does not stop the work on the message.
+    pub async fn hide_for(&self, wait: Duration) {
+        let Queue { sqs, url } = &self.queue.0;
         let seconds = i32::try_from(wait.as_secs()).unwrap_or(i32::MAX);
-        let change = self.0.sqs.change_message_visibility().queue_url(&*self.0.url).receipt_handle(receipt);
-        if let Err(error) = change.visibility_timeout(seconds).send().await {
-            tracing::warn!(error = causes(&error), "could not delay the next try of a message");
+        let change = sqs.change_message_visibility().queue_url(&**url).receipt_handle(&self.receipt);
+        match timeout(VISIBILITY_CALL_TIMEOUT, change.visibility_timeout(seconds).send()).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(error = causes(&error), "could not set the visibility timeout of a message")
+            }
+            Err(_) => tracing::warn!("could not set the visibility timeout of a message: SQS does not answer"),
         }
+    }
+}
+
+/// The dead-letter queue of export jobs. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct ExportDeadLetters(Queue);
+
+impl ExportDeadLetters {
+    /// Opens the queue by its URL.
+    pub fn new(sqs: aws_sdk_sqs::Client, url: String) -> Self {
+        Self(Queue::new(sqs, url))
+    }
+
+    /// Sends a message of the queue of export jobs that no further try can process, as it was received.
+    ///
+    /// # Errors
+    /// When the queue fails.
+    pub async fn send(&self, body: &str) -> Result<(), Error> {
+        self.0.send_body(body.to_owned(), None, "SendMessage of a dead letter").await
     }
 }
 

@@ -80,7 +80,7 @@ async fn finished_month_is_copied_until_a_late_activity_arrives() {
     let clock = ticking_clock(&ticks);
     for runs in 1.. {
         let stop_at = at(NOW).plus_seconds(ticks.load(Ordering::SeqCst) + 3);
-        let run = WorkerRun { name: &format!("run {runs}"), stop_at, clock: &clock };
+        let run = WorkerRun { name: &format!("run {runs}"), stop_at, clock: &clock, message: None };
         if worker_of(&stores, None, LIMITS).work(&contoso(), &job.id, &run).await.result.unwrap() == WorkResult::Done {
             assert!(runs > 3, "{runs}");
             break;
