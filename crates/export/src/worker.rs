@@ -31,8 +31,6 @@ use crate::{
 /// The reason of a failed job, as people read it.
 const GIVEN_UP: &str =
     "The export failed after several tries. Request it again; if it fails again, give the operator its id.";
-/// The reason of a job that no worker finished in time, as people read it.
-const TOO_LATE: &str = "The export waited longer than its files would have been kept. Request it again.";
 
 /// The state in which a worker leaves a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,20 +80,14 @@ impl Worker {
     /// The method may be called any number of times for a job, also at the same time.
     pub async fn work(&self, partner: &PartnerId, id: &str, run: &WorkerRun<'_>) -> WorkReport {
         let mut report = WorkReport { result: Ok(WorkResult::Done), tries: 0, age_seconds: None, rows: None };
-        let now = run.now();
-        let (job, standing) = match self.take_job(partner, id, run, now).await {
+        let (job, standing) = match self.take_job(partner, id, run).await {
             Ok(Lease::Taken(taken)) => *taken,
             Ok(Lease::Nothing) => return report,
             Ok(Lease::Busy { until }) => return WorkReport { result: Ok(WorkResult::Busy { until }), ..report },
             Err(error) => return WorkReport { result: Err(error), ..report },
         };
         report.tries = standing.tries;
-        let made = if now < job.expires_at {
-            self.make(partner, &job, standing, run).await
-        } else {
-            // Files of this job that are finished or begun may be gone, because the bucket removes them by their age.
-            self.fail(partner, &job, &standing, run, TOO_LATE).await.map(|()| None).map_err(Stop::from)
-        };
+        let made = self.make(partner, &job, standing, run).await;
         report.age_seconds = Some(age_seconds(&job, run.now()));
         match made {
             Ok(rows) => report.rows = rows,
@@ -120,26 +112,16 @@ impl Worker {
     /// # Errors
     /// When a store fails.
     pub async fn give_up(&self, partner: &PartnerId, id: &str, run: &WorkerRun<'_>) -> Result<(), Error> {
-        if let Lease::Taken(taken) = self.take_job(partner, id, run, run.now()).await? {
+        if let Lease::Taken(taken) = self.take_job(partner, id, run).await? {
             let (job, standing) = *taken;
-            self.fail(partner, &job, &standing, run, GIVEN_UP).await?;
+            self.control.fail_job(partner, &job, run.name, GIVEN_UP).await?;
+            self.remove_files(partner, &job, &standing).await?;
         }
         Ok(())
     }
 
-    async fn fail(
-        &self,
-        partner: &PartnerId,
-        job: &Job,
-        standing: &JobStatus,
-        run: &WorkerRun<'_>,
-        reason: &str,
-    ) -> Result<(), Error> {
-        self.control.fail_job(partner, job, run.name, reason).await?;
-        self.remove_files(partner, job, standing).await
-    }
-
-    async fn take_job(&self, partner: &PartnerId, id: &str, run: &WorkerRun<'_>, now: Instant) -> Result<Lease, Error> {
+    async fn take_job(&self, partner: &PartnerId, id: &str, run: &WorkerRun<'_>) -> Result<Lease, Error> {
+        let now = run.now();
         self.control.take_job(partner, id, run.name, now, now.plus_seconds(self.limits.lease_seconds)).await
     }
 

@@ -174,20 +174,6 @@ async fn job_is_not_tried_again_when_its_workers_keep_dying() {
 }
 
 #[tokio::test]
-async fn export_fails_with_a_reason_when_its_files_would_be_expired() {
-    let stores = Stores::start().await;
-    fill(&stores, 25).await;
-    let control = stores.control(None);
-    let late = job("late", csv());
-    control.create_job(&contoso(), &late).await.unwrap();
-    assert_eq!(run(&stores, None, "late", "w", late.expires_at).await.unwrap(), WorkResult::Done);
-    let status = status(&control, "late").await;
-    assert_eq!(status.state, State::Failed);
-    assert!(status.problem.unwrap().contains("waited longer"));
-    assert!(stores.objects("exports/contoso/late/").await.is_empty());
-}
-
-#[tokio::test]
 async fn month_holds_activities_recorded_before_its_cut() {
     let stores = Stores::start().await;
     let recorder = stores.recorder(None);
