@@ -18,7 +18,7 @@ use lambda::{
 };
 use store::{
     error::causes,
-    queues::{self, ExportDeadLetters, ExportMessage, ExportQueue, NoticeQueue},
+    queues::{self, DeadLetters, DeadReason, ExportMessage, ExportQueue, NoticeQueue},
 };
 
 /// The part of the function's time that is kept to upload a part and to write its checkpoint, in seconds.
@@ -35,10 +35,10 @@ pub struct App {
     pub worker: Worker,
     /// The queue of jobs that another run must continue.
     pub queue: ExportQueue,
-    /// The queue of messages that cannot be processed.
-    pub dead_letters: ExportDeadLetters,
     /// The queue of notifications.
     pub notices: NoticeQueue,
+    /// Takes the messages that nobody can read, and those whose last try failed.
+    pub dead_letters: DeadLetters,
 }
 
 /// Works on each message. The queue delivers the messages again that the answer names.
@@ -80,7 +80,7 @@ async fn work(app: &App, message: &SqsMessage, run: &WorkerRun<'_>) -> bool {
         .and_then(|job| Some((PartnerId::parse(&job.partner).ok()?, job.export, job.notify)));
     let Some((partner, export, notify)) = job else {
         tracing::error!(message_id = message.message_id, "could not read a message: it names no export");
-        return bury(app, body).await;
+        return bury(app, body, &DeadReason::unreadable("the message names no export")).await;
     };
     // The event source hands over one message at a time, so that the invocation is about one partner.
     log::set_partner(&partner);
@@ -117,7 +117,10 @@ async fn work(app: &App, message: &SqsMessage, run: &WorkerRun<'_>) -> bool {
             let tries = report.tries;
             tracing::error!(%partner, export, tries, error = causes(&error), "could not make an export");
             if tries >= limits.tries {
-                return give_up(app, &partner, &export, body, run).await;
+                let (reason, partner_id) = (causes(&error), partner.to_string());
+                let why = DeadReason { reason, partner: partner_id, ..DeadReason::default() };
+                // The letter comes first, because a failed job without one would raise no alarm.
+                return bury(app, body, &why).await && fail(app, &partner, &export, run).await;
             }
             // Without a lease there was no try, so the deliveries count instead.
             let failures = u32::try_from(tries).unwrap_or(u32::MAX).max(queues::tries(&message.attributes));
@@ -134,31 +137,22 @@ async fn hide(run: &WorkerRun<'_>, wait: Duration) {
     }
 }
 
-/// Sends a message to the dead letters and fails its job; tells whether both succeeded. Otherwise the message comes again.
-async fn give_up(app: &App, partner: &PartnerId, export: &str, body: &str, run: &WorkerRun<'_>) -> bool {
-    // The letter comes first, because a message without one would raise no alarm.
-    if !bury(app, body).await {
-        return false;
+/// Moves a message to the dead letters; tells whether that succeeded. Otherwise the queue delivers the message again.
+async fn bury(app: &App, body: &str, why: &DeadReason) -> bool {
+    let is_buried = app.dead_letters.bury(body, why).await;
+    if is_buried {
+        metrics::add(Metric::DeadLetters, 1);
     }
+    is_buried
+}
+
+/// Fails a job after its last try; tells whether that succeeded. Otherwise the queue delivers the message again.
+async fn fail(app: &App, partner: &PartnerId, export: &str, run: &WorkerRun<'_>) -> bool {
     let failed = app.worker.give_up(partner, export, run).await;
     if let Err(error) = &failed {
         tracing::error!(%partner, export, error = causes(error), "could not mark an export as failed");
     }
     failed.is_ok()
-}
-
-/// Sends a message to the dead letters; tells whether that succeeded.
-async fn bury(app: &App, body: &str) -> bool {
-    match app.dead_letters.send(body).await {
-        Ok(()) => {
-            metrics::add(Metric::DeadLetters, 1);
-            true
-        }
-        Err(error) => {
-            tracing::error!(error = causes(&error), "could not send a message to the dead letters");
-            false
-        }
-    }
 }
 
 /// Announces an export; tells whether that succeeded. If not, the message is delivered again and finds the export finished.

@@ -16,7 +16,7 @@ use export::{Files, LEASE_SECONDS, Limits, SubscriptionsUrl, Worker};
 use export_worker::App;
 use harness::{BUCKET, Fault, Faults, Sqs, Stores, at, contoso, parsed, sent};
 use serde_json::json;
-use store::queues::{ExportDeadLetters, ExportQueue, NoticeQueue, TRIES};
+use store::queues::{DeadLetters, ExportQueue, NoticeQueue, TRIES};
 
 const NOW: &str = "2026-11-02T12:00:00Z";
 const MESSAGE: &str = r#"{"partner":"contoso","export":"J","notify":true}"#;
@@ -42,7 +42,7 @@ impl Function {
                 subscriptions: SubscriptionsUrl::new("https://portal.example/{customer}".to_owned()),
             },
             queue: ExportQueue::new(client.clone(), url("jobs")),
-            dead_letters: ExportDeadLetters::new(client.clone(), url("dead")),
+            dead_letters: DeadLetters::new(client.clone(), url("dead")),
             notices: NoticeQueue::new(client, url("notices")),
         };
         let request = ExportRequest {
