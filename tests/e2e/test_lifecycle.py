@@ -23,7 +23,7 @@ def retention(stack, aws):
 @pytest.fixture
 def calendar(stack, aws, partner, retention):
     """The passing of days for the partner's objects."""
-    prefixes = (f"exports/{partner.name}/", f"details/{partner.name}/")
+    prefixes = [f"{kind}/{partner.name}/" for kind in ("exports", "details")]
     return Calendar(aws("s3"), stack["outputs"]["DataBucket"], rules({"RetentionDays": retention}), *prefixes)
 
 
