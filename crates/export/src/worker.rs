@@ -162,7 +162,8 @@ impl Worker {
         let mut checkpoint = standing.checkpoint.unwrap_or_default();
         if checkpoint.segments.is_none() {
             let (now, part_bytes) = (run.now(), self.limits.part_bytes);
-            let planned = plan_segments(&self.control, &self.ledger, partner, job, now, part_bytes).await?;
+            let planned =
+                plan_segments(&self.control, &self.ledger, &self.files, partner, job, now, part_bytes).await?;
             checkpoint.segments = Some(planned);
         }
         let segments = checkpoint.segments.clone().unwrap_or_default();

@@ -109,6 +109,18 @@ async fn finished_month_is_copied_until_a_late_activity_arrives() {
 }
 
 #[tokio::test]
+async fn month_is_not_copied_when_its_file_is_gone() {
+    let stores = Stores::start().await;
+    let monthly = record_three_months(&stores, FORM_VERSION).await;
+    let (copied, copies) = export_three_months(&stores, "copied").await;
+    assert!(copies > 0);
+    let key = monthly.object_key(&contoso(), &monthly.file_name(&contoso(), 0));
+    worker_of(&stores, None, LIMITS).files.remove(&key).await.unwrap();
+    assert_eq!(status(&stores.control(None), &monthly.id).await.state, State::Ready, "the export does not know");
+    assert_eq!(export_three_months(&stores, "read").await, (copied, 0));
+}
+
+#[tokio::test]
 async fn month_of_another_form_version_is_written_and_not_copied() {
     let stores = Stores::start().await;
     record_three_months(&stores, FORM_VERSION - 1).await;
