@@ -27,7 +27,7 @@ export CARGO_BUILD_TARGET := $(HOST)
 export CARGO_TARGET_DIR ?= $(abspath target)
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help up down logs token redrive test soak mutants load fuzz sbom features openapi constants check lint types browser screenshots figures build deploy smoke compare sam-local bench clean tools
+.PHONY: help up down logs token redrive test soak mutants load fuzz sbom features openapi constants check lint types browser screenshots figures build deploy smoke compare compare-details sam-local bench clean tools
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "make %-11s %s\n", $$1, $$2}'
@@ -133,6 +133,9 @@ smoke: ## Check that an installation works (URL=… of its API, TOKEN=… of the
 
 compare: tools ## Compare a table with a restored one (NOW=… THEN=…; COPY=1 writes missing items back)
 	@$(TOOLS)/python infra/compare.py $(NOW) $(THEN) $(if $(COPY),--copy) $(if $(SORT_KEYS),--sort-keys $(SORT_KEYS))
+
+compare-details: tools ## Compare large details with their oldest versions (BUCKET=… SINCE=…; COPY=1 puts these back)
+	@$(TOOLS)/python infra/compare_details.py $(BUCKET) $(if $(SINCE),--since $(SINCE)) $(if $(COPY),--copy)
 
 sam-local: ## Run the functions in containers, on the data of make up (needs Docker)
 	@$(LOCAL) sam-local

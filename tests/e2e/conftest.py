@@ -30,7 +30,7 @@ from emulator import port_is_free
 
 DIRECTORY = ROOT / ".local" / "e2e"
 # Each run of the function `monthly` makes the exports of every partner that is due, so these files take turns.
-CALL_MONTHLY = {"test_months.py", "test_notifications.py", "test_openapi.py", "test_page_states.py", "test_rehearsal.py"}
+CALL_MONTHLY = {"test_lifecycle.py", "test_months.py", "test_notifications.py", "test_openapi.py", "test_page_states.py", "test_rehearsal.py"}
 
 
 def free_port():

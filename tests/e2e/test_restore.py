@@ -1,18 +1,22 @@
-"""Restore: items that a restored table has and the current one lacks are found and written back."""
+"""Restore: items that a restored table has and the current one lacks are found and written back, and so are large details."""
 
+import secrets
 import subprocess
 import sys
 import uuid
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from api import ALL_OF_2024, new_activity
+from api import ALL_OF_2024, new_activity, now
+from lifecycle import Calendar, rules
 
 INFRA = Path(__file__).resolve().parents[2] / "infra"
 sys.path.insert(0, str(INFRA))
 
 import compare
+import compare_details
 
 
 @pytest.fixture
@@ -84,3 +88,58 @@ def test_compare_command_prints_counts_and_missing_keys(partner, restored, stack
     done = subprocess.run(command, env=surroundings, capture_output=True, text=True)
     assert done.returncode == 1 and "1 missing" in done.stdout and f"missing    {items[0]['pk']['S']}" in done.stdout
     assert "0 the same" in subprocess.run([*command, "--sort-keys", "nothing"], env=surroundings, capture_output=True, text=True).stdout
+
+
+@pytest.fixture
+def details(partner, stack, aws):
+    """Large details of three activities: the activities, what they show, and the keys of the objects."""
+    sent = [new_activity(details={"noise": secrets.token_hex(120_000)}) for _ in range(3)]
+    partner.record(sent)
+    listed = aws("s3").list_objects_v2(Bucket=stack["outputs"]["DataBucket"], Prefix=f"details/{partner.name}/")
+    return sent, [partner.show(each) for each in sent], [each["Key"] for each in listed["Contents"]]
+
+
+def test_removed_and_overwritten_details_are_put_back(partner, details, stack, aws):
+    s3, bucket = aws("s3"), stack["outputs"]["DataBucket"]
+    sent, shown, keys = details
+    prefix = f"details/{partner.name}/"
+    calendar = Calendar(s3, bucket, rules({"RetentionDays": 30}), prefix)
+    quietly = {"prefix": prefix, "say": lambda _: None}
+    assert len(keys) == 3 and compare_details.compare(s3, bucket, **quietly).same == 3
+    s3.delete_object(Bucket=bucket, Key=keys[0])
+    s3.put_object(Bucket=bucket, Key=keys[1], Body=b"spoilt")
+    get = lambda activity: partner.caller.get(f"{partner.path}/activities/{activity['id']}", params={"occurred_at": activity["occurred_at"]})
+    assert sorted(get(each).status_code == 200 for each in sent) == [False, False, True]
+
+    # The damage may be noticed weeks later: as long as a table can be restored.
+    calendar.pass_days(34)
+    calendar.sweep()
+    found = compare_details.compare(s3, bucket, **quietly)
+    assert (found.same, found.missing, found.different) == (1, [keys[0]], [keys[1]])
+    found = compare_details.compare(s3, bucket, since=now() + timedelta(days=1), **quietly)
+    assert (found.missing, found.different) == ([], []), "damage of before does not count"
+    assert compare_details.compare(s3, bucket, copy=True, **quietly).copied == 2
+    found = compare_details.compare(s3, bucket, **quietly)
+    assert (found.same, found.missing, found.different) == (3, [], [])
+    assert [partner.show(each) for each in sent] == shown
+    # The rules of the bucket end the older versions, and the copies stay.
+    calendar.pass_days(400)
+    calendar.sweep()
+    assert [partner.show(each) for each in sent] == shown
+
+
+def test_compare_details_command_prints_counts_and_keys(partner, details, stack, aws):
+    bucket, (_, _, keys) = stack["outputs"]["DataBucket"], details
+    surroundings = {
+        "AWS_ENDPOINT_URL": stack["endpoint"],
+        "AWS_DEFAULT_REGION": stack["region"],
+        "AWS_ACCESS_KEY_ID": stack["access_key_id"],
+        "AWS_SECRET_ACCESS_KEY": stack["secret_access_key"],
+    }
+    command = [sys.executable, str(INFRA / "compare_details.py"), bucket]
+    aws("s3").delete_object(Bucket=bucket, Key=keys[0])
+    done = subprocess.run(command, env=surroundings, capture_output=True, text=True)
+    assert done.returncode == 1 and f"missing    {keys[0]}" in done.stdout, done.stderr
+    # An hour from now, whatever other tests have damaged is of before.
+    done = subprocess.run([*command, "--since", (now() + timedelta(hours=1)).isoformat()], env=surroundings, capture_output=True, text=True)
+    assert done.returncode == 0 and " 0 missing, 0 different, 0 copied" in done.stdout, done.stderr

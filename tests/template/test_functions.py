@@ -55,6 +55,7 @@ ALLOWED = {
         ("ControlTable", "dynamodb:GetItem"),
         ("ControlTable", "dynamodb:UpdateItem"),
         ("Notices", "sqs:SendMessage"),
+        ("ExportJobsDead", "sqs:SendMessage"),
         *(
             ("DataBucket/exports/*", f"s3:{action}")
             for action in ("AbortMultipartUpload", "DeleteObject", "GetObject", "ListMultipartUploadParts", "PutObject")

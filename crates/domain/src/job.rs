@@ -116,6 +116,9 @@ pub struct Job {
     pub recorded_before: Option<Instant>,
     /// When the files are removed.
     pub expires_at: Instant,
+    /// When the job was renewed, if its files are made again. Their objects have keys of their own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renewed_at: Option<Instant>,
     /// Whether the file [`MANIFEST`] is stored beside the others. Jobs stored before manifests existed do not say.
     #[serde(default)]
     pub manifest: bool,
@@ -163,9 +166,20 @@ impl Job {
             recorded_from: None,
             recorded_before: None,
             expires_at,
+            renewed_at: None,
             manifest: true,
             form_version: FORM_VERSION,
         }
+    }
+
+    /// Returns the job whose worker makes the files again at `now`.
+    ///
+    /// The new files have new keys, because the bucket removes the old objects by the age that they have. A worker never
+    /// replaces an object, so a new file under an old key would be the old object.
+    #[must_use]
+    pub fn renew(self, now: Instant, retention_seconds: i64) -> Self {
+        let expires_at = now.plus_seconds(retention_seconds);
+        Self { renewed_at: Some(now), expires_at, form_version: FORM_VERSION, ..self }
     }
 
     /// Returns the activities to read, newest first.
@@ -241,7 +255,11 @@ impl Job {
 
     /// Returns the key of a file in the bucket.
     pub fn object_key(&self, partner: &PartnerId, file: &str) -> String {
-        format!("exports/{partner}/{}/{file}", self.id)
+        let id = &self.id;
+        match self.renewed_at {
+            None => format!("exports/{partner}/{id}/{file}"),
+            Some(renewed_at) => format!("exports/{partner}/{id}/{}/{file}", renewed_at.micros()),
+        }
     }
 
     /// Returns the part of the period that is done, from 0 to 1, when reading newest first has come to `occurred_at`.
@@ -267,6 +285,8 @@ pub struct JobStatus {
     pub problem: Option<String>,
     /// The place from which a worker goes on.
     pub checkpoint: Option<Checkpoint>,
+    /// The number of runs that failed or died since a run last stopped in time, with the present run.
+    pub tries: usize,
 }
 
 impl JobStatus {
@@ -278,6 +298,7 @@ impl JobStatus {
             files: Vec::new(),
             problem: None,
             checkpoint: None,
+            tries: 0,
         }
     }
 
@@ -362,6 +383,23 @@ mod tests {
         assert_eq!(job.object_key(&contoso(), "f"), "exports/contoso/J/f");
         let second = Job { version: 2, ..job };
         assert_eq!(second.file_name(&contoso(), 1), format!("{stem}_v2_part2.xlsx.gz"));
+    }
+
+    #[test]
+    fn renewed_job_has_new_keys_and_a_new_expiry() {
+        let first = Job { form_version: 0, ..job(Output::default()) };
+        let stored = serde_json::to_value(&first).unwrap();
+        assert_eq!(stored.get("renewed_at"), None, "other jobs are stored as before");
+        let now = at("2027-01-01T00:00:00Z");
+        let renewed = first.clone().renew(now, 60);
+        assert_eq!((renewed.expires_at, renewed.form_version), (now.plus_seconds(60), FORM_VERSION));
+        assert_eq!(renewed.object_key(&contoso(), "f"), "exports/contoso/J/1798761600000000/f");
+        let again = renewed.clone().renew(now.plus_seconds(1), 60);
+        assert_ne!(again.object_key(&contoso(), "f"), renewed.object_key(&contoso(), "f"));
+        let files = |job: &Job| job.stored_names(&contoso(), &JobStatus::default());
+        assert_eq!((renewed.request.clone(), files(&renewed)), (first.request.clone(), files(&first)));
+        let restored: Job = serde_json::from_value(serde_json::to_value(&renewed).unwrap()).unwrap();
+        assert_eq!(restored, renewed);
     }
 
     #[test]

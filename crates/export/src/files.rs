@@ -220,7 +220,7 @@ impl Files {
         }
     }
 
-    /// Reads the size of a file and the metadata that [`Self::put`] wrote.
+    /// Reads the size of a file and the metadata that [`Self::put`] wrote; none if there is no file.
     pub(crate) async fn find(&self, key: &str) -> Result<Option<File>, Error> {
         match self.s3.head_object().bucket(&*self.bucket).key(key).send().await {
             Ok(head) => {
@@ -234,6 +234,8 @@ impl Files {
                 }))
             }
             Err(SdkError::ServiceError(service)) if service.err().is_not_found() => Ok(None),
+            // Without the right to list the bucket, S3 answers 403 for what does not exist.
+            Err(SdkError::ServiceError(service)) if service.raw().status().as_u16() == 403 => Ok(None),
             Err(error) => Err(Error::sdk("HeadObject of an export", error)),
         }
     }

@@ -35,6 +35,7 @@ mod xlsx;
 pub use encoder::{EncodeError, Encoder};
 pub use files::{Files, LINK_SECONDS};
 pub use run::{LEASE_SECONDS, Limits, WorkerRun};
+pub use segments::MONTH_REMAINS_SECONDS;
 pub use table::{MAX_CELL_UNITS, OrderLines};
 pub use worker::{WorkReport, WorkResult, Worker};
 pub use xlsx::{MAX_LINKS, SubscriptionsUrl, Workbook, WorkbookLimits};

@@ -10,8 +10,12 @@ use domain::{
 };
 use store::{control::Control, error::Error, ledger::Ledger};
 
+use crate::files::Files;
+
 /// The seconds for which the file of a month must still exist, so that it outlives the export that copies it.
-const MONTH_REMAINS_SECONDS: i64 = 24 * 3_600;
+///
+/// The months to copy are chosen once, and the export may then wait in its queue, which keeps messages for four days.
+pub const MONTH_REMAINS_SECONDS: i64 = 5 * 86_400;
 
 /// Plans the segments of an export, newest first.
 ///
@@ -20,6 +24,7 @@ const MONTH_REMAINS_SECONDS: i64 = 24 * 3_600;
 pub(crate) async fn plan_segments(
     control: &Control,
     ledger: &Ledger,
+    files: &Files,
     partner: &PartnerId,
     job: &Job,
     now: Instant,
@@ -41,6 +46,8 @@ pub(crate) async fn plan_segments(
             && segment.bytes >= part_bytes as u64
             && let Some(cut) = made.recorded_before
             && !ledger.late_index().has_late_activity(partner, period, cut, Instant::MAX).await?
+            // The bucket removes files earlier than their export says if the operator shortens the retention.
+            && files.find(&segment.key).await?.is_some_and(|file| file.bytes == segment.bytes)
         {
             segments.push(segment);
         }

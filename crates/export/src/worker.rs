@@ -22,7 +22,7 @@ use tokio::{sync::mpsc, task::JoinSet};
 
 use crate::{
     files::Files,
-    run::{LEASE_SECONDS, Limits, Stop, WorkerRun},
+    run::{Limits, Stop, WorkerRun},
     segments::plan_segments,
     writer::{ExportWriter, WriterContext},
     xlsx::SubscriptionsUrl,
@@ -30,7 +30,7 @@ use crate::{
 
 /// The reason of a failed job, as people read it.
 const GIVEN_UP: &str =
-    "The export failed after several tries. ExportRequest it again; if it fails again, give the operator its id.";
+    "The export failed after several tries. Request it again; if it fails again, give the operator its id.";
 
 /// The state in which a worker leaves a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +40,10 @@ pub enum WorkResult {
     /// The time of the run is over: another message must continue the job.
     Continue,
     /// Another worker holds the lease: try again later.
-    Busy,
+    Busy {
+        /// The end of the lease, unless that worker extends it.
+        until: Instant,
+    },
 }
 
 /// The result and the numbers of a run.
@@ -48,6 +51,8 @@ pub enum WorkResult {
 pub struct WorkReport {
     /// The state of the job. After an error the job has its last checkpoint, and the same call continues from there.
     pub result: Result<WorkResult, Error>,
+    /// The number of runs that failed or died one after another, this one included; 0 if the worker did not get the lease.
+    pub tries: usize,
     /// The seconds since the request of the export; none if the worker did not get the lease.
     pub age_seconds: Option<u64>,
     /// The rows of all files of an export that became ready in this run.
@@ -74,13 +79,14 @@ impl Worker {
     ///
     /// The method may be called any number of times for a job, also at the same time.
     pub async fn work(&self, partner: &PartnerId, id: &str, run: &WorkerRun<'_>) -> WorkReport {
-        let mut report = WorkReport { result: Ok(WorkResult::Done), age_seconds: None, rows: None };
+        let mut report = WorkReport { result: Ok(WorkResult::Done), tries: 0, age_seconds: None, rows: None };
         let (job, standing) = match self.take_job(partner, id, run).await {
             Ok(Lease::Taken(taken)) => *taken,
             Ok(Lease::Nothing) => return report,
-            Ok(Lease::Busy) => return WorkReport { result: Ok(WorkResult::Busy), ..report },
+            Ok(Lease::Busy { until }) => return WorkReport { result: Ok(WorkResult::Busy { until }), ..report },
             Err(error) => return WorkReport { result: Err(error), ..report },
         };
+        report.tries = standing.tries;
         let made = self.make(partner, &job, standing, run).await;
         report.age_seconds = Some(age_seconds(&job, run.now()));
         match made {
@@ -92,7 +98,7 @@ impl Worker {
             }
             Err(Stop::Failed(error)) => {
                 // Best effort: without the release, the job waits for the end of the lease.
-                if let Err(second) = self.control.release_job(partner, &job, run.name).await {
+                if let Err(second) = self.control.release_failed_job(partner, &job, run.name).await {
                     tracing::warn!(%partner, export = id, error = causes(&second), "could not release the lease");
                 }
                 report.result = Err(error);
@@ -116,7 +122,7 @@ impl Worker {
 
     async fn take_job(&self, partner: &PartnerId, id: &str, run: &WorkerRun<'_>) -> Result<Lease, Error> {
         let now = run.now();
-        self.control.take_job(partner, id, run.name, now, now.plus_seconds(LEASE_SECONDS)).await
+        self.control.take_job(partner, id, run.name, now, now.plus_seconds(self.limits.lease_seconds)).await
     }
 
     /// Writes the files and the manifest and makes the job ready; returns the rows, unless the job was lost.
@@ -130,6 +136,10 @@ impl Worker {
         if job.form_version > FORM_VERSION {
             // During a deployment, a worker of the old version leaves such a job to the next try.
             return Err(Error::permanent("writing an export", "its form is newer than this worker").into());
+        }
+        if standing.tries > self.limits.tries {
+            // The runs before died without a word, so this one would probably die too.
+            return Err(Error::permanent("writing an export", "its workers died again and again").into());
         }
         let files = self.write_files(partner, job, standing, run).await?;
         self.put_manifest(partner, job, &files).await?;
@@ -152,7 +162,8 @@ impl Worker {
         let mut checkpoint = standing.checkpoint.unwrap_or_default();
         if checkpoint.segments.is_none() {
             let (now, part_bytes) = (run.now(), self.limits.part_bytes);
-            let planned = plan_segments(&self.control, &self.ledger, partner, job, now, part_bytes).await?;
+            let planned =
+                plan_segments(&self.control, &self.ledger, &self.files, partner, job, now, part_bytes).await?;
             if !planned.is_empty() {
                 tracing::info!(%partner, export = job.id, months = planned.len(), "export copies finished months");
             }
@@ -288,5 +299,6 @@ impl Worker {
 }
 
 fn age_seconds(job: &Job, now: Instant) -> u64 {
-    u64::try_from((now.micros() - job.created_at.micros()) / 1_000_000).unwrap_or_default()
+    let requested_at = job.renewed_at.unwrap_or(job.created_at);
+    u64::try_from((now.micros() - requested_at.micros()) / 1_000_000).unwrap_or_default()
 }

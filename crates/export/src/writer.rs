@@ -40,7 +40,7 @@ use crate::{
     gzip::{BLOCK_BYTES, GzipWriter},
     parts::{Part, PartQueue, digest_of_state},
     position::WritePosition,
-    run::{LEASE_SECONDS, Limits, Stop, WorkerRun},
+    run::{Limits, Stop, WorkerRun},
     table::OrderLines,
     xlsx::{SubscriptionsUrl, Workbook},
 };
@@ -87,6 +87,8 @@ pub(crate) struct ExportWriter<'a> {
     parts: PartQueue,
     /// The instant of the last report of progress.
     reported_at: Instant,
+    /// The instant at which this run last hid the message of the job.
+    hidden_at: Option<Instant>,
     /// The instant at which this run started the current file.
     file_started_at: Instant,
     /// The number of files that earlier runs finished.
@@ -110,6 +112,7 @@ impl<'a> ExportWriter<'a> {
             position: WritePosition::load(&checkpoint),
             parts: PartQueue::resume(&file.hash)?,
             reported_at: now,
+            hidden_at: None,
             file_started_at: now,
             files_of_earlier_runs: checkpoint.files.len(),
             is_done: checkpoint.ended,
@@ -561,10 +564,22 @@ impl<'a> ExportWriter<'a> {
     async fn report_progress(&mut self, has_moved: bool) -> Result<(), Stop> {
         let WriterContext { partner, job, run, control, .. } = self.context;
         self.reported_at = run.now();
-        let until = self.reported_at.plus_seconds(LEASE_SECONDS);
+        let until = self.reported_at.plus_seconds(self.context.limits.lease_seconds);
         let (checkpoint, progress) = (has_moved.then_some(&self.checkpoint), self.progress());
-        let kept = control.keep_job(partner, job, run.name, checkpoint, &progress, until).await?;
-        if kept { Ok(()) } else { Err(Stop::Lost) }
+        if !control.keep_job(partner, job, run.name, checkpoint, &progress, until).await? {
+            return Err(Stop::Lost);
+        }
+        self.hide_message().await;
+        Ok(())
+    }
+
+    /// Keeps the message of the job invisible a little longer than the lease that was just extended.
+    async fn hide_message(&mut self) {
+        let WriterContext { run, limits, .. } = self.context;
+        let is_hidden = |at: Instant| self.reported_at < at.plus_seconds(limits.seconds_between_hiding());
+        let Some(message) = run.message.filter(|_| !self.hidden_at.is_some_and(is_hidden)) else { return };
+        self.hidden_at = Some(self.reported_at);
+        message.hide_for(limits.message_hidden_for()).await;
     }
 
     fn progress(&self) -> Progress {

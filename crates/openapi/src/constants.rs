@@ -1,14 +1,16 @@
 //! States the constants that the template must agree with, as JSON for `tests/template`.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use domain::{access::Role, query::SETTLE_SECONDS};
+use export::Limits;
+use export_worker::{LONGEST_WAIT_TRIES, MARGIN_SECONDS, RETRY_AFTER};
 use lambda::{
     metrics::Metric,
     problem::{PROBLEM_URI, ProblemKind},
 };
 use serde::Serialize;
-use store::{clients, ledger::INDEXED, queues::TRIES};
+use store::{clients, deliveries::DELIVERY_LIFETIME_SECONDS, ledger::INDEXED, queues::TRIES};
 
 #[derive(Serialize)]
 struct Constants {
@@ -18,6 +20,8 @@ struct Constants {
     settle_seconds: i64,
     /// The lease of a notification.
     notification_lease_seconds: i64,
+    /// Other times that must fit the template's, in seconds.
+    seconds: BTreeMap<&'static str, i64>,
     /// The attributes that the index of customers projects.
     indexed_attributes: &'static [&'static str],
     /// The beginning of the partition key of a client's registration.
@@ -38,6 +42,15 @@ pub(crate) fn document() -> Result<String, serde_json::Error> {
         export_job_tries: TRIES,
         settle_seconds: SETTLE_SECONDS,
         notification_lease_seconds: notifier::LEASE_SECONDS,
+        seconds: BTreeMap::from([
+            ("copied_month_remains", export::MONTH_REMAINS_SECONDS),
+            ("delivery_kept", DELIVERY_LIFETIME_SECONDS),
+            ("export_lease", export::LEASE_SECONDS),
+            ("export_message_hidden", seconds(Limits::default().message_hidden_for())),
+            ("export_retry_wait", seconds(RETRY_AFTER * LONGEST_WAIT_TRIES)),
+            ("export_stop_margin", MARGIN_SECONDS),
+            ("download_link", seconds(Duration::from_secs(export::LINK_SECONDS))),
+        ]),
         indexed_attributes: &INDEXED,
         client_key_prefix: clients::KEY_PREFIX,
         metrics: Metric::names(),
@@ -46,6 +59,10 @@ pub(crate) fn document() -> Result<String, serde_json::Error> {
         problems: ProblemKind::all().map(|kind| (kind.slug(), (kind.title(), kind.status().as_u16()))).collect(),
     };
     Ok(serde_json::to_string_pretty(&constants)? + "\n")
+}
+
+fn seconds(time: Duration) -> i64 {
+    i64::try_from(time.as_secs()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// The time for which deliveries are kept, in seconds.
-const DELIVERY_LIFETIME_SECONDS: i64 = 400 * 86_400;
+pub const DELIVERY_LIFETIME_SECONDS: i64 = 400 * 86_400;
 
 impl Control {
     /// Reads the secrets that sign a partner's webhooks.

@@ -1,8 +1,11 @@
 //! Exports in the Control table: jobs, leases of workers, and idempotency keys of requests.
 //!
 //! The attribute `job` is written when an export is created or renewed. The attributes `state`, `progress`, `files`,
-//! `problem` and `checkpoint` change while a worker makes the export. Only the holder of the lease changes them, and every
-//! change is conditional on the lease. Monthly exports are in the index `by_month`, by their month and state.
+//! `problem`, `checkpoint` and `tries` change while a worker makes the export. Only the holder of the lease changes them, and
+//! every change is conditional on the lease. Monthly exports are in the index `by_month`, by their month and state.
+//!
+//! `tries` is the set of runs that took the lease since a run last stopped in time. A run enters itself when it takes the
+//! lease, so a run that dies counts too. The set has names, not a number, so that a repeated write counts once.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -38,7 +41,10 @@ pub enum Lease {
     /// Nothing is to be done: the job is finished, cancelled or unknown.
     Nothing,
     /// Another worker has the lease.
-    Busy,
+    Busy {
+        /// The end of the lease, unless its holder extends it.
+        until: Instant,
+    },
 }
 
 /// The position in a list of exports: the ids of the last export seen of each kind.
@@ -90,7 +96,7 @@ impl Control {
     /// Renews a job that failed, was cancelled or has expired, so that a worker makes it again. Returns whether it was one
     /// of these.
     ///
-    /// Only the time until which the files are kept may differ from the stored job.
+    /// The job is the stored one after [`Job::renew`].
     ///
     /// # Errors
     /// When the table fails.
@@ -101,7 +107,8 @@ impl Control {
             .table_name(&*self.table)
             .set_key(Some(key(partner.as_str(), &sort_key_of_kind(&job.id, job.kind))))
             .update_expression(
-                "SET #state = :pending, job = :job, ea = :expires REMOVE files, problem, progress, checkpoint, lease, worker",
+                "SET #state = :pending, job = :job, ea = :expires \
+                 REMOVE files, problem, progress, checkpoint, lease, worker, tries",
             )
             .condition_expression("#state IN (:failed, :cancelled) OR (#state = :ready AND ea <= :now)")
             .expression_attribute_names("#state", "state")
@@ -280,6 +287,8 @@ impl Control {
 
     /// Takes the lease on a job for a worker until `until`, unless the job is finished or another worker has the lease.
     ///
+    /// Taking the lease counts as a try of this worker, and as one however often the worker takes it.
+    ///
     /// # Errors
     /// When the table fails.
     pub async fn take_job(
@@ -295,7 +304,7 @@ impl Control {
             .update_item()
             .table_name(&*self.table)
             .set_key(Some(key(partner.as_str(), &export_sort_key(id))))
-            .update_expression("SET #state = :running, worker = :worker, lease = :until")
+            .update_expression("SET #state = :running, worker = :worker, lease = :until ADD tries :run")
             .condition_expression(
                 "#state IN (:pending, :running) AND (attribute_not_exists(lease) OR lease < :now OR worker = :worker)",
             )
@@ -305,14 +314,18 @@ impl Control {
             .expression_attribute_values(":worker", text(worker))
             .expression_attribute_values(":now", text(&now.to_string()))
             .expression_attribute_values(":until", text(&until.to_string()))
+            .expression_attribute_values(":run", AttributeValue::Ss(vec![worker.to_owned()]))
             .return_values(ReturnValue::AllNew)
             .send()
             .await;
         match taken {
             Ok(answer) => Ok(Lease::Taken(Box::new(parse_job(answer.attributes.unwrap_or_default())?))),
             Err(SdkError::ServiceError(service)) if service.err().is_conditional_check_failed_exception() => {
-                match self.job(partner, id).await? {
-                    Some((_, standing)) if matches!(standing.state, State::Pending | State::Running) => Ok(Lease::Busy),
+                let found = self.get_item(key(partner.as_str(), &export_sort_key(id)), "GetItem of an export").await?;
+                match found {
+                    Some(item) if matches!(parse_state(&item)?, State::Pending | State::Running) => {
+                        Ok(Lease::Busy { until: parse_lease(&item).unwrap_or(now) })
+                    }
                     _ => Ok(Lease::Nothing),
                 }
             }
@@ -345,9 +358,19 @@ impl Control {
 
     /// Releases the lease on a job that another worker is to continue. Returns whether the worker still had the lease.
     ///
+    /// The run stopped in time, so the tries before it do not count any more.
+    ///
     /// # Errors
     /// When the table fails.
     pub async fn release_job(&self, partner: &PartnerId, job: &Job, worker: &str) -> Result<bool, Error> {
+        self.change_job(partner, &job.id, worker, "REMOVE lease, worker, tries", Vec::new()).await
+    }
+
+    /// Releases the lease on a job whose run failed. Returns whether the worker still had the lease.
+    ///
+    /// # Errors
+    /// When the table fails.
+    pub async fn release_failed_job(&self, partner: &PartnerId, job: &Job, worker: &str) -> Result<bool, Error> {
         self.change_job(partner, &job.id, worker, "REMOVE lease, worker", Vec::new()).await
     }
 
@@ -367,7 +390,8 @@ impl Control {
             bytes: files.iter().map(|file| file.bytes).sum(),
             fraction: 1.0,
         };
-        let change = "SET #state = :ready, files = :files, progress = :progress REMOVE lease, worker, checkpoint";
+        let change =
+            "SET #state = :ready, files = :files, progress = :progress REMOVE lease, worker, checkpoint, tries";
         let values =
             [(":ready", text(State::Ready.as_str())), (":files", json(files)?), (":progress", json(&progress)?)];
         self.change_job(partner, &job.id, worker, change, values.into()).await
@@ -378,7 +402,7 @@ impl Control {
     /// # Errors
     /// When the table fails.
     pub async fn fail_job(&self, partner: &PartnerId, job: &Job, worker: &str, problem: &str) -> Result<bool, Error> {
-        let change = "SET #state = :failed, problem = :problem REMOVE lease, worker, checkpoint";
+        let change = "SET #state = :failed, problem = :problem REMOVE lease, worker, checkpoint, tries";
         let values = [(":failed", text(State::Failed.as_str())), (":problem", text(problem))];
         self.change_job(partner, &job.id, worker, change, values.into()).await
     }
@@ -417,7 +441,7 @@ impl Control {
             .update_item()
             .table_name(&*self.table)
             .set_key(Some(key(partner.as_str(), &export_sort_key(id))))
-            .update_expression("SET #state = :cancelled REMOVE lease, worker")
+            .update_expression("SET #state = :cancelled REMOVE lease, worker, tries")
             .condition_expression("attribute_exists(pk)")
             .expression_attribute_names("#state", "state")
             .expression_attribute_values(":cancelled", text(State::Cancelled.as_str()))
@@ -453,6 +477,10 @@ fn parse_state(item: &Item) -> Result<State, Error> {
     state.ok_or_else(|| Error::permanent("reading an export", format!("its state is {word:?}")))
 }
 
+fn parse_lease(item: &Item) -> Option<Instant> {
+    Instant::parse(item.get("lease")?.as_s().ok()?).ok()
+}
+
 fn parse_month_entry(item: Item) -> Result<MonthEntry, Error> {
     let name = |name: &str| item.get(name).and_then(|value| value.as_s().ok());
     let entry =
@@ -470,6 +498,7 @@ fn parse_job(item: Item) -> Result<(Job, JobStatus), Error> {
         files: if optional("files") { parse_json(&item, "files")? } else { Vec::new() },
         problem: item.get("problem").and_then(|value| value.as_s().ok()).cloned(),
         checkpoint: if optional("checkpoint") { Some(parse_json(&item, "checkpoint")?) } else { None },
+        tries: item.get("tries").and_then(|value| value.as_ss().ok()).map_or(0, Vec::len),
     };
     Ok((parse_json(&item, "job")?, standing))
 }

@@ -167,14 +167,13 @@ async fn retry_exports<S: ScheduleStore>(
     expired: bool,
 ) -> Result<usize, Error> {
     let mut renewed = 0;
-    for (mut job, standing) in store.jobs(partner, first, last).await? {
+    for (job, standing) in store.jobs(partner, first, last).await? {
         match standing.state_at(&job, now) {
             State::Ready => continue,
             State::Expired if !expired => continue,
             State::Pending | State::Running => {}
             State::Failed | State::Cancelled | State::Expired => {
-                job.expires_at = now.plus_seconds(rules.retention_seconds);
-                if !store.renew(partner, &job, now).await? {
+                if !store.renew(partner, &job.clone().renew(now, rules.retention_seconds), now).await? {
                     continue;
                 }
                 renewed += 1;

@@ -5,12 +5,12 @@ use export::{Files, Limits, SubscriptionsUrl, Worker};
 use export_worker::App;
 use lambda::{
     Error, LambdaEvent, aws,
-    environment::{deadline, now, variable},
+    environment::{deadline, now, number, variable},
 };
 use store::{
     control::Control,
     ledger::Ledger,
-    queues::{ExportQueue, NoticeQueue},
+    queues::{DeadLetters, ExportQueue, NoticeQueue},
 };
 
 #[tokio::main(flavor = "current_thread")]
@@ -25,11 +25,12 @@ async fn main() -> Result<(), Error> {
             ledger: Ledger::new(dynamodb.clone(), s3.clone(), activities, bucket.clone()),
             control: Control::new(dynamodb, variable("CONTROL_TABLE")?),
             files: Files::new(s3, bucket),
-            limits: Limits::default(),
+            limits: Limits { lease_seconds: number("LEASE_SECONDS")?, ..Limits::default() },
             subscriptions: SubscriptionsUrl::new(variable("SUBSCRIPTIONS_URL")?),
         },
         queue: ExportQueue::new(sqs.clone(), variable("EXPORT_QUEUE_URL")?),
-        notices: NoticeQueue::new(sqs, variable("NOTICE_QUEUE_URL")?),
+        notices: NoticeQueue::new(sqs.clone(), variable("NOTICE_QUEUE_URL")?),
+        dead_letters: DeadLetters::new(sqs, variable("DEAD_LETTER_QUEUE_URL")?),
     };
     lambda::run(app, |app, LambdaEvent { payload, context }: LambdaEvent<SqsEvent>| async move {
         export_worker::handle(app, payload, &context.request_id, deadline(&context), &now).await

@@ -12,21 +12,30 @@ use tokio::{
 pub struct Sqs {
     /// The URL of the server.
     pub url: String,
-    bodies: Arc<Mutex<Vec<String>>>,
+    calls: Arc<Mutex<Calls>>,
+}
+
+/// The calls of the code under test.
+#[derive(Debug, Default)]
+struct Calls {
+    /// The messages that were sent: the URL of the queue, and the body.
+    sent: Vec<(String, String)>,
+    /// The visibility timeouts that were set: the receipt of the message, and the seconds.
+    hidden: Vec<(String, i64)>,
 }
 
 impl Sqs {
     /// Starts the server.
     pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let sqs = Self { url: format!("http://{}", listener.local_addr().unwrap()), bodies: Arc::default() };
-        let bodies = sqs.bodies.clone();
+        let sqs = Self { url: format!("http://{}", listener.local_addr().unwrap()), calls: Arc::default() };
+        let calls = sqs.calls.clone();
         tokio::spawn(async move {
             loop {
                 let (socket, _) = listener.accept().await.unwrap();
-                let bodies = bodies.clone();
+                let calls = calls.clone();
                 // A client that goes away is no failure of the queue.
-                tokio::spawn(async move { take_messages(socket, &bodies).await.ok() });
+                tokio::spawn(async move { take_calls(socket, &calls).await.ok() });
             }
         });
         sqs
@@ -34,16 +43,28 @@ impl Sqs {
 
     /// Returns the messages, in the order of their arrival.
     pub fn bodies(&self) -> Vec<String> {
-        self.bodies.lock().unwrap().clone()
+        self.calls.lock().unwrap().sent.iter().map(|(_, body)| body.clone()).collect()
+    }
+
+    /// Returns the messages of the queue whose URL ends in `queue`, in the order of their arrival.
+    pub fn bodies_of(&self, queue: &str) -> Vec<String> {
+        let calls = self.calls.lock().unwrap();
+        calls.sent.iter().filter(|(url, _)| url.ends_with(queue)).map(|(_, body)| body.clone()).collect()
     }
 
     /// Removes the messages and returns them, in the order of their arrival.
     pub fn take(&self) -> Vec<String> {
-        std::mem::take(&mut self.bodies.lock().unwrap())
+        let sent = std::mem::take(&mut self.calls.lock().unwrap().sent);
+        sent.into_iter().map(|(_, body)| body).collect()
+    }
+
+    /// Removes the visibility timeouts that were set, and returns the receipts and the seconds, in their order.
+    pub fn take_hidden(&self) -> Vec<(String, i64)> {
+        std::mem::take(&mut self.calls.lock().unwrap().hidden)
     }
 }
 
-async fn take_messages(socket: TcpStream, bodies: &Mutex<Vec<String>>) -> std::io::Result<()> {
+async fn take_calls(socket: TcpStream, calls: &Mutex<Calls>) -> std::io::Result<()> {
     let mut socket = BufReader::new(socket);
     loop {
         let mut length = 0;
@@ -61,8 +82,12 @@ async fn take_messages(socket: TcpStream, bodies: &Mutex<Vec<String>>) -> std::i
         }
         let mut body = vec![0; length];
         socket.read_exact(&mut body).await?;
-        let message: serde_json::Value = serde_json::from_slice(&body).unwrap();
-        bodies.lock().unwrap().push(message["MessageBody"].as_str().unwrap().to_owned());
+        let call: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        let text = |name: &str| call[name].as_str().unwrap().to_owned();
+        match call["VisibilityTimeout"].as_i64() {
+            Some(seconds) => calls.lock().unwrap().hidden.push((text("ReceiptHandle"), seconds)),
+            None => calls.lock().unwrap().sent.push((text("QueueUrl"), text("MessageBody"))),
+        }
         let answer = r#"{"MessageId":"m","MD5OfMessageBody":"0"}"#;
         let head = "HTTP/1.1 200 OK\r\ncontent-type: application/x-amz-json-1.0\r\ncontent-length:";
         socket.write_all(format!("{head} {}\r\n\r\n{answer}", answer.len()).as_bytes()).await?;

@@ -104,6 +104,7 @@ impl MonthJob {
             recorded_from: self.recorded_from,
             recorded_before: Some(self.recorded_before),
             expires_at: self.at.plus_seconds(retention_seconds),
+            renewed_at: None,
             manifest: true,
             form_version: FORM_VERSION,
         }

@@ -296,7 +296,7 @@ async fn export_holds_the_activities_of_the_list_in_every_format() {
             let control = stores.control(None);
             control.create_job(&contoso(), &job).await.unwrap();
             let clock = || at(CREATED_AT);
-            let run = WorkerRun { name: "w", stop_at: Instant::MAX, clock: &clock };
+            let run = WorkerRun { name: "w", stop_at: Instant::MAX, clock: &clock, message: None };
             let done = worker_of(&stores, None, Limits::default()).work(&contoso(), &id, &run).await.result.unwrap();
             assert_eq!(done, WorkResult::Done);
             let files = control.job(&contoso(), &id).await.unwrap().unwrap().1.files;

@@ -81,7 +81,7 @@ async fn work(stores: &Stores, sqs: &Sqs, now: Instant) {
     for body in sqs.take() {
         let message: ExportMessage = serde_json::from_str(&body).unwrap();
         let clock = move || now;
-        let run = WorkerRun { name: "w", stop_at: Instant::MAX, clock: &clock };
+        let run = WorkerRun { name: "w", stop_at: Instant::MAX, clock: &clock, message: None };
         let worker = worker_of(stores, None, Limits::default());
         assert_eq!(worker.work(&contoso(), &message.export, &run).await.result.unwrap(), WorkResult::Done);
     }
@@ -177,4 +177,28 @@ async fn deleted_month_is_exported_again_with_same_bytes() {
     work(&stores, &sqs, later).await;
     let (job, standing) = control.job(&contoso(), "2026-10").await.unwrap().unwrap();
     assert_eq!((standing.state_at(&job, later), &standing.files), (State::Ready, &first));
+}
+
+#[tokio::test]
+async fn renewed_month_outlives_the_objects_of_its_first_export() {
+    let stores = Stores::start().await;
+    let sqs = Sqs::start().await;
+    save(&stores, "2026-10", [contoso()].into_iter()).await;
+    record(&stores, &[("a", "2026-10-05T00:00:00Z", "2026-10-05T00:00:00Z")]).await;
+    let (months, month) = (months(&stores, &sqs, None), Month::parse("2026-10").unwrap());
+    let later = at("2026-12-20T00:00:00Z");
+    months.run(&MonthlyRun::default(), at(NOW), &|| true).await.unwrap();
+    work(&stores, &sqs, at(NOW)).await;
+    let old = stores.objects("exports/").await;
+    assert_eq!(old.len(), 2, "the file and the manifest");
+    // The files have expired, and the bucket has not removed them yet: S3 removes objects up to days later.
+    assert_eq!(months.run_partner(&contoso(), month, later).await.unwrap().created, 1);
+    work(&stores, &sqs, later).await;
+    for key in &old {
+        stores.s3(None).delete_object().bucket(harness::BUCKET).key(key).send().await.unwrap();
+    }
+    assert_eq!(ids(&stores, "2026-10").await, ["a"]);
+    let (job, status) = stores.control(None).job(&contoso(), "2026-10").await.unwrap().unwrap();
+    assert_eq!(status.state_at(&job, later.plus_seconds(30 * 86_400 - 1)), State::Ready);
+    assert_eq!(stores.objects("exports/").await.len(), old.len());
 }

@@ -51,6 +51,8 @@ const BATCH: usize = 10;
 /// The messages that a process takes before it ends by itself.
 const MESSAGES: usize = 40;
 const LIMITS: Limits = Limits {
+    lease_seconds: LEASE_SECONDS,
+    tries: usize::MAX,
     part_bytes: 5 * 1_024 * 1_024,
     parts: usize::MAX,
     rows: u64::MAX,
@@ -154,7 +156,7 @@ async fn files(stores: &Stores, of: &PartnerId, id: &str) -> (JobStatus, Vec<Vec
 async fn write_without_faults(stores: &Stores, of: &PartnerId, id: &str, output: Output) -> Vec<Vec<u8>> {
     assert!(stores.control(None).create_job(of, &job(id, output)).await.unwrap());
     let clock = || at(NOW);
-    let run = WorkerRun { name: "undisturbed", stop_at: Instant::MAX, clock: &clock };
+    let run = WorkerRun { name: "undisturbed", stop_at: Instant::MAX, clock: &clock, message: None };
     assert_eq!(worker_of(stores, None, LIMITS).work(of, id, &run).await.result.unwrap(), WorkResult::Done);
     files(stores, of, id).await.1
 }
@@ -233,7 +235,7 @@ async fn activities_are_exported_once_when_any_call_fails() {
         for tries in 0..4_i64 {
             let now = at(NOW).plus_seconds(tries * (LEASE_SECONDS + 1));
             let clock = move || now;
-            let run = WorkerRun { name: &format!("w{tries}"), stop_at: Instant::MAX, clock: &clock };
+            let run = WorkerRun { name: &format!("w{tries}"), stop_at: Instant::MAX, clock: &clock, message: None };
             let control = stores.control(Some(&faults));
             let ordered = until_killed(&faults, control.create_job(&of, &job("x", csv()))).await;
             if !matches!(ordered, Some(Ok(_))) {
@@ -500,7 +502,7 @@ impl Simulation<'_> {
                 async move {
                     let clock = || at(NOW).plus_seconds(ahead + ticks.fetch_add(1, Ordering::SeqCst) % 100);
                     let stop_at = if short { at(NOW).plus_seconds(ahead + 12) } else { Instant::MAX };
-                    let run = WorkerRun { name: &name, stop_at, clock: &clock };
+                    let run = WorkerRun { name: &name, stop_at, clock: &clock, message: None };
                     let faults = self.next_process();
                     let worker = worker_of(self.stores, Some(&faults), LIMITS);
                     let outcome = until_killed(&faults, async { worker.work(&self.of, id, &run).await.result }).await;
@@ -516,7 +518,7 @@ impl Simulation<'_> {
                     match outcome {
                         Some(Ok(WorkResult::Done)) => None,
                         Some(Ok(WorkResult::Continue)) => Some(0),
-                        Some(Ok(WorkResult::Busy) | Err(_)) | None => {
+                        Some(Ok(WorkResult::Busy { .. }) | Err(_)) | None => {
                             Some(count + 1).filter(|count| tries.is_none_or(|tries| *count < tries))
                         }
                     }

@@ -40,7 +40,7 @@ async fn export_continues_when_stopped_again_and_again() {
             runs += 1;
             // A run has time for a look or two at the clock.
             let stop_at = at(NOW).plus_seconds(ticks.load(Ordering::SeqCst) + 3);
-            let run = WorkerRun { name: &format!("run {runs}"), stop_at, clock: &clock };
+            let run = WorkerRun { name: &format!("run {runs}"), stop_at, clock: &clock, message: None };
             match worker_of(&stores, Some(&faults), LIMITS).work(&contoso(), &stopped.id, &run).await.result.unwrap() {
                 WorkResult::Done => break,
                 outcome => assert_eq!(outcome, WorkResult::Continue),
@@ -66,7 +66,7 @@ async fn stopped_export_leaves_no_tail_when_any_call_fails() {
             assert!(stores.control(None).create_job(&contoso(), &job(&id, csv())).await.unwrap());
             let ticks = AtomicI64::new(0);
             let clock = ticking_clock(&ticks);
-            let stopped = WorkerRun { name: "stopped", stop_at: at(NOW).plus_seconds(1), clock: &clock };
+            let stopped = WorkerRun { name: "stopped", stop_at: at(NOW).plus_seconds(1), clock: &clock, message: None };
             let outcome = worker_of(&stores, None, LIMITS).work(&contoso(), &id, &stopped).await.result.unwrap();
             assert_eq!(outcome, WorkResult::Continue);
             assert_eq!(stores.objects(&format!("exports/contoso/{id}/rest-")).await.len(), 1);
@@ -100,10 +100,15 @@ async fn export_has_same_bytes_when_stopped_after_each_chunk() {
     for number in 0..200 {
         let stop_at = at(NOW).plus_seconds(ticks.load(Ordering::SeqCst) + 4);
         let name = format!("run {number}");
-        match worker.work(&contoso(), "S", &WorkerRun { name: &name, stop_at, clock: &clock }).await.result.unwrap() {
+        match worker
+            .work(&contoso(), "S", &WorkerRun { name: &name, stop_at, clock: &clock, message: None })
+            .await
+            .result
+            .unwrap()
+        {
             WorkResult::Continue => {}
             WorkResult::Done => break,
-            WorkResult::Busy => panic!("nobody else has it"),
+            WorkResult::Busy { .. } => panic!("nobody else has it"),
         }
     }
     let status = status(&control, "S").await;

@@ -80,7 +80,7 @@ async fn finished_month_is_copied_until_a_late_activity_arrives() {
     let clock = ticking_clock(&ticks);
     for runs in 1.. {
         let stop_at = at(NOW).plus_seconds(ticks.load(Ordering::SeqCst) + 3);
-        let run = WorkerRun { name: &format!("run {runs}"), stop_at, clock: &clock };
+        let run = WorkerRun { name: &format!("run {runs}"), stop_at, clock: &clock, message: None };
         if worker_of(&stores, None, LIMITS).work(&contoso(), &job.id, &run).await.result.unwrap() == WorkResult::Done {
             assert!(runs > 3, "{runs}");
             break;
@@ -106,6 +106,18 @@ async fn finished_month_is_copied_until_a_late_activity_arrives() {
     // A month whose files are removed is not copied either.
     stores.control(None).cancel_job(&contoso(), &monthly.id).await.unwrap();
     assert_eq!(export_three_months(&stores, "without month").await, (with_late, 0));
+}
+
+#[tokio::test]
+async fn month_is_not_copied_when_its_file_is_gone() {
+    let stores = Stores::start().await;
+    let monthly = record_three_months(&stores, FORM_VERSION).await;
+    let (copied, copies) = export_three_months(&stores, "copied").await;
+    assert!(copies > 0);
+    let key = monthly.object_key(&contoso(), &monthly.file_name(&contoso(), 0));
+    worker_of(&stores, None, LIMITS).files.remove(&key).await.unwrap();
+    assert_eq!(status(&stores.control(None), &monthly.id).await.state, State::Ready, "the export does not know");
+    assert_eq!(export_three_months(&stores, "read").await, (copied, 0));
 }
 
 #[tokio::test]

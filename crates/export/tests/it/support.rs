@@ -26,6 +26,8 @@ use store::{control::Control, error::Error};
 pub(crate) const NOW: &str = "2026-11-02T12:00:00Z";
 /// The smallest parts that S3 accepts, and files of any number of rows.
 pub(crate) const LIMITS: Limits = Limits {
+    lease_seconds: LEASE_SECONDS,
+    tries: usize::MAX,
     part_bytes: 5 * 1_024 * 1_024,
     parts: usize::MAX,
     rows: u64::MAX,
@@ -108,7 +110,7 @@ pub(crate) async fn run_within(
     now: Instant,
 ) -> Result<WorkResult, Error> {
     let clock = move || now;
-    let run = WorkerRun { name, stop_at: Instant::MAX, clock: &clock };
+    let run = WorkerRun { name, stop_at: Instant::MAX, clock: &clock, message: None };
     worker_of(stores, faults, limits).work(&contoso(), id, &run).await.result
 }
 

@@ -45,7 +45,7 @@ async fn workbook_starts_only_when_a_run_can_finish_it() {
     let ticks = AtomicI64::new(0);
     let clock = ticking_clock(&ticks);
     let worker = worker_of(&stores, None, LIMITS);
-    let late = WorkerRun { name: "late", stop_at: at(NOW), clock: &clock };
+    let late = WorkerRun { name: "late", stop_at: at(NOW), clock: &clock, message: None };
     assert!(worker.work(&contoso(), "slow", &late).await.result.is_err());
 
     control.create_job(&contoso(), &job("split", output)).await.unwrap();
@@ -56,7 +56,11 @@ async fn workbook_starts_only_when_a_run_can_finish_it() {
         let stop_at = at(NOW).plus_seconds(ticks.load(Ordering::SeqCst) + 9);
         let name = format!("run {number}");
         outcomes.push(
-            worker.work(&contoso(), "split", &WorkerRun { name: &name, stop_at, clock: &clock }).await.result.unwrap(),
+            worker
+                .work(&contoso(), "split", &WorkerRun { name: &name, stop_at, clock: &clock, message: None })
+                .await
+                .result
+                .unwrap(),
         );
         if outcomes.last() == Some(&WorkResult::Done) {
             break;

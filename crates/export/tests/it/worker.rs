@@ -6,7 +6,7 @@ use domain::{
     job::{Compression, Format, Output, State},
     time::{Instant, Month, Zone},
 };
-use export::{Limits, WorkResult, WorkerRun};
+use export::{LEASE_SECONDS, Limits, WorkResult, WorkerRun};
 use harness::{Fault, Faults, Stores, at, contoso, parsed, sent};
 use serde_json::json;
 
@@ -78,7 +78,10 @@ async fn export_has_one_file_when_delivered_ten_times_at_once() {
     let names: Vec<String> = (0..10).map(|number| format!("w{number}")).collect();
     let runs = names.iter().map(|name| run(&stores, None, "T", name, at(NOW)));
     let outcomes = futures_util::future::join_all(runs).await;
-    assert!(outcomes.iter().all(|outcome| matches!(outcome, Ok(WorkResult::Done | WorkResult::Busy))), "{outcomes:?}");
+    assert!(
+        outcomes.iter().all(|outcome| matches!(outcome, Ok(WorkResult::Done | WorkResult::Busy { .. }))),
+        "{outcomes:?}"
+    );
     let files = files_of(&stores, "T", csv()).await;
     assert!(files.len() == 1 && files[0].1 == expected);
 }
@@ -114,12 +117,60 @@ async fn export_fails_with_a_reason_when_given_up() {
     let failed = run(&stores, Some(&Faults::at(8, Fault::NotSent)), "G", "first", at(NOW)).await;
     assert!(failed.is_err());
     let clock = || at(NOW);
-    let last = WorkerRun { name: "last", stop_at: Instant::MAX, clock: &clock };
+    let last = WorkerRun { name: "last", stop_at: Instant::MAX, clock: &clock, message: None };
     worker_of(&stores, None, LIMITS).give_up(&contoso(), "G", &last).await.unwrap();
     let status = status(&control, "G").await;
     assert_eq!(status.state, State::Failed);
     assert!(status.problem.is_some());
     assert!(stores.objects("exports/contoso/G/").await.is_empty());
+}
+
+#[tokio::test]
+async fn job_counts_runs_that_failed_or_died_since_a_clean_stop() {
+    let stores = Stores::start().await;
+    fill(&stores, 25).await;
+    let control = stores.control(None);
+    control.create_job(&contoso(), &job("K", csv())).await.unwrap();
+    let tries = async || status(&control, "K").await.tries;
+    let killed = Faults::at(2, Fault::Killed);
+    assert!(run(&stores, Some(&Faults::at(2, Fault::NotSent)), "K", "fails", at(NOW)).await.is_err());
+    assert_eq!(tries().await, 1);
+    tokio::select! {
+        _ = run(&stores, Some(&killed), "K", "dies", at(NOW)) => panic!("the run was killed"),
+        () = killed.killed() => {}
+    }
+    assert_eq!(tries().await, 2);
+    assert_eq!(
+        run(&stores, None, "K", "meets the lease of the dead", at(NOW)).await.unwrap(),
+        WorkResult::Busy { until: at(NOW).plus_seconds(LEASE_SECONDS) }
+    );
+    assert_eq!(tries().await, 2, "a run without the lease is no try");
+    let later = at(NOW).plus_seconds(LEASE_SECONDS + 1);
+    let clock = || later;
+    let stopped = WorkerRun { name: "stops", stop_at: later, clock: &clock, message: None };
+    // The answer to the first call, which takes the lease, is lost, and the SDK sends the call again.
+    let lost = Faults::at(0, Fault::AnswerLost).with_one_retry();
+    let report = worker_of(&stores, Some(&lost), LIMITS).work(&contoso(), "K", &stopped).await;
+    assert_eq!((report.result.unwrap(), report.tries), (WorkResult::Continue, 3));
+    assert_eq!(tries().await, 0);
+    assert_eq!(run(&stores, None, "K", "ends", later).await.unwrap(), WorkResult::Done);
+    assert_eq!(status(&control, "K").await.state, State::Ready);
+}
+
+#[tokio::test]
+async fn job_is_not_tried_again_when_its_workers_keep_dying() {
+    let stores = Stores::start().await;
+    let control = stores.control(None);
+    control.create_job(&contoso(), &job("K", csv())).await.unwrap();
+    let limits = Limits { tries: 2, ..LIMITS };
+    let mut now = at(NOW);
+    for name in ["first", "second"] {
+        control.take_job(&contoso(), "K", name, now, now.plus_seconds(LEASE_SECONDS)).await.unwrap();
+        now = now.plus_seconds(LEASE_SECONDS + 1);
+    }
+    let failed = run_within(limits, &stores, None, "K", "third", now).await.unwrap_err();
+    assert!(store::error::causes(&failed).contains("died again and again"), "{failed:?}");
+    assert!(stores.objects("exports/contoso/K/").await.is_empty());
 }
 
 #[tokio::test]
