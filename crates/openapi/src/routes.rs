@@ -74,7 +74,10 @@ impl Modify for Common {
                 if path.starts_with("/v1") {
                     problems.extend([
                         (401, "There is no token, or it cannot be verified."),
-                        (403, "The token lacks something, or its roles do not include this: `detail` says what to send."),
+                        (
+                            403,
+                            "The token lacks something, or its roles do not include this: `detail` says what to send.",
+                        ),
                         (429, "Too many requests: try again after the time in `Retry-After`."),
                         (503, "The storage does not answer: try again after the time in `Retry-After`."),
                     ]);
