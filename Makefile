@@ -132,6 +132,7 @@ smoke: ## Check that an installation works (URL=… of its API, TOKEN=… of the
 	@TOKEN=$(TOKEN) python3 infra/smoke.py $(URL)
 
 compare: tools ## Compare a table with a restored one (NOW=… THEN=…; COPY=1 writes missing items back)
+	@test -n "$(NOW)" && test -n "$(THEN)" || { echo "make compare needs two tables: make compare NOW=… THEN=… (docs/operations.md, Restore a table)"; exit 2; }
 	@$(TOOLS)/python infra/compare.py $(NOW) $(THEN) $(if $(COPY),--copy) $(if $(SORT_KEYS),--sort-keys $(SORT_KEYS))
 
 compare-details: tools ## Compare large details with their oldest versions (BUCKET=… SINCE=…; COPY=1 puts these back)

@@ -21,6 +21,15 @@ from datetime import datetime, timedelta, timezone
 
 PARTNER = "daybook-smoke"
 SECONDS = 60
+HELP = """\
+make smoke checks that an installation works. It needs the address of the API and a token of the operator.
+
+On your machine, with the address that make up prints:
+  make smoke URL=http://localhost:4566/_aws/execute-api/…/live TOKEN=$(make token USER=operator)
+On AWS, with the stack's output ApiUrl:
+  make smoke URL=https://….execute-api.eu-west-3.amazonaws.com/live TOKEN=…
+Instead of TOKEN, the environment may have TOKEN_URL, CLIENT_ID and CLIENT_SECRET of the operator's client.
+docs/operations.md says where they are (The operator's token)."""
 
 
 class CheckFailed(Exception):
@@ -64,9 +73,12 @@ class Installation:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("url", help="root of the API: the stack's output ApiUrl")
+    parser.add_argument("url", nargs="?", help="root of the API: the stack's output ApiUrl")
     parser.add_argument("--partner", default=PARTNER, help=f"partner of the recorded activities ({PARTNER})")
     chosen = parser.parse_args()
+    if not chosen.url:
+        print(HELP, file=sys.stderr)
+        return 2
     began = time.monotonic()
     try:
         token = os.environ.get("TOKEN") or fresh_token()
@@ -83,7 +95,7 @@ def fresh_token() -> str:
     try:
         url, client, secret = (os.environ[name] for name in ("TOKEN_URL", "CLIENT_ID", "CLIENT_SECRET"))
     except KeyError as missing:
-        raise CheckFailed(f"The environment has neither TOKEN nor {missing.args[0]}.") from None
+        raise CheckFailed(f"The environment has neither TOKEN nor {missing.args[0]}. TOKEN is the operator's token.") from None
     form = {"grant_type": "client_credentials", "client_id": client, "client_secret": secret, "scope": "daybook/operate"}
     try:
         with OPENER.open(urllib.request.Request(url, data=urllib.parse.urlencode(form).encode()), timeout=30) as answer:
@@ -101,8 +113,10 @@ def check(service: Installation, partner: str, began: float) -> int:
         steps += 1
         print(f"✓ {text} ({time.monotonic() - began:.1f} s)", flush=True)
 
-    service.send("GET", "/health", 200, token=None)
-    done("the health check answers without a token")
+    _, health = service.send("GET", "/health", 200, token=None)
+    if not isinstance(health, dict) or "version" not in health:
+        raise CheckFailed("GET /health does not tell a version. Is URL the address of a Daybook's API?")
+    done(f"version {health['version']} answers the health check without a token")
     base = f"/v1/partners/{partner}"
     service.send("GET", f"{base}/activities", 401, token=None)
     service.send("GET", f"{base}/activities", 401, token="not.a.token")

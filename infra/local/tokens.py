@@ -33,7 +33,7 @@ def token(stack: dict, name: str) -> str:
     raise UserFacingError(f"Nobody is called {name!r}. There are: {', '.join(names)}")
 
 
-def of_person(stack: dict, name: str, password: str) -> str:
+def of_person(stack: dict, name: str, password: str, kind: str = "id_token") -> str:
     """Returns the ID token of a user, because at Cognito only that token contains the partner."""
     base, page, client = stack["sign_in_url"], stack["portal_url"], stack["client_id"]
     verifier = secrets.token_urlsafe(48)
@@ -66,7 +66,7 @@ def of_person(stack: dict, name: str, password: str) -> str:
             "code_verifier": verifier,
         },
     )
-    return json.loads(body)["id_token"]
+    return json.loads(body)[kind]
 
 
 def of_machine(stack: dict, client: dict) -> str:

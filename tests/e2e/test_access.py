@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from api import ALL_OF_2024, Partner, compact, in_parallel, is_guarded, is_problem, new_activity
+from api import ALL_OF_2024, Caller, Partner, compact, in_parallel, is_guarded, is_problem, new_activity
 
 READERS = ["global-admin", "admin-agent", "billing-admin", "user-management-admin", "sales-agent", "helpdesk-agent"]
 
@@ -104,6 +104,22 @@ def test_every_person_lists_exports_and_downloads(caller, operator, role):
     assert contoso.caller.delete(f"{contoso.path}/exports/{export['id']}").status_code == 204
 
 
+def test_export_is_removed_by_its_creator_or_a_manager(caller, operator):
+    def path(export):
+        return f"/v1/partners/contoso/exports/{export['id']}"
+
+    mine, theirs = caller("contoso-helpdesk-agent"), caller("contoso-sales-agent")
+    orders = {"from": "2024-01-01", "to": "2024-01-01"}
+    for creator, stranger, status in ((operator, mine, 403), (theirs, mine, 403), (mine, caller("contoso-billing-admin"), 204), (mine, mine, 204)):
+        export = Partner(creator, "contoso").order(orders).json()
+        answer = stranger.delete(path(export))
+        assert answer.status_code == status, answer.text
+        if status == 403:
+            assert "somebody else" in is_problem(answer, 403, "forbidden")["detail"]
+            assert stranger.get(path(export)).json()["status"] != "cancelled"
+            assert creator.delete(path(export)).status_code == 204
+
+
 @pytest.mark.parametrize("role", READERS)
 def test_person_cannot_record(caller, role):
     contoso = Partner(caller(f"contoso-{role}"), "contoso")
@@ -136,20 +152,21 @@ def test_machine_client_acts_for_its_registered_partner(machine, operator, partn
     client_id, fresh = machine("daybook/record")
     path = f"/v1/clients/{client_id}"
     is_problem(operator.get(path), 404, "not-found")
-    is_problem(partner.seen_by(fresh()).send(new_activity()), 401, "unauthorized")
+    assert client_id in is_problem(partner.seen_by(fresh()).send(new_activity()), 403, "forbidden")["detail"]
 
     answer = operator.put(path, json={"partner": partner.name})
     assert answer.status_code == 200 and answer.json()["partner"] == partner.name
+    assert set(answer.json()["updated_by"]) == {"subject", "name"}
     assert operator.get(path).json()["partner"] == partner.name
     mine = partner.seen_by(fresh())
     assert mine.send(new_activity()).status_code == 201
-    is_problem(mine.list(), 403, "forbidden")
+    assert "daybook/read" in is_problem(mine.list(), 403, "forbidden")["detail"]
     is_problem(Partner(mine.caller, names()).send(new_activity()), 404, "not-found")
 
     assert operator.delete(path).status_code == 204
     assert operator.delete(path).status_code == 204
     is_problem(operator.get(path), 404, "not-found")
-    is_problem(partner.seen_by(fresh()).send(new_activity()), 401, "unauthorized")
+    is_problem(partner.seen_by(fresh()).send(new_activity()), 403, "forbidden")
 
 
 def test_reading_machine_client_cannot_record(machine, operator, partner):
@@ -158,8 +175,8 @@ def test_reading_machine_client_cannot_record(machine, operator, partner):
     mine = partner.seen_by(fresh())
     assert mine.list().status_code == 200
     assert mine.download(mine.export(**ALL_OF_2024))
-    is_problem(mine.send(new_activity()), 403, "forbidden")
-    is_problem(mine.caller.get(f"{mine.path}/export-schedule"), 403, "forbidden")
+    assert "daybook/record" in is_problem(mine.send(new_activity()), 403, "forbidden")["detail"]
+    assert "global_admin" in is_problem(mine.caller.get(f"{mine.path}/export-schedule"), 403, "forbidden")["detail"]
 
 
 @pytest.mark.parametrize(
@@ -195,8 +212,14 @@ def test_invalid_registration_is_refused(operator, body, field):
         ("PATCH", "/v1/partners/contoso/activities/e-1"),
         ("DELETE", "/v1/partners/contoso/activities/e-1"),
         ("DELETE", "/v1/partners/contoso/activities"),
+        ("POST", "/nothing"),
+        ("DELETE", "/page.css"),
+        ("PUT", "/deep/down/page.css"),
+        ("PATCH", "/v1/clients/x"),
+        ("GET", "/%C3%A9t%C3%A9"),
     ],
 )
-def test_unknown_path_is_answered_with_404(caller, method, path):
-    for name in (None, "contoso-global-admin", "operator"):
-        is_problem(is_guarded(caller(name).request(method, path)), 404, "not-found")
+def test_unknown_path_is_answered_with_404(stack, caller, method, path):
+    others = [Caller(stack["api_url"], "garbage")]
+    for who in [caller(name) for name in (None, "contoso-global-admin", "operator")] + others:
+        is_problem(is_guarded(who.request(method, path)), 404, "not-found")

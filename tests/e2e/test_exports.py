@@ -87,7 +87,7 @@ def test_export_request_is_accepted_with_its_location(book):
     assert export["status"] in ("pending", "running")
     assert (export["kind"], export["format"], export["locale"]) == ("on_demand", "csv", "fr")
     assert export["files"] == [] and export["problem"] is None
-    assert export["created_by"]
+    assert set(export["created_by"]) == {"subject", "name"} and all(export["created_by"].values())
     assert before - timedelta(milliseconds=1) <= instant(export["created_at"]) <= now()
     assert instant(export["expires_at"]) > now() + timedelta(hours=1)
     bounds = export["range"]

@@ -374,7 +374,7 @@ def test_catalogue_follows_preferred_language(book):
 
 def test_shards_of_a_month_do_not_change_any_answer(partner, operator):
     path = f"{partner.path}/settings"
-    assert operator.get(path).json() == {"partner_id": partner.name, "shards": [], "limits": {}, "updated_at": None, "updated_by": None}
+    assert operator.get(path).json() == {"partner_id": partner.name, "shards": [], "limits": {}, "limits_apply": True, "updated_at": None, "updated_by": None}
     planned = operator.put(path, json={"shards": 4})
     assert planned.status_code == 200, planned.text
     [step] = planned.json()["shards"]

@@ -4,17 +4,23 @@ import base64
 import hashlib
 import hmac
 import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
 import threading
 import time
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 import requests
 from test_months import Month, grace, last_ended, run, schedules  # noqa: F401
 
 from api import eventually, is_problem, new_activity, now, rfc3339
-
 
 
 class Receiver:
@@ -139,15 +145,21 @@ def test_gone_receiver_is_not_called_again(partner, receiver, made):
     assert settled(partner, receiver.url)["attempts"] == 1
 
 
-def test_recipient_blocks_no_other_and_no_private_address_is_hit(partner, receiver, made):
-    """The host name looks public when it is saved; only the call resolves it to a private address."""
-    inside = f"https://localhost:{receiver.port}/inside"
-    made(inside, receiver.url)
+def test_recipient_blocks_no_other(partner, receiver, made):
+    """Nothing answers at the first address, because the top level `example` has no hosts."""
+    nowhere = "https://portal.example/hook"
+    made(nowhere, receiver.url)
     assert settled(partner, receiver.url)["status"] == "delivered"
-    refused = settled(partner, inside)
-    assert (refused["status"], refused["http_status"]) == ("failed", None)
-    assert "not public" in refused["problem"]
-    assert {path for path, _, _ in receiver.requests} == {"/hook"}
+    refused = settled(partner, nowhere)
+    assert (refused["status"], refused["http_status"]) == ("failed", None) and refused["problem"]
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "localhost.", "app.localhost", "127.0.0.2", "[::1]", "portal", "portal.local", "a.compute.internal", "portal.test"]
+)
+def test_address_inside_is_refused_when_it_is_saved(partner, receiver, host):
+    answer = partner.caller.put(f"{partner.path}/export-schedule", json={"notify": [f"https://{host}:{receiver.port}/inside"]})
+    assert "not a public address" in is_problem(answer, 400, "invalid-request", "/notify/0")["detail"]
 
 
 def test_replaced_secret_keeps_signing_for_a_day(partner, receiver, made, schedules, caller):  # noqa: F811
@@ -179,3 +191,40 @@ def test_refused_email_is_retried_and_reported_as_failed(partner, made):
 def test_schedule_without_recipients_sends_nothing(partner, made):
     made()
     assert deliveries(partner) == {}
+
+
+def test_webhook_is_tried_locally_as_documented(stack, partner, run, grace, tmp_path):  # noqa: F811
+    """Runs the receiver and the commands of docs/use.md; only the last command is left to the monthly function."""
+    guide = (Path(__file__).resolve().parents[2] / "docs" / "use.md").read_text("utf-8").split("### Try a webhook on your machine")[1]
+    [script] = re.findall(r"^```python\n(.*?)^```$", guide, re.MULTILINE | re.DOTALL)
+    commands = re.search(r"^```sh\n(.*?)^```$", guide, re.MULTILINE | re.DOTALL)[1]
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    later = now() + timedelta(minutes=10)
+    month = last_ended(later - grace, "UTC")
+    for old, new in (
+        (r"API=\S+", f"API={stack['api_url']}"),
+        (r"MONTH=\S+", f"MONTH={month.name}"),
+        (r"\$\(make token USER=[a-z-]+\)", partner.caller.token),
+        (r"/partners/contoso/", f"/partners/{partner.name}/"),
+        (r"127\.0\.0\.1:9000", f"127.0.0.1:{port}"),
+        (r"python3", sys.executable),
+    ):
+        commands, count = re.subn(old, new, commands)
+        assert count, old
+    commands, last, _ = commands.partition('curl -sS -X POST "$API/v1/months/$MONTH/run"')
+    assert last
+    (tmp_path / "receiver.py").write_text(script.replace("9000", port))
+    shell = subprocess.Popen(["bash", "-c", commands + "wait"], cwd=tmp_path, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    try:
+        # The schedule is saved before the receiver starts; a call that comes before the receiver listens is repeated.
+        eventually(lambda: partner.caller.get(f"{partner.path}/export-schedule").status_code == 200, "the schedule saved")
+        run(later)
+        partner.ready(month.name)
+        assert settled(partner, f"http://127.0.0.1:{port}/hook")["status"] == "delivered"
+    finally:
+        os.killpg(shell.pid, signal.SIGTERM)
+        printed, _ = shell.communicate()
+        partner.caller.delete(f"{partner.path}/export-schedule")
+    assert '"monthly_export.ready"' in printed, printed

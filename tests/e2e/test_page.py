@@ -235,7 +235,7 @@ def test_exports_and_schedule_show_results_and_deliveries(window, stack, person,
     assert cells[4] == "1" and re.match(r"\d+ byte|[\d.]+ kB", cells[5])
     asked = jobs.filter(has_not_text="Monthly export").inner_text()
     [on_demand] = partner.exports(kind="on_demand")
-    assert on_demand["created_by"] in asked and "Only: failed" in asked
+    assert on_demand["created_by"]["name"] in asked and "Only: failed" in asked
     results = page.locator("activity-log .results tbody tr")
     results.wait_for()
     text = results.inner_text()

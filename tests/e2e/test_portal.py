@@ -86,6 +86,7 @@ def test_configuration_names_issuer_client_and_api(stack):
 def test_health_check_answers_without_a_token(caller):
     answer = caller().get("/health")
     assert answer.status_code == 200 and answer.json()["status"] == "ok"
+    assert answer.json()["version"] == caller().get("/openapi.json").json()["info"]["version"]
 
 
 def test_api_serves_its_description(caller):
@@ -111,7 +112,7 @@ def test_api_serves_its_description(caller):
 
 
 def test_unknown_asset_is_answered_with_404(caller):
-    for path in ("/nothing.js", "/..%2fCargo.toml", "/assets", "/favicon.nothing"):
+    for path in ("/nothing.js", "/..%2fCargo.toml", "/assets", "/favicon.nothing", "/assets/page.css", "/health/page.css"):
         is_problem(caller().get(path), 404, "not-found")
 
 

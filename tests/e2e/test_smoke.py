@@ -48,3 +48,10 @@ def test_smoke_prints_each_failure_in_one_line(stack, operator, caller, names):
         assert said in done.stderr and "Traceback" not in done.stderr, done.stderr
         assert token not in done.stdout + done.stderr
     assert "TOKEN" in smoke(stack["api_url"], names()).stderr
+
+
+def test_smoke_without_arguments_says_what_it_needs():
+    for command in ([sys.executable, str(SMOKE)], ["make", "--silent", "smoke"]):
+        done = subprocess.run(command, cwd=SMOKE.parents[1], env=os.environ | {"URL": "", "TOKEN": ""}, capture_output=True, text=True)
+        assert done.returncode != 0 and "usage:" not in done.stderr
+        assert "make smoke URL=" in done.stderr and "make token USER=operator" in done.stderr

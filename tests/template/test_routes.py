@@ -7,7 +7,9 @@ import pytest
 
 from application import ROOT, sources
 
-PUBLIC = {"/", "/{asset}", "/config.json", "/openapi.json", "/docs", "/health"}
+PUBLIC = {"/", "/{proxy+}", "/config.json", "/openapi.json", "/docs", "/health"}
+# Serves the files of the page, and answers 404 to every other path and method.
+REST = "ANY /{proxy+}"
 WITH_ROUTES = ["record", "query", "exports", "admin", "portal"]
 ROUTE = re.compile(r'"((?:GET|POST|PUT|PATCH|DELETE) /[^"]*)"')
 
@@ -24,7 +26,8 @@ def test_routes_require_a_token_by_default(template):
 @pytest.mark.parametrize("function", WITH_ROUTES)
 def test_only_the_listed_routes_are_public(template, function):
     for method, path, properties in template.routes(function):
-        expected = {"Authorizer": "NONE"} if path in PUBLIC and method == "GET" else None
+        is_public = path in PUBLIC and method == "GET" or f"{method} {path}" == REST
+        expected = {"Authorizer": "NONE"} if is_public else None
         assert properties.get("Auth") == expected, f"{method} {path}"
         assert properties["RestApiId"] == {"Ref": "Api"}
 
@@ -44,7 +47,7 @@ def test_no_function_has_its_own_url(template):
 
 @pytest.mark.parametrize("function", WITH_ROUTES)
 def test_every_route_has_a_handler_and_the_reverse(template, function):
-    deployed = {f"{method} {path}" for method, path, _ in template.routes(function)}
+    deployed = {f"{method} {path}".replace(REST, "GET /{proxy+}") for method, path, _ in template.routes(function)}
     handled = set(ROUTE.findall(sources(function)))
     # A function with a single route does not dispatch.
     if not handled:
@@ -57,6 +60,7 @@ def test_openapi_describes_every_route_and_no_other(template):
     document = json.loads((ROOT / "functions" / "portal" / "assets" / "openapi.json").read_text())
     described = {f"{method.upper()} {path}": operation for path, item in document["paths"].items() for method, operation in item.items()}
     deployed = {f"{method} {path}": properties for name in WITH_ROUTES for method, path, properties in template.routes(name)}
+    deployed["GET /{asset}"] = deployed.pop(REST)
     assert set(described) == set(deployed)
     for route, operation in described.items():
         assert bool(operation.get("security")) == (deployed[route].get("Auth") is None), route
@@ -67,3 +71,22 @@ def test_openapi_describes_every_route_and_no_other(template):
 def test_no_route_is_deployed_twice(template):
     routes = [(method, path) for name in WITH_ROUTES for method, path, _ in template.routes(name)]
     assert len(routes) == len(set(routes))
+
+
+def test_unknown_path_reaches_the_portal_whatever_the_token(template):
+    """The gateway answers 401 or 400 to an unknown path with a token, unless a route takes it."""
+    [(_, _, properties)] = [route for route in template.routes("portal") if f"{route[0]} {route[1]}" == REST]
+    assert properties["Auth"] == {"Authorizer": "NONE"}
+
+
+def test_no_path_has_two_variable_children(template):
+    """API Gateway refuses siblings such as `/{asset}` and `/{proxy+}`; the emulator accepts them."""
+    children = {}
+    for name in WITH_ROUTES:
+        for _, path, _ in template.routes(name):
+            parent = ""
+            for part in path.strip("/").split("/"):
+                if part.startswith("{"):
+                    children.setdefault(parent, set()).add(part)
+                parent += f"/{part}"
+    assert {parent: found for parent, found in children.items() if len(found) > 1} == {}

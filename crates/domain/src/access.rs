@@ -1,11 +1,16 @@
 //! Access rights: one table, which denies by default.
 //!
 //! The gateway's authorizer verifies tokens; this module receives the token's subject, partner and roles. A caller of
-//! another partner cannot find out whether a partner exists; a caller of the partner is told that a role is missing.
+//! another partner cannot find out whether a partner exists; a caller of the partner is told that a role is missing. A
+//! verified token that lacks something reaches this module too, so that its caller reads what to send instead.
 
+use std::fmt;
+
+use serde::Serialize;
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
+use utoipa::ToSchema;
 
-use crate::activity::PartnerId;
+use crate::{activity::PartnerId, text::quoted};
 
 /// A role, which a token's roles or scopes grant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Display, EnumString, IntoStaticStr, VariantArray)]
@@ -48,12 +53,22 @@ impl Role {
 
     /// Finds the role that an OAuth scope grants to a machine.
     pub fn of_scope(scope: &str) -> Option<Self> {
-        match scope {
-            "daybook/record" => Some(Self::Recorder),
-            "daybook/read" => Some(Self::Reader),
-            "daybook/operate" => Some(Self::Operator),
+        Self::VARIANTS.iter().copied().find(|role| role.scope() == Some(scope))
+    }
+
+    /// Returns the OAuth scope that grants the role to a machine.
+    fn scope(self) -> Option<&'static str> {
+        match self {
+            Self::Recorder => Some("daybook/record"),
+            Self::Reader => Some("daybook/read"),
+            Self::Operator => Some("daybook/operate"),
             _ => None,
         }
+    }
+
+    /// Lists the names of some roles of people.
+    fn list(roles: impl Iterator<Item = Self>) -> String {
+        roles.map(Into::into).collect::<Vec<&str>>().join(", ")
     }
 }
 
@@ -84,15 +99,162 @@ impl Operation {
                 | (Self::Read, UserManagementAdmin | SalesAgent | HelpdeskAgent | Reader)
         )
     }
+
+    /// Returns the scope by which a partner's own client may do the operation.
+    fn scope_of_partners(self) -> Option<&'static str> {
+        let role = [Role::Recorder, Role::Reader].into_iter().find(|role| self.is_open_to(*role));
+        role.and_then(Role::scope)
+    }
+
+    /// Lists the roles of people that may do the operation.
+    fn roles_of_people(self) -> String {
+        Role::list(Role::of_people().filter(|role| self.is_open_to(*role)))
+    }
+}
+
+/// A fault of a verified token, for which every request of its caller is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenFault {
+    /// The kind of fault.
+    pub kind: TokenFaultKind,
+    /// The id of the client, or the name of the claim, that the fault is about.
+    pub name: String,
+}
+
+/// The kinds of faults of verified tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Display, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
+pub enum TokenFaultKind {
+    /// The token was issued to a client that is not registered.
+    UnregisteredClient,
+    /// The token of a registered client has no scope of this service.
+    NoScope,
+    /// The token is a person's access token and does not name the partner.
+    AccessTokenWithoutPartner,
+    /// The token does not name a partner.
+    NoPartner,
+    /// The claim of the partner holds something else than a partner's id.
+    InvalidPartner,
+    /// The token grants no role.
+    NoRole,
+}
+
+/// The fault, and what to send instead.
+impl fmt::Display for TokenFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = quoted(&self.name);
+        match self.kind {
+            TokenFaultKind::UnregisteredClient => write!(
+                f,
+                "The client {name} of this token is not registered here. Ask the operator to register a machine's client \
+                 (PUT /v1/clients/{{client_id}}), then request a new token. People send the ID token of a sign-in at this \
+                 installation's page."
+            ),
+            TokenFaultKind::NoScope => write!(
+                f,
+                "The token of the machine client {name} has no scope of this service. Request a token with the scope \
+                 daybook/record to record, or daybook/read to read. People sign in with another client."
+            ),
+            TokenFaultKind::AccessTokenWithoutPartner => write!(
+                f,
+                "This is an access token without the claim {name}, which names the partner. Send the ID token of the same \
+                 sign-in, or let the issuer put the claim into access tokens. A machine's client must be registered by the \
+                 operator."
+            ),
+            TokenFaultKind::NoPartner => write!(
+                f,
+                "This token names no partner: its claim {name} is missing or empty. Ask an administrator to set it, then \
+                 sign in again and send the new ID token."
+            ),
+            TokenFaultKind::InvalidPartner => write!(
+                f,
+                "The claim {name} of this token is not a partner's id, which is one text of 1 to 128 of the characters \
+                 A-Z a-z 0-9 . _ -. Ask an administrator to correct it, then sign in again and send the new ID token."
+            ),
+            TokenFaultKind::NoRole => write!(
+                f,
+                "This token grants no role: its claim {name} names none of {}. Ask an administrator for a role, then sign in \
+                 again and send the new token. A machine needs the scope daybook/record or daybook/read.",
+                Role::list(Role::of_people())
+            ),
+        }
+    }
 }
 
 /// The refusal of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// The partner is not the caller's, or does not exist. Callers cannot tell the two apart.
     NotFound,
-    /// The partner is the caller's, but none of its roles allows the request.
-    Forbidden,
+    /// The token is verified, and lacks something that every request needs.
+    Token(TokenFault),
+    /// None of the caller's roles allows the operation.
+    Role {
+        /// The operation.
+        operation: Operation,
+        /// Whether the caller is a machine, whose roles are scopes.
+        is_machine: bool,
+    },
+    /// The request is about the caller's own partner, and the caller has none.
+    NoOwnPartner,
+    /// The export is somebody else's, and none of the caller's roles allows to remove it.
+    ForeignExport,
+}
+
+/// What is missing, and what to send or whom to ask.
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotFound => f.write_str("No such resource, or none that this token can see."),
+            Self::Token(fault) => fault.fmt(f),
+            Self::Role { operation: Operation::Record, is_machine: false } => f.write_str(
+                "No role of a person includes recording. Send the token of a back end's client with the scope daybook/record.",
+            ),
+            Self::Role { operation: Operation::Operate, .. } => f.write_str(
+                "Only the operator of the installation may do this. Send a token with the scope daybook/operate.",
+            ),
+            Self::Role { operation, is_machine: true } => match operation.scope_of_partners() {
+                Some(scope) => write!(
+                    f,
+                    "The scopes of this token do not include this. Request a token with the scope {scope}."
+                ),
+                None => write!(
+                    f,
+                    "No scope of a partner's client includes this. Send the token of a person with one of the roles {}.",
+                    operation.roles_of_people()
+                ),
+            },
+            Self::Role { operation, is_machine: false } => write!(
+                f,
+                "The roles of this token do not include this. Ask an administrator of the partner for one of {}.",
+                operation.roles_of_people()
+            ),
+            Self::NoOwnPartner => f.write_str(
+                "This token belongs to no partner. Name the partner: GET /v1/partners/{partner}/activities.",
+            ),
+            Self::ForeignExport => write!(
+                f,
+                "This export was requested by somebody else. Only that caller may remove it, or one of the roles {}.",
+                Operation::Settings.roles_of_people()
+            ),
+        }
+    }
+}
+
+/// The person or machine that created or changed something.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Author {
+    /// The subject of the token; null for schedules, and for what earlier versions stored.
+    pub subject: Option<String>,
+    /// The name to show.
+    pub name: String,
+}
+
+/// An author without a token, such as a schedule.
+impl From<String> for Author {
+    fn from(name: String) -> Self {
+        Self { subject: None, name }
+    }
 }
 
 /// A caller with a verified token.
@@ -102,20 +264,38 @@ pub struct Caller {
     name: String,
     partner: Option<PartnerId>,
     roles: Vec<Role>,
+    fault: Option<TokenFault>,
 }
 
 impl Caller {
     /// Makes a caller from the claims of a verified token.
     pub fn new(subject: String, name: String, partner: Option<PartnerId>, roles: Vec<Role>) -> Self {
-        Self { subject, name, partner, roles }
+        Self { subject, name, partner, roles, fault: None }
+    }
+
+    /// Makes a caller whose verified token lacks something. The caller has no role.
+    pub fn with_fault(subject: String, name: String, fault: TokenFault) -> Self {
+        Self { subject, name, partner: None, roles: Vec::new(), fault: Some(fault) }
+    }
+
+    /// Checks that the caller may use the routes that are the same for every partner.
+    ///
+    /// # Errors
+    /// [`Refusal::Token`] for a client that nobody has registered, because its tokens may be meant for another service.
+    pub fn may_use_the_service(&self) -> Result<(), Refusal> {
+        match &self.fault {
+            Some(fault) if fault.kind == TokenFaultKind::UnregisteredClient => Err(Refusal::Token(fault.clone())),
+            _ => Ok(()),
+        }
     }
 
     /// Checks that the caller may do an operation on a partner.
     ///
     /// # Errors
-    /// [`Refusal::NotFound`] for a partner that is not the caller's (all partners are the operator's);
-    /// [`Refusal::Forbidden`] if none of the caller's roles allows the operation.
+    /// [`Refusal::Token`] if the token lacks something, whatever the partner; [`Refusal::NotFound`] for a partner that is not
+    /// the caller's (all partners are the operator's); [`Refusal::Role`] if none of the caller's roles allows the operation.
     pub fn may(&self, operation: Operation, partner: &PartnerId) -> Result<(), Refusal> {
+        self.check_token()?;
         let own = self.partner.as_ref() == Some(partner);
         if !own && !self.roles.contains(&Role::Operator) {
             return Err(Refusal::NotFound);
@@ -126,28 +306,68 @@ impl Caller {
     /// Checks that the caller may do an operation on its own partner, and returns the partner.
     ///
     /// # Errors
-    /// [`Refusal::Forbidden`] if the token has no partner, or none of the caller's roles allows the operation.
+    /// [`Refusal::Token`], [`Refusal::Role`], or [`Refusal::NoOwnPartner`] for the operator, who has no partner.
     pub fn may_at_home(&self, operation: Operation) -> Result<&PartnerId, Refusal> {
         self.allowed(operation)?;
-        self.partner.as_ref().ok_or(Refusal::Forbidden)
+        self.partner.as_ref().ok_or(Refusal::NoOwnPartner)
+    }
+
+    /// Checks that the caller, who may read the partner's exports, may cancel or remove one of them.
+    ///
+    /// # Errors
+    /// [`Refusal::ForeignExport`] if another subject created the export, unless the caller may change settings.
+    pub fn may_remove_export(&self, created_by: Option<&str>) -> Result<(), Refusal> {
+        let is_own = created_by == Some(self.subject());
+        if is_own || self.has_role_for(Operation::Settings) { Ok(()) } else { Err(Refusal::ForeignExport) }
     }
 
     /// Checks that the caller is the operator.
     ///
     /// # Errors
-    /// [`Refusal::Forbidden`] for everybody else.
+    /// [`Refusal::Token`] or [`Refusal::Role`] for everybody else.
     pub fn may_operate(&self) -> Result<(), Refusal> {
         self.allowed(Operation::Operate)
     }
 
     fn allowed(&self, operation: Operation) -> Result<(), Refusal> {
-        let allowed = self.roles.iter().any(|role| operation.is_open_to(*role));
-        if allowed { Ok(()) } else { Err(Refusal::Forbidden) }
+        self.check_token()?;
+        if self.has_role_for(operation) {
+            return Ok(());
+        }
+        Err(Refusal::Role { operation, is_machine: self.roles.iter().any(|role| role.is_of_machine()) })
+    }
+
+    fn has_role_for(&self, operation: Operation) -> bool {
+        self.roles.iter().any(|role| operation.is_open_to(*role))
+    }
+
+    fn check_token(&self) -> Result<(), Refusal> {
+        self.fault.clone().map_or(Ok(()), |fault| Err(Refusal::Token(fault)))
+    }
+
+    /// Returns the partner that the token belongs to.
+    pub fn partner(&self) -> Option<&PartnerId> {
+        self.partner.as_ref()
+    }
+
+    /// Returns the roles that the token grants.
+    pub fn roles(&self) -> &[Role] {
+        &self.roles
+    }
+
+    /// Returns the fault of the token, if it has one.
+    pub fn fault(&self) -> Option<&TokenFault> {
+        self.fault.as_ref()
     }
 
     /// Returns the token's subject.
     pub fn subject(&self) -> &str {
         &self.subject
+    }
+
+    /// Returns the caller as the author of what it changes.
+    pub fn author(&self) -> Author {
+        Author { subject: Some(self.subject.clone()), name: self.name().to_owned() }
     }
 
     /// Returns the name to show, or the subject if the token has no name.
@@ -216,17 +436,77 @@ mod tests {
     #[test]
     fn a_caller_acts_for_its_own_partner() {
         let contoso = PartnerId::parse("contoso").unwrap();
-        assert_eq!(caller("contoso", &[Role::Reader]).may_at_home(Operation::Read), Ok(&contoso));
-        assert_eq!(caller("contoso", &[Role::Reader]).may_at_home(Operation::Record), Err(Refusal::Forbidden));
-        assert_eq!(caller("", &[Role::Operator]).may_at_home(Operation::Read), Err(Refusal::Forbidden));
-        assert_eq!(caller("contoso", &[]).may(Operation::Read, &contoso), Err(Refusal::Forbidden));
+        let refused = |operation, is_machine| Refusal::Role { operation, is_machine };
+        let reader = caller("contoso", &[Role::Reader]);
+        assert_eq!(reader.may_at_home(Operation::Read), Ok(&contoso));
+        assert_eq!(reader.may_at_home(Operation::Record), Err(refused(Operation::Record, true)));
+        assert_eq!(caller("", &[Role::Operator]).may_at_home(Operation::Read), Err(Refusal::NoOwnPartner));
+        assert_eq!(caller("contoso", &[]).may(Operation::Read, &contoso), Err(refused(Operation::Read, false)));
+    }
+
+    #[test]
+    fn refusal_says_what_to_send() {
+        let contoso = PartnerId::parse("contoso").unwrap();
+        let refusal =
+            |roles: &[Role], operation| caller("contoso", roles).may(operation, &contoso).unwrap_err().to_string();
+        for (role, operation, said) in [
+            (Role::Reader, Operation::Record, "Request a token with the scope daybook/record."),
+            (Role::Recorder, Operation::Read, "Request a token with the scope daybook/read."),
+            (
+                Role::Recorder,
+                Operation::Settings,
+                "a person with one of the roles global_admin, billing_admin, admin_agent.",
+            ),
+            (Role::HelpdeskAgent, Operation::Settings, "one of global_admin, billing_admin, admin_agent."),
+            (Role::GlobalAdmin, Operation::Record, "a back end's client with the scope daybook/record."),
+            (Role::GlobalAdmin, Operation::Operate, "the scope daybook/operate."),
+            (Role::Reader, Operation::Operate, "the scope daybook/operate."),
+        ] {
+            let refusal = refusal(&[role], operation);
+            assert!(refusal.ends_with(said), "{role}: {refusal}");
+            assert!(!refusal.contains("administrator") || !role.is_of_machine(), "{role}: {refusal}");
+        }
+    }
+
+    #[test]
+    fn faulty_token_is_refused_before_the_partner_is_seen() {
+        let (contoso, fabrikam) = (PartnerId::parse("contoso").unwrap(), PartnerId::parse("fabrikam").unwrap());
+        for kind in TokenFaultKind::VARIANTS.iter().copied() {
+            let fault = TokenFault { kind, name: "orders".into() };
+            let refused = Refusal::Token(fault.clone());
+            let faulty = Caller::with_fault("s".into(), String::new(), fault);
+            for operation in [Operation::Record, Operation::Read, Operation::Settings, Operation::Operate] {
+                assert_eq!(faulty.may(operation, &contoso), Err(refused.clone()));
+                assert_eq!(faulty.may(operation, &fabrikam), Err(refused.clone()));
+                assert_eq!(faulty.may_at_home(operation), Err(refused.clone()));
+            }
+            assert_eq!(faulty.may_operate(), Err(refused.clone()));
+            // The catalogue of actions needs neither partner nor role.
+            let is_stranger = kind == TokenFaultKind::UnregisteredClient;
+            assert_eq!(faulty.may_use_the_service().is_err(), is_stranger, "{kind}");
+            assert!(refused.to_string().contains("\"orders\""), "{refused}");
+            assert_eq!(kind.to_string().parse(), Ok(kind));
+        }
+    }
+
+    #[test]
+    fn export_is_removed_by_its_creator_or_a_manager() {
+        for role in Role::VARIANTS.iter().copied() {
+            let caller = caller("contoso", &[role]);
+            assert_eq!(caller.may_remove_export(Some("s")), Ok(()), "{role}");
+            let manages = matches!(role, Role::GlobalAdmin | Role::BillingAdmin | Role::AdminAgent | Role::Operator);
+            let expected = if manages { Ok(()) } else { Err(Refusal::ForeignExport) };
+            // Exports of schedules, and those of earlier versions, name no subject.
+            for other in [Some("t"), Some(""), None] {
+                assert_eq!(caller.may_remove_export(other), expected, "{role} {other:?}");
+            }
+        }
     }
 
     #[test]
     fn only_the_operator_operates() {
         for role in Role::VARIANTS.iter().copied() {
-            let expected = if role == Role::Operator { Ok(()) } else { Err(Refusal::Forbidden) };
-            assert_eq!(caller("contoso", &[role]).may_operate(), expected, "{role}");
+            assert_eq!(caller("contoso", &[role]).may_operate().is_ok(), role == Role::Operator, "{role}");
         }
     }
 

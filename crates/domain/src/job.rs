@@ -13,6 +13,7 @@ pub use self::{
     output::{Compression, Format, Output, Rows},
 };
 use crate::{
+    access::Author,
     activity::PartnerId,
     filter::Filter,
     query::{SETTLE_SECONDS, Selection, SortOrder},
@@ -99,8 +100,11 @@ pub struct Job {
     pub kind: Kind,
     /// When the job was created.
     pub created_at: Instant,
-    /// The name of the person or program that created the job.
+    /// The name of the person or machine that created the job.
     pub created_by: String,
+    /// The subject of that person or machine. Jobs of schedules have none, and earlier versions did not store it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_by_subject: Option<String>,
     /// The contents that were asked for.
     pub request: ExportRequest,
     /// The month of a monthly export.
@@ -150,16 +154,18 @@ impl Job {
     pub fn on_demand(
         id: String,
         request: ExportRequest,
-        created_by: String,
+        created_by: impl Into<Author>,
         now: Instant,
         retention_seconds: i64,
     ) -> Self {
         let expires_at = now.plus_seconds(retention_seconds);
+        let Author { subject, name } = created_by.into();
         Self {
             id,
             kind: Kind::OnDemand,
             created_at: now,
-            created_by,
+            created_by: name,
+            created_by_subject: subject,
             request,
             month: None,
             version: 1,
@@ -194,6 +200,11 @@ impl Job {
             recorded_from: self.recorded_from,
             recorded_before: self.recorded_before,
         })
+    }
+
+    /// Returns the person or machine that created the job.
+    pub fn author(&self) -> Author {
+        Author { subject: self.created_by_subject.clone(), name: self.created_by.clone() }
     }
 
     /// Returns the instant up to which the files hold every acknowledged activity.
@@ -239,7 +250,7 @@ impl Job {
             "version": self.month.map(|_| self.version),
             "recorded_from": self.recorded_from,
             "created_at": self.created_at.to_millis_text(),
-            "created_by": self.created_by,
+            "created_by": self.author(),
             "range": {"from": request.from, "to": request.to, "time_zone": request.time_zone.name()},
             "filters": request.filter,
             "format": request.output.format,
@@ -333,7 +344,8 @@ mod tests {
     }
 
     fn job(output: Output) -> Job {
-        Job::on_demand("J".to_owned(), request(output), "Ana".to_owned(), at("2026-11-02T12:00:00Z"), 86_400)
+        let author = Author { subject: Some("s-1".to_owned()), name: "Ana".to_owned() };
+        Job::on_demand("J".to_owned(), request(output), author, at("2026-11-02T12:00:00Z"), 86_400)
     }
 
     fn contoso() -> PartnerId {
@@ -350,6 +362,7 @@ mod tests {
         assert_eq!((job.request.output.compression, job.request.output.rows), (Compression::None, Rows::Activities));
         assert!(!job.manifest, "no manifest is stored beside the files");
         assert_eq!((job.version, job.recorded_from, job.form_version), (1, None, 1));
+        assert_eq!(job.author(), Author { subject: None, name: "Ana".to_owned() });
         assert_eq!(job.file_name(&contoso(), 1), "activity_contoso_2026-10-01_2026-11-01_part2.jsonl");
         let stored = r#"{"files":[],"position":"p","file":{"upload":"u","parts":["t"],"rows":7,"bytes":9,"hash":"00","complete":false}}"#;
         let checkpoint: Checkpoint = serde_json::from_str(stored).unwrap();
@@ -472,7 +485,7 @@ mod tests {
             manifest,
             json!({
                 "export": "J", "partner_id": "contoso", "kind": "on_demand", "month": null, "version": null, "recorded_from": null,
-                "created_at": "2026-11-02T12:00:00.000Z", "created_by": "Ana",
+                "created_at": "2026-11-02T12:00:00.000Z", "created_by": {"subject": "s-1", "name": "Ana"},
                 "range": {"from": "2026-10-01T00:00:00.000000Z", "to": "2026-11-01T00:00:00.000000Z", "time_zone": "UTC"},
                 "filters": {}, "format": "csv", "locale": "en", "compression": "none", "rows": "activities", "details": true,
                 "complete_through": "2026-11-02T11:58:00.000000Z",

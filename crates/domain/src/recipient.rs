@@ -82,8 +82,17 @@ impl Recipient {
         if url.fragment().is_some() {
             return refused("must not have a fragment");
         }
-        if !is_test_host && !ip_literal(&url).is_none_or(is_public) {
-            return refused("is not a public address");
+        if !is_test_host {
+            let is_reachable = match url.host() {
+                Some(Host::Domain(domain)) => is_public_domain(domain),
+                _ => ip_literal(&url).is_some_and(is_public),
+            };
+            if !is_reachable {
+                return refused("is not a public address: only servers on the Internet are called");
+            }
+            if url.port() == Some(0) {
+                return refused("has port 0, on which no server listens");
+            }
         }
         Ok(Self::Webhook(url))
     }
@@ -136,7 +145,8 @@ fn parse_address(address: &str, reach: &Reach) -> Result<String, String> {
         };
         let dots = local.starts_with('.') || local.ends_with('.') || local.contains("..");
         let fits = address.len() <= MAX_ADDRESS_CHARS && (1..=MAX_LOCAL_PART_CHARS).contains(&local.len());
-        (fits && !dots && local.chars().all(atom) && domain.contains('.') && domain.split('.').all(label)).then_some(())
+        (fits && !dots && local.chars().all(atom) && is_public_domain(domain) && domain.split('.').all(label))
+            .then_some(())
     };
     // Exactly one address is accepted, so that nobody can add a header field or a second recipient.
     valid().map(|()| address.to_owned()).ok_or_else(|| {
@@ -145,6 +155,19 @@ fn parse_address(address: &str, reach: &Reach) -> Result<String, String> {
             quoted(&format!("mailto:{address}"))
         )
     })
+}
+
+/// Tells whether a domain can have an address on the Internet: several labels below a public top level.
+///
+/// Source: IANA Special-Use Domain Names; `internal` is reserved by ICANN for private networks. `example` is allowed, because
+/// it is what documents and tests use, and it reaches nobody.
+fn is_public_domain(domain: &str) -> bool {
+    const PRIVATE: [&str; 9] =
+        ["alt", "arpa", "internal", "invalid", "local", "localdomain", "localhost", "onion", "test"];
+    let domain = domain.strip_suffix('.').unwrap_or(domain);
+    let is_whole = domain.split('.').all(|label| !label.is_empty());
+    let top = domain.rsplit_once('.').map(|(_, top)| top);
+    is_whole && top.is_some_and(|top| !PRIVATE.iter().any(|private| top.eq_ignore_ascii_case(private)))
 }
 
 /// Returns the IP address of a URL whose host is an address, in any spelling.
@@ -289,6 +312,9 @@ mod tests {
         for good in [
             "https://portal.example/hook",
             "https://portal.example:8443/a?b=c",
+            "https://portal.example./hook",
+            "https://internal.example/",
+            "https://localhost.example/",
             "https://8.8.8.8/",
             "https://[2600::1]/",
         ] {
@@ -316,6 +342,21 @@ mod tests {
             "https://169.254.169.254/latest/meta-data/",
             "https://10.1.2.3:8443/",
             "https://%31%32%37.0.0.1/",
+            "https://localhost/",
+            "https://LOCALHOST:8443/hook",
+            "https://localhost./",
+            "https://app.localhost/",
+            "https://portal/",
+            "https://portal./",
+            "https://portal../",
+            "https://portal.local/",
+            "https://portal.internal/",
+            "https://ip-10-0-0-1.eu-west-3.compute.internal/",
+            "https://portal.localdomain/",
+            "https://portal.test/",
+            "https://portal.invalid/",
+            "https://1.0.0.127.in-addr.arpa/",
+            "https://portal.example:0/",
             "javascript:alert(1)",
         ] {
             assert!(Recipient::parse(bad, &reach()).is_err(), "{bad}");
@@ -349,6 +390,10 @@ mod tests {
             "\"a\"@c.example",
             "<a@c.example>",
             "a@[127.0.0.1]",
+            "a@localhost",
+            "a@mail.local",
+            "a@mail.LocalHost",
+            "a@mail.internal",
         ] {
             assert!(Recipient::parse(&format!("mailto:{bad}"), &reach()).is_err(), "{bad:?}");
         }

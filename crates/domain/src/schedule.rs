@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::months::{DAILY_CHECK_SECONDS, LateCheck, MadeMonth, MonthJob};
 use crate::{
+    access::Author,
     job::Output,
     query::SETTLE_SECONDS,
     recipient::Recipient,
@@ -72,8 +73,11 @@ pub struct Schedule {
     pub notify: Vec<Recipient>,
     /// When the schedule was saved.
     pub updated_at: Instant,
-    /// The name of the person or program that saved the schedule.
+    /// The name of the person or machine that saved the schedule.
     pub updated_by: String,
+    /// The subject of that person or machine. Earlier versions did not store it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub updated_by_subject: Option<String>,
     /// The number of times the schedule was stored. Of two concurrent changes, one is refused by this number.
     #[serde(default)]
     pub revision: u64,
@@ -107,7 +111,13 @@ impl Schedule {
     ///
     /// # Errors
     /// [`TooFarAhead`] if the schedule begins later than the month after the present one.
-    pub fn save(before: Option<Self>, request: ScheduleRequest, now: Instant, by: String) -> Result<Self, TooFarAhead> {
+    pub fn save(
+        before: Option<Self>,
+        request: ScheduleRequest,
+        now: Instant,
+        by: impl Into<Author>,
+    ) -> Result<Self, TooFarAhead> {
+        let Author { subject, name } = by.into();
         let ScheduleRequest { enabled, time_zone, output, from, notify } = request;
         let current = Month::of(now, time_zone);
         let active = before.as_ref().filter(|before| !before.removed);
@@ -129,7 +139,8 @@ impl Schedule {
             from,
             notify,
             updated_at: now,
-            updated_by: by,
+            updated_by: name,
+            updated_by_subject: subject,
             revision,
             next,
             ends: Instant::MAX,
@@ -144,8 +155,17 @@ impl Schedule {
 
     /// Removes the schedule: no month is made and nobody is notified any more.
     #[must_use]
-    pub fn remove(self, now: Instant, by: String) -> Self {
-        Self { enabled: false, removed: true, notify: Vec::new(), updated_at: now, updated_by: by, ..self }
+    pub fn remove(self, now: Instant, by: impl Into<Author>) -> Self {
+        let Author { subject, name } = by.into();
+        Self {
+            enabled: false,
+            removed: true,
+            notify: Vec::new(),
+            updated_at: now,
+            updated_by: name,
+            updated_by_subject: subject,
+            ..self
+        }
     }
 
     /// Returns when the next month can be made: its end plus the grace period.

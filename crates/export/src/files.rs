@@ -5,13 +5,17 @@ use std::{ops::Range, sync::Arc, time::Duration};
 use aws_sdk_s3::{
     error::{ProvideErrorMetadata as _, SdkError},
     presigning::PresigningConfig,
-    types::{CompletedMultipartUpload, CompletedPart},
+    types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart},
 };
 use domain::job::File;
 use store::error::Error;
 
 /// The seconds for which a link works. A link also ends with the session of the role that signed it.
 pub const LINK_SECONDS: u64 = 300;
+
+/// The checksum of uploads in parts. The upload and each of its parts name the same one, because S3 refuses a part whose
+/// checksum is of another kind than the upload's.
+const CHECKSUM: ChecksumAlgorithm = ChecksumAlgorithm::Crc32;
 
 /// The bucket of exports. Clones are cheap.
 #[derive(Clone, Debug)]
@@ -85,13 +89,14 @@ impl Files {
             .bucket(&*self.bucket)
             .key(key)
             .content_type(media_type)
+            .checksum_algorithm(CHECKSUM)
             .send()
             .await
             .map_err(|error| Error::sdk("CreateMultipartUpload of an export", error))?;
         begun.upload_id.ok_or_else(|| Error::permanent("CreateMultipartUpload of an export", "the answer has no id"))
     }
 
-    /// Uploads a part, replacing one of the same number, and returns its ETag.
+    /// Uploads a part, replacing one of the same number, and returns its tag.
     pub(crate) async fn upload_part(
         &self,
         key: &str,
@@ -106,6 +111,7 @@ impl Files {
             .key(key)
             .upload_id(upload)
             .part_number(i32::try_from(number).unwrap_or(i32::MAX))
+            .checksum_algorithm(CHECKSUM)
             .body(body.into())
             // TLS and the signed checksum protect the body. A signed digest would double the processor time of an upload.
             .customize()
@@ -113,10 +119,11 @@ impl Files {
             .send()
             .await
             .map_err(|error| Error::sdk("UploadPart of an export", error))?;
-        sent.e_tag.ok_or_else(|| Error::permanent("UploadPart of an export", "the answer has no ETag"))
+        part_tag(sent.e_tag, sent.checksum_crc32)
+            .ok_or_else(|| Error::permanent("UploadPart of an export", "the answer has no ETag"))
     }
 
-    /// Copies bytes of another object into a part and returns the part's ETag.
+    /// Copies bytes of another object into a part and returns the part's tag.
     pub(crate) async fn copy_part(
         &self,
         key: &str,
@@ -138,7 +145,7 @@ impl Files {
             .send()
             .await
             .map_err(|error| Error::sdk("UploadPartCopy of an export", error))?;
-        let tag = copied.copy_part_result.and_then(|part| part.e_tag);
+        let tag = copied.copy_part_result.and_then(|part| part_tag(part.e_tag, part.checksum_crc32));
         tag.ok_or_else(|| Error::permanent("UploadPartCopy of an export", "the answer has no ETag"))
     }
 
@@ -178,10 +185,6 @@ impl Files {
         parts: &[String],
         bytes: u64,
     ) -> Result<(), Error> {
-        let parts = parts.iter().enumerate().map(|(index, tag)| {
-            let number = i32::try_from(index + 1).unwrap_or(i32::MAX);
-            CompletedPart::builder().part_number(number).e_tag(tag).build()
-        });
         let completed = self
             .s3
             .complete_multipart_upload()
@@ -189,7 +192,7 @@ impl Files {
             .key(key)
             .upload_id(upload)
             .if_none_match("*")
-            .multipart_upload(CompletedMultipartUpload::builder().set_parts(Some(parts.collect())).build())
+            .multipart_upload(CompletedMultipartUpload::builder().set_parts(Some(completed_parts(parts))).build())
             .send()
             .await;
         let Err(error) = completed else { return Ok(()) };
@@ -238,5 +241,53 @@ impl Files {
             Err(SdkError::ServiceError(service)) if service.raw().status().as_u16() == 403 => Ok(None),
             Err(error) => Err(Error::sdk("HeadObject of an export", error)),
         }
+    }
+}
+
+/// Returns the tag by which a checkpoint names a part: the ETag, and behind a space the checksum, if S3 tells it.
+///
+/// S3 wants both again when the upload is completed.
+fn part_tag(e_tag: Option<String>, checksum: Option<String>) -> Option<String> {
+    let e_tag = e_tag?;
+    Some(match checksum {
+        Some(checksum) => format!("{e_tag} {checksum}"),
+        None => e_tag,
+    })
+}
+
+/// Returns the parts of an upload from their tags, in order.
+fn completed_parts(tags: &[String]) -> Vec<CompletedPart> {
+    // All checksums or none, because a worker of an earlier version may have sent the first parts.
+    let with_checksums = tags.iter().all(|tag| tag.contains(' '));
+    let part = |(index, tag): (usize, &String)| {
+        let number = i32::try_from(index + 1).unwrap_or(i32::MAX);
+        let (e_tag, checksum) = tag.split_once(' ').unwrap_or((tag, ""));
+        let checksum = with_checksums.then(|| checksum.to_owned());
+        CompletedPart::builder().part_number(number).e_tag(e_tag).set_checksum_crc32(checksum).build()
+    };
+    tags.iter().enumerate().map(part).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tag(e_tag: &str, checksum: Option<&str>) -> String {
+        part_tag(Some(e_tag.to_owned()), checksum.map(str::to_owned)).unwrap()
+    }
+
+    #[test]
+    fn completion_repeats_etag_and_checksum_of_each_part() {
+        let parts = completed_parts(&[tag("\"a\"", Some("AAAAAA==")), tag("\"b\"", Some("BBBBBB=="))]);
+        let shown: Vec<_> =
+            parts.iter().map(|part| (part.part_number(), part.e_tag(), part.checksum_crc32())).collect();
+        assert_eq!(shown, [(Some(1), Some("\"a\""), Some("AAAAAA==")), (Some(2), Some("\"b\""), Some("BBBBBB=="))]);
+    }
+
+    #[test]
+    fn parts_of_an_earlier_version_complete_without_checksums() {
+        let parts = completed_parts(&[tag("\"a\"", None), tag("\"b\"", Some("BBBBBB=="))]);
+        assert!(parts.iter().all(|part| part.checksum_crc32().is_none() && part.e_tag().is_some()));
+        assert_eq!(part_tag(None, Some("BBBBBB==".to_owned())), None);
     }
 }

@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 
 use crate::position::WritePosition;
 
-/// A task that uploads or copies a part and returns the part's ETag.
+/// A task that uploads or copies a part and returns the part's tag.
 type PartTask = JoinHandle<Result<String, Error>>;
 
 /// A part of a file, and the state of the export behind the part.
@@ -31,7 +31,7 @@ pub(crate) struct Part {
 pub(crate) struct StoredPart {
     /// The part.
     pub(crate) part: Part,
-    /// The ETag of the part.
+    /// The tag of the part.
     pub(crate) tag: String,
     /// The state of the file's digest behind the part.
     pub(crate) digest_state: String,

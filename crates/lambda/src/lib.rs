@@ -3,6 +3,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`request`] | the caller, path, query and body of a request |
+//! | [`identity`] | the caller on the way from the authorizer to the other functions |
 //! | [`response`] | the answer to a request, and the headers of every answer |
 //! | [`problem`] | errors as the caller reads them (RFC 9457) |
 //! | [`cursor`] | cursors of paged lists |
@@ -17,6 +18,7 @@ pub mod aws;
 pub mod cursor;
 pub mod environment;
 pub mod host;
+pub mod identity;
 pub mod log;
 pub mod metrics;
 pub mod problem;

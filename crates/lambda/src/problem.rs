@@ -74,7 +74,7 @@ impl ProblemKind {
         match self {
             Self::InvalidRequest => "The request is not valid",
             Self::Unauthorized => "A valid token is needed",
-            Self::Forbidden => "Your role does not allow this",
+            Self::Forbidden => "This is not allowed",
             Self::NotFound => "There is nothing here",
             Self::Conflict => "This conflicts with what is stored",
             Self::Gone => "This is no longer available",
@@ -112,7 +112,7 @@ impl Problem {
 
     /// Creates the answer to a request for something that the caller cannot see, whether it exists or not.
     pub fn not_found() -> Self {
-        Self::new(ProblemKind::NotFound, "No such resource, or none that this token can see.")
+        Self::new(ProblemKind::NotFound, Refusal::NotFound.to_string())
     }
 
     /// Creates the answer to a fault of ours, which the log describes.
@@ -178,10 +178,7 @@ impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::NotFound => Self::not_found(),
-            Refusal::Forbidden => Self::new(
-                ProblemKind::Forbidden,
-                "The roles of this token do not include this operation. Ask an administrator of the partner.",
-            ),
+            refusal => Self::new(ProblemKind::Forbidden, refusal.to_string()),
         }
     }
 }

@@ -19,10 +19,9 @@ use lambda_http::{
     request::RequestContext,
 };
 use percent_encoding::percent_decode_str;
-use serde_json::Value;
 
 use crate::{
-    environment, log,
+    environment, identity, log,
     problem::{Problem, ProblemKind},
 };
 
@@ -64,17 +63,13 @@ pub fn stage_variable<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
 /// Returns the caller, as the authorizer found them.
 ///
 /// # Errors
-/// 401 when the request came without an authorizer's answer.
+/// 401 when the request came without an authorizer's answer; 403 when the caller's client is not registered.
 pub fn caller(request: &Request) -> Result<Caller, Problem> {
-    let found = context(request).map(|context| &context.authorizer.fields);
-    let field = |name: &str| found.and_then(|found| found.get(name)).and_then(Value::as_str).unwrap_or_default();
-    let subject = field("subject");
-    if subject.is_empty() {
-        return Err(Problem::new(ProblemKind::Unauthorized, "Send a valid token: Authorization: Bearer …"));
-    }
-    let partner = PartnerId::parse(field("partner")).ok();
-    let roles = field("roles").split(' ').filter_map(|role| role.parse().ok()).collect();
-    Ok(Caller::new(subject.to_owned(), field("name").to_owned(), partner, roles))
+    let found = context(request).and_then(|context| identity::read_context(&context.authorizer.fields));
+    let caller = found
+        .ok_or_else(|| Problem::new(ProblemKind::Unauthorized, "Send a current token as Authorization: Bearer."))?;
+    caller.may_use_the_service()?;
+    Ok(caller)
 }
 
 /// Returns the caller and the partner of the path, if the caller may do this operation for that partner.

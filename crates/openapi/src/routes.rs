@@ -11,7 +11,7 @@ use domain::{
 };
 use lambda::ProblemDocument;
 use utoipa::{
-    IntoParams, IntoResponses, Modify, OpenApi,
+    IntoParams, IntoResponses, Modify, OpenApi, ToSchema,
     openapi::{
         Content, Header, OpenApi as Document, Ref, RefOr, Response, ResponseBuilder, Server,
         security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
@@ -58,7 +58,11 @@ impl Modify for Common {
         let bearer = HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
             .bearer_format("JWT")
-            .description(Some("A token of a person, or of a machine client, from the installation's issuer"))
+            .description(Some(
+                "A person sends the ID token of the sign-in, which names partner and roles. A machine client sends the \
+                 access token of its client, with the scope `daybook/record` to record, `daybook/read` to read and export, \
+                 or `daybook/operate` to operate the installation. The operator registers the clients of partners.",
+            ))
             .build();
         components.add_security_scheme("token", SecurityScheme::Http(bearer));
         for (path, item) in &mut document.paths.paths {
@@ -69,8 +73,11 @@ impl Modify for Common {
                     vec![(404, NOT_FOUND), (500, "Something went wrong on our side; it is logged under `trace_id`.")];
                 if path.starts_with("/v1") {
                     problems.extend([
-                        (401, "No token, or none that is good."),
-                        (403, "The token's roles do not include this."),
+                        (401, "There is no token, or it cannot be verified."),
+                        (
+                            403,
+                            "The token lacks something, or its roles do not include this: `detail` says what to send.",
+                        ),
                         (429, "Too many requests: try again after the time in `Retry-After`."),
                         (503, "The storage does not answer: try again after the time in `Retry-After`."),
                     ]);
@@ -273,7 +280,8 @@ fn show_export() {}
 
 /// Cancel an export
 ///
-/// A pending or running one is not made, a ready one loses its files. It may be repeated.
+/// A pending or running one is not made, a ready one loses its files. It may be repeated. Allowed to the caller that
+/// requested the export, and to the roles that may change the schedule.
 #[utoipa::path(delete, path = "/v1/partners/{partner}/exports/{id}", tag = "exports", security(("token" = [])),
     params(("partner" = inline(PartnerId), Path, description = "The partner"), ("id" = String, Path, description = "The export's id")),
     responses((status = 204, description = "It is cancelled")))]
@@ -410,5 +418,17 @@ fn openapi() {}
 fn docs() {}
 
 /// Whether the service is well
-#[utoipa::path(get, path = "/health", tag = "portal", responses((status = 200, description = "It is", body = Object, content_type = "application/json")))]
+///
+/// Needs no token, and reads no table.
+#[utoipa::path(get, path = "/health", tag = "portal", responses((status = 200, description = "It is", body = Health)))]
 fn health() {}
+
+/// The state of the service.
+#[derive(ToSchema)]
+struct Health {
+    /// `ok`, in every answer.
+    status: String,
+    /// The version of the software.
+    #[schema(example = "0.1.0")]
+    version: String,
+}

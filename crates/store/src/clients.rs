@@ -11,6 +11,9 @@ use crate::{
 /// The beginning of the partition key of every registration. Roles are limited by it.
 pub const KEY_PREFIX: &str = "client#";
 
+/// The longest id of a client, in characters.
+pub const MAX_CLIENT_ID_CHARS: usize = 128;
+
 /// The registration of a machine client.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MachineClient {
@@ -18,8 +21,11 @@ pub struct MachineClient {
     pub partner: String,
     /// The time of the registration.
     pub updated_at: Instant,
-    /// The person who registered the client.
+    /// The name of the person or machine that registered the client.
     pub updated_by: String,
+    /// The subject of that person or machine. Earlier versions did not store it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub updated_by_subject: Option<String>,
 }
 
 impl Control {

@@ -38,8 +38,11 @@ pub struct Settings {
     pub limits: Limits,
     /// The time at which the settings were saved.
     pub updated_at: Option<Instant>,
-    /// The person who saved the settings.
+    /// The name of the person or machine that saved the settings.
     pub updated_by: Option<String>,
+    /// The subject of that person or machine. Earlier versions did not store it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub updated_by_subject: Option<String>,
 }
 
 impl Settings {

@@ -1,18 +1,17 @@
 //! Machine clients: the partner that each one acts for.
 
 use domain::{
+    access::Author,
     activity::PartnerId,
     request_json::{Object, from_json},
     time::Instant,
 };
 use lambda::{Answer, Problem, Request, StatusCode, request, response};
 use serde::{Deserialize, Serialize};
-use store::clients::MachineClient;
+use store::clients::{MAX_CLIENT_ID_CHARS, MachineClient};
 use utoipa::ToSchema;
 
 use crate::App;
-
-const MAX_CLIENT_ID_CHARS: usize = 128;
 
 /// A registration to save.
 #[derive(Deserialize, ToSchema)]
@@ -36,7 +35,7 @@ pub struct ClientAnswer {
     #[schema(format = DateTime)]
     pub updated_at: String,
     /// The person or machine that saved it.
-    pub updated_by: String,
+    pub updated_by: Author,
 }
 
 pub(crate) async fn show(app: &App, request: &Request) -> Answer {
@@ -51,8 +50,9 @@ pub(crate) async fn save(app: &App, request: &Request, now: Instant) -> Answer {
     let partner =
         partner.ok_or_else(|| Problem::field("partner", "is required: the partner that the client acts for"))?;
     let partner = PartnerId::parse(&partner).map_err(|detail| Problem::field("partner", detail))?;
-    let updated_by = request::caller(request)?.name().to_owned();
-    let client = MachineClient { partner: partner.to_string(), updated_at: now, updated_by };
+    let Author { subject, name } = request::caller(request)?.author();
+    let client =
+        MachineClient { partner: partner.to_string(), updated_at: now, updated_by: name, updated_by_subject: subject };
     app.control.save_client(&client_id, &client).await?;
     response::json(StatusCode::OK, &shown(&client_id, client))
 }
@@ -77,6 +77,6 @@ fn shown(client_id: &str, client: MachineClient) -> ClientAnswer {
         client_id: client_id.to_owned(),
         partner: client.partner,
         updated_at: client.updated_at.to_millis_text(),
-        updated_by: client.updated_by,
+        updated_by: Author { subject: client.updated_by_subject, name: client.updated_by },
     }
 }

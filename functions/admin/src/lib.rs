@@ -24,6 +24,8 @@ pub struct App {
     pub partners: Partners,
     /// Runs months.
     pub months: Months,
+    /// Whether the installation limits partners.
+    pub limits_apply: bool,
 }
 
 /// Answers a request by its route.

@@ -3,7 +3,7 @@
 use admin::App;
 use lambda::{
     Error, aws,
-    environment::{number, variable},
+    environment::{flag, number, variable},
 };
 use store::{
     control::Control,
@@ -32,6 +32,7 @@ async fn main() -> Result<(), Error> {
                 retention_seconds: number::<i64>("RETENTION_DAYS")? * 86_400,
             },
         },
+        limits_apply: flag("PARTNER_LIMITS")?,
     };
     lambda::serve(app, admin::handle).await
 }

@@ -1,6 +1,7 @@
 //! Settings of partners: the number of partitions of their months, and their limits.
 
 use domain::{
+    access::Author,
     activity::PartnerId,
     quota::{LARGEST, Limits},
     request_json::{Object, from_json},
@@ -28,8 +29,8 @@ pub struct SaveSettings {
     /// The first month for which that holds; absent, the first possible one. Months that have begun keep what they have.
     #[schema(value_type = Option<Month>)]
     shards_from: Option<String>,
-    /// What the partner may take; for what is absent in it, the installation's limit holds. They hold from a minute later on,
-    /// and only where the installation has limits.
+    /// What the partner may take; for what is absent in it, the installation's limit holds. They hold from a minute later on.
+    /// An installation without limits (parameter `PartnerLimits`) refuses them.
     #[schema(value_type = Option<Limits>)]
     limits: Option<Object<Limits>>,
 }
@@ -47,14 +48,16 @@ pub struct SettingsAnswer {
     /// The time at which the settings were saved; null if they never were.
     #[schema(format = DateTime)]
     pub updated_at: Option<String>,
-    /// The person or machine that saved it.
-    pub updated_by: Option<String>,
+    /// The person or machine that saved it; null if nobody has.
+    pub updated_by: Option<Author>,
+    /// Whether the installation limits partners. If not, `limits` have no effect.
+    pub limits_apply: bool,
 }
 
 pub(crate) async fn show(app: &App, request: &Request) -> Answer {
     let (_, partner) = request::partner_for_operator(request)?;
     let settings = app.partners.settings(&partner).await?;
-    response::json(StatusCode::OK, &shown(partner, settings))
+    response::json(StatusCode::OK, &shown(app, partner, settings))
 }
 
 pub(crate) async fn save(app: &App, request: &Request, now: Instant) -> Answer {
@@ -64,10 +67,15 @@ pub(crate) async fn save(app: &App, request: &Request, now: Instant) -> Answer {
         return Err(Problem::field("shards", "is required where there are no limits"));
     }
     let step = shards_step(&wanted, now)?;
+    if let Some(Object(limits)) = &wanted.limits {
+        check_limits_apply(app.limits_apply, limits)?;
+    }
     let read = app.partners.settings(&partner).await?;
+    let Author { subject, name } = caller.author();
     let mut settings = Settings {
         updated_at: Some(now),
-        updated_by: Some(caller.name().to_owned()),
+        updated_by: Some(name),
+        updated_by_subject: subject,
         limits: check_limits(wanted.limits.map_or(read.limits, |Object(limits)| limits))?,
         ..read.clone()
     };
@@ -80,7 +88,18 @@ pub(crate) async fn save(app: &App, request: &Request, now: Instant) -> Answer {
             "Someone else has just changed these settings. Read them again.",
         ));
     }
-    response::json(StatusCode::OK, &shown(partner, settings))
+    response::json(StatusCode::OK, &shown(app, partner, settings))
+}
+
+/// Refuses limits where the installation would ignore them. Removing limits is always possible.
+fn check_limits_apply(limits_apply: bool, limits: &Limits) -> Result<(), Problem> {
+    if limits_apply || limits.is_empty() {
+        return Ok(());
+    }
+    Err(Problem::new(
+        ProblemKind::Unprocessable,
+        "limits: this installation does not limit partners. Deploy it with the parameter PartnerLimits=true first.",
+    ))
 }
 
 /// Checks that limits shut no partner out, and can be counted.
@@ -124,12 +143,29 @@ fn shards_step(wanted: &SaveSettings, now: Instant) -> Result<Option<ShardsFrom>
     Ok(Some(ShardsFrom { from, shards }))
 }
 
-fn shown(partner_id: PartnerId, settings: Settings) -> SettingsAnswer {
+fn shown(app: &App, partner_id: PartnerId, settings: Settings) -> SettingsAnswer {
+    let subject = settings.updated_by_subject;
     SettingsAnswer {
         partner_id,
         shards: settings.shards,
         limits: settings.limits,
         updated_at: settings.updated_at.map(Instant::to_millis_text),
-        updated_by: settings.updated_by,
+        updated_by: settings.updated_by.map(|name| Author { subject, name }),
+        limits_apply: app.limits_apply,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_refused_where_they_would_be_ignored() {
+        let limits = Limits { open_exports: Some(5), ..Limits::default() };
+        let refused = check_limits_apply(false, &limits).unwrap_err();
+        assert_eq!(refused.kind(), ProblemKind::Unprocessable);
+        assert!(refused.document().detail.contains("PartnerLimits=true"));
+        assert!(check_limits_apply(false, &Limits::default()).is_ok(), "limits can be removed");
+        assert!(check_limits_apply(true, &limits).is_ok());
     }
 }

@@ -1,6 +1,6 @@
 //! The Lambda function `authorizer`.
 
-use authorizer::{App, Keys};
+use authorizer::{App, ClaimNames, Keys};
 use aws_lambda_events::apigw::ApiGatewayCustomAuthorizerRequestTypeRequest as AuthorizerRequest;
 use lambda::{
     Error, LambdaEvent, aws,
@@ -16,9 +16,11 @@ async fn main() -> Result<(), Error> {
         keys: Keys::at(variable("JWKS_URL")?)?,
         issuer: variable("ISSUER")?,
         audiences: list("AUDIENCES")?,
-        partner_claim: variable("PARTNER_CLAIM")?,
-        roles_claim: variable("ROLES_CLAIM")?,
-        scope_claim: variable("SCOPE_CLAIM")?,
+        claim_names: ClaimNames {
+            partner: variable("PARTNER_CLAIM")?,
+            roles: variable("ROLES_CLAIM")?,
+            scope: variable("SCOPE_CLAIM")?,
+        },
         control: Control::new(aws_sdk_dynamodb::Client::new(&config), variable("CONTROL_TABLE")?),
     };
     lambda::run(app, |app, event: LambdaEvent<AuthorizerRequest>| authorizer::handle(app, event.payload, now())).await

@@ -3,7 +3,7 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use domain::{
-    access::Operation,
+    access::{Author, Operation},
     activity::PartnerId,
     fault::Rejection,
     filter::Filter,
@@ -110,7 +110,7 @@ pub struct ExportAnswer {
     #[schema(format = DateTime)]
     pub created_at: String,
     /// The person or machine that requested it.
-    pub created_by: String,
+    pub created_by: Author,
     /// The period.
     pub range: ExportRange,
     /// The filters.
@@ -237,7 +237,7 @@ pub(crate) async fn create(app: &App, request: &Request, now: Instant) -> Answer
         metrics::add(Metric::Refused, 1);
         return Err(over.into());
     }
-    let job = Job::on_demand(id, asked, caller.name().to_owned(), now, app.rules.retention_seconds);
+    let job = Job::on_demand(id, asked, caller.author(), now, app.rules.retention_seconds);
     let job = if app.control.create_job(&partner, &job).await? {
         app.queue.send(&partner, &job.id).await?;
         job
@@ -263,8 +263,8 @@ fn accepted(partner: &PartnerId, job: Job, standing: JobStatus, now: Instant) ->
 fn shown(partner: &PartnerId, job: Job, standing: JobStatus, now: Instant) -> ExportAnswer {
     let state = standing.state_at(&job, now);
     let complete_through = job.complete_through();
-    let job_manifest = job.manifest;
-    let Job { id, kind, created_at, created_by, request, month, version, expires_at, .. } = job;
+    let (created_by, job_manifest) = (job.author(), job.manifest);
+    let Job { id, kind, created_at, request, month, version, expires_at, .. } = job;
     ExportAnswer {
         id,
         partner_id: partner.clone(),
@@ -319,8 +319,11 @@ pub(crate) async fn show(app: &App, request: &Request, now: Instant) -> Answer {
 }
 
 pub(crate) async fn cancel(app: &App, request: &Request) -> Answer {
-    let (_, partner) = request::partner_for(request, Operation::Read)?;
-    let cancelled = app.control.cancel_job(&partner, &id(request)?).await?;
+    let (caller, partner) = request::partner_for(request, Operation::Read)?;
+    let id = id(request)?;
+    let (job, _) = app.control.job(&partner, &id).await?.ok_or_else(Problem::not_found)?;
+    caller.may_remove_export(job.created_by_subject.as_deref())?;
+    let cancelled = app.control.cancel_job(&partner, &id).await?;
     let (job, standing) = cancelled.ok_or_else(Problem::not_found)?;
     if let Some(checkpoint) = &standing.checkpoint
         && let Some(upload) = &checkpoint.file.upload

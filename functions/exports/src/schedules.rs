@@ -1,7 +1,7 @@
 //! Schedules of monthly exports, their results, and the secret that signs their notifications.
 
 use domain::{
-    access::Operation,
+    access::{Author, Operation},
     activity::PartnerId,
     delivery::{Delivery, DeliveryState, Secret, Secrets},
     job::{Compression, Format, Kind, Rows, State},
@@ -92,7 +92,7 @@ pub struct ScheduleAnswer {
     #[schema(format = DateTime)]
     pub updated_at: String,
     /// The person or machine that saved it.
-    pub updated_by: String,
+    pub updated_by: Author,
 }
 
 /// An export of the schedule, and its notifications.
@@ -191,7 +191,7 @@ pub(crate) async fn save(app: &App, request: &Request, now: Instant) -> Answer {
     }
     for _ in 0..TRIES {
         let before = app.control.schedule(&partner).await?;
-        let schedule = Schedule::save(before, wishes.clone(), now, caller.name().to_owned());
+        let schedule = Schedule::save(before, wishes.clone(), now, caller.author());
         let mut schedule = schedule.map_err(|TooFarAhead(latest)| {
             let detail = format!("from is more than a month ahead; the schedule can start at {latest} at the latest");
             Problem::new(ProblemKind::Unprocessable, detail)
@@ -225,7 +225,7 @@ pub(crate) async fn remove(app: &App, request: &Request, now: Instant) -> Answer
         let gone = match schedule {
             None => true,
             Some(schedule) => {
-                let mut removed = schedule.remove(now, caller.name().to_owned());
+                let mut removed = schedule.remove(now, caller.author());
                 app.control.save_schedule(&partner, &mut removed, app.rules.grace_seconds).await?
             }
         };
@@ -307,7 +307,7 @@ async fn shown(app: &App, partner: &PartnerId, schedule: &Schedule, now: Instant
         next_run_at: schedule.enabled.then(|| text(schedule.next_run_at(app.rules.grace_seconds))),
         next_look_at: schedule.check_at().filter(|_| schedule.enabled).map(text),
         updated_at: text(schedule.updated_at),
-        updated_by: schedule.updated_by.clone(),
+        updated_by: Author { subject: schedule.updated_by_subject.clone(), name: schedule.updated_by.clone() },
     };
     response::json(StatusCode::OK, &answer)
 }

@@ -304,7 +304,7 @@ export class Exports {
     for (const each of [rows, size]) each.classList.add("number");
     return [
       cell(say("requested"), h("time", { datetime: job.created_at }, words.time(job.created_at, this.#zone()))),
-      cell(say("by"), job.kind === "monthly" ? kind : name(job.created_by)),
+      cell(say("by"), job.kind === "monthly" ? kind : name(job.created_by.name)),
       cell(say("period"), h("span", {}, words.days(job.range)), " ", h("span", { class: "quiet" }, job.range.time_zone),
         filters ? h("p", { class: "quiet" }, words.say("exportFilters", { filters })) : null),
       state, rows, size,

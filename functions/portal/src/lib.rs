@@ -36,11 +36,13 @@ pub struct App {
 pub async fn handle(app: &App, request: Request, _now: Instant) -> Answer {
     match request::route(&request).as_str() {
         "GET /" => page(app, &request),
-        "GET /health" => response::json(StatusCode::OK, &json!({"status": "ok"})),
+        "GET /health" => response::json(StatusCode::OK, &json!({"status": "ok", "version": env!("CARGO_PKG_VERSION")})),
         "GET /config.json" => config(app, &request),
         "GET /docs" => asset(app, &request, "docs.html"),
         "GET /openapi.json" => asset(app, &request, "openapi.json"),
-        "GET /{asset}" => asset(app, &request, &request::path(&request, "asset")?),
+        // The gateway sends here what no other route takes, whatever the method, because its own answer to an unknown path
+        // depends on the token.
+        "GET /{proxy+}" => asset(app, &request, &request::path(&request, "proxy")?),
         route => asset(app, &request, route.strip_prefix("GET /").ok_or_else(Problem::not_found)?),
     }
 }

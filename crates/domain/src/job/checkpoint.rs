@@ -100,7 +100,7 @@ impl Checkpoint {
 pub struct FileInProgress {
     /// The id of the multipart upload, once the first part is sent.
     pub upload: Option<String>,
-    /// The ETags of the parts, from part 1.
+    /// The tags of the parts, from part 1: the ETag, and behind a space the CRC-32, which earlier versions did not store.
     pub parts: Vec<String>,
     /// The rows in the parts.
     pub rows: u64,

@@ -92,6 +92,7 @@ impl MonthJob {
             kind: Kind::Monthly,
             created_at: self.at,
             created_by: "schedule".to_owned(),
+            created_by_subject: None,
             request: ExportRequest {
                 from: self.from,
                 to: self.to,

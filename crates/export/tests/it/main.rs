@@ -1,6 +1,7 @@
 //! Exports on real engines: DynamoDB and S3 in this process.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod checksums;
 mod faults;
 mod formats;
 mod jobs;

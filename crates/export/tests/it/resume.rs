@@ -26,7 +26,7 @@ async fn export_continues_when_stopped_again_and_again() {
     ] {
         let control = stores.control(None);
         let whole =
-            Job::on_demand(name.into(), ExportRequest { filter, ..request(output) }, "Ana".into(), at(NOW), 86_400);
+            Job::on_demand(name.into(), ExportRequest { filter, ..request(output) }, "Ana".to_owned(), at(NOW), 86_400);
         let stopped = Job { id: format!("{name}stopped"), ..whole.clone() };
         for job in [&whole, &stopped] {
             assert!(control.create_job(&contoso(), job).await.unwrap());

@@ -1,6 +1,6 @@
 use lambda_http::request::from_str;
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 
@@ -74,6 +74,16 @@ fn request_without_authorizer_has_no_caller() {
         "subject": "s", "name": "Ana", "partner": "contoso", "roles": "global_admin", "integrationLatency": 12,
     }});
     assert_eq!(caller(&request(json!({"requestContext": context}))).unwrap().name(), "Ana");
+}
+
+#[test]
+fn caller_of_an_unregistered_client_is_refused() {
+    let context = json!({"requestId": "r-1", "resourcePath": "/v1/x", "httpMethod": "GET", "authorizer": {
+        "subject": "s", "name": "s", "partner": "", "roles": "", "fault": "unregistered_client", "fault_of": "orders",
+    }});
+    let problem = caller(&request(json!({"requestContext": context}))).unwrap_err();
+    assert_eq!(problem.kind(), ProblemKind::Forbidden);
+    assert!(detail(problem).contains("PUT /v1/clients/{client_id}"));
 }
 
 proptest! {
