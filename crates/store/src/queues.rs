@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use aws_sdk_sqs::types::MessageAttributeValue;
 use domain::{
     activity::PartnerId,
     time::{Instant, Month},
@@ -15,6 +16,9 @@ use crate::{
 
 /// The number of times that a queue delivers a message before it moves to the dead letters: `maxReceiveCount` of all queues.
 pub const TRIES: u32 = 5;
+
+/// The most characters of an attribute of a dead letter. Attributes count to the size of a message.
+const MAX_ATTRIBUTE_CHARS: usize = 1_000;
 
 /// The number of times that a message was delivered, by its attributes.
 pub fn tries(attributes: &HashMap<String, String>) -> u32 {
@@ -179,5 +183,87 @@ impl NoticeQueue {
     /// When the queue fails.
     pub async fn send(&self, notice: &Notice, delay: Duration) -> Result<(), Error> {
         self.0.send(notice, Some(delay), "SendMessage of a notification").await
+    }
+}
+
+/// Why a message can never succeed. Attributes of the dead letter hold the text, so that people need not read the log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeadReason {
+    /// What is wrong with the message.
+    pub reason: String,
+    /// The partner of the message, if the message names one.
+    pub partner: String,
+    /// The ids of the activities that cannot be recorded, separated by blanks.
+    pub activities: String,
+}
+
+impl DeadReason {
+    /// A message that no function can read.
+    pub fn unreadable(why: impl Into<String>) -> Self {
+        Self { reason: why.into(), ..Self::default() }
+    }
+}
+
+/// A queue of dead letters. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct DeadLetters(Queue);
+
+impl DeadLetters {
+    /// Opens the queue by its URL.
+    pub fn new(sqs: aws_sdk_sqs::Client, url: String) -> Self {
+        Self(Queue::new(sqs, url))
+    }
+
+    /// Moves a message that can never succeed to the dead letters, with the reason. Returns whether the message may be
+    /// deleted from its own queue.
+    ///
+    /// A failure is only logged, because the queue then delivers the message again and moves it after the last try.
+    pub async fn bury(&self, body: &str, why: &DeadReason) -> bool {
+        let mut send = self.0.sqs.send_message().queue_url(&*self.0.url).message_body(body);
+        for (name, value) in [("reason", &why.reason), ("partner", &why.partner), ("activities", &why.activities)] {
+            let value = attribute_text(value);
+            // The queue takes no empty attributes.
+            if !value.is_empty()
+                && let Ok(value) = MessageAttributeValue::builder().data_type("String").string_value(value).build()
+            {
+                send = send.message_attributes(name, value);
+            }
+        }
+        let sent = send.send().await.map_err(|error| Error::sdk("SendMessage of a dead letter", error));
+        if let Err(error) = &sent {
+            tracing::warn!(error = causes(error), "could not move a message to the dead letters");
+        }
+        sent.is_ok()
+    }
+}
+
+/// Returns a text that an attribute of a message can hold: short, and without characters that XML forbids.
+fn attribute_text(text: &str) -> String {
+    let allowed = |char: char| match char {
+        '\t' | '\n' | '\r' => char,
+        '\u{fffe}' | '\u{ffff}' => '\u{fffd}',
+        char if char < ' ' => '\u{fffd}',
+        char => char,
+    };
+    let mut chars = text.chars().map(allowed);
+    let mut shown: String = chars.by_ref().take(MAX_ATTRIBUTE_CHARS).collect();
+    if chars.next().is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attributes_are_short_and_hold_allowed_characters_only() {
+        assert_eq!(attribute_text("a\u{0}\u{ffff}\né"), "a\u{fffd}\u{fffd}\né");
+        assert_eq!(attribute_text(&"é".repeat(MAX_ATTRIBUTE_CHARS)).chars().count(), MAX_ATTRIBUTE_CHARS);
+        assert_eq!(
+            attribute_text(&"é".repeat(MAX_ATTRIBUTE_CHARS + 1)),
+            format!("{}…", "é".repeat(MAX_ATTRIBUTE_CHARS))
+        );
     }
 }

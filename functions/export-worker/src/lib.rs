@@ -11,7 +11,7 @@ use lambda::{
 };
 use store::{
     error::causes,
-    queues::{self, ExportMessage, ExportQueue, NoticeQueue},
+    queues::{self, DeadLetters, DeadReason, ExportMessage, ExportQueue, NoticeQueue},
 };
 
 /// The part of the function's time that is kept to upload a part and to write its checkpoint, in seconds.
@@ -28,6 +28,8 @@ pub struct App {
     pub queue: ExportQueue,
     /// The queue of notifications.
     pub notices: NoticeQueue,
+    /// Takes the messages that nobody can read.
+    pub dead_letters: DeadLetters,
 }
 
 /// Works on each message. The queue delivers the messages again that the answer names.
@@ -65,7 +67,11 @@ async fn work(app: &App, message: &SqsMessage, run: &WorkerRun<'_>) -> bool {
         .and_then(|job| Some((PartnerId::parse(&job.partner).ok()?, job.export, job.notify)));
     let Some((partner, export, notify)) = job else {
         tracing::error!(message_id = message.message_id, "could not read a message: it names no export");
-        return false;
+        let is_buried = app.dead_letters.bury(body, &DeadReason::unreadable("the message names no export")).await;
+        if is_buried {
+            metrics::add(Metric::DeadLetters, 1);
+        }
+        return is_buried;
     };
     // The event source hands over one message at a time, so that the invocation is about one partner.
     log::set_partner(&partner);

@@ -10,7 +10,7 @@ use lambda::{
 use store::{
     control::Control,
     ledger::Ledger,
-    queues::{ExportQueue, NoticeQueue},
+    queues::{DeadLetters, ExportQueue, NoticeQueue},
 };
 
 #[tokio::main(flavor = "current_thread")]
@@ -29,7 +29,8 @@ async fn main() -> Result<(), Error> {
             subscriptions: SubscriptionsUrl::new(variable("SUBSCRIPTIONS_URL")?),
         },
         queue: ExportQueue::new(sqs.clone(), variable("EXPORT_QUEUE_URL")?),
-        notices: NoticeQueue::new(sqs, variable("NOTICE_QUEUE_URL")?),
+        notices: NoticeQueue::new(sqs.clone(), variable("NOTICE_QUEUE_URL")?),
+        dead_letters: DeadLetters::new(sqs, variable("DEAD_LETTER_QUEUE_URL")?),
     };
     lambda::run(app, |app, LambdaEvent { payload, context }: LambdaEvent<SqsEvent>| async move {
         export_worker::handle(app, payload, &context.request_id, deadline(&context), &now).await
