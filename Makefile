@@ -4,8 +4,10 @@
 PORT ?=
 # Processor that `make build` builds for: arm64 or x86_64.
 ARCH ?= arm64
-# Name of a stack on AWS, for `make redrive`.
+# For `make redrive`: name of a stack on AWS; dead letters to send again or to drop.
 STACK ?=
+SEND ?=
+DROP ?=
 # Environment of samconfig.toml, for `make deploy`; ASK=1 asks all questions again.
 ENV ?= default
 ASK ?=
@@ -45,8 +47,8 @@ logs: ## Print the logs of the functions, and follow them
 token: ## Print a fresh token (USER=contoso-global-admin, recorder-contoso, operator, …)
 	@$(LOCAL) token $(if $(filter command line,$(origin USER)),$(USER),contoso-global-admin)
 
-redrive: ## Send dead letters to their queues again, once the cause is fixed (STACK=daybook on AWS)
-	@$(LOCAL) redrive $(if $(STACK),--stack $(STACK))
+redrive: ## Show dead letters (STACK=daybook on AWS); SEND=all, a queue or ids sends them again, DROP=… deletes them
+	@$(LOCAL) redrive $(if $(STACK),--stack $(STACK)) $(if $(SEND),--send $(SEND)) $(if $(DROP),--drop $(DROP))
 
 test: ## Run all tests, also end to end; leave nothing running
 	@python3 tests/run.py

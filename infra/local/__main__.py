@@ -21,8 +21,10 @@ def main() -> int:
     commands.add_parser("logs", help="print the logs of the functions, and follow them")
     token = commands.add_parser("token", help="print a fresh token")
     token.add_argument("name", help="such as contoso-global-admin, recorder-contoso or operator")
-    redrive = commands.add_parser("redrive", help="send dead letters to their queues again")
+    redrive = commands.add_parser("redrive", help="show dead letters, send them to their queues again, or drop them")
     redrive.add_argument("--stack", help="name of a stack on AWS; by default the local stack")
+    redrive.add_argument("--send", nargs="+", default=[], help="letters to send again: all, the name of a queue, or ids")
+    redrive.add_argument("--drop", nargs="+", default=[], help="letters to delete: all, the name of a queue, or ids")
     commands.add_parser("sam-local", help="run the functions in containers, on the data of the stack")
     commands.add_parser("clean", help="stop the emulator and remove its data")
     tools = commands.add_parser("tools", help="install the tools of one environment, and print its folder")
@@ -64,10 +66,10 @@ def _run(chosen: argparse.Namespace) -> int:
     elif chosen.command == "token":
         print(tokens.token(stack.load(chosen.dir), chosen.name))
     elif chosen.command == "redrive" and chosen.stack:
-        redrive.of_stack(chosen.stack)
+        redrive.of_stack(chosen.stack, chosen.send, chosen.drop)
     elif chosen.command == "redrive":
         running = stack.load(chosen.dir)
-        redrive.move_all(stack.clients(running["port"])("sqs"), running["outputs"])
+        redrive.work(stack.clients(running["port"])("sqs"), running["outputs"], chosen.send, chosen.drop)
     elif chosen.command == "sam-local":
         import sam_local
 

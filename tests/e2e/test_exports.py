@@ -162,6 +162,35 @@ def test_idempotency_key_returns_the_first_export(partner, operator, names):
     assert partner.order(ALL_OF_2024).json()["id"] != first.json()["id"]
 
 
+def test_idempotency_key_with_another_request_is_refused(partner):
+    key = {"Idempotency-Key": str(uuid.uuid4())}
+    first = partner.order(ALL_OF_2024 | {"format": "csv"}, headers=key)
+    assert first.status_code == 202, first.text
+    is_problem(partner.order(ALL_OF_2024 | {"format": "jsonl"}, headers=key), 422, "unprocessable", "/Idempotency-Key")
+    is_problem(partner.order(ALL_OF_2024 | {"format": "csv"}, headers=key | {"Accept-Language": "fr"}), 422, "unprocessable")
+    reordered = {"format": "csv"} | ALL_OF_2024
+    assert partner.order(reordered, headers=key).json()["id"] == first.json()["id"]
+    assert [export["id"] for export in partner.exports()] == [first.json()["id"]]
+
+
+def test_colleagues_with_the_same_idempotency_key_get_their_own_exports(caller):
+    key = {"Idempotency-Key": str(uuid.uuid4())}
+    ana, ben = (Partner(caller(f"contoso-{role}"), "contoso") for role in ("global-admin", "sales-agent"))
+    first = ana.order(ALL_OF_2024, headers=key).json()["id"]
+    second = ben.order(ALL_OF_2024, headers=key).json()["id"]
+    assert first != second
+    assert ana.order(ALL_OF_2024, headers=key).json()["id"] == first
+    assert ben.order(ALL_OF_2024, headers=key).json()["id"] == second
+
+
+def test_all_faults_of_an_export_request_are_named_at_once(partner):
+    body = {"from": "never", "format": "pdf", "colour": 1, "details": "yes", "status": "done", "customer": 5, "locale": "de"}
+    found = is_problem(partner.order(body, headers={"Idempotency-Key": "x" * 256}), 400, "invalid-request")
+    pointers = {error["pointer"] for error in found["errors"]}
+    assert pointers == {"/Idempotency-Key", "/from", "/format", "/colour", "/details", "/status", "/customer", "/locale"}
+    assert partner.exports() == []
+
+
 def test_exports_are_listed_newest_first_in_pages(partner):
     ordered = [partner.order(ALL_OF_2024).json()["id"] for _ in range(5)]
     for export in ordered:

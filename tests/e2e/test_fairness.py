@@ -72,7 +72,6 @@ def test_export_is_refused_when_the_rows_of_the_day_are_used(limited):
 @pytest.mark.parametrize(
     "body, field",
     [
-        ({}, "/shards"),
         ({"limits": {"open_exports": 0}}, "/limits/open_exports"),
         ({"limits": {"open_exports": 1_001}}, "/limits/open_exports"),
         ({"limits": {"records_per_second": 1_000_001}}, "/limits/records_per_second"),
@@ -89,5 +88,26 @@ def test_limits_and_shards_change_independently(limited, operator):
     partner = limited(open_exports=5)
     spread = operator.put(f"{partner.path}/settings", json={"shards": 4}).json()
     assert (spread["limits"], [step["shards"] for step in spread["shards"]]) == ({"open_exports": 5}, [4])
-    free = operator.put(f"{partner.path}/settings", json={"limits": {}}).json()
+    free = operator.put(f"{partner.path}/settings", json={"limits": None}).json()
     assert (free["limits"], free["shards"]) == ({}, spread["shards"])
+
+
+def test_absent_settings_stay_and_null_sets_the_default(limited, operator):
+    partner = limited(open_exports=5, records_per_second=7)
+    path = f"{partner.path}/settings"
+    for limits, expected in [
+        ({}, {"open_exports": 5, "records_per_second": 7}),
+        ({"open_exports": 6}, {"open_exports": 6, "records_per_second": 7}),
+        ({"open_exports": None}, {"records_per_second": 7}),
+    ]:
+        assert operator.put(path, json={"limits": limits}).json()["limits"] == expected
+    assert operator.put(path, json={}).json()["limits"] == {"records_per_second": 7}
+    assert [step["shards"] for step in operator.put(path, json={"shards": 4}).json()["shards"]] == [4]
+    assert operator.put(path, json={"shards": None}).json()["shards"] == []
+
+
+def test_all_faults_of_settings_are_named_at_once(partner, operator):
+    body = {"shards": 65, "shards_from": "soon", "limits": {"open_exports": 0, "colour": 1, "records_per_second": "x"}, "size": 1}
+    found = is_problem(operator.put(f"{partner.path}/settings", json=body), 400, "invalid-request")
+    pointers = {error["pointer"] for error in found["errors"]}
+    assert pointers == {"/shards", "/shards_from", "/limits/open_exports", "/limits/colour", "/limits/records_per_second", "/size"}

@@ -25,6 +25,7 @@ class Platform:
         self.partners, self.limits = {"TableName": outputs["PartnersTable"]}, {"TableName": outputs["LimitsTable"]}
         self.bucket, self.queue, self.intake = outputs["DataBucket"], outputs["ExportQueueUrl"], outputs["IntakeQueueUrl"]
         self.runs, self.notices = outputs["RunQueueUrl"], outputs["NoticeQueueUrl"]
+        self.dead = {name: outputs[f"{name}DeadLetterQueueUrl"] for name in ("Intake", "Export", "Run", "Notice")}
 
     def query(self, table, key, **index):
         self.db.query(**table, **index, KeyConditionExpression=f"{key} = :key", ExpressionAttributeValues={":key": {"S": "probe"}})
@@ -116,6 +117,11 @@ MAY = {
     "look at runs": (["monthly"], lambda at: at.sqs.get_queue_attributes(QueueUrl=at.runs, AttributeNames=["All"])),
     "look at notifications": (["notifier"], lambda at: at.sqs.get_queue_attributes(QueueUrl=at.notices, AttributeNames=["All"])),
     "send to the intake": ([], lambda at: at.sqs.send_message(QueueUrl=at.intake, MessageBody="{}")),
+    "bury activities": (["intake"], lambda at: at.sqs.send_message(QueueUrl=at.dead["Intake"], MessageBody="{}")),
+    "bury a job": (["export-worker"], lambda at: at.sqs.send_message(QueueUrl=at.dead["Export"], MessageBody="{}")),
+    "bury a run": (["monthly"], lambda at: at.sqs.send_message(QueueUrl=at.dead["Run"], MessageBody="{}")),
+    "bury a notification": (["notifier"], lambda at: at.sqs.send_message(QueueUrl=at.dead["Notice"], MessageBody="{}")),
+    "look at dead letters": ([], lambda at: at.sqs.get_queue_attributes(QueueUrl=at.dead["Intake"], AttributeNames=["All"])),
 }
 
 

@@ -381,12 +381,12 @@ def test_shards_of_a_month_do_not_change_any_answer(partner, operator):
     assert step["shards"] == 4 and step["from"] > now().strftime("%Y-%m")
     assert operator.get(path).json() == planned.json()
     for body, status, slug, field in [
-        ({}, 400, "invalid-request", "/shards"),
+        ({"shards_from": "2100-01"}, 400, "invalid-request", "/shards_from"),
         ({"shards": 0}, 400, "invalid-request", "/shards"),
         ({"shards": 65}, 400, "invalid-request", "/shards"),
         ({"shards": 2, "shards_from": "soon"}, 400, "invalid-request", "/shards_from"),
         ({"shards": 2, "colour": 1}, 400, "invalid-request", "/colour"),
-        ({"shards": 2, "shards_from": now().strftime("%Y-%m")}, 422, "unprocessable", None),
+        ({"shards": 2, "shards_from": now().strftime("%Y-%m")}, 422, "unprocessable", "/shards_from"),
     ]:
         is_problem(operator.put(path, json=body), status, slug, field)
     assert operator.get(path).json() == planned.json()

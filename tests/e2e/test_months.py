@@ -232,6 +232,29 @@ def test_invalid_schedule_is_refused_and_not_saved(partner, schedule, field):
     is_problem(partner.caller.get(path), 404, "not-found")
 
 
+def test_absent_members_of_a_schedule_stay_and_null_resets(partner, schedules):
+    wanted = {"enabled": True, "time_zone": "Europe/Paris", "format": "jsonl", "locale": "fr", "compression": "gzip", "rows": "lines", "details": False}
+    wanted |= {"from": "2024-01", "notify": ["https://portal.example/hook"]}
+    saved = schedules(partner, **wanted)
+    shown = {name: saved[name] for name in wanted}
+    assert shown == wanted
+    paused = schedules(partner, enabled=False)
+    assert {name: paused[name] for name in wanted} == wanted | {"enabled": False}
+    resumed = schedules(partner, enabled=True)
+    assert {name: resumed[name] for name in wanted} == wanted
+    reset = schedules(partner, **dict.fromkeys(wanted))
+    defaults = {"enabled": True, "time_zone": "UTC", "format": "csv", "locale": "en", "compression": "none", "rows": "activities", "details": True}
+    assert {name: reset[name] for name in defaults} == defaults
+    assert (reset["from"], reset["notify"]) == (Month.of(now(), "UTC").before().name, [])
+
+
+def test_all_faults_of_a_schedule_are_named_at_once(partner):
+    body = {"enabled": "yes", "time_zone": "Mars", "format": "pdf", "from": "soon", "notify": [5, "http://x.example/"], "until": 1}
+    found = is_problem(partner.caller.put(f"{partner.path}/export-schedule", json=body), 400, "invalid-request")
+    pointers = {error["pointer"] for error in found["errors"]}
+    assert pointers == {"/enabled", "/time_zone", "/format", "/from", "/notify/0", "/notify/1", "/until"}
+
+
 def test_operator_exports_a_month_for_one_partner_or_all(operator, names, schedules, run, grace, later):
     month = last_ended(now() - grace, "Europe/Paris")
     first, second, without = [Partner(operator, names()) for _ in range(3)]

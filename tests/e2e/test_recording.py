@@ -259,6 +259,73 @@ def test_request_over_its_limit_is_refused(partner):
     assert partner.ids(**ALL_OF_2024) == []
 
 
+def test_all_faults_of_an_activity_are_named_at_once(partner):
+    body = new_activity(colour=1, action=5, status="done", actor={"id": ["x"], "mail": 1}, changes=[{"before": 1}], source="x" * 129)
+    found = is_problem(partner.send(body), 400, "invalid-request")
+    expected = {"/colour", "/action", "/status", "/actor/id", "/actor/mail", "/changes/0/before", "/changes/0/field", "/source"}
+    assert {error["pointer"] for error in found["errors"]} == expected
+    [result] = partner.send({"activities": [body]}).json()["results"]
+    assert {error["pointer"] for error in result["problem"]["errors"]} == expected
+
+
+def test_malformed_json_is_explained_in_plain_words(partner):
+    for body, words in {
+        "": "is empty: send a JSON object",
+        '{"id": "a"': "ends too early",
+        "{'id': 1}": "in double quotes",
+        '{"id": "a",}': "in double quotes",
+        '{"id": 01}': "a number is malformed",
+        '{"id": "a"} x': "follows after the end",
+    }.items():
+        detail = is_problem(partner.send(body), 400, "invalid-request")["detail"]
+        assert words in detail, (body, detail)
+        assert not [word for word in ("EOF", "expected", "trailing", "invalid type") if word in detail], detail
+
+
+@pytest.mark.parametrize("batch", [False, True], ids=["one", "batch"])
+def test_byte_order_mark_before_json_is_ignored(partner, batch):
+    sent = new_activity()
+    body = {"activities": [sent]} if batch else sent
+    assert partner.send("\ufeff" + compact(body)).status_code == (200 if batch else 201)
+    assert partner.ids(**ALL_OF_2024) == [sent["id"]]
+
+
+def binary_event(sent, **headers):
+    """Returns the headers and the body of an activity as a CloudEvent in binary mode."""
+    attributes = {"specversion": "1.0", "id": sent["id"], "source": "/orders", "type": sent["action"], "time": sent["occurred_at"]}
+    body = {name: value for name, value in sent.items() if name not in ("id", "occurred_at", "action")}
+    return {f"ce-{name}": value for name, value in (attributes | headers).items()}, body
+
+
+def test_cloud_event_in_binary_mode_is_recorded_once(partner):
+    sent = new_activity(details={"a": 1})
+    headers, body = binary_event(sent, traceparent="00-1-2-01")
+    first, again = (partner.send(body, headers=headers) for _ in range(2))
+    assert (first.status_code, again.status_code) == (201, 200), first.text
+    assert {name: first.json()[name] for name in sent} == sent and first.json()["source"] == "/orders"
+    assert partner.send(sent | {"source": "/orders"}).status_code == 200, "the plain activity is the same"
+    assert partner.ids(**ALL_OF_2024) == [sent["id"]]
+
+
+@pytest.mark.parametrize(
+    "headers, field",
+    [
+        ({"id": "a/b"}, "/ce-id"),
+        ({"specversion": "0.3"}, "/ce-specversion"),
+        ({"time": "yesterday"}, "/ce-time"),
+        ({"type": "Order"}, "/ce-type"),
+        ({"source": ""}, "/ce-source"),
+    ],
+    ids=compact,
+)
+def test_invalid_binary_cloud_event_is_refused_by_header(partner, headers, field):
+    made, body = binary_event(new_activity(), **headers)
+    is_problem(partner.send(body, headers=made), 400, "invalid-request", field)
+    del made["ce-id"]
+    is_problem(partner.send(body, headers=made), 400, "invalid-request", "/ce-id")
+    assert partner.ids(**ALL_OF_2024) == []
+
+
 def test_values_at_their_limits_are_accepted(partner):
     names = {"id": "i" * 128, "name": "é" * 256}
     sent = new_activity(

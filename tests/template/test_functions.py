@@ -26,6 +26,7 @@ ALLOWED = {
         ("PartnersTable", "dynamodb:GetItem"),
         ("DataBucket/details/*", "s3:PutObject"),
         *(("ActivityIntake", f"sqs:{action}") for action in ("DeleteMessage", "GetQueueAttributes", "ReceiveMessage")),
+        ("ActivityIntakeDead", "sqs:SendMessage"),
     },
     "query": {
         ("ActivitiesTable", "dynamodb:GetItem"),
@@ -70,10 +71,12 @@ ALLOWED = {
         ("ActivitiesTable/index/late", "dynamodb:Query"),
         ("ExportJobs", "sqs:SendMessage"),
         *(("MonthRuns", f"sqs:{action}") for action in ("DeleteMessage", "GetQueueAttributes", "ReceiveMessage", "SendMessage")),
+        ("MonthRunsDead", "sqs:SendMessage"),
     },
     "notifier": {
         *(("ControlTable", f"dynamodb:{action}") for action in ("GetItem", "PutItem", "UpdateItem")),
         *(("Notices", f"sqs:{action}") for action in ("DeleteMessage", "GetQueueAttributes", "ReceiveMessage", "SendMessage")),
+        ("NoticesDead", "sqs:SendMessage"),
     },
     "portal": set(),
 }
@@ -187,7 +190,7 @@ def test_role_is_complete_before_its_function_is_created(template):
 
 
 def test_function_that_calls_webhooks_reads_no_activities(template):
-    assert {resource for resource, _ in ALLOWED["notifier"]} == {"ControlTable", "Notices"}
+    assert {resource for resource, _ in ALLOWED["notifier"]} == {"ControlTable", "Notices", "NoticesDead"}
     assert "VpcConfig" not in template.functions["notifier"]
     assert template.parameters["WebhookTestHosts"]["Default"] == ""
 
@@ -224,3 +227,10 @@ def test_functions_that_send_to_their_own_queue_may_do_so(template):
     assert to_itself == {"export-worker", "monthly", "notifier"}
     allowed = {name for name, function in template.functions.items() if function.get("RecursiveLoop") == "Allow"}
     assert allowed == to_itself
+
+
+@pytest.mark.parametrize("function", ["intake", "export-worker", "monthly", "notifier"])
+def test_function_buries_messages_in_the_dead_letters_of_its_queue(template, function):
+    (queue,) = [each["Properties"]["Queue"]["Fn::GetAtt"][0] for each in template.functions[function]["Events"].values() if each["Type"] == "SQS"]
+    (dead, _) = template.resources[queue]["Properties"]["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"]
+    assert template.variables(function)["DEAD_LETTER_QUEUE_URL"] == {"Ref": dead}

@@ -27,6 +27,8 @@ use crate::{
 
 /// The time for which a replaced secret still signs, in seconds.
 pub const OVERLAP_SECONDS: i64 = 86_400;
+/// The most replaced secrets that sign at the same time, so that a header holds all signatures.
+pub const MAX_REPLACED_SECRETS: usize = 10;
 /// The start of every secret.
 const SECRET_PREFIX: &str = "whsec_";
 /// The longest delay of a queue, in seconds.
@@ -65,38 +67,74 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// The secrets of a schedule: the present one, and the one before while it still signs.
+/// The secrets of a schedule: the present one, and those before while they still sign.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "StoredSecrets")]
 pub struct Secrets {
     /// The present secret.
     pub current: Secret,
-    /// The secret before, and the instant until which it signs.
-    pub previous: Option<(Secret, Instant)>,
+    /// The replaced secrets, oldest first, each with the instant until which it signs.
+    replaced: Vec<(Secret, Instant)>,
     /// When the present secret was made.
     pub made_at: Instant,
 }
 
+/// The stored form of [`Secrets`]. Secrets that were stored earlier have one `previous` secret instead of a list.
+#[derive(Deserialize)]
+struct StoredSecrets {
+    current: Secret,
+    previous: Option<(Secret, Instant)>,
+    #[serde(default)]
+    replaced: Vec<(Secret, Instant)>,
+    made_at: Instant,
+}
+
+impl From<StoredSecrets> for Secrets {
+    fn from(StoredSecrets { current, previous, mut replaced, made_at }: StoredSecrets) -> Self {
+        if let Some(previous) = previous {
+            replaced.insert(0, previous);
+        }
+        Self { current, replaced, made_at }
+    }
+}
+
+/// As many secrets as may sign at a time do so already. The value is the instant at which the oldest of them ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooManySecrets(pub Instant);
+
 impl Secrets {
     /// Makes the secrets of a schedule that has none yet.
     pub fn new(current: Secret, now: Instant) -> Self {
-        Self { current, previous: None, made_at: now }
+        Self { current, replaced: Vec::new(), made_at: now }
     }
 
     /// Replaces the present secret, which signs for [`OVERLAP_SECONDS`] more, so that receivers can change in between.
-    #[must_use]
-    pub fn rotate(self, fresh: Secret, now: Instant) -> Self {
-        Self { current: fresh, previous: Some((self.current, now.plus_seconds(OVERLAP_SECONDS))), made_at: now }
+    ///
+    /// Secrets that were replaced before go on signing until their own time is up.
+    ///
+    /// # Errors
+    /// [`TooManySecrets`] if [`MAX_REPLACED_SECRETS`] sign already.
+    pub fn rotate(self, fresh: Secret, now: Instant) -> Result<Self, TooManySecrets> {
+        let mut replaced: Vec<_> = self.replaced.into_iter().filter(|(_, until)| now < *until).collect();
+        match replaced.first() {
+            Some((_, until)) if replaced.len() >= MAX_REPLACED_SECRETS => return Err(TooManySecrets(*until)),
+            _ => replaced.push((self.current, now.plus_seconds(OVERLAP_SECONDS))),
+        }
+        Ok(Self { current: fresh, replaced, made_at: now })
     }
 
-    /// Returns the header `webhook-signature`: one signature per valid secret, separated by spaces.
+    /// Returns the instant until which the secret before the present one signs, if it does at `now`.
+    pub fn previous_valid_until(&self, now: Instant) -> Option<Instant> {
+        self.replaced.last().map(|(_, until)| *until).filter(|until| now < *until)
+    }
+
+    /// Returns the header `webhook-signature`: one signature per valid secret, separated by spaces, newest first.
     pub fn signature(&self, id: &str, now: Instant, body: &str) -> String {
         let timestamp = timestamp(now);
         let mut signature = self.current.sign(id, timestamp, body);
-        if let Some((previous, until)) = &self.previous
-            && now < *until
-        {
+        for (secret, _) in self.replaced.iter().rev().filter(|(_, until)| now < *until) {
             signature.push(' ');
-            signature.push_str(&previous.sign(id, timestamp, body));
+            signature.push_str(&secret.sign(id, timestamp, body));
         }
         signature
     }
@@ -262,11 +300,58 @@ mod tests {
         let now = at("2026-11-02T12:00:00Z");
         let first = Secrets::new(Secret::new(&[1; 32]), now);
         let old = first.signature("m", now, "b");
-        let both = first.clone().rotate(Secret::new(&[2; 32]), now);
+        let both = first.clone().rotate(Secret::new(&[2; 32]), now).unwrap();
         let signature = both.signature("m", now, "b");
         assert_eq!(signature.split(' ').count(), 2);
         assert!(signature.ends_with(&old));
         assert_eq!(both.signature("m", now.plus_seconds(OVERLAP_SECONDS), "b").split(' ').count(), 1);
+    }
+
+    #[test]
+    fn every_secret_signs_for_its_own_day() {
+        let now = at("2026-11-02T12:00:00Z");
+        let secret = |number: usize| Secret::new(&[u8::try_from(number).unwrap(); 32]);
+        let hour = |hours: i64| now.plus_seconds(hours * 3_600);
+        let mut secrets = Secrets::new(secret(0), now);
+        for number in 1..=3 {
+            secrets = secrets.rotate(secret(number), hour(i64::try_from(number).unwrap())).unwrap();
+        }
+        let signs = |secrets: &Secrets, number: usize, at: Instant| {
+            let own = Secrets::new(secret(number), now).signature("m", at, "b");
+            secrets.signature("m", at, "b").split(' ').any(|signature| signature == own)
+        };
+        for (number, until) in [(0, 25), (1, 26), (2, 27)] {
+            assert!(signs(&secrets, number, hour(until).plus_seconds(-1)), "{number}");
+            assert!(!signs(&secrets, number, hour(until)), "{number}");
+        }
+        assert_eq!(secrets.previous_valid_until(hour(4)), Some(hour(27)));
+        assert_eq!(secrets.previous_valid_until(hour(27)), None);
+        let stored = serde_json::to_string(&secrets).unwrap();
+        assert_eq!(serde_json::from_str::<Secrets>(&stored).unwrap(), secrets);
+    }
+
+    #[test]
+    fn a_limited_number_of_secrets_signs_at_a_time() {
+        let now = at("2026-11-02T12:00:00Z");
+        let mut secrets = Secrets::new(Secret::new(&[0; 32]), now);
+        for _ in 0..MAX_REPLACED_SECRETS {
+            secrets = secrets.rotate(Secret::new(&[1; 32]), now).unwrap();
+        }
+        let over = now.plus_seconds(OVERLAP_SECONDS);
+        assert_eq!(secrets.clone().rotate(Secret::new(&[2; 32]), now), Err(TooManySecrets(over)));
+        assert!(secrets.rotate(Secret::new(&[2; 32]), over).is_ok());
+    }
+
+    #[test]
+    fn secrets_that_were_stored_with_one_before_are_read() {
+        let stored = r#"{"current":"whsec_Ag==","previous":["whsec_AQ==","2026-11-03T12:00:00.000000Z"],
+            "made_at":"2026-11-02T12:00:00.000000Z"}"#;
+        let secrets: Secrets = serde_json::from_str(stored).unwrap();
+        assert_eq!(secrets.previous_valid_until(secrets.made_at), Some(at("2026-11-03T12:00:00Z")));
+        assert_eq!(secrets.signature("m", secrets.made_at, "b").split(' ').count(), 2);
+        let never = r#"{"current":"whsec_Ag==","previous":null,"made_at":"2026-11-02T12:00:00.000000Z"}"#;
+        let secrets: Secrets = serde_json::from_str(never).unwrap();
+        assert_eq!(secrets.previous_valid_until(secrets.made_at), None);
     }
 
     #[test]

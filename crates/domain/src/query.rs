@@ -52,7 +52,7 @@ impl Question {
     /// All faults, each with its field. A period that is too long is unprocessable.
     pub fn read(self, now: Instant) -> Result<(Period, Zone, Filter), Rejection> {
         let mut faults = Vec::new();
-        let zone = self.time_zone.as_deref().map_or(Ok(Zone::UTC), Zone::parse);
+        let zone = self.time_zone.as_deref().map_or(Ok(Zone::UTC), parse_zone);
         let zone = zone.unwrap_or_else(|detail| {
             faults.push(fault("time_zone", detail));
             Zone::UTC
@@ -102,6 +102,14 @@ impl Question {
     }
 }
 
+/// Reads a zone, and explains a `+` that arrived as a blank because the query was not encoded.
+fn parse_zone(name: &str) -> Result<Zone, String> {
+    Zone::parse(name).map_err(|detail| match Zone::parse(&name.replace(' ', "+")) {
+        Ok(_) if name.contains(' ') => format!("{} has a blank: in a query, write %2B instead of +", quoted(name)),
+        _ => detail,
+    })
+}
+
 fn fault(name: &str, detail: String) -> Fault {
     Fault::new(format!("/{name}"), detail)
 }
@@ -124,11 +132,11 @@ fn parse_each<T>(
 
 /// One text, or an array of texts.
 #[derive(Deserialize, ToSchema)]
-#[serde(untagged, expecting = "expected a text or an array of texts")]
+#[serde(untagged, expecting = "must be a string or an array of strings")]
 pub enum OneOrMany {
     /// One text.
     One(String),
-    /// Texts, at most [`MAX_VALUES`].
+    /// Texts, at most 50.
     Many(Vec<String>),
 }
 
@@ -282,6 +290,8 @@ mod tests {
             let Err(Rejection::Invalid(faults)) = question.read(now()) else { panic!("{pointers:?}") };
             assert_eq!(faults.iter().map(|fault| fault.pointer.as_str()).collect::<Vec<_>>(), pointers);
         }
+        let unencoded = Question { time_zone: Some("Etc/GMT 5".to_owned()), ..Question::default() };
+        assert!(unencoded.read(now()).unwrap_err().faults()[0].detail.contains("write %2B instead of +"));
         let longest = Question { customer: many(50), q: Some(long(256)), ..Question::default() };
         assert!(longest.read(now()).is_ok());
         let year = Question { from: Some("2025-01-01".to_owned()), ..Question::default() };

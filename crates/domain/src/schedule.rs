@@ -17,10 +17,14 @@
 //! are they removed from the schedule. If two processes plan at the same time, the second finds that it was too late.
 
 mod months;
+mod update;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::months::{DAILY_CHECK_SECONDS, LateCheck, MadeMonth, MonthJob};
+pub use self::{
+    months::{DAILY_CHECK_SECONDS, LateCheck, MadeMonth, MonthJob},
+    update::ScheduleUpdate,
+};
 use crate::{
     access::Author,
     job::Output,
@@ -39,7 +43,7 @@ pub const LATE_SETTLE_SECONDS: i64 = 3_600;
 /// The time after which another run carries out stored jobs that are still pending, in seconds.
 const RETRY_SECONDS: i64 = 600;
 
-/// A partner's request for a schedule.
+/// A partner's request for a schedule, complete. [`ScheduleUpdate`] makes one.
 #[derive(Clone, Debug)]
 pub struct ScheduleRequest {
     /// Whether months are made.

@@ -7,8 +7,9 @@ use std::{borrow::Cow, time::Duration};
 use domain::{
     access::{Caller, Operation},
     activity::PartnerId,
-    fault::Rejection,
+    fault::{Fault, Rejection},
     locale::Locale,
+    request_json::without_byte_order_mark,
     text::quoted,
     time::Instant,
 };
@@ -142,7 +143,7 @@ pub fn body(request: &Request) -> Result<&str, Problem> {
 /// # Errors
 /// As [`body`].
 pub fn body_or_empty_object(request: &Request) -> Result<&str, Problem> {
-    let body = body(request)?;
+    let body = without_byte_order_mark(body(request)?);
     Ok(if body.trim().is_empty() { "{}" } else { body })
 }
 
@@ -168,10 +169,20 @@ pub fn header_text<'a>(request: &'a Request, name: &HeaderName) -> Option<&'a st
 /// # Errors
 /// 400 for a language that is not available.
 pub fn locale(request: &Request, asked: Option<&str>) -> Result<Locale, Problem> {
-    match asked {
-        Some(asked) => Locale::parse(asked).map_err(|fault| Rejection::Invalid(vec![fault]).into()),
-        None => Ok(Locale::negotiate(header_text(request, &header::ACCEPT_LANGUAGE))),
-    }
+    parse_locale(request, asked).map_err(|fault| Rejection::Invalid(vec![fault]).into())
+}
+
+/// Returns the language that a field of the body asks for, else the `Accept-Language` header.
+///
+/// # Errors
+/// A fault of the field for a language that is not available.
+pub fn parse_locale(request: &Request, asked: Option<&str>) -> Result<Locale, Fault> {
+    asked.map_or_else(|| Ok(preferred_locale(request)), Locale::parse)
+}
+
+/// Returns the language that the `Accept-Language` header prefers.
+pub fn preferred_locale(request: &Request) -> Locale {
+    Locale::negotiate(header_text(request, &header::ACCEPT_LANGUAGE))
 }
 
 /// Tells whether the caller already has what `tag` stands for (`If-None-Match`, RFC 9110, section 13.1.2).

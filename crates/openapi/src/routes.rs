@@ -161,11 +161,22 @@ struct Question {
 
 /// Record activities
 ///
-/// One activity, or a batch of up to 500 as `{"activities": […]}`, or CloudEvents. Recording is idempotent for the life of
-/// the record: the same `id` and `occurred_at` with the same content again records nothing. An acknowledged activity is durable
-/// and readable at once.
+/// One activity, or a batch of up to 500 as `{"activities": […]}`, or CloudEvents: in their JSON format, or one in binary mode
+/// with its attributes in the headers `ce-id`, `ce-time`, `ce-type`, `ce-source` and `ce-specversion` and the activity as body.
+///
+/// An activity's address is its `id` and its `occurred_at` together. Recording is idempotent for the life of the record: the
+/// same `id` and `occurred_at` with the same content again records nothing, with other content it is refused (409). The same
+/// `id` with another `occurred_at` is another activity. An acknowledged activity is durable and readable at once.
+///
+/// A request may have 5 MB, and 500 activities. A full batch has room for 10 KB an activity; up to 6 MB, or 12 KB, may
+/// pass, because quotation marks and other characters that JSON escapes count twice on the way to the service.
 #[utoipa::path(post, path = "/v1/partners/{partner}/activities", tag = "activities", security(("token" = [])),
-    params(("partner" = inline(PartnerId), Path, description = "The partner")),
+    params(("partner" = inline(PartnerId), Path, description = "The partner"),
+        ("ce-specversion" = Option<String>, Header, description = "Of a CloudEvent in binary mode: `1.0`"),
+        ("ce-id" = Option<String>, Header, description = "Of a CloudEvent in binary mode: the activity's id"),
+        ("ce-time" = Option<String>, Header, description = "Of a CloudEvent in binary mode: when the activity occurred"),
+        ("ce-type" = Option<String>, Header, description = "Of a CloudEvent in binary mode: the action"),
+        ("ce-source" = Option<String>, Header, description = "Of a CloudEvent in binary mode: the system that recorded the activity")),
     request_body(content(
         (Record = "application/json"),
         (CloudEvent = "application/cloudevents+json"),
@@ -258,12 +269,14 @@ fn audit_records() {}
 /// It is made by workers; ask for it until its `status` is `ready`, then download its files.
 #[utoipa::path(post, path = "/v1/partners/{partner}/exports", tag = "exports", security(("token" = [])),
     params(("partner" = inline(PartnerId), Path, description = "The partner"),
-        ("Idempotency-Key" = Option<String>, Header, description = "A repeat with the same key answers the first export", min_length = 1, max_length = 255)),
+        ("Idempotency-Key" = Option<String>, Header, description = "A repeat of the same request with the same key answers the first export, for a week. Another request with the key is refused (422). Each caller has keys of its own", min_length = 1, max_length = 255)),
     request_body(content = Option<exports::CreateExport>, content_type = "application/json"),
     responses((status = 202, description = "The export", body = exports::ExportAnswer, headers(("Location" = String, description = "Its address, relative to this one"))), Refused))]
 fn create_export() {}
 
 /// List exports
+///
+/// Those on demand and those of the schedule, newest first. A page may be followed by others: send `next_cursor` as `cursor`.
 #[utoipa::path(get, path = "/v1/partners/{partner}/exports", tag = "exports", security(("token" = [])),
     params(("partner" = inline(PartnerId), Path, description = "The partner"),
         ("kind" = Option<Kind>, Query, description = "Those of one kind"),
@@ -273,6 +286,9 @@ fn create_export() {}
 fn list_exports() {}
 
 /// Show an export
+///
+/// Its status, how far it is, and, once it is `ready`, the names of its files with size and SHA-256. Ask again while it is
+/// `pending` or `running`.
 #[utoipa::path(get, path = "/v1/partners/{partner}/exports/{id}", tag = "exports", security(("token" = [])),
     params(("partner" = inline(PartnerId), Path, description = "The partner"), ("id" = String, Path, description = "The export's id")),
     responses((status = 200, description = "The export", body = exports::ExportAnswer)))]
@@ -301,12 +317,18 @@ fn cancel_export() {}
 fn download() {}
 
 /// Show the schedule of monthly exports
+///
+/// What was saved, when the next month is made, and the last results with the notifications about them. 404 if there is no
+/// schedule.
 #[utoipa::path(get, path = "/v1/partners/{partner}/export-schedule", tag = "exports", security(("token" = [])),
     params(("partner" = inline(PartnerId), Path, description = "The partner")),
     responses((status = 200, description = "The schedule", body = exports::ScheduleAnswer)))]
 fn show_schedule() {}
 
 /// Save the schedule of monthly exports
+///
+/// Makes a schedule, or changes the one that is there. A member that is absent stays as it is; `null` sets the default. So
+/// `{"enabled": false}` pauses a schedule, and `{"enabled": true}` resumes it unchanged.
 #[utoipa::path(put, path = "/v1/partners/{partner}/export-schedule", tag = "exports", security(("token" = [])),
     params(("partner" = inline(PartnerId), Path, description = "The partner")),
     request_body = exports::SaveSchedule,
@@ -315,6 +337,9 @@ fn show_schedule() {}
 fn save_schedule() {}
 
 /// Remove the schedule of monthly exports
+///
+/// No further month is made and nobody is notified. Exports that exist stay. The secret that signs notifications is removed,
+/// too. It may be repeated. To stop for a while, save `{"enabled": false}` instead.
 #[utoipa::path(delete, path = "/v1/partners/{partner}/export-schedule", tag = "exports", security(("token" = [])),
     params(("partner" = inline(PartnerId), Path, description = "The partner")),
     responses((status = 204, description = "There is none"),
@@ -332,15 +357,18 @@ fn show_secret() {}
 
 /// Replace the secret that signs notifications
 ///
-/// The one before signs as well for a day, so that the receiver can be changed meanwhile: a message is good if one of its
-/// signatures, separated by spaces, is.
+/// Each replaced secret signs as well for a day, so that the receiver can be changed meanwhile: a message is good if one of
+/// its signatures, separated by spaces, is. At most ten replaced secrets sign at a time.
 #[utoipa::path(post, path = "/v1/partners/{partner}/export-schedule/secret", tag = "exports", security(("token" = [])),
     params(("partner" = inline(PartnerId), Path, description = "The partner")),
     responses((status = 200, description = "The new secret", body = exports::SecretAnswer),
-        (status = 409, description = "Someone else has just replaced it", body = ProblemDocument, content_type = "application/problem+json")))]
+        (status = 409, description = "Someone else has just replaced it", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 422, description = "Ten replaced secrets sign already", body = ProblemDocument, content_type = "application/problem+json")))]
 fn rotate_secret() {}
 
 /// List all partners' exports of a month
+///
+/// For the operator: which partners have the month, and which do not. The first page also counts the exports by status.
 #[utoipa::path(get, path = "/v1/exports", tag = "operator", security(("token" = [])),
     params(("kind" = String, Query, description = "`monthly`", pattern = "^monthly$"),
         ("month" = inline(Month), Query, description = "The month"),
@@ -351,6 +379,9 @@ fn rotate_secret() {}
 fn list_month() {}
 
 /// Show a partner's settings
+///
+/// For the operator: the number of partitions of the partner's months, and the limits that differ from those of the
+/// installation. A partner without settings has the defaults.
 #[utoipa::path(get, path = "/v1/partners/{partner}/settings", tag = "operator", security(("token" = [])),
     params(("partner" = inline(PartnerId), Path, description = "The partner")),
     responses((status = 200, description = "The settings", body = admin::SettingsAnswer)))]
@@ -358,7 +389,8 @@ fn show_settings() {}
 
 /// Change a partner's settings
 ///
-/// Spread a busy partner's months over more partitions, from a month to come on.
+/// Spreads a busy partner's months over more partitions, from a month to come on, and sets the partner's own limits. A member
+/// that is absent stays as it is; `null` sets the default.
 #[utoipa::path(put, path = "/v1/partners/{partner}/settings", tag = "operator", security(("token" = [])),
     params(("partner" = inline(PartnerId), Path, description = "The partner")),
     request_body = admin::SaveSettings,
@@ -367,12 +399,17 @@ fn show_settings() {}
 fn save_settings() {}
 
 /// Show a machine client's registration
+///
+/// For the operator: the partner that the client acts for. 404 if the client is not registered.
 #[utoipa::path(get, path = "/v1/clients/{client_id}", tag = "operator", security(("token" = [])),
     params(("client_id" = String, Path, description = "The client's id at the issuer", min_length = 1, max_length = 128)),
     responses((status = 200, description = "The registration", body = admin::ClientAnswer), Refused))]
 fn show_client() {}
 
 /// Register a machine client
+///
+/// For the operator: says which partner a client of the issuer acts for. A registration that exists is replaced. The scope at
+/// the issuer (`daybook/record`, `daybook/read`) decides what the client may do. A change takes effect within five minutes.
 #[utoipa::path(put, path = "/v1/clients/{client_id}", tag = "operator", security(("token" = [])),
     params(("client_id" = String, Path, description = "The client's id at the issuer", min_length = 1, max_length = 128)),
     request_body = admin::SaveClient,
@@ -380,6 +417,8 @@ fn show_client() {}
 fn save_client() {}
 
 /// Remove a machine client's registration
+///
+/// For the operator: the client acts for nobody from then on, within five minutes. It may be repeated.
 #[utoipa::path(delete, path = "/v1/clients/{client_id}", tag = "operator", security(("token" = [])),
     params(("client_id" = String, Path, description = "The client's id at the issuer", min_length = 1, max_length = 128)),
     responses((status = 204, description = "There is none"), Refused))]
@@ -396,30 +435,41 @@ fn remove_client() {}
 fn run_month() {}
 
 /// The activity log page
+///
+/// People sign in here at the installation's issuer, and read and export the log. It needs no token of the API.
 #[utoipa::path(get, path = "/", tag = "portal", responses((status = 200, description = "The page", body = String, content_type = "text/html"),
     (status = 308, description = "To the same address with a slash at its end")))]
 fn page() {}
 
 /// A file of the page or of its web component
+///
+/// Such as `activity-log.js`, the web component that shows the log inside other portals. Each file also has a name with its
+/// digest, which browsers may cache for a year.
 #[utoipa::path(get, path = "/{asset}", tag = "portal", params(("asset" = String, Path, description = "The file's name", example = "activity-log.js")),
     responses((status = 200, description = "The file", content((String = "text/javascript"), (String = "text/css"), (String = "text/html"), (String = "image/svg+xml"), (String = "application/json")))))]
 fn asset() {}
 
 /// The page's settings
+///
+/// What the page needs to sign people in and to call the API. It holds no secret.
 #[utoipa::path(get, path = "/config.json", tag = "portal", responses((status = 200, description = "Issuer, client id, and where the API is", body = Object, content_type = "application/json")))]
 fn config() {}
 
 /// This document
+///
+/// The description of the API in OpenAPI 3.1, for programs that make clients or tests of it.
 #[utoipa::path(get, path = "/openapi.json", tag = "portal", responses((status = 200, description = "The document", body = Object, content_type = "application/json")))]
 fn openapi() {}
 
 /// This document, to read
+///
+/// The description of the API as a page for people.
 #[utoipa::path(get, path = "/docs", tag = "portal", responses((status = 200, description = "The page", body = String, content_type = "text/html")))]
 fn docs() {}
 
 /// Whether the service is well
 ///
-/// Needs no token, and reads no table.
+/// Answers 200 while the API and its functions run. It reads no table, and needs no token.
 #[utoipa::path(get, path = "/health", tag = "portal", responses((status = 200, description = "It is", body = Health)))]
 fn health() {}
 
@@ -431,4 +481,84 @@ struct Health {
     /// The version of the software.
     #[schema(example = "0.1.0")]
     version: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    /// Calls `visit` with each text of a JSON value, and with the name of the member that holds the text.
+    fn visit_texts<'a>(value: &'a Value, name: &'a str, visit: &mut dyn FnMut(&'a str, &'a str)) {
+        match value {
+            Value::Object(members) => members.iter().for_each(|(name, value)| visit_texts(value, name, visit)),
+            Value::Array(elements) => elements.iter().for_each(|value| visit_texts(value, name, visit)),
+            Value::String(text) => visit(name, text),
+            _ => {}
+        }
+    }
+
+    fn document() -> Value {
+        serde_json::to_value(super::document()).unwrap()
+    }
+
+    #[test]
+    fn every_operation_has_a_description() {
+        let document = document();
+        let mut operations = 0;
+        for (path, item) in document["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                operations += 1;
+                let text = |name: &str| operation[name].as_str().unwrap_or_default();
+                assert!(text("summary").len() >= 10, "{method} {path} has no summary");
+                assert!(text("description").len() >= 40, "{method} {path} has no description");
+            }
+        }
+        assert!(operations >= 29, "{operations}");
+    }
+
+    #[test]
+    fn every_parameter_and_field_has_a_description() {
+        fn check(value: &Value, place: &str) {
+            if let Value::Object(members) = value {
+                if members.contains_key("in") && members.contains_key("name") {
+                    assert!(members["description"].as_str().is_some_and(|text| !text.is_empty()), "{place}");
+                }
+                members.iter().for_each(|(name, value)| check(value, &format!("{place}/{name}")));
+            } else if let Value::Array(elements) = value {
+                elements.iter().enumerate().for_each(|(index, value)| check(value, &format!("{place}/{index}")));
+            }
+        }
+        let document = document();
+        check(&document["paths"], "");
+        for (schema, description) in document["components"]["schemas"].as_object().unwrap() {
+            for (field, property) in description["properties"].as_object().into_iter().flatten() {
+                // A field that may be null has its description in one of two alternatives.
+                let alternatives = property["oneOf"].as_array().into_iter().flatten();
+                let mut texts = alternatives.chain([property]).filter_map(|each| each["description"].as_str());
+                assert!(texts.any(|text| !text.is_empty()), "{schema}.{field} has no description");
+            }
+        }
+    }
+
+    #[test]
+    fn texts_hold_nothing_that_only_rustdoc_reads() {
+        let document = document();
+        visit_texts(&document, "", &mut |name, text| {
+            if matches!(name, "description" | "summary" | "title") {
+                for mark in ["[`", "`]", "::", "# Errors", "Self", "pub fn"] {
+                    assert!(!text.contains(mark), "{text}");
+                }
+            }
+        });
+    }
+
+    #[test]
+    fn limits_of_a_request_are_told() {
+        let document = document();
+        let record = &document["paths"]["/v1/partners/{partner}/activities"]["post"]["description"];
+        let record = record.as_str().unwrap();
+        for limit in ["5 MB", "500", "12 KB", "ce-id", "`id` and its `occurred_at` together"] {
+            assert!(record.contains(limit), "{limit}");
+        }
+    }
 }

@@ -4,7 +4,7 @@
 //! |---|---|---|---|
 //! | export on demand | `{partner}` | `export#{ULID}` | [`crate::jobs`] |
 //! | monthly export | `{partner}` | `month#{YYYY-MM}`, `month#{YYYY-MM}_v{six digits}` from version 2 on | [`crate::jobs`] |
-//! | idempotency key of a request | `{partner}` | `key#{SHA-256 of the key}` | [`crate::jobs`] |
+//! | idempotency key of a request | `{partner}` | `key#{SHA-256 of the caller's subject and the key}` | [`crate::jobs`] |
 //! | schedule | `{partner}` | `schedule` | [`crate::schedules`] |
 //! | secrets of a schedule's webhooks | `{partner}` | `secret` | [`crate::deliveries`] |
 //! | delivery of a notification | `{partner}` | `delivery#{the export, as above}#{fingerprint of the recipient}` | [`crate::deliveries`] |

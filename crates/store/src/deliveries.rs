@@ -3,7 +3,7 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::{
     activity::PartnerId,
-    delivery::{Delivery, Secret, Secrets},
+    delivery::{Delivery, Secret, Secrets, TooManySecrets},
     time::Instant,
 };
 
@@ -14,6 +14,19 @@ use crate::{
 
 /// The time for which deliveries are kept, in seconds.
 pub const DELIVERY_LIFETIME_SECONDS: i64 = 400 * 86_400;
+
+/// The answer to a request to replace a secret.
+#[derive(Debug)]
+pub enum Rotation {
+    /// The secrets that are valid from now on.
+    Done(Secrets),
+    /// There is no secret.
+    NoSecret,
+    /// Another process has just replaced the secret.
+    Conflict,
+    /// As many secrets as may sign at a time do so, until this instant.
+    TooMany(Instant),
+}
 
 impl Control {
     /// Reads the secrets that sign a partner's webhooks.
@@ -35,26 +48,25 @@ impl Control {
         self.put_if_absent(item, "PutItem of a secret").await
     }
 
-    /// Replaces a partner's current secret. Returns the secrets that are valid from then on.
-    ///
-    /// Returns nothing if there is no secret, or if another process has just replaced it.
+    /// Replaces a partner's current secret.
     ///
     /// # Errors
     /// When the table fails.
-    pub async fn rotate_secret(
-        &self,
-        partner: &PartnerId,
-        fresh: Secret,
-        now: Instant,
-    ) -> Result<Option<Secrets>, Error> {
-        let Some(read) = self.secrets(partner).await? else { return Ok(None) };
+    pub async fn rotate_secret(&self, partner: &PartnerId, fresh: Secret, now: Instant) -> Result<Rotation, Error> {
+        let found = self.get_item(key(partner.as_str(), "secret"), "GetItem of a secret").await?;
+        let Some(found) = found else { return Ok(Rotation::NoSecret) };
+        let rotated = match parse_json::<Secrets>(&found, "secrets")?.rotate(fresh, now) {
+            Ok(rotated) => rotated,
+            Err(TooManySecrets(until)) => return Ok(Rotation::TooMany(until)),
+        };
         let mut item = key(partner.as_str(), "secret");
-        let rotated = read.clone().rotate(fresh, now);
         item.insert("secrets".to_owned(), json(&rotated)?);
+        // Compared as stored, because secrets of an earlier version have another form.
+        let read = found.get("secrets").cloned().unwrap_or_else(|| text(""));
         let put = self.dynamodb.put_item().table_name(&*self.table).set_item(Some(item));
-        let put = put.condition_expression("secrets = :read").expression_attribute_values(":read", json(&read)?);
+        let put = put.condition_expression("secrets = :read").expression_attribute_values(":read", read);
         let done = is_done(put.send().await.map(drop), "PutItem of a secret")?;
-        Ok(done.then_some(rotated))
+        Ok(if done { Rotation::Done(rotated) } else { Rotation::Conflict })
     }
 
     /// Removes a partner's secrets, if there are any.

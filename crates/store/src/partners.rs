@@ -23,7 +23,7 @@ pub const MAX_SHARDS: u8 = 64;
 pub struct ShardsFrom {
     /// The first month.
     pub from: Month,
-    /// The number of shards of this month and all later ones, 1 to [`MAX_SHARDS`].
+    /// The number of shards of this month and all later ones, 1 to 64.
     #[schema(minimum = 1, maximum = 64)]
     pub shards: u8,
 }

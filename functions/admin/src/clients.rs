@@ -1,11 +1,6 @@
 //! Machine clients: the partner that each one acts for.
 
-use domain::{
-    access::Author,
-    activity::PartnerId,
-    request_json::{Object, from_json},
-    time::Instant,
-};
+use domain::{access::Author, activity::PartnerId, fault::Faults, request_json::read_owned, time::Instant};
 use lambda::{Answer, Problem, Request, StatusCode, request, response};
 use serde::{Deserialize, Serialize};
 use store::clients::{MAX_CLIENT_ID_CHARS, MachineClient};
@@ -46,10 +41,13 @@ pub(crate) async fn show(app: &App, request: &Request) -> Answer {
 
 pub(crate) async fn save(app: &App, request: &Request, now: Instant) -> Answer {
     let client_id = client_id(request)?;
-    let Object(SaveClient { partner }) = from_json(request::body(request)?)?;
-    let partner =
-        partner.ok_or_else(|| Problem::field("partner", "is required: the partner that the client acts for"))?;
-    let partner = PartnerId::parse(&partner).map_err(|detail| Problem::field("partner", detail))?;
+    let mut faults = Faults::default();
+    let wanted: Option<SaveClient> = read_owned(request::body(request)?, &mut faults);
+    let partner = wanted.and_then(|wanted| {
+        let partner = wanted.partner.ok_or_else(|| "is required: the partner that the client acts for".to_owned());
+        faults.keep("/partner", partner.and_then(|partner| PartnerId::parse(&partner)))
+    });
+    let partner = faults.finish(partner)?;
     let Author { subject, name } = request::caller(request)?.author();
     let client =
         MachineClient { partner: partner.to_string(), updated_at: now, updated_by: name, updated_by_subject: subject };

@@ -13,7 +13,7 @@ use store::{control::Control, months::Months, partners::Partners};
 
 pub use clients::{ClientAnswer, SaveClient};
 pub use months::{Counts, MonthAnswer, MonthExport, RunAnswer, RunMonth};
-pub use settings::{SaveSettings, SettingsAnswer};
+pub use settings::{SaveLimits, SaveSettings, SettingsAnswer};
 
 /// The stores and queues that the routes work on.
 #[derive(Clone, Debug)]

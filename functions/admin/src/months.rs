@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use domain::{
     activity::PartnerId,
+    fault::Faults,
     job::State,
-    request_json::{Object, from_json},
+    request_json::read_owned,
     text::quoted,
     time::{Instant, Month},
 };
@@ -189,10 +190,12 @@ fn shown(entry: MonthEntry, now: Instant) -> MonthExport {
 
 pub(crate) async fn run(app: &App, request: &Request, now: Instant) -> Answer {
     request::caller(request)?.may_operate()?;
-    let month = Month::parse(&request::path(request, "month")?).map_err(|detail| Problem::field("month", detail))?;
-    let Object(RunMonth { partner }) = from_json(request::body_or_empty_object(request)?)?;
-    let partner =
-        partner.as_deref().map(PartnerId::parse).transpose().map_err(|detail| Problem::field("partner", detail))?;
+    let mut faults = Faults::default();
+    let month = faults.keep("/month", Month::parse(&request::path(request, "month")?));
+    let wanted: Option<RunMonth> = read_owned(request::body_or_empty_object(request)?, &mut faults);
+    let partner = wanted.and_then(|wanted| wanted.partner);
+    let partner = partner.and_then(|partner| faults.keep("/partner", PartnerId::parse(&partner)));
+    let month = faults.finish(month)?;
     let outcome = match partner {
         Some(partner) => app.months.run_partner(&partner, month, now).await?,
         None => {

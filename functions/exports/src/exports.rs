@@ -5,13 +5,14 @@ use std::time::{Duration, UNIX_EPOCH};
 use domain::{
     access::{Author, Operation},
     activity::PartnerId,
-    fault::Rejection,
+    fault::{Fault, Faults, Rejection},
     filter::Filter,
     job::{Compression, ExportRequest, File, Format, Job, JobStatus, Kind, MANIFEST, Output, Progress, Rows, State},
+    json::Json,
     locale::Locale,
     query::{OneOrMany, Question, one_or_many},
-    request_json::{Object, from_json},
-    text::quoted,
+    request_json::{from_json, read_owned},
+    text::{hex, quoted},
     time::{Instant, Month},
 };
 use export::LINK_SECONDS;
@@ -22,7 +23,7 @@ use lambda::{
 };
 use serde::{Deserialize, Serialize};
 use store::{
-    jobs::{ListPosition, MAX_LISTED},
+    jobs::{IdempotencyKey, KeyClaim, ListPosition, MAX_LISTED},
     meter,
 };
 use ulid::Ulid;
@@ -172,62 +173,84 @@ pub struct LinkAnswer {
     pub expires_at: String,
 }
 
-/// The form of the files, as a request says it.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Form<'a> {
-    pub(crate) format: Option<&'a str>,
-    pub(crate) locale: Option<&'a str>,
-    pub(crate) compression: Option<&'a str>,
-    pub(crate) rows: Option<&'a str>,
-    pub(crate) details: Option<bool>,
+/// A request to create an export, once it is read.
+struct RequestedExport {
+    request: ExportRequest,
+    /// A digest of the body and of the language: two requests with the same digest ask for the same.
+    digest: String,
 }
 
-/// Reads the form of an export's files.
-pub(crate) fn output(request: &Request, form: Form<'_>) -> Result<Output, Problem> {
-    let invalid = |fault| Problem::from(Rejection::Invalid(vec![fault]));
-    Ok(Output {
-        format: form.format.map_or(Ok(Format::default()), Format::parse).map_err(invalid)?,
-        locale: request::locale(request, form.locale)?,
-        compression: form.compression.map_or(Ok(Compression::default()), Compression::parse).map_err(invalid)?,
-        rows: form.rows.map_or(Ok(Rows::default()), Rows::parse).map_err(invalid)?,
-        details: form.details.unwrap_or(true),
-    })
+/// Reads a request to create an export.
+fn read_export_request(request: &Request, now: Instant) -> Result<RequestedExport, Problem> {
+    let body = request::body_or_empty_object(request)?;
+    let mut faults = Faults::default();
+    let sent_keys = request.headers().get_all(&IDEMPOTENCY_KEY).iter().count();
+    let is_usable = idempotency_key(request).is_some_and(|key| (1..=MAX_KEY_CHARS).contains(&key.chars().count()));
+    if sent_keys > 1 || (sent_keys == 1 && !is_usable) {
+        faults.invalid("/Idempotency-Key", format!("must be sent once, with 1 to {MAX_KEY_CHARS} characters in UTF-8"));
+    }
+    let wanted: Option<CreateExport> = read_owned(body, &mut faults);
+    let export = wanted.and_then(|wanted| {
+        let output = wanted.output(request, &mut faults);
+        let question = wanted.question().read(now).map_err(|rejection| faults.append_rejection(rejection)).ok();
+        let (period, time_zone, filter) = question?;
+        Some(ExportRequest { from: period.from(), to: period.to(), time_zone, filter, output: output? })
+    });
+    let export = faults.finish(export)?;
+    let json = Json::parse(from_json(body)?).map_err(|detail| Rejection::invalid("", detail))?;
+    let language: &str = export.output.locale.into();
+    Ok(RequestedExport { request: export, digest: format!("{}{language}", hex(json.digest())) })
+}
+
+impl CreateExport {
+    fn output(&self, request: &Request, faults: &mut Faults) -> Option<Output> {
+        let format = self.format.as_deref().map_or(Ok(Format::default()), Format::parse);
+        let compression = self.compression.as_deref().map_or(Ok(Compression::default()), Compression::parse);
+        let rows = self.rows.as_deref().map_or(Ok(Rows::default()), Rows::parse);
+        let (format, compression) = (faults.keep_field(format), faults.keep_field(compression));
+        let (rows, locale) =
+            (faults.keep_field(rows), faults.keep_field(request::parse_locale(request, self.locale.as_deref())));
+        let details = self.details.unwrap_or(true);
+        Some(Output { format: format?, locale: locale?, compression: compression?, rows: rows?, details })
+    }
+
+    fn question(self) -> Question {
+        Question {
+            from: self.from,
+            to: self.to,
+            time_zone: self.time_zone,
+            customer: self.customer,
+            actor: self.actor,
+            action: self.action,
+            status: self.status,
+            target_type: self.target_type,
+            target: self.target,
+            q: self.q,
+        }
+    }
+}
+
+fn idempotency_key(request: &Request) -> Option<&str> {
+    request::header_text(request, &IDEMPOTENCY_KEY)
 }
 
 pub(crate) async fn create(app: &App, request: &Request, now: Instant) -> Answer {
     let (caller, partner) = request::partner_for(request, Operation::Read)?;
-    let Object(wanted): Object<CreateExport> = from_json(request::body_or_empty_object(request)?)?;
-    let form = Form {
-        format: wanted.format.as_deref(),
-        locale: wanted.locale.as_deref(),
-        compression: wanted.compression.as_deref(),
-        rows: wanted.rows.as_deref(),
-        details: wanted.details,
-    };
-    let output = output(request, form)?;
-    let question = Question {
-        from: wanted.from,
-        to: wanted.to,
-        time_zone: wanted.time_zone,
-        customer: wanted.customer,
-        actor: wanted.actor,
-        action: wanted.action,
-        status: wanted.status,
-        target_type: wanted.target_type,
-        target: wanted.target,
-        q: wanted.q,
-    };
-    let (period, time_zone, filter) = question.read(now)?;
-    let asked = ExportRequest { from: period.from(), to: period.to(), time_zone, filter, output };
+    let RequestedExport { request: asked, digest } = read_export_request(request, now)?;
     let time = UNIX_EPOCH + Duration::from_micros(u64::try_from(now.micros()).unwrap_or_default());
     let mut id = Ulid::from_datetime(time).to_string();
     let mut is_repeated = false;
-    if let Some(key) = request::header_text(request, &IDEMPOTENCY_KEY) {
-        if key.is_empty() || key.chars().count() > MAX_KEY_CHARS {
-            return Err(Problem::field("Idempotency-Key", format!("must have 1 to {MAX_KEY_CHARS} characters")));
-        }
+    if let Some(key) = idempotency_key(request) {
         let own = std::mem::take(&mut id);
-        id = app.control.claim_key(&partner, key, &own).await?;
+        // Each caller has keys of its own, so that nobody gets a colleague's export by chance.
+        let key = IdempotencyKey { subject: caller.subject(), key, request: &digest };
+        id = match app.control.claim_key(&partner, &key, &own, now).await? {
+            KeyClaim::Job(id) => id,
+            KeyClaim::OtherRequest => {
+                let detail = "was sent with another request before: use a new key for a new request";
+                return Err(Rejection::Unprocessable(vec![Fault::new("/Idempotency-Key", detail)]).into());
+            }
+        };
         // The first request may have claimed the key and been refused, so that there is no export yet.
         is_repeated = app.limits.is_some() && id != own && app.control.job(&partner, &id).await?.is_some();
     }

@@ -3,55 +3,68 @@
 use domain::{
     access::{Author, Operation},
     activity::PartnerId,
-    delivery::{Delivery, DeliveryState, Secret, Secrets},
+    delivery::{Delivery, DeliveryState, MAX_REPLACED_SECRETS, Secret, Secrets},
+    fault::{Fault, Faults, Rejection},
     job::{Compression, Format, Kind, Rows, State},
     locale::Locale,
     recipient::{MAX_RECIPIENTS, Recipient},
-    request_json::{Object, from_json},
-    schedule::{Schedule, ScheduleRequest, TooFarAhead},
+    request_json::{TextOrOther, Update, read_owned},
+    schedule::{Schedule, ScheduleUpdate, TooFarAhead},
+    text::parse_word,
     time::{Instant, Month, Zone},
 };
 use lambda::{Answer, Problem, ProblemKind, Request, StatusCode, environment, request, response};
 use serde::{Deserialize, Serialize};
-use store::{error, jobs::ListPosition};
+use store::{deliveries::Rotation, error, jobs::ListPosition};
 use utoipa::ToSchema;
 
-use crate::{App, exports};
+use crate::App;
 
 /// The number of exports in a schedule's results.
 const RESULTS: usize = 12;
 /// How many times a schedule is saved again after a concurrent change.
 const TRIES: usize = 5;
 
-/// A schedule to save.
+/// A schedule to save. Absent members stay as they are; `null` sets the default, which is also that of a new schedule.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SaveSchedule {
     /// Whether the schedule is on; the default is true.
-    enabled: Option<bool>,
+    #[serde(default)]
+    #[schema(value_type = Option<bool>)]
+    enabled: Update<bool>,
     /// The time zone of the calendar months, an IANA name; the default is UTC.
-    #[schema(example = "Europe/Paris")]
-    time_zone: Option<String>,
+    #[serde(default)]
+    #[schema(value_type = Option<String>, example = "Europe/Paris")]
+    time_zone: Update<String>,
     /// The format of the files; the default is csv.
+    #[serde(default)]
     #[schema(value_type = Option<Format>)]
-    format: Option<String>,
+    format: Update<String>,
     /// The language of the files; the default is that of `Accept-Language`.
+    #[serde(default)]
     #[schema(value_type = Option<Locale>)]
-    locale: Option<String>,
+    locale: Update<String>,
     /// The compression of the files; the default is none.
+    #[serde(default)]
     #[schema(value_type = Option<Compression>)]
-    compression: Option<String>,
+    compression: Update<String>,
     /// The meaning of a row; the default is an activity.
+    #[serde(default)]
     #[schema(value_type = Option<Rows>)]
-    rows: Option<String>,
+    rows: Update<String>,
     /// Whether the files contain the details; the default is true.
-    details: Option<bool>,
+    #[serde(default)]
+    #[schema(value_type = Option<bool>)]
+    details: Update<bool>,
     /// The first month to export; the default is the previous month.
+    #[serde(default)]
     #[schema(value_type = Option<Month>)]
-    from: Option<String>,
-    /// The recipients of notifications: webhooks (`https://…`) and e-mail addresses (`mailto:…`).
-    #[schema(max_items = 10, example = json!(["https://portal.example/hooks/daybook"]))]
-    notify: Option<Vec<String>>,
+    from: Update<String>,
+    /// The recipients of notifications: webhooks (`https://…`) and e-mail addresses (`mailto:…`); the default is nobody.
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<String>>, max_items = 10, example = json!(["https://portal.example/hooks/daybook"]))]
+    notify: Update<Vec<TextOrOther>>,
 }
 
 /// A partner's schedule of monthly exports.
@@ -149,7 +162,8 @@ pub struct SecretAnswer {
     /// The time at which the secret was created.
     #[schema(format = DateTime)]
     pub created_at: String,
-    /// The time until which the previous secret signs as well; null when it no longer does.
+    /// The time until which the previous secret signs as well; null when it no longer does. Secrets before the previous one
+    /// sign for a day after their own replacement, too.
     #[schema(format = DateTime)]
     pub previous_valid_until: Option<String>,
 }
@@ -166,35 +180,45 @@ async fn present(app: &App, partner: &PartnerId) -> Result<Schedule, Problem> {
     schedule.filter(|schedule| !schedule.removed).ok_or_else(Problem::not_found)
 }
 
+/// Reads a request to save a schedule.
+fn read_update(app: &App, request: &Request) -> Result<ScheduleUpdate, Problem> {
+    let mut faults = Faults::default();
+    let wanted: Option<SaveSchedule> = read_owned(request::body(request)?, &mut faults);
+    let update = wanted.map(|wanted| ScheduleUpdate {
+        enabled: wanted.enabled,
+        time_zone: wanted.time_zone.parse("/time_zone", &mut faults, |name| Zone::parse(&name)),
+        format: wanted.format.parse("/format", &mut faults, |word| parse_word(&word)),
+        locale: wanted.locale.parse("/locale", &mut faults, |tag| Locale::parse(&tag).map_err(|fault| fault.detail)),
+        compression: wanted.compression.parse("/compression", &mut faults, |word| parse_word(&word)),
+        rows: wanted.rows.parse("/rows", &mut faults, |word| parse_word(&word)),
+        details: wanted.details,
+        from: wanted.from.parse("/from", &mut faults, |month| Month::parse(&month)),
+        notify: match wanted.notify {
+            Update::Set(sent) => Update::Set(recipients(app, &sent, &mut faults)),
+            Update::Reset => Update::Reset,
+            Update::Keep => Update::Keep,
+        },
+        language: request::preferred_locale(request),
+    });
+    Ok(faults.finish(update)?)
+}
+
 pub(crate) async fn save(app: &App, request: &Request, now: Instant) -> Answer {
     let (caller, partner) = request::partner_for(request, Operation::Settings)?;
-    let Object(wanted): Object<SaveSchedule> = from_json(request::body(request)?)?;
-    let zone = wanted.time_zone.as_deref().map_or(Ok(Zone::UTC), Zone::parse);
-    let time_zone = zone.map_err(|detail| Problem::field("time_zone", detail))?;
-    let form = exports::Form {
-        format: wanted.format.as_deref(),
-        locale: wanted.locale.as_deref(),
-        compression: wanted.compression.as_deref(),
-        rows: wanted.rows.as_deref(),
-        details: wanted.details,
-    };
-    let wishes = ScheduleRequest {
-        enabled: wanted.enabled.unwrap_or(true),
-        time_zone,
-        output: exports::output(request, form)?,
-        from: wanted.from.as_deref().map(Month::parse).transpose().map_err(|detail| Problem::field("from", detail))?,
-        notify: recipients(app, wanted.notify.unwrap_or_default())?,
-    };
-    if wishes.notify.iter().any(|recipient| matches!(recipient, Recipient::Webhook(_))) {
+    let update = read_update(app, request)?;
+    if let Update::Set(recipients) = &update.notify
+        && recipients.iter().any(|recipient| matches!(recipient, Recipient::Webhook(_)))
+    {
         // Created first, because every webhook is signed.
         app.control.create_secrets(&partner, &Secrets::new(fresh_secret()?, now)).await?;
     }
     for _ in 0..TRIES {
         let before = app.control.schedule(&partner).await?;
-        let schedule = Schedule::save(before, wishes.clone(), now, caller.author());
+        let wanted = update.clone().resolve(before.as_ref(), now);
+        let schedule = Schedule::save(before, wanted, now, caller.author());
         let mut schedule = schedule.map_err(|TooFarAhead(latest)| {
-            let detail = format!("from is more than a month ahead; the schedule can start at {latest} at the latest");
-            Problem::new(ProblemKind::Unprocessable, detail)
+            let detail = format!("is more than a month ahead; the schedule can start at {latest} at the latest");
+            Rejection::Unprocessable(vec![Fault::new("/from", detail)])
         })?;
         if app.control.save_schedule(&partner, &mut schedule, app.rules.grace_seconds).await? {
             return shown(app, &partner, &schedule, now).await;
@@ -203,19 +227,24 @@ pub(crate) async fn save(app: &App, request: &Request, now: Instant) -> Answer {
     Err(changed())
 }
 
-fn recipients(app: &App, texts: Vec<String>) -> Result<Vec<Recipient>, Problem> {
-    if texts.len() > MAX_RECIPIENTS {
-        return Err(Problem::field("notify", format!("has {} recipients; give at most {MAX_RECIPIENTS}", texts.len())));
+fn recipients(app: &App, sent: &[TextOrOther], faults: &mut Faults) -> Vec<Recipient> {
+    if sent.len() > MAX_RECIPIENTS {
+        faults.invalid("/notify", format!("has {} recipients; give at most {MAX_RECIPIENTS}", sent.len()));
+        return Vec::new();
     }
     let mut recipients = Vec::new();
-    for (index, text) in texts.iter().enumerate() {
-        let recipient = Recipient::parse(text, &app.reach);
-        let recipient = recipient.map_err(|detail| Problem::field(&format!("notify/{index}"), detail))?;
-        if !recipients.contains(&recipient) {
+    for (index, sent) in sent.iter().enumerate() {
+        let recipient = match sent {
+            TextOrOther::Text(text) => Recipient::parse(text, &app.reach),
+            TextOrOther::Other(_) => Err("must be a string".to_owned()),
+        };
+        if let Some(recipient) = faults.keep(&format!("/notify/{index}"), recipient)
+            && !recipients.contains(&recipient)
+        {
             recipients.push(recipient);
         }
     }
-    Ok(recipients)
+    recipients
 }
 
 pub(crate) async fn remove(app: &App, request: &Request, now: Instant) -> Answer {
@@ -254,22 +283,27 @@ pub(crate) async fn show_secret(app: &App, request: &Request, now: Instant) -> A
 
 pub(crate) async fn rotate_secret(app: &App, request: &Request, now: Instant) -> Answer {
     let (_, partner) = request::partner_for(request, Operation::Settings)?;
-    if app.control.secrets(&partner).await?.is_none() {
-        return Err(Problem::not_found());
+    match app.control.rotate_secret(&partner, fresh_secret()?, now).await? {
+        Rotation::Done(secrets) => response::json(StatusCode::OK, &shown_secret(&secrets, now)),
+        Rotation::NoSecret => Err(Problem::not_found()),
+        Rotation::Conflict => Err(Problem::new(
+            ProblemKind::Conflict,
+            "Somebody else has just replaced the secret. Read it before replacing it.",
+        )),
+        Rotation::TooMany(until) => Err(Problem::new(
+            ProblemKind::Unprocessable,
+            format!(
+                "The secret was replaced {MAX_REPLACED_SECRETS} times within a day, and each of these still signs. Replace it again after {until}."
+            ),
+        )),
     }
-    let rotated = app.control.rotate_secret(&partner, fresh_secret()?, now).await?;
-    let rotated = rotated.ok_or_else(|| {
-        Problem::new(ProblemKind::Conflict, "Somebody else has just replaced the secret. Read it before replacing it.")
-    })?;
-    response::json(StatusCode::OK, &shown_secret(&rotated, now))
 }
 
 fn shown_secret(secrets: &Secrets, now: Instant) -> SecretAnswer {
-    let previous = secrets.previous.as_ref().filter(|(_, until)| now < *until);
     SecretAnswer {
         secret: secrets.current.reveal().to_owned(),
         created_at: secrets.made_at.to_millis_text(),
-        previous_valid_until: previous.map(|(_, until)| until.to_millis_text()),
+        previous_valid_until: secrets.previous_valid_until(now).map(Instant::to_millis_text),
     }
 }
 

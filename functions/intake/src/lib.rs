@@ -4,16 +4,17 @@
 //! extension attribute `partner`. A sender to the queue can record for every partner. The queue may deliver a message more
 //! than once, and dead letters are sent again as new messages, so each activity must have an id of its own.
 //!
-//! The queue delivers a message again until all of its activities are recorded, and moves it to the dead letters after the
-//! last try. Activities that were recorded before count as duplicates.
+//! The queue delivers a message again while the storage fails, and moves it to the dead letters after the last try. A
+//! message that can never be recorded goes to the dead letters at once, with the reason. Activities that were recorded
+//! before count as duplicates.
 
 use std::{borrow::Cow, time::Duration};
 
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use domain::{
-    activity::{MAX_BATCH, PartnerId, Sent},
-    fault::{Fault, Rejection},
-    request_json::{Object, from_json},
+    activity::{ActivityId, MAX_BATCH, PartnerId, Sent},
+    fault::{Fault, Faults, Rejection},
+    request_json::{Object, RequestBody, from_json, read_body, without_byte_order_mark},
     time::Instant,
 };
 use futures_util::{StreamExt as _, stream};
@@ -26,7 +27,7 @@ use serde_json::value::RawValue;
 use store::{
     error::causes,
     ledger::{RecordError, Recorded, Recorder},
-    queues,
+    queues::{self, DeadLetters, DeadReason},
 };
 
 /// How many messages are recorded at a time.
@@ -34,20 +35,34 @@ const MESSAGES: usize = 16;
 /// The part of the function's time that is kept for the answer.
 pub const TIME_TO_ANSWER: Duration = Duration::from_secs(5);
 
+/// The stores and queues that the function works with.
+#[derive(Clone, Debug)]
+pub struct App {
+    /// Records activities.
+    pub recorder: Recorder,
+    /// Takes the messages that can never be recorded.
+    pub dead_letters: DeadLetters,
+}
+
 /// Records the activities of each message. The queue delivers the messages again that the answer names.
 ///
 /// # Errors
 /// None: a message that fails does not hold up the others.
-pub async fn handle(
-    recorder: &Recorder,
-    event: SqsEvent,
-    now: Instant,
-    time: Duration,
-) -> Result<SqsBatchResponse, Error> {
+pub async fn handle(app: &App, event: SqsEvent, now: Instant, time: Duration) -> Result<SqsBatchResponse, Error> {
     let failed: Vec<Option<String>> = stream::iter(event.records)
         .map(|message| async move {
             let id = message.message_id.clone().unwrap_or_default();
-            let is_done = record(recorder, &message, now, time).await;
+            let is_done = match record(&app.recorder, &message, now, time).await {
+                Outcome::Recorded => true,
+                Outcome::Dead(why) => {
+                    let is_buried = app.dead_letters.bury(message.body.as_deref().unwrap_or_default(), &why).await;
+                    if is_buried {
+                        metrics::add(Metric::DeadLetters, 1);
+                    }
+                    is_buried
+                }
+                Outcome::Failed => false,
+            };
             if !is_done && queues::is_last_try(&message.attributes) {
                 metrics::add(Metric::DeadLetters, 1);
             }
@@ -65,55 +80,111 @@ pub async fn handle(
     Ok(answer)
 }
 
-/// Records the activities of one message; tells whether the queue can delete the message.
-async fn record(recorder: &Recorder, message: &SqsMessage, now: Instant, time: Duration) -> bool {
+/// The outcome of a message.
+enum Outcome {
+    /// All activities are recorded.
+    Recorded,
+    /// Some activities can never be recorded; the others are.
+    Dead(DeadReason),
+    /// The storage failed for some activities: another try may succeed.
+    Failed,
+}
+
+/// The activities of a message that can never be recorded.
+#[derive(Default)]
+struct Rejected {
+    ids: Vec<String>,
+    reasons: Vec<String>,
+}
+
+impl Rejected {
+    /// Adds an activity, by its place in the message and its id, if it has one.
+    fn add(&mut self, index: usize, id: Option<&ActivityId>, reason: &str) {
+        let name = id.map_or_else(|| format!("activity {index}"), |id| format!("activity {index} ({id})"));
+        self.reasons.push(format!("{name}: {reason}"));
+        self.ids.extend(id.map(ToString::to_string));
+    }
+}
+
+/// Records the activities of one message.
+async fn record(recorder: &Recorder, message: &SqsMessage, now: Instant, time: Duration) -> Outcome {
     let message_id = message.message_id.as_deref().unwrap_or_default();
     let (partner, sent) = match read(message.body.as_deref().unwrap_or_default()) {
         Ok(read) => read,
         Err(rejection) => {
-            tracing::error!(
-                message_id,
-                faults = faults(&rejection),
-                "could not read a message: it holds no activities"
-            );
-            return false;
+            let faults = pointers(&rejection);
+            tracing::error!(message_id, faults, "could not read a message: it holds no activities");
+            return Outcome::Dead(DeadReason::unreadable(details(&rejection)));
         }
     };
-    let mut rejected = 0;
+    let mut rejected = Rejected::default();
     let mut accepted = Vec::with_capacity(sent.len());
+    let mut known = Vec::with_capacity(sent.len());
     for (index, sent) in sent.iter().enumerate() {
         match sent.parse(now) {
-            Ok(new) if new.id.is_some() => accepted.push(new.into_activity(partner.clone(), now)),
+            Ok(new) if new.id.is_some() => {
+                let activity = new.into_activity(partner.clone(), now);
+                known.push((index, activity.id.clone()));
+                accepted.push(activity);
+            }
             Ok(_) => {
-                rejected += 1;
+                rejected.add(index, None, "/id: is required, because without it the activity could be recorded twice");
                 tracing::error!(message_id, %partner, index, "could not record an activity: it has no id, without which it could be recorded twice");
             }
             Err(rejection) => {
-                rejected += 1;
-                tracing::error!(message_id, %partner, index, faults = faults(&rejection), "could not record an activity: it is not valid");
+                let id = sent.id();
+                rejected.add(index, id.as_ref(), &details(&rejection));
+                let (activity, faults) = (id.as_ref().map(ActivityId::as_str), pointers(&rejection));
+                tracing::error!(message_id, %partner, index, activity, faults, "could not record an activity: it is not valid");
             }
         }
     }
-    let (mut recorded, mut duplicates) = (0, 0);
-    for outcome in recorder.record_all(accepted, time).await {
+    let (mut recorded, mut duplicates, mut failed) = (0, 0, 0);
+    for ((index, id), outcome) in known.into_iter().zip(recorder.record_all(accepted, time).await) {
+        let activity = id.as_str();
         match outcome {
             Ok(Recorded::New(_)) => recorded += 1,
             Ok(Recorded::Duplicate(_)) => duplicates += 1,
             Err(RecordError::Conflict) => {
-                rejected += 1;
-                tracing::error!(message_id, %partner, "could not record an activity: another one with this id and time is recorded");
+                rejected.add(index, Some(&id), "another activity with this id and occurred_at is recorded");
+                tracing::error!(message_id, %partner, index, activity, "could not record an activity: another one with this id and time is recorded");
             }
             Err(RecordError::Storage(error)) => {
-                rejected += 1;
-                tracing::error!(message_id, %partner, error = causes(&error), "could not record an activity");
+                failed += 1;
+                tracing::error!(message_id, %partner, index, activity, error = causes(&error), "could not record an activity");
             }
         }
     }
-    tracing::debug!(message_id, %partner, recorded, duplicates, rejected, "message recorded");
+    let refused = rejected.reasons.len();
+    tracing::debug!(message_id, %partner, recorded, duplicates, refused, failed, "message recorded");
     metrics::add(Metric::Recorded, recorded);
     metrics::add(Metric::Duplicates, duplicates);
-    metrics::add(Metric::Rejected, rejected);
-    rejected == 0
+    metrics::add(Metric::Rejected, refused + failed);
+    if failed > 0 {
+        // The whole message is tried again, because its dead letter must not hold activities that can still be recorded.
+        return Outcome::Failed;
+    }
+    if refused == 0 {
+        return Outcome::Recorded;
+    }
+    let Rejected { ids, reasons } = rejected;
+    Outcome::Dead(DeadReason { reason: reasons.join("\n"), partner: partner.to_string(), activities: ids.join(" ") })
+}
+
+/// A message with an activity or several.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Message<'a> {
+    #[serde(rename = "partner")]
+    _partner: serde::de::IgnoredAny,
+    #[serde(borrow)]
+    activity: Option<&'a RawValue>,
+    #[serde(borrow)]
+    activities: Option<Vec<&'a RawValue>>,
+}
+
+impl RequestBody for Message<'_> {
+    type Read<'a> = Message<'a>;
 }
 
 /// Returns the partner and the activities of a message.
@@ -125,24 +196,19 @@ fn read(body: &str) -> Result<(PartnerId, Vec<Sent<'_>>), Rejection> {
         #[serde(borrow)]
         partner: Option<Cow<'a, str>>,
     }
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Message<'a> {
-        #[serde(rename = "partner")]
-        _partner: serde::de::IgnoredAny,
-        #[serde(borrow)]
-        activity: Option<&'a RawValue>,
-        #[serde(borrow)]
-        activities: Option<Vec<&'a RawValue>>,
-    }
     let fault = |pointer: &str, detail: String| Rejection::Invalid(vec![Fault { pointer: pointer.to_owned(), detail }]);
+    let body = without_byte_order_mark(body);
     let Object(probe): Object<Probe<'_>> = from_json(body)?;
     let partner = probe.partner.ok_or_else(|| fault("/partner", "is required".to_owned()))?;
     let partner = PartnerId::parse(&partner).map_err(|detail| fault("/partner", detail))?;
     if probe.specversion.is_some() {
         return Ok((partner, vec![Sent::CloudEvent(body)]));
     }
-    let Object(message): Object<Message<'_>> = from_json(body)?;
+    let Ok(Object(message)) = from_json::<Object<Message<'_>>>(body) else {
+        let mut faults = Faults::default();
+        read_body::<Message<'_>>(body, &mut String::new(), &mut faults);
+        return faults.finish(None);
+    };
     let sent: Vec<Sent<'_>> = match (message.activity, message.activities) {
         (Some(activity), None) => vec![Sent::Plain(activity.get())],
         (None, Some(activities)) if activities.len() <= MAX_BATCH => {
@@ -157,9 +223,19 @@ fn read(body: &str) -> Result<(PartnerId, Vec<Sent<'_>>), Rejection> {
     Ok((partner, sent))
 }
 
-fn faults(rejection: &Rejection) -> String {
-    // The fields only, because the log must not hold what a message says.
+/// Returns the fields with faults only, because the log must not hold what a message says.
+fn pointers(rejection: &Rejection) -> String {
     rejection.faults().iter().map(|fault| fault.pointer.as_str()).collect::<Vec<_>>().join(" ")
+}
+
+/// Returns the faults in words, for the dead letter, which holds the message anyway.
+fn details(rejection: &Rejection) -> String {
+    let faults = rejection.faults().iter();
+    let detail = |Fault { pointer, detail }: &Fault| match pointer.as_str() {
+        "" => detail.clone(),
+        pointer => format!("{pointer}: {detail}"),
+    };
+    faults.map(detail).collect::<Vec<_>>().join("; ")
 }
 
 #[cfg(test)]

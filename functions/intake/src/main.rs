@@ -1,6 +1,7 @@
 //! The Lambda function `intake`.
 
 use aws_lambda_events::sqs::SqsEvent;
+use intake::App;
 use lambda::{
     Error, LambdaEvent, aws,
     environment::{deadline, now, number, time_left, variable},
@@ -8,6 +9,7 @@ use lambda::{
 use store::{
     ledger::{Ledger, Recorder},
     partners::Partners,
+    queues::DeadLetters,
 };
 
 #[tokio::main(flavor = "current_thread")]
@@ -22,11 +24,14 @@ async fn main() -> Result<(), Error> {
         variable("DATA_BUCKET")?,
     );
     let partners = Partners::new(dynamodb, variable("PARTNERS_TABLE")?);
-    let recorder = Recorder::new(ledger, partners, number::<i64>("GRACE_HOURS")? * 3_600);
-    lambda::run(recorder, |recorder, event: LambdaEvent<SqsEvent>| {
+    let app = App {
+        recorder: Recorder::new(ledger, partners, number::<i64>("GRACE_HOURS")? * 3_600),
+        dead_letters: DeadLetters::new(aws_sdk_sqs::Client::new(&config), variable("DEAD_LETTER_QUEUE_URL")?),
+    };
+    lambda::run(app, |app, event: LambdaEvent<SqsEvent>| {
         let now = now();
         let time = time_left(deadline(&event.context), now).saturating_sub(intake::TIME_TO_ANSWER);
-        intake::handle(recorder, event.payload, now, time)
+        intake::handle(app, event.payload, now, time)
     })
     .await
 }

@@ -4,11 +4,12 @@ use lambda::{
     Error, LambdaEvent, aws,
     environment::{deadline, now, number, variable},
 };
+use monthly::App;
 use store::{
     control::Control,
     ledger::LateIndex,
     months::{Months, Rules},
-    queues::{ExportQueue, RunQueue},
+    queues::{DeadLetters, ExportQueue, RunQueue},
 };
 
 #[tokio::main(flavor = "current_thread")]
@@ -20,14 +21,15 @@ async fn main() -> Result<(), Error> {
         control: Control::new(dynamodb.clone(), variable("CONTROL_TABLE")?),
         queue: ExportQueue::new(sqs.clone(), variable("EXPORT_QUEUE_URL")?),
         late: LateIndex::new(dynamodb, variable("ACTIVITIES_TABLE")?),
-        runs: RunQueue::new(sqs, variable("RUN_QUEUE_URL")?),
+        runs: RunQueue::new(sqs.clone(), variable("RUN_QUEUE_URL")?),
         rules: Rules {
             grace_seconds: number::<i64>("GRACE_HOURS")? * 3_600,
             retention_seconds: number::<i64>("RETENTION_DAYS")? * 86_400,
         },
     };
-    lambda::run(months, |months, event: LambdaEvent<_>| async move {
-        monthly::handle(months, &event.payload, deadline(&event.context), &now).await
+    let app = App { months, dead_letters: DeadLetters::new(sqs, variable("DEAD_LETTER_QUEUE_URL")?) };
+    lambda::run(app, |app, event: LambdaEvent<_>| async move {
+        monthly::handle(app, &event.payload, deadline(&event.context), &now).await
     })
     .await
 }

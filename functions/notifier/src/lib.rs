@@ -23,7 +23,7 @@ use lambda::{
 use store::{
     control::Control,
     error::{self, causes},
-    queues::{self, Notice, NoticeQueue},
+    queues::{self, DeadLetters, DeadReason, Notice, NoticeQueue},
 };
 
 pub use mail::Mail;
@@ -39,6 +39,8 @@ pub struct App {
     pub control: Control,
     /// The queue of attempts.
     pub queue: NoticeQueue,
+    /// Takes the messages that nobody can read.
+    pub dead_letters: DeadLetters,
     /// The way to receivers of webhooks.
     pub webhooks: Webhooks,
     /// The way to readers of e-mail.
@@ -60,7 +62,19 @@ pub async fn handle(
 ) -> Result<SqsBatchResponse, Error> {
     let work = event.records.into_iter().map(|message| async move {
         let id = message.message_id.unwrap_or_default();
-        match work(app, message.body.as_deref().unwrap_or_default(), clock).await {
+        let body = message.body.as_deref().unwrap_or_default();
+        let (partner, notice) = match read(body) {
+            Ok(read) => read,
+            Err(why) => {
+                tracing::error!(message_id = id, "could not read a message: it names no export");
+                let is_buried = app.dead_letters.bury(body, &DeadReason::unreadable(why)).await;
+                if is_buried || queues::is_last_try(&message.attributes) {
+                    metrics::add(Metric::DeadLetters, 1);
+                }
+                return (!is_buried).then(|| failure(id));
+            }
+        };
+        match work(app, &partner, &notice, clock).await {
             Ok(()) => None,
             Err(error) => {
                 tracing::error!(
@@ -71,9 +85,7 @@ pub async fn handle(
                 if queues::is_last_try(&message.attributes) {
                     metrics::add(Metric::DeadLetters, 1);
                 }
-                let mut failure = BatchItemFailure::default();
-                failure.item_identifier = id;
-                Some(failure)
+                Some(failure(id))
             }
         }
     });
@@ -82,20 +94,34 @@ pub async fn handle(
     Ok(answer)
 }
 
-async fn work(app: &App, body: &str, clock: &(dyn Fn() -> Instant + Send + Sync)) -> Result<(), error::Error> {
-    let broken = |error| error::Error::permanent("reading a message", error);
-    let notice: Notice = serde_json::from_str(body).map_err(broken)?;
-    let partner = PartnerId::parse(&notice.partner);
-    let partner = partner.map_err(|error| error::Error::permanent("reading a message", error.to_string()))?;
-    let Some((job, standing)) = app.control.job(&partner, &notice.export).await? else { return Ok(()) };
+fn failure(message_id: String) -> BatchItemFailure {
+    let mut failure = BatchItemFailure::default();
+    failure.item_identifier = message_id;
+    failure
+}
+
+/// Reads a message.
+fn read(body: &str) -> Result<(PartnerId, Notice), String> {
+    let notice: Notice = serde_json::from_str(body).map_err(|error| error.to_string())?;
+    let partner = PartnerId::parse(&notice.partner)?;
+    Ok((partner, notice))
+}
+
+async fn work(
+    app: &App,
+    partner: &PartnerId,
+    notice: &Notice,
+    clock: &(dyn Fn() -> Instant + Send + Sync),
+) -> Result<(), error::Error> {
+    let Some((job, standing)) = app.control.job(partner, &notice.export).await? else { return Ok(()) };
     match &notice.recipient {
-        None if standing.state == State::Ready => create_deliveries(app, &partner, &notice, clock()).await,
+        None if standing.state == State::Ready => create_deliveries(app, partner, notice, clock()).await,
         // The export was removed meanwhile.
         None => Ok(()),
         Some(fingerprint) => {
-            let found = app.control.delivery(&partner, &notice.export, fingerprint).await?;
+            let found = app.control.delivery(partner, &notice.export, fingerprint).await?;
             match found {
-                Some(delivery) => attempt(app, &partner, &notice, delivery, (&job, &standing), clock).await,
+                Some(delivery) => attempt(app, partner, notice, delivery, (&job, &standing), clock).await,
                 None => Ok(()),
             }
         }

@@ -237,8 +237,9 @@ pub(crate) async fn list(ledger: &Ledger, request: &Request, now: Instant) -> An
 /// midnight is an instant.
 fn period(start: Option<&str>, end: Option<&str>, now: Instant) -> Result<Period, Problem> {
     let fault = |name: &str, text: &str| {
-        let detail =
-            format!("{} is neither a date such as 2026-11-02 nor a time such as 11/2/2026 9:30:00 AM", quoted(text));
+        let detail = Instant::explain_lost_plus(text.trim()).unwrap_or_else(|| {
+            format!("{} is neither a date such as 2026-11-02 nor a time such as 11/2/2026 9:30:00 AM", quoted(text))
+        });
         Problem::field(name, detail)
     };
     let from = match start {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use domain::{
     access::Operation,
-    activity::{Activity, ActivityId, PartnerId, RecordRequest, Sent},
+    activity::{Activity, ActivityId, PartnerId, RecordRequest, Rejection, Sent, cloud_events::EventHeaders},
     quota::LimitExceeded,
     time::Instant,
 };
@@ -22,6 +22,8 @@ use utoipa::ToSchema;
 
 /// The part of the function's time that is kept for the answer.
 const TIME_TO_ANSWER: Duration = Duration::from_secs(3);
+/// How many faults the answer to a batch names, before it names only the first fault of each further activity.
+const MAX_BATCH_FAULTS: usize = 2_000;
 
 /// The stores that the function works with.
 #[derive(Clone, Debug)]
@@ -53,7 +55,9 @@ impl App {
 pub async fn handle(app: &App, request: Request, now: Instant) -> Answer {
     let (_, partner) = request::partner_for(&request, Operation::Record)?;
     let time = request::time_left(&request, now).saturating_sub(TIME_TO_ANSWER);
-    match RecordRequest::parse(request::body(&request)?, &request::media_type(&request))? {
+    let headers = request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+    let event = EventHeaders::find(headers);
+    match RecordRequest::parse(request::body(&request)?, &request::media_type(&request), event.as_ref())? {
         RecordRequest::One(sent) => record_one(app, &partner, sent, now, time).await,
         RecordRequest::Many(batch) => record_batch(app, &partner, &batch, now, time).await,
     }
@@ -140,9 +144,13 @@ async fn record_batch(app: &App, partner: &PartnerId, batch: &[Sent<'_>], now: I
     let mut results = Vec::with_capacity(batch.len());
     let mut accepted: Vec<Activity> = Vec::with_capacity(batch.len());
     let mut indexes = Vec::with_capacity(batch.len());
+    let mut named_faults = 0;
     for (index, sent) in batch.iter().enumerate() {
         let (id, occurred_at, problem) = match sent.parse(now) {
-            Err(rejection) => (sent.id(), None, Some(Problem::from(rejection).document())),
+            Err(mut rejection) => {
+                shorten(&mut rejection, &mut named_faults);
+                (sent.id(), None, Some(Problem::from(rejection).document()))
+            }
             Ok(new) => {
                 let activity = new.into_activity(partner.clone(), now);
                 let known = (Some(activity.id.clone()), Some(activity.occurred_at), None);
@@ -181,12 +189,20 @@ async fn record_batch(app: &App, partner: &PartnerId, batch: &[Sent<'_>], now: I
     response::json(StatusCode::OK, &BatchAnswer { results, recorded, duplicates, rejected })
 }
 
+/// Shortens a rejection if the answer names very many faults already, because an answer has a limit of 6 MB.
+fn shorten(rejection: &mut Rejection, named_faults: &mut usize) {
+    if *named_faults + rejection.faults().len() > MAX_BATCH_FAULTS {
+        rejection.keep_first_fault();
+    }
+    *named_faults += rejection.faults().len();
+}
+
 /// Explains why an activity was not recorded. `given_id` is the id that the service gave an activity without one.
 fn problem(error: RecordError, given_id: Option<&ActivityId>) -> Problem {
     match error {
         RecordError::Conflict => Problem::new(
             ProblemKind::Conflict,
-            "An activity with this id and occurred_at is recorded already, with other content. Activities are never changed: send the new content under an id of its own.",
+            "An activity with this id and occurred_at, which together are its address, is recorded already, with other content. Activities are never changed: send the new content under an id of its own.",
         ),
         RecordError::Storage(error) => {
             let problem = Problem::from(error);
@@ -194,7 +210,7 @@ fn problem(error: RecordError, given_id: Option<&ActivityId>) -> Problem {
                 Some(id) if problem.kind() == ProblemKind::Unavailable => Problem::new(
                     ProblemKind::Unavailable,
                     format!(
-                        "The storage does not answer, and whether the activity was recorded is not known. Send it again with \"id\": \"{id}\": then it is recorded once."
+                        "The storage does not answer, and whether the activity was recorded is not known. Send it again with \"id\": \"{id}\" and the same occurred_at: then it is recorded once."
                     ),
                 ),
                 _ => problem,

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use serde_json::Value;
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::{TcpListener, TcpStream},
@@ -18,8 +19,8 @@ pub struct Sqs {
 /// The calls of the code under test.
 #[derive(Debug, Default)]
 struct Calls {
-    /// The messages that were sent: the URL of the queue, and the body.
-    sent: Vec<(String, String)>,
+    /// The messages that were sent.
+    sent: Vec<Value>,
     /// The visibility timeouts that were set: the receipt of the message, and the seconds.
     hidden: Vec<(String, i64)>,
 }
@@ -43,25 +44,35 @@ impl Sqs {
 
     /// Returns the messages, in the order of their arrival.
     pub fn bodies(&self) -> Vec<String> {
-        self.calls.lock().unwrap().sent.iter().map(|(_, body)| body.clone()).collect()
+        self.calls.lock().unwrap().sent.iter().map(body).collect()
     }
 
     /// Returns the messages of the queue whose URL ends in `queue`, in the order of their arrival.
     pub fn bodies_of(&self, queue: &str) -> Vec<String> {
         let calls = self.calls.lock().unwrap();
-        calls.sent.iter().filter(|(url, _)| url.ends_with(queue)).map(|(_, body)| body.clone()).collect()
+        let is_wanted = |message: &&Value| message["QueueUrl"].as_str().is_some_and(|url| url.ends_with(queue));
+        calls.sent.iter().filter(is_wanted).map(body).collect()
+    }
+
+    /// Returns the text attributes of the messages, in the order of their arrival.
+    pub fn attributes(&self, name: &str) -> Vec<Option<String>> {
+        let attribute = |message: &Value| message["MessageAttributes"][name]["StringValue"].as_str().map(str::to_owned);
+        self.calls.lock().unwrap().sent.iter().map(attribute).collect()
     }
 
     /// Removes the messages and returns them, in the order of their arrival.
     pub fn take(&self) -> Vec<String> {
-        let sent = std::mem::take(&mut self.calls.lock().unwrap().sent);
-        sent.into_iter().map(|(_, body)| body).collect()
+        std::mem::take(&mut self.calls.lock().unwrap().sent).iter().map(body).collect()
     }
 
     /// Removes the visibility timeouts that were set, and returns the receipts and the seconds, in their order.
     pub fn take_hidden(&self) -> Vec<(String, i64)> {
         std::mem::take(&mut self.calls.lock().unwrap().hidden)
     }
+}
+
+fn body(message: &Value) -> String {
+    message["MessageBody"].as_str().unwrap().to_owned()
 }
 
 async fn take_calls(socket: TcpStream, calls: &Mutex<Calls>) -> std::io::Result<()> {
@@ -82,11 +93,13 @@ async fn take_calls(socket: TcpStream, calls: &Mutex<Calls>) -> std::io::Result<
         }
         let mut body = vec![0; length];
         socket.read_exact(&mut body).await?;
-        let call: serde_json::Value = serde_json::from_slice(&body).unwrap();
-        let text = |name: &str| call[name].as_str().unwrap().to_owned();
+        let call: Value = serde_json::from_slice(&body).unwrap();
         match call["VisibilityTimeout"].as_i64() {
-            Some(seconds) => calls.lock().unwrap().hidden.push((text("ReceiptHandle"), seconds)),
-            None => calls.lock().unwrap().sent.push((text("QueueUrl"), text("MessageBody"))),
+            Some(seconds) => {
+                let receipt = call["ReceiptHandle"].as_str().unwrap().to_owned();
+                calls.lock().unwrap().hidden.push((receipt, seconds));
+            }
+            None => calls.lock().unwrap().sent.push(call),
         }
         let answer = r#"{"MessageId":"m","MD5OfMessageBody":"0"}"#;
         let head = "HTTP/1.1 200 OK\r\ncontent-type: application/x-amz-json-1.0\r\ncontent-length:";

@@ -10,9 +10,9 @@ use super::{
     wire::{Change, NewActivityJson, NewActorJson},
 };
 use crate::{
-    fault::{Fault, Rejection},
+    fault::{Faults, Rejection},
     json::Json,
-    request_json::{Object, from_json},
+    request_json::{Object, RequestBody, from_json, read_body},
     text::quoted,
     time::Instant,
 };
@@ -34,21 +34,26 @@ impl NewActivity {
     /// Reads and checks one activity.
     ///
     /// # Errors
-    /// All faults of the first kind that applies: malformed, too large, not acceptable.
+    /// All faults, as the first kind that applies: malformed, too large, not acceptable.
     pub fn parse(json: &str, now: Instant) -> Result<Self, Rejection> {
-        let Object(sent): Object<NewActivityJson<'_>> = from_json(json)?;
-        sent.check(now, Faults::default())
+        let (mut rest, mut faults) = (String::new(), Faults::default());
+        let sent = read_body::<NewActivityJson<'_>>(json, &mut rest, &mut faults);
+        let activity = sent.and_then(|sent| sent.check_fields(now, &mut faults));
+        faults.finish(activity)
     }
 }
 
-impl NewActivityJson<'_> {
-    /// Checks all fields; `faults` holds those that were found before.
-    pub(super) fn check(self, now: Instant, mut faults: Faults) -> Result<NewActivity, Rejection> {
-        let activity = self.check_fields(now, &mut faults);
-        faults.finish(activity)
-    }
+impl RequestBody for NewActivityJson<'_> {
+    type Read<'a> = NewActivityJson<'a>;
+}
 
-    fn check_fields(self, now: Instant, faults: &mut Faults) -> Option<NewActivity> {
+impl RequestBody for Change<'_> {
+    type Read<'a> = Change<'a>;
+}
+
+impl NewActivityJson<'_> {
+    /// Checks all fields, and adds their faults.
+    pub(super) fn check_fields(self, now: Instant, faults: &mut Faults) -> Option<NewActivity> {
         let id = self.id.and_then(|id| faults.keep("/id", ActivityId::parse(&id)));
         let occurred_at = match self.occurred_at {
             None => {
@@ -61,7 +66,7 @@ impl NewActivityJson<'_> {
             && at > now.plus_seconds(MAX_AHEAD_SECONDS)
         {
             let detail = format!("{at} is more than 24 hours ahead of {now}: check the sender's clock");
-            faults.unprocessable.push(Fault::new("/occurred_at", detail));
+            faults.unprocessable("/occurred_at", detail);
         }
         let action = match self.action {
             None => {
@@ -90,6 +95,9 @@ impl NewActivityJson<'_> {
         });
         let changes = self.changes.and_then(|raw| check_changes(raw, faults));
         let details = self.details.and_then(|raw| check_details(raw, faults));
+        // Checked before anything is missed, so that all faults are found.
+        let correlation_id = faults.text("/correlation_id", self.correlation_id, MAX_ID_CHARS);
+        let source = faults.text("/source", self.source, MAX_ID_CHARS);
         let entry = Entry {
             customer,
             action: action?,
@@ -97,8 +105,8 @@ impl NewActivityJson<'_> {
             actor: actor?,
             target: target.filter(|target| *target != Target::default()),
             changes: changes.as_ref().map(|json| json.as_str().to_owned()),
-            correlation_id: faults.text("/correlation_id", self.correlation_id, MAX_ID_CHARS),
-            source: faults.text("/source", self.source, MAX_ID_CHARS),
+            correlation_id,
+            source,
         };
         let digest = entry.digest(changes.as_ref(), details.as_ref());
         let details = details.map(Json::into_string);
@@ -121,28 +129,35 @@ impl NewActorJson<'_> {
 
 /// Checks `changes` and writes them as compact JSON; an empty array counts as absent.
 fn check_changes(raw: &RawValue, faults: &mut Faults) -> Option<Json> {
-    let changes: Vec<Object<Change<'_>>> = match from_json(raw.get()) {
-        Ok(changes) => changes,
-        Err(rejection) => {
-            for fault in rejection.faults() {
-                faults.invalid(&format!("/changes{}", fault.pointer), fault.detail.clone());
-            }
+    let sent: Vec<&RawValue> = match from_json(raw.get()) {
+        Ok(sent) => sent,
+        Err(_) => {
+            faults.invalid("/changes", "must be an array of changes");
             return None;
         }
     };
-    if changes.len() > MAX_CHANGES {
-        faults.too_large("/changes", format!("has {} changes: send at most {MAX_CHANGES}", changes.len()));
+    if sent.len() > MAX_CHANGES {
+        faults.too_large("/changes", format!("has {} changes: send at most {MAX_CHANGES}", sent.len()));
         return None;
     }
-    let mut is_complete = !changes.is_empty();
-    for (index, Object(change)) in changes.iter().enumerate() {
-        let pointer = format!("/changes/{index}/field");
-        if faults.text(&pointer, change.field.as_deref().map(Cow::Borrowed), MAX_NAME_CHARS).is_none() {
-            faults.invalid(&pointer, "is required: the name of the field that changed");
+    let mut is_complete = !sent.is_empty();
+    let mut rests = vec![String::new(); sent.len()];
+    let mut changes: Vec<Change<'_>> = Vec::with_capacity(sent.len());
+    for (index, (raw, rest)) in sent.into_iter().zip(&mut rests).enumerate() {
+        let mut found = Faults::default();
+        let change = read_body::<Change<'_>>(raw.get(), rest, &mut found);
+        if let Some(change) = &change
+            && found.text("/field", change.field.as_deref().map(Cow::Borrowed), MAX_NAME_CHARS).is_none()
+        {
+            found.invalid("/field", "is required: the name of the field that changed");
             is_complete = false;
         }
+        faults.append(found, |pointer| Some(format!("/changes/{index}{pointer}")));
+        match change {
+            Some(change) => changes.push(change),
+            None => is_complete = false,
+        }
     }
-    let changes: Vec<&Change<'_>> = changes.iter().map(|Object(change)| change).collect();
     let text = serde_json::to_string(&changes).ok()?;
     let json = faults.keep("/changes", Json::parse(&RawValue::from_string(text).ok()?))?;
     let size = json.as_str().len();
@@ -164,44 +179,7 @@ fn check_details(raw: &RawValue, faults: &mut Faults) -> Option<Json> {
     Some(json)
 }
 
-/// Collects the faults of a request by their kind.
-#[derive(Default)]
-pub(super) struct Faults {
-    invalid: Vec<Fault>,
-    too_large: Vec<Fault>,
-    unprocessable: Vec<Fault>,
-}
-
 impl Faults {
-    pub(super) fn invalid(&mut self, pointer: &str, detail: impl Into<String>) {
-        self.invalid.push(Fault::new(pointer, detail));
-    }
-
-    fn too_large(&mut self, pointer: &str, detail: impl Into<String>) {
-        self.too_large.push(Fault::new(pointer, detail));
-    }
-
-    /// Returns the value if there are no faults.
-    ///
-    /// # Errors
-    /// The faults of the first kind that was found.
-    pub(super) fn finish<T>(self, value: Option<T>) -> Result<T, Rejection> {
-        if !self.invalid.is_empty() {
-            Err(Rejection::Invalid(self.invalid))
-        } else if !self.too_large.is_empty() {
-            Err(Rejection::TooLarge(self.too_large))
-        } else if !self.unprocessable.is_empty() {
-            Err(Rejection::Unprocessable(self.unprocessable))
-        } else {
-            value.ok_or_else(|| Rejection::invalid("", "the activity is incomplete"))
-        }
-    }
-
-    /// Keeps a value that could be read, or the fault.
-    fn keep<T>(&mut self, pointer: &str, parsed: Result<T, String>) -> Option<T> {
-        parsed.map_err(|detail| self.invalid(pointer, detail)).ok()
-    }
-
     /// Checks the length of a text; an empty text counts as absent.
     fn text(&mut self, pointer: &str, text: Option<Cow<'_, str>>, max: usize) -> Option<String> {
         let text = text.filter(|text| !text.is_empty())?;
@@ -335,6 +313,7 @@ mod tests {
     fn wrong_types_are_named() {
         assert_eq!(pointers(&parse(&with("action", json!(5))).unwrap_err()), ["/action"]);
         assert_eq!(pointers(&parse(&with("actor", json!({"id": ["x"]}))).unwrap_err()), ["/actor/id"]);
+        assert_eq!(pointers(&parse(&with("changes", json!({"field": "f"}))).unwrap_err()), ["/changes"]);
         assert!(matches!(NewActivity::parse("{", now()), Err(Rejection::Invalid(_))));
         assert!(matches!(NewActivity::parse("{} {}", now()), Err(Rejection::Invalid(_))));
         let array = r#"["e-1", "2026-11-02T09:30:00Z", null, "order.created", null, ["user", "ana"]]"#;
@@ -409,13 +388,36 @@ mod tests {
     }
 
     #[test]
-    fn malformed_fields_hide_other_kinds_of_faults() {
+    fn faults_of_every_kind_are_named_at_once() {
         let mut activity = with("source", json!("x".repeat(129)));
         activity["occurred_at"] = json!("2030-01-01T00:00:00Z");
         let rejection = parse(&activity).unwrap_err();
-        assert!(matches!(&rejection, Rejection::TooLarge(faults) if faults.len() == 1), "{rejection:?}");
+        assert!(matches!(rejection, Rejection::TooLarge(_)), "{rejection:?}");
+        assert_eq!(pointers(&rejection), ["/source", "/occurred_at"]);
         activity["status"] = json!("done");
+        activity["colour"] = json!("red");
+        activity["action"] = json!(5);
+        activity["actor"] = json!({"id": ["x"], "type": "robot", "mail": 1});
+        activity["changes"] = json!([{"field": 1, "before": 2}, 3, {"field": "f"}]);
         let rejection = parse(&activity).unwrap_err();
-        assert!(matches!(&rejection, Rejection::Invalid(faults) if faults.len() == 1), "{rejection:?}");
+        assert!(matches!(rejection, Rejection::Invalid(_)), "{rejection:?}");
+        let mut found = pointers(&rejection);
+        found.sort_unstable();
+        assert_eq!(
+            found,
+            [
+                "/action",
+                "/actor/id",
+                "/actor/mail",
+                "/actor/type",
+                "/changes/0/before",
+                "/changes/0/field",
+                "/changes/1",
+                "/colour",
+                "/occurred_at",
+                "/source",
+                "/status",
+            ]
+        );
     }
 }

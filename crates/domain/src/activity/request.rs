@@ -6,10 +6,15 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-use super::{cloud_events, ids::ActivityId, model::NewActivity, wire::NewActivityJson};
+use super::{
+    cloud_events::{self, EventHeaders},
+    ids::ActivityId,
+    model::NewActivity,
+    wire::NewActivityJson,
+};
 use crate::{
-    fault::{Fault, Rejection},
-    request_json::{Object, from_json},
+    fault::{Fault, Faults, Rejection},
+    request_json::{Object, RequestBody, from_json, read_body, without_byte_order_mark},
     time::Instant,
 };
 
@@ -23,6 +28,8 @@ pub enum Sent<'a> {
     Plain(&'a str),
     /// A CloudEvent in JSON.
     CloudEvent(&'a str),
+    /// A CloudEvent in binary mode: the headers, and the activity in JSON.
+    BinaryEvent(&'a EventHeaders, &'a str),
 }
 
 impl Sent<'_> {
@@ -34,6 +41,7 @@ impl Sent<'_> {
         match self {
             Self::Plain(json) => NewActivity::parse(json, now),
             Self::CloudEvent(json) => cloud_events::parse(json, now),
+            Self::BinaryEvent(headers, json) => cloud_events::parse_binary(headers, json, now),
         }
     }
 
@@ -44,9 +52,13 @@ impl Sent<'_> {
             #[serde(borrow)]
             id: Option<Cow<'a, str>>,
         }
-        let (Self::Plain(json) | Self::CloudEvent(json)) = self;
-        let Object(Id { id }) = from_json(json).ok()?;
-        ActivityId::parse(&id?).ok()
+        match self {
+            Self::BinaryEvent(headers, _) => ActivityId::parse(headers.id()?).ok(),
+            Self::Plain(json) | Self::CloudEvent(json) => {
+                let Object(Id { id }) = from_json(json).ok()?;
+                ActivityId::parse(&id?).ok()
+            }
+        }
     }
 }
 
@@ -61,6 +73,10 @@ pub struct BatchJson<'a> {
     activities: Vec<&'a RawValue>,
 }
 
+impl RequestBody for BatchJson<'_> {
+    type Read<'a> = BatchJson<'a>;
+}
+
 /// One activity, or a batch.
 #[derive(Debug)]
 pub enum RecordRequest<'a> {
@@ -73,25 +89,33 @@ pub enum RecordRequest<'a> {
 impl<'a> RecordRequest<'a> {
     /// Splits a body into activities.
     ///
-    /// A plain batch is recognised by its field, `{"activities": […]}`; CloudEvents are recognised by the media type.
+    /// A plain batch is recognised by its field, `{"activities": […]}`; CloudEvents are recognised by the media type, or
+    /// by their headers in binary mode.
     ///
     /// # Errors
     /// [`Rejection::Invalid`] for a body that is not a JSON object (a batch of CloudEvents: not an array), or for a batch
     /// with other fields; [`Rejection::TooLarge`] for more than [`MAX_BATCH`] activities.
-    pub fn parse(json: &'a str, media_type: &str) -> Result<Self, Rejection> {
+    pub fn parse(json: &'a str, media_type: &str, event: Option<&'a EventHeaders>) -> Result<Self, Rejection> {
         #[derive(Deserialize)]
         struct Probe<'a> {
             #[serde(borrow)]
             activities: Option<&'a RawValue>,
         }
-        match media_type {
-            cloud_events::ONE => Ok(Self::One(Sent::CloudEvent(json))),
-            cloud_events::BATCH => Self::many("", from_json(json)?, Sent::CloudEvent),
+        let json = without_byte_order_mark(json);
+        match (media_type, event) {
+            (cloud_events::ONE, _) => Ok(Self::One(Sent::CloudEvent(json))),
+            (cloud_events::BATCH, _) => Self::many("", from_json(json)?, Sent::CloudEvent),
+            (_, Some(headers)) => Ok(Self::One(Sent::BinaryEvent(headers, json))),
             // A body without the word, which an escape could hide, is one activity: no need to read it twice.
             _ if !json.contains("activities") && !json.contains('\\') => Ok(Self::One(Sent::Plain(json))),
             _ if from_json::<Object<Probe<'_>>>(json)?.0.activities.is_none() => Ok(Self::One(Sent::Plain(json))),
             _ => {
-                let Object(BatchJson { activities }) = from_json(json)?;
+                // A batch with faults is refused as a whole, so that only its faults are needed.
+                let Ok(Object(BatchJson { activities })) = from_json(json) else {
+                    let mut faults = Faults::default();
+                    read_body::<BatchJson<'_>>(json, &mut String::new(), &mut faults);
+                    return faults.finish(None);
+                };
                 Self::many("/activities", activities, Sent::Plain)
             }
         }
@@ -128,7 +152,7 @@ mod tests {
             (json!({"activities": vec![json!({}); MAX_BATCH]}).to_string(), Some(MAX_BATCH)),
             (escaped, Some(1)),
         ] {
-            match (RecordRequest::parse(&body, "application/json").unwrap(), count) {
+            match (RecordRequest::parse(&body, "application/json", None).unwrap(), count) {
                 (RecordRequest::One(Sent::Plain(json)), None) => assert_eq!(json, body),
                 (RecordRequest::Many(many), Some(count)) => {
                     assert_eq!(many.len(), count);
@@ -141,30 +165,47 @@ mod tests {
 
     #[test]
     fn batches_with_faults_are_refused() {
-        let invalid = |body: serde_json::Value| {
+        let pointers = |body: serde_json::Value| {
             let body = body.to_string();
-            matches!(RecordRequest::parse(&body, "application/json"), Err(Rejection::Invalid(_)))
+            let Err(Rejection::Invalid(faults)) = RecordRequest::parse(&body, "application/json", None) else {
+                panic!("{body}")
+            };
+            faults.into_iter().map(|fault| fault.pointer).collect::<Vec<_>>()
         };
-        assert!(invalid(json!({"activities": [], "id": "x"})));
-        assert!(invalid(json!(["activities"])));
-        assert!(invalid(json!({"activities": {}})));
+        assert_eq!(pointers(json!({"activities": [], "id": "x", "dry_run": 1})), ["/dry_run", "/id"]);
+        assert_eq!(pointers(json!(["activities"])), [""]);
+        assert_eq!(pointers(json!({"activities": {}, "id": "x"})), ["/activities", "/id"]);
         let body = json!({"activities": vec![json!({}); MAX_BATCH + 1]}).to_string();
-        let Err(Rejection::TooLarge(faults)) = RecordRequest::parse(&body, "") else { panic!("not too large") };
+        let Err(Rejection::TooLarge(faults)) = RecordRequest::parse(&body, "", None) else { panic!("not too large") };
         assert_eq!(faults[0].pointer, "/activities");
+    }
+
+    #[test]
+    fn a_byte_order_mark_before_the_body_is_ignored() {
+        let now = Instant::parse("2026-11-02T12:00:00Z").unwrap();
+        for body in [format!("\u{feff}{LEAST}"), format!("\u{feff}{{\"activities\":[{LEAST}]}}")] {
+            let sent = match RecordRequest::parse(&body, "application/json", None).unwrap() {
+                RecordRequest::One(sent) => sent,
+                RecordRequest::Many(sent) => sent[0],
+            };
+            assert!(sent.parse(now).is_ok(), "{body:?}");
+        }
+        let inside = format!("{{\"activities\":[\u{feff}{LEAST}]}}");
+        assert!(RecordRequest::parse(&inside, "application/json", None).is_err());
     }
 
     #[test]
     fn cloud_events_are_recognised_by_the_media_type() {
         let events = json!([{}, {}]).to_string();
-        let batch = RecordRequest::parse(&events, cloud_events::BATCH);
+        let batch = RecordRequest::parse(&events, cloud_events::BATCH, None);
         assert!(
             matches!(&batch, Ok(RecordRequest::Many(two)) if matches!(two[..], [Sent::CloudEvent("{}"), Sent::CloudEvent("{}")]))
         );
         assert!(matches!(
-            RecordRequest::parse(&events, cloud_events::ONE),
+            RecordRequest::parse(&events, cloud_events::ONE, None),
             Ok(RecordRequest::One(Sent::CloudEvent(_)))
         ));
-        assert!(matches!(RecordRequest::parse("{}", cloud_events::BATCH), Err(Rejection::Invalid(_))));
+        assert!(matches!(RecordRequest::parse("{}", cloud_events::BATCH, None), Err(Rejection::Invalid(_))));
     }
 
     #[test]

@@ -15,15 +15,16 @@ use crate::{request_json::Object, time::Instant};
 /// An activity to record.
 ///
 /// All fields are optional and of text here, so that the checks find all faults of a request together.
-#[derive(Deserialize, ToSchema)]
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = NewActivity, description = "An activity to record.")]
 pub struct NewActivityJson<'a> {
-    /// Your id of the activity. Send one: then you can safely send the same request again. If absent, the service makes a ULID.
+    /// Your id of the activity. Send one: then you can safely send the same request again, with the same `occurred_at`. The
+    /// same id with another `occurred_at` is another activity. If absent, the service makes a ULID.
     #[serde(borrow)]
     #[schema(value_type = Option<ActivityId>)]
     pub(super) id: Option<Cow<'a, str>>,
-    /// When the activity occurred; at most 24 hours ahead of the service's clock.
+    /// When the activity occurred; at most 24 hours ahead of the service's clock. Id and time together are its address.
     #[serde(borrow)]
     #[schema(required, value_type = Instant)]
     pub(super) occurred_at: Option<Cow<'a, str>>,

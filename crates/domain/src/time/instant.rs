@@ -34,13 +34,22 @@ impl Instant {
         if let Some(instant) = Self::parse_own(text.as_bytes()) {
             return Ok(instant);
         }
-        let parsed = DateTime::parse_from_rfc3339(text)
-            .map_err(|_| format!("{} is not an RFC 3339 instant such as 2026-11-02T09:30:00Z", quoted(text)))?;
+        let parsed = DateTime::parse_from_rfc3339(text).map_err(|_| {
+            Self::explain_lost_plus(text)
+                .unwrap_or_else(|| format!("{} is not an RFC 3339 instant such as 2026-11-02T09:30:00Z", quoted(text)))
+        })?;
         if parsed.timestamp_subsec_nanos() >= 1_000_000_000 {
             return Err(format!("{} names a leap second: send the second before or after it", quoted(text)));
         }
         Self::from_micros(parsed.timestamp_micros())
             .ok_or_else(|| format!("{} is outside the years 0000 to 9999", quoted(text)))
+    }
+
+    /// Explains a text that is an instant but for its `+`, which arrived as a blank because the query was not encoded.
+    pub fn explain_lost_plus(text: &str) -> Option<String> {
+        let (start, offset) = text.rsplit_once(' ')?;
+        DateTime::parse_from_rfc3339(&format!("{start}+{offset}")).ok()?;
+        Some(format!("{} has a blank before its offset: in a query, write %2B instead of +", quoted(text)))
     }
 
     /// Converts microseconds since 1970-01-01T00:00:00Z, if they lie between the years 0000 and 9999.
@@ -295,6 +304,8 @@ mod tests {
             ("2016-12-31T23:59:60Z", "leap second"),
             ("0000-01-01T00:00:00+01:00", "outside the years"),
             ("2026-11-02", "not an RFC 3339 instant"),
+            ("2026-11-02T09:30:00 01:00", "write %2B instead of +"),
+            ("2026-11-02 09:30:00 0100", "not an RFC 3339 instant"),
         ] {
             let message = text.parse::<Instant>().unwrap_err();
             assert!(message.contains(reason), "{message}");

@@ -108,10 +108,12 @@ fn parse_bound(text: &str, zone: Zone, days_after: u64) -> Result<Instant, Strin
             .and_then(Instant::from_utc)
             .ok_or_else(|| format!("{} is outside the calendar", quoted(text))),
         _ => Instant::parse(text).map_err(|_| {
-            format!(
-                "{} is neither a date such as 2026-11-02 nor an RFC 3339 instant such as 2026-11-02T09:30:00Z",
-                quoted(text)
-            )
+            Instant::explain_lost_plus(text).unwrap_or_else(|| {
+                format!(
+                    "{} is neither a date such as 2026-11-02 nor an RFC 3339 instant such as 2026-11-02T09:30:00Z",
+                    quoted(text)
+                )
+            })
         }),
     }
 }
@@ -169,6 +171,10 @@ mod tests {
         assert!(matches!(with("2024-01-01", "yesterday"), Err(PeriodError::To(_))));
         assert!(matches!(with("2024-01-01", "2024-2-1"), Err(PeriodError::To(_))));
         assert!(matches!(with("yesterday", "2024-01-01"), Err(PeriodError::From(_))));
+        let PeriodError::From(message) = with("2024-01-01T00:00:00 01:00", "2024-02-01").unwrap_err() else {
+            panic!("not `from`")
+        };
+        assert!(message.contains("write %2B instead of +"), "{message}");
         let PeriodError::To(message) = with("2024-01-01", "9999-12-31").unwrap_err() else { panic!("not `to`") };
         assert!(message.contains("outside the calendar"), "{message}");
         let now = at("2024-01-01T00:00:00Z");

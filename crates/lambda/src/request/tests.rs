@@ -60,6 +60,13 @@ fn body_may_be_base64_and_must_be_utf8() {
 }
 
 #[test]
+fn blank_body_is_an_empty_object() {
+    for (sent, read) in [("", "{}"), (" \n", "{}"), ("\u{feff}", "{}"), ("\u{feff}{\"a\":1}", "{\"a\":1}")] {
+        assert_eq!(body_or_empty_object(&request(json!({"body": sent}))).unwrap(), read, "{sent:?}");
+    }
+}
+
+#[test]
 fn body_over_the_limit_is_refused() {
     let body_of =
         |bytes: usize| body(&request(json!({"body": "x".repeat(bytes)}))).map(str::len).map_err(|it| it.kind());

@@ -6,7 +6,7 @@ mod api;
 use std::net::IpAddr;
 
 use domain::{
-    activity::{Activity, NewActivity, PartnerId, RecordRequest, Rejection},
+    activity::{Activity, NewActivity, PartnerId, RecordRequest, Rejection, cloud_events::EventHeaders},
     job::{Format, Output, Rows},
     locale::Locale,
     recipient::{Reach, Recipient},
@@ -104,8 +104,16 @@ fn activity() {
     run("activity", &ACTIVITY_PIECES, |input| {
         let Ok(json) = std::str::from_utf8(input) else { return String::new() };
         let mut result = String::new();
-        for media_type in ["application/json", "application/cloudevents+json", "application/cloudevents-batch+json"] {
-            match RecordRequest::parse(json, media_type) {
+        let headers =
+            [("ce-specversion", "1.0"), ("ce-id", "e-1"), ("ce-source", "s"), ("ce-type", "x.y"), ("ce-time", json)];
+        let binary = EventHeaders::find(headers.into_iter().map(|(name, value)| (name, value.as_bytes())));
+        for (media_type, event) in [
+            ("application/json", None),
+            ("application/cloudevents+json", None),
+            ("application/cloudevents-batch+json", None),
+            ("application/json", binary.as_ref()),
+        ] {
+            match RecordRequest::parse(json, media_type, event) {
                 Err(rejection) => result += &reasons(&rejection),
                 Ok(request) => {
                     let sent = match request {
@@ -114,7 +122,7 @@ fn activity() {
                     };
                     for sent in sent.iter().take(20) {
                         result += &match sent.parse(now()) {
-                            Ok(new) if media_type == "application/json" => check_accepted(json, new),
+                            Ok(new) if media_type == "application/json" && event.is_none() => check_accepted(json, new),
                             Ok(_) => "accepted".to_owned(),
                             Err(rejection) => reasons(&rejection),
                         };
