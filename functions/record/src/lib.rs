@@ -81,7 +81,7 @@ async fn record_one(app: &App, partner: &PartnerId, sent: Sent<'_>, now: Instant
             return Err(problem(error, (!has_own_id).then_some(&id)));
         }
     };
-    let mut response = response::json(status, &activity)?;
+    let mut response = response::activity(status, &activity)?;
     response::set_header(&mut response, header::LOCATION, &location(&activity));
     Ok(response)
 }
