@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from application import CONSTANTS, ROOT, Template
+from application import CONSTANTS, ROOT, Template, sources
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -53,12 +53,22 @@ def test_bucket_is_private_and_encrypted(template):
     assert bucket["BucketEncryption"]
 
 
-def test_bucket_expires_only_exports_and_incomplete_uploads(template):
+def test_bucket_expires_only_exports_downloads_and_incomplete_uploads(template):
     rules = {rule["Id"]: rule for rule in template.resources["DataBucket"]["Properties"]["LifecycleConfiguration"]["Rules"]}
     assert rules.pop("drop-incomplete-uploads")["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
     old = rules.pop("drop-old-exports")
     assert (old["Prefix"], old["ExpirationInDays"]) == ("exports/", {"Ref": "RetentionDays"})
+    copies = rules.pop("drop-downloads")
+    assert (copies["Prefix"], copies["ExpirationInDays"]) == ("downloads/", 1)
     assert not rules
+
+
+def test_pages_may_read_files_and_resume_downloads(template):
+    (rule,) = template.resources["DataBucket"]["Properties"]["CorsConfiguration"]["CorsRules"]
+    assert rule["AllowedOrigins"] == [{"Ref": "AllowedOrigin"}]
+    assert rule["AllowedMethods"] == ["GET", "HEAD"]
+    assert {"Range", "If-Match"} <= set(rule["AllowedHeaders"])
+    assert {"ETag", "Content-Range", "Content-Length"} <= set(rule["ExposedHeaders"])
 
 
 def test_bucket_and_queues_refuse_plain_http(template):
@@ -244,6 +254,13 @@ def test_gateway_answers_with_the_problems_of_the_code(template):
         assert headers["Cache-Control"] == "'no-store'", kind
         assert {name: headers[name] for name in GUARDS} == GUARDS, kind
         assert ("Retry-After" in headers) == (problem["status"] in (429, 503)), kind
+
+
+def test_gateway_says_how_the_size_of_a_request_counts(template):
+    refused = template.resources["Api"]["Properties"]["GatewayResponses"]["REQUEST_TOO_LARGE"]
+    detail = json.loads(refused["ResponseTemplates"]["application/json"])["detail"]
+    assert "6,000,000 bytes" in detail and "counts twice" in detail
+    assert "MAX_PAYLOAD_BYTES: usize = 6_000_000;" in sources("lambda", "crates")
 
 
 def test_every_gateway_refusal_is_a_problem(template):

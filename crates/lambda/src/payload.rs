@@ -44,6 +44,11 @@ pub fn string_bytes(text: &str) -> usize {
     counter.0
 }
 
+/// Returns the bytes of a value, written as JSON into an answer.
+pub fn value_bytes<T: Serialize>(value: &T) -> usize {
+    serde_json::to_string(value).map_or(usize::MAX, |json| string_bytes(&json))
+}
+
 /// Returns the bytes of an answer as the function sends it to Lambda, or slightly more.
 pub fn answer_bytes(response: &Response) -> usize {
     let headers = response.headers().iter();

@@ -98,8 +98,13 @@ pub fn complete(answer: Answer, trace_id: &str, allowed_origin: Option<&str>) ->
 /// Answers with a problem document.
 fn describe(problem: Problem, trace_id: &str) -> Response {
     let (retry_after, status) = (problem.retry_after(), problem.kind().status());
-    let document = ProblemDocument { trace_id: Some(trace_id.to_owned()), ..problem.document() };
-    let mut response = json(status, &document).unwrap_or_else(|_| empty(status));
+    let mut document = ProblemDocument { trace_id: Some(trace_id.to_owned()), ..problem.document() };
+    let write = |document: &ProblemDocument| json(status, document).unwrap_or_else(|_| empty(status));
+    let mut response = write(&document);
+    if !payload::leaves_room(&response) {
+        document.shorten();
+        response = write(&document);
+    }
     set_header(&mut response, header::CONTENT_TYPE, "application/problem+json");
     if let Some(seconds) = retry_after {
         set_header(&mut response, header::RETRY_AFTER, &seconds.to_string());
@@ -109,6 +114,8 @@ fn describe(problem: Problem, trace_id: &str) -> Response {
 
 #[cfg(test)]
 mod tests {
+    use domain::fault::{Fault, Rejection};
+
     use super::*;
     use crate::problem::ProblemKind;
 
@@ -149,6 +156,19 @@ mod tests {
         assert_eq!(refused.status(), StatusCode::INTERNAL_SERVER_ERROR);
         assert_eq!(header(&refused, "access-control-allow-origin"), Some("*"));
         assert!(payload::fits(&refused));
+    }
+
+    #[test]
+    fn problem_with_many_faults_is_shortened_to_fit() {
+        let fault = || Fault::new("/é", "x".repeat(400));
+        let few = complete(Err(Rejection::Invalid(vec![fault(); 3]).into()), "trace-1", None);
+        let many = complete(Err(Rejection::Invalid(vec![fault(); 20_000]).into()), "trace-1", None);
+        let document = |response: &Response| serde_json::from_slice::<serde_json::Value>(response.body()).unwrap();
+        assert_eq!(document(&few)["errors"].as_array().unwrap().len(), 3);
+        assert_eq!(many.status(), StatusCode::BAD_REQUEST);
+        assert_eq!(document(&many).get("errors"), None);
+        let detail = document(&many)["detail"].as_str().unwrap().to_owned();
+        assert!(detail.starts_with("/é: xxx") && detail.contains("more faults"), "{detail}");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Records activities: a single one, or a batch with a result for each item.
 
+mod shorten;
+
 use std::time::Duration;
 
 use domain::{
@@ -178,6 +180,7 @@ async fn record_batch(app: &App, partner: &PartnerId, batch: &[Sent<'_>], now: I
     metrics::add(Metric::Recorded, recorded);
     metrics::add(Metric::Duplicates, duplicates);
     metrics::add(Metric::Rejected, rejected);
+    shorten::fit_problems(&mut results);
     response::json(StatusCode::OK, &BatchAnswer { results, recorded, duplicates, rejected })
 }
 
