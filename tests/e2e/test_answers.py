@@ -37,7 +37,6 @@ def book(operator, names, near_the_limit):
     return partner
 
 
-@pytest.mark.alone
 def test_details_that_do_not_fit_are_answered_with_their_address(book, near_the_limit):
     assert book.answer.status_code == 201, book.answer.text[:500]
     shown = json.loads(book.show(near_the_limit))
