@@ -44,7 +44,7 @@ fn context(request: &Request) -> Option<&ApiGatewayProxyRequestContext> {
 /// `HEAD` takes the route of `GET`, because only the body of the answer differs, which the host leaves out.
 pub fn route(request: &Request) -> String {
     let path = context(request).and_then(|context| context.resource_path.as_deref());
-    let method = if *request.method() == Method::HEAD { &Method::GET } else { request.method() };
+    let method = if request.method() == Method::HEAD { "GET" } else { request.method().as_str() };
     format!("{method} {}", path.unwrap_or_default())
 }
 

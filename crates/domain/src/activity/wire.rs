@@ -216,16 +216,16 @@ pub struct WithDetailsUrl<'a>(pub &'a Activity);
 impl<T: AsRef<str>> Serialize for Activity<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let details = match &self.details {
-            Details::Here(text) => Some(Some(raw(text.as_ref())?)),
+            Details::Here(text) => Some(Some(raw::<S::Error>(text.as_ref())?)),
             Details::None | Details::Apart(_) => None,
         };
-        show(self.borrowed(), details, None)?.serialize(serializer)
+        show::<S::Error>(self.borrowed(), details, None)?.serialize(serializer)
     }
 }
 
 impl Serialize for WithDetailsUrl<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        show(self.0.borrowed(), Some(None), Some(self.0.details_url()))?.serialize(serializer)
+        show::<S::Error>(self.0.borrowed(), Some(None), Some(self.0.details_url()))?.serialize(serializer)
     }
 }
 
@@ -246,7 +246,7 @@ fn show<'a, E: serde::ser::Error>(
         status: entry.status,
         actor: entry.actor,
         target: entry.target,
-        changes: entry.changes.map(raw).transpose()?,
+        changes: entry.changes.map(raw::<E>).transpose()?,
         correlation_id: entry.correlation_id,
         source: entry.source,
         details: shown_details,

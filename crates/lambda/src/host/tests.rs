@@ -46,7 +46,7 @@ async fn handler_receives_the_time_of_the_request() {
 #[tokio::test]
 async fn head_gets_the_headers_of_get_without_the_body() {
     for fails in [false, true] {
-        let handle = |request: Request, _| async move {
+        let handle = |request: Request, _: Instant| async move {
             assert_eq!(request::route(&request), "GET /health");
             if fails { Err(Problem::not_found()) } else { response::json(lambda_http::http::StatusCode::OK, &"well") }
         };

@@ -13,7 +13,7 @@ const COLLECTION: &str = "/v1/partners/{partner}/exports";
 /// Exports whose filters are full of quotes: 200 KB each, as Lambda carries them.
 const COUNT: usize = 40;
 
-async fn app(stores: &Stores, sqs: &Sqs) -> App {
+fn app(stores: &Stores, sqs: &Sqs) -> App {
     App {
         control: stores.control(None),
         partners: stores.partners(),
@@ -37,7 +37,7 @@ async fn ask(app: &App, method: &str, body: &Value, query: &[(&str, &str)], now:
 #[tokio::test]
 async fn list_of_large_filters_is_shorter_and_complete() {
     let (stores, sqs) = (Stores::start().await, Sqs::start().await);
-    let app = app(&stores, &sqs).await;
+    let app = app(&stores, &sqs);
     let values = vec!["\"".repeat(256); 50];
     let wanted = json!({
         "from": "2026-10-01", "to": "2026-10-31",

@@ -36,13 +36,13 @@ fn newest_first() -> Vec<String> {
     (0..COUNT).rev().map(|number| format!("e-{number:04}")).collect()
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn pages_full_of_quotes_are_shorter_and_complete() {
     let mut installation = Installation::start().await;
     installation.record((0..COUNT).map(quoted).collect()).await;
 
     for route in [LIST, LIST_OF_CUSTOMER] {
-        let (mut found, mut cursor, mut pages) = (Vec::new(), None, 0);
+        let (mut found, mut cursor, mut pages) = (Vec::new(), None::<String>, 0);
         loop {
             let mut query = vec![("from", "2026-11-01"), ("to", "2026-11-30"), ("limit", "1000")];
             query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
@@ -58,7 +58,7 @@ async fn pages_full_of_quotes_are_shorter_and_complete() {
     }
 
     // The same activities as records have their changes as JSON inside JSON.
-    let (mut found, mut seek, mut pages) = (Vec::new(), None, 0);
+    let (mut found, mut seek, mut pages) = (Vec::new(), None::<String>, 0);
     loop {
         let mut query = vec![
             ("auditRequest.startDate", "2026-11-01"),
@@ -79,7 +79,7 @@ async fn pages_full_of_quotes_are_shorter_and_complete() {
     assert!(pages > 1, "{pages}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn details_that_do_not_fit_lead_to_a_file() {
     let mut installation = Installation::start().await;
     let with = |id: &str, text: String| {
@@ -124,7 +124,7 @@ async fn details_that_do_not_fit_lead_to_a_file() {
     assert!(links.iter().all(|(_, key)| *key == links[0].1), "one object for the same details");
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn activity_without_details_has_no_file() {
     let mut installation = Installation::start().await;
     installation.record(vec![parsed(&sent("none", "2026-11-02T09:30:00Z", &json!({})), at(NOW))]).await;

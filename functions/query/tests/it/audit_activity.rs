@@ -37,7 +37,7 @@ fn even() -> Vec<String> {
     (0..20).rev().filter(|number| number % 2 == 0).map(|number| format!("e-{number:02}")).collect()
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn seek_alone_goes_on_with_the_same_question() {
     let mut installation = start().await;
     let question = [vec![START, END, SIZE], filter("CustomerId", "fabrikam", "Equals")].concat();
@@ -57,7 +57,7 @@ async fn seek_alone_goes_on_with_the_same_question() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn seek_is_refused_with_another_question() {
     let mut installation = start().await;
     let page = installation.ask(ROUTE, "", &[START, END, SIZE]).await.json();
@@ -74,7 +74,7 @@ async fn seek_is_refused_with_another_question() {
     assert_eq!(installation.ask(ROUTE, "", &[("seek", "bm9uZQ")]).await.status, 400);
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn filters_are_read_by_name_and_number() {
     let mut installation = start().await;
     for (field, value, operator) in [
