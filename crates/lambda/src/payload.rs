@@ -90,6 +90,8 @@ pub fn write_fitting<T: Serialize>(values: impl IntoIterator<Item = T>) -> Resul
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+
     use lambda_http::{
         Adapter, Service as _, http::header, lambda_runtime::LambdaEvent, request::LambdaRequest, service_fn,
     };
@@ -108,8 +110,8 @@ mod tests {
     async fn sent(response: Response) -> usize {
         let event = json!({"httpMethod": "GET", "requestContext": {"resourcePath": "/health", "httpMethod": "GET"}});
         let request: LambdaRequest = serde_json::from_str(&event.to_string()).unwrap();
-        let answer =
-            service_fn(move |_: Request| std::future::ready(Ok::<_, std::convert::Infallible>(response.clone())));
+        let mut response = Some(response);
+        let answer = service_fn(move |_: Request| std::future::ready(Ok::<_, Infallible>(response.take().unwrap())));
         let answer = Adapter::from(answer).call(LambdaEvent::new(request, context())).await.unwrap();
         serde_json::to_vec(&answer).unwrap().len()
     }
