@@ -174,8 +174,8 @@ impl Stores {
         Control::new(self.dynamodb(faults), CONTROL.into())
     }
 
-    /// The environment variables with which a function in a process of its own finds the activities.
-    pub fn variables(&self) -> [(&'static str, String); 7] {
+    /// The environment variables with which a function in a process of its own finds the stores.
+    pub fn variables(&self) -> [(&'static str, String); 9] {
         [
             ("AWS_REGION", "us-east-1".to_owned()),
             ("AWS_ACCESS_KEY_ID", "test".to_owned()),
@@ -183,6 +183,8 @@ impl Stores {
             ("AWS_ENDPOINT_URL_DYNAMODB", self.dynamodb_url.clone()),
             ("AWS_ENDPOINT_URL_S3", self.s3_url.clone()),
             ("ACTIVITIES_TABLE", TABLE.to_owned()),
+            ("PARTNERS_TABLE", PARTNERS.to_owned()),
+            ("LIMITS_TABLE", LIMITS.to_owned()),
             ("DATA_BUCKET", BUCKET.to_owned()),
         ]
     }
