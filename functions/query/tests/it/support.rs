@@ -35,7 +35,8 @@ impl Answer {
 impl Installation {
     pub(crate) async fn start() -> Self {
         let stores = Stores::start().await;
-        let function = Function::start(env!("CARGO_BIN_EXE_query"), stores.variables()).await;
+        let limits = [("PARTNER_LIMITS", "false".to_owned()), ("READ_UNITS_PER_SECOND", "1000".to_owned())];
+        let function = Function::start(env!("CARGO_BIN_EXE_query"), stores.variables().into_iter().chain(limits)).await;
         Self { stores, function }
     }
 
