@@ -9,7 +9,7 @@ use lambda::{Answer, Parameters, Problem, Request, StatusCode, request, response
 use store::ledger::Ledger;
 
 pub use activities::{ListAnswer, Range};
-pub use audit_records::{AuditRecords, Header, Link, Links};
+pub use audit_records::{AuditRecord, AuditRecords, Header, Link, Links};
 
 /// Answers a request by its route.
 ///
