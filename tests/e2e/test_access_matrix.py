@@ -33,7 +33,7 @@ PUBLIC = [route for route in ROUTES if route not in PROTECTED]
 PLACES = {"own": "contoso", "other": "fabrikam", "absent": "never-heard-of"}
 # A time that no other test lists.
 OF_2019 = {"from": "2019-06-01", "to": "2019-06-30"}
-KNOWN = new_activity(id="of-the-matrix", occurred_at="2019-06-05T09:30:00Z", customer={"id": "fabrikam-sarl"})
+KNOWN = new_activity(id="of-the-matrix", occurred_at="2019-06-05T09:30:00Z", customer={"id": "fabrikam-sarl"}, details={"a": 1})
 NOTIFY = {"enabled": False, "notify": ["https://127.0.0.1/hook"]}
 # Bodies of the routes that take one.
 BODIES = {
@@ -46,6 +46,7 @@ BODIES = {
 }
 QUERIES = {
     "GET /v1/partners/{partner}/activities/{id}": f"?occurred_at={KNOWN['occurred_at']}",
+    "GET /v1/partners/{partner}/activities/{id}/details": f"?occurred_at={KNOWN['occurred_at']}",
     "GET /v1/partners/{partner}/activities": "?limit=1",
     "GET /v1/exports": "?kind=monthly&month=2019-06",
 }
@@ -137,6 +138,16 @@ def test_each_caller_gets_the_answer_of_the_matrix(callers, things, route):
     for place, name in refused:
         if place == "other":
             assert refused["other", name] == refused["absent", name]
+
+
+@pytest.mark.parametrize("route", [route for route in ROUTES if route.startswith("GET ")])
+def test_head_answers_as_get_without_a_body(stack, callers, things, route):
+    place = "any" if route in PUBLIC else next(iter(ROUTES[route]))
+    for who in (callers["global_admin"], callers["record"], Caller(stack["api_url"], "garbage")):
+        get, head = (who.request(method, address(route, place, things)) for method in ("GET", "HEAD"))
+        assert (head.status_code, head.content) == (get.status_code, b""), route
+        assert head.headers.get("Content-Type") == get.headers.get("Content-Type"), route
+        is_guarded(head, private=route in PROTECTED)
 
 
 @pytest.mark.parametrize("route", PUBLIC)

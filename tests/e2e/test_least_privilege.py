@@ -57,7 +57,7 @@ def allowed(call, *arguments, **options):
 def root(stack, aws):
     """The stores with root credentials and some data."""
     platform = Platform(aws, stack["outputs"])
-    for key in ("details/probe/file", "exports/probe/file"):
+    for key in ("details/probe/file", "downloads/probe/file", "exports/probe/file"):
         platform.put(key)
     return platform
 
@@ -108,6 +108,9 @@ MAY = {
     "put details": (["record", "intake"], lambda at: at.put("details/probe/new")),
     "get details": (["query", "export-worker"], lambda at: at.get("details/probe/file")),
     "remove details": ([], lambda at: at.remove("details/probe/other")),
+    "put a download": (["query"], lambda at: at.put("downloads/probe/new")),
+    "get a download": (["query"], lambda at: at.get("downloads/probe/file")),
+    "remove a download": ([], lambda at: at.remove("downloads/probe/other")),
     "put a file": (["export-worker"], lambda at: at.put("exports/probe/new")),
     "get a file": (["exports", "export-worker"], lambda at: at.get("exports/probe/file")),
     "remove a file": (["exports", "export-worker"], lambda at: at.remove("exports/probe/other")),

@@ -320,6 +320,19 @@ def test_large_details_can_be_read_and_copied(window, stack, person, partner, wh
     assert json.loads(page.evaluate("navigator.clipboard.readText()"))["details"] == details
 
 
+def test_details_too_large_to_show_can_be_downloaded(window, stack, person, partner):
+    details = {"text": '"' * 1_490_000}
+    partner.record([order(details=details)])
+    page = window("en")
+    sign_in(page, stack, person(partner))
+    shown(page)
+    page.locator("activity-log .toggle").click()
+    button = page.locator("activity-log tr.opened").get_by_role("button", name="Download the details (2.98 MB)")
+    with page.expect_download() as download:
+        button.click()
+    assert json.loads(download.value.path().read_text()) == details
+
+
 def test_page_is_light_and_loads_nothing_from_elsewhere(window, stack, person, partner):
     loaded = {}
     page = window("fr")

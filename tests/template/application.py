@@ -38,7 +38,14 @@ class Template:
         return of_all | self.functions[function].get("Environment", {}).get("Variables", {})
 
     def routes(self, function):
-        """Returns the routes of a function: method, path, properties."""
+        """Returns the routes of a function: method, path, properties. `heads` has those of HEAD."""
+        return [route for route in self._all_routes(function) if route[0] != "HEAD"]
+
+    def heads(self, function):
+        """Returns the paths that answer HEAD, with their properties."""
+        return {path: properties for method, path, properties in self._all_routes(function) if method == "HEAD"}
+
+    def _all_routes(self, function):
         events = self.functions[function].get("Events", {}).values()
         return [(each["Properties"]["Method"], each["Properties"]["Path"], each["Properties"]) for each in events if each["Type"] == "Api"]
 

@@ -33,6 +33,7 @@ ALLOWED = {
         ("ActivitiesTable", "dynamodb:Query"),
         ("ActivitiesTable/index/by_customer", "dynamodb:Query"),
         ("DataBucket/details/*", "s3:GetObject"),
+        *(("DataBucket/downloads/*", f"s3:{action}") for action in ("GetObject", "PutObject")),
     },
     "exports": {
         *(("ControlTable", f"dynamodb:{action}") for action in ("DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem")),

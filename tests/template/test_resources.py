@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from application import CONSTANTS, ROOT, Template
+from application import CONSTANTS, ROOT, Template, sources
 from expansion import expand
 
 if sys.version_info >= (3, 11):
@@ -79,6 +79,14 @@ def test_bucket_keeps_versions_so_that_details_can_be_restored(template):
     for function in template.functions:
         actions = {action for actions, _ in template.statements(function) for action in actions}
         assert not [action for action in actions if action.startswith("s3:") and "Version" in action], function
+
+
+def test_pages_may_read_files_and_resume_downloads(template):
+    (rule,) = template.resources["DataBucket"]["Properties"]["CorsConfiguration"]["CorsRules"]
+    assert rule["AllowedOrigins"] == [{"Ref": "AllowedOrigin"}]
+    assert rule["AllowedMethods"] == ["GET", "HEAD"]
+    assert {"Range", "If-Match"} <= set(rule["AllowedHeaders"])
+    assert {"ETag", "Content-Range", "Content-Length"} <= set(rule["ExposedHeaders"])
 
 
 def test_bucket_and_queues_refuse_plain_http(template):
@@ -243,6 +251,13 @@ def test_gateway_answers_with_the_problems_of_the_code(template):
         assert headers["Cache-Control"] == "'no-store'", kind
         assert {name: headers[name] for name in GUARDS} == GUARDS, kind
         assert ("Retry-After" in headers) == (problem["status"] in (429, 503)), kind
+
+
+def test_gateway_says_how_the_size_of_a_request_counts(template):
+    refused = template.resources["Api"]["Properties"]["GatewayResponses"]["REQUEST_TOO_LARGE"]
+    detail = json.loads(refused["ResponseTemplates"]["application/json"])["detail"]
+    assert "6,000,000 bytes" in detail and "counts twice" in detail
+    assert "MAX_PAYLOAD_BYTES: usize = 6_000_000;" in sources("lambda", "crates")
 
 
 def test_every_gateway_refusal_is_a_problem(template):

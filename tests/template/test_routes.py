@@ -56,6 +56,26 @@ def test_every_route_has_a_handler_and_the_reverse(template, function):
         assert deployed == handled
 
 
+@pytest.mark.parametrize("function", WITH_ROUTES)
+def test_every_route_of_get_answers_head(template, function):
+    gets = {path: properties for method, path, properties in template.routes(function) if method == "GET"}
+    heads = template.heads(function)
+    assert {path: properties | {"Method": "HEAD"} for path, properties in gets.items()} == heads
+
+
+def test_browsers_may_use_every_method_and_header_of_the_api(template):
+    cors = template.resources["Api"]["Properties"]["Cors"]
+    methods = {method for name in WITH_ROUTES for method, _, _ in template.routes(name)}
+    assert set(cors["AllowMethods"].strip("'").split(",")) == methods | {"HEAD", "OPTIONS"}
+    allowed = {name.lower() for name in cors["AllowHeaders"].strip("'").split(",")}
+    code = "\n".join(sources(name) for name in WITH_ROUTES) + sources("lambda", "crates")
+    own = set(re.findall(r'HeaderName::from_static\("([a-z-]+)"\)', code))
+    standard = {name.lower().replace("_", "-") for name in re.findall(r"header_text\(\s*request,\s*&header::([A-Z_]+)", code)}
+    # A browser sets these by itself, and lets no script set them.
+    standard -= {"content-length", "content-encoding"}
+    assert own and standard and own | standard | {"authorization"} <= allowed
+
+
 def test_openapi_describes_every_route_and_no_other(template):
     document = json.loads((ROOT / "functions" / "portal" / "assets" / "openapi.json").read_text())
     described = {f"{method.upper()} {path}": operation for path, item in document["paths"].items() for method, operation in item.items()}

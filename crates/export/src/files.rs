@@ -1,17 +1,16 @@
 //! The bucket of exports: files are written once, in parts, and downloaded through links that live for minutes.
 
-use std::{ops::Range, sync::Arc, time::Duration};
+use std::{ops::Range, sync::Arc};
 
 use aws_sdk_s3::{
     error::{ProvideErrorMetadata as _, SdkError},
-    presigning::PresigningConfig,
     types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart},
 };
 use domain::job::File;
-use store::error::Error;
-
-/// The seconds for which a link works. A link also ends with the session of the role that signed it.
-pub const LINK_SECONDS: u64 = 300;
+use store::{
+    error::Error,
+    links::{LinkMethod, sign_link},
+};
 
 /// The checksum of uploads in parts. The upload and each of its parts name the same one, because S3 refuses a part whose
 /// checksum is of another kind than the upload's.
@@ -39,25 +38,19 @@ impl Files {
         Self { s3, bucket: bucket.into() }
     }
 
-    /// Signs a link to download a file, valid for [`LINK_SECONDS`]. The link is a secret and must not be logged.
+    /// Signs a link to a file. The link is a secret and must not be logged.
     ///
     /// # Errors
-    /// When there are no credentials to sign with.
-    pub async fn link(&self, key: &str, file_name: &str, media_type: &str) -> Result<String, Error> {
-        let validity = PresigningConfig::expires_in(Duration::from_secs(LINK_SECONDS))
-            .map_err(|error| Error::permanent("signing a link", error))?;
-        let signed = self
-            .s3
-            .get_object()
-            .bucket(&*self.bucket)
-            .key(key)
-            // File names consist of partners' ids, dates and digits, so nothing in them needs quoting.
-            .response_content_disposition(format!("attachment; filename=\"{file_name}\""))
-            .response_content_type(media_type)
-            .presigned(validity)
-            .await
-            .map_err(|error| Error::permanent("signing a link", error))?;
-        Ok(signed.uri().to_owned())
+    /// As [`sign_link`].
+    pub async fn link(
+        &self,
+        key: &str,
+        file_name: &str,
+        media_type: &str,
+        method: LinkMethod,
+    ) -> Result<String, Error> {
+        // File names consist of partners' ids, dates and digits.
+        sign_link(&self.s3, &self.bucket, key, file_name, media_type, method).await
     }
 
     /// Removes a file, if there is one.

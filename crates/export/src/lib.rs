@@ -33,7 +33,7 @@ mod writer;
 mod xlsx;
 
 pub use encoder::{EncodeError, Encoder};
-pub use files::{Files, LINK_SECONDS};
+pub use files::Files;
 pub use run::{LEASE_SECONDS, Limits, WorkerRun};
 pub use segments::MONTH_REMAINS_SECONDS;
 pub use table::{MAX_CELL_UNITS, OrderLines};

@@ -10,7 +10,7 @@ use std::{
 
 use domain::time::Instant;
 use futures_util::FutureExt as _;
-use lambda_http::RequestExt as _;
+use lambda_http::{Body, RequestExt as _, http::Method};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde::{Serialize, de::DeserializeOwned};
 use store::error::causes;
@@ -65,7 +65,7 @@ where
     lambda_http::run(service).await
 }
 
-/// Answers one request.
+/// Answers one request. `HEAD` gets the status and the headers of `GET`.
 async fn answer<H, F>(request: Request, started: Instant, allowed_origin: Option<&str>, handle: H) -> Response
 where
     H: FnOnce(Request, Instant) -> F,
@@ -73,13 +73,17 @@ where
 {
     let (context, route) = (request.lambda_context(), request::route(&request));
     let trace_id = request::trace_id(&request).to_owned();
+    let is_head = request.method() == Method::HEAD;
     log::trace(&context, Some(&trace_id), started, async {
         let answer = AssertUnwindSafe(async { handle(request, started).await }).catch_unwind().await;
         let answer = answer.unwrap_or_else(|_| {
             tracing::error!(route, "the handler panicked");
             Err(Problem::internal())
         });
-        let response = response::complete(answer, &trace_id, allowed_origin);
+        let mut response = response::complete(answer, &trace_id, allowed_origin);
+        if is_head {
+            *response.body_mut() = Body::Empty;
+        }
         log::end(InvocationResult::Answered { route: &route, status: response.status().as_u16() });
         response
     })

@@ -7,6 +7,8 @@
 //! | [`response`] | the answer to a request, and the headers of every answer |
 //! | [`problem`] | errors as the caller reads them (RFC 9457) |
 //! | [`cursor`] | cursors of paged lists |
+//! | [`payload`] | the size of requests and answers, as Lambda carries them |
+//! | [`link`] | answers that lead to a file in the bucket |
 //! | [`aws`] | the configuration of the SDK's clients |
 //! | [`environment`] | clock, environment variables and randomness |
 //! | [`log`], [`metrics`] | log lines and CloudWatch metrics |
@@ -19,8 +21,10 @@ pub mod cursor;
 pub mod environment;
 pub mod host;
 pub mod identity;
+pub mod link;
 pub mod log;
 pub mod metrics;
+pub mod payload;
 pub mod problem;
 pub mod request;
 pub mod response;

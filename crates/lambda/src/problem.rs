@@ -19,6 +19,8 @@ use utoipa::ToSchema;
 pub const PROBLEM_URI: &str = "urn:daybook:problem:";
 /// In how many seconds to repeat a request that the store did not answer.
 const STORE_RETRY_SECONDS: u32 = 2;
+/// How many characters of its detail a shortened problem keeps.
+const MAX_SHORT_CHARS: usize = 300;
 
 /// An error that becomes the answer to a request.
 #[derive(Clone, Debug)]
@@ -172,6 +174,17 @@ pub struct ProblemDocument {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub trace_id: Option<String>,
+}
+
+impl ProblemDocument {
+    /// Keeps the beginning of the detail only, because the answer has no room for all faults.
+    pub fn shorten(&mut self) {
+        self.errors.clear();
+        if let Some((end, _)) = self.detail.char_indices().nth(MAX_SHORT_CHARS) {
+            self.detail.truncate(end);
+            self.detail.push_str("… There are more faults. Correct these, and send it again.");
+        }
+    }
 }
 
 impl From<Refusal> for Problem {

@@ -16,20 +16,19 @@ use domain::{
 use lambda_http::{
     Body, RequestExt as _,
     aws_lambda_events::apigw::ApiGatewayProxyRequestContext,
-    http::{HeaderName, header},
+    http::{HeaderName, Method, header},
     request::RequestContext,
 };
 use percent_encoding::percent_decode_str;
 
 use crate::{
     environment, identity, log,
+    payload::{MAX_PAYLOAD_BYTES, string_bytes},
     problem::{Problem, ProblemKind},
 };
 
 pub use lambda_http::Request;
 
-/// The largest body of a request, in bytes.
-pub const MAX_BODY_BYTES: usize = 6_000_000;
 /// How much of a parameter's unknown name an error repeats, in characters.
 const MAX_SHOWN_CHARS: usize = 60;
 
@@ -41,9 +40,12 @@ fn context(request: &Request) -> Option<&ApiGatewayProxyRequestContext> {
 }
 
 /// Returns the route that the request took, such as `GET /v1/partners/{partner}/exports`.
+///
+/// `HEAD` takes the route of `GET`, because only the body of the answer differs, which the host leaves out.
 pub fn route(request: &Request) -> String {
     let path = context(request).and_then(|context| context.resource_path.as_deref());
-    format!("{} {}", request.method(), path.unwrap_or_default())
+    let method = if request.method() == Method::HEAD { "GET" } else { request.method().as_str() };
+    format!("{method} {}", path.unwrap_or_default())
 }
 
 /// Returns the path as the caller sent it, stage included.
@@ -117,7 +119,7 @@ pub fn path(request: &Request, name: &str) -> Result<String, Problem> {
 /// Returns the body as text.
 ///
 /// # Errors
-/// 413 over [`MAX_BODY_BYTES`]; 400 when the body is not UTF-8.
+/// 413 over [`MAX_PAYLOAD_BYTES`], as Lambda carries the body; 400 when the body is not UTF-8.
 pub fn body(request: &Request) -> Result<&str, Problem> {
     let body = match request.body() {
         Body::Text(text) => Some(text.as_str()),
@@ -131,8 +133,11 @@ pub fn body(request: &Request) -> Result<&str, Problem> {
     let body = body
         .filter(|body| is_encoded || sent.is_none_or(|sent| sent == body.len()) || !body.contains('\u{fffd}'))
         .ok_or_else(|| Problem::new(ProblemKind::InvalidRequest, "The body is not UTF-8."))?;
-    if body.len() > MAX_BODY_BYTES {
-        let detail = format!("The body has {} bytes; send at most {MAX_BODY_BYTES}.", body.len());
+    let counted = string_bytes(body);
+    if counted > MAX_PAYLOAD_BYTES {
+        let detail = format!(
+            "The body counts {counted} bytes of at most {MAX_PAYLOAD_BYTES}: each quote, backslash and line break counts twice. Send fewer activities at a time, or smaller details."
+        );
         return Err(Problem::new(ProblemKind::TooLarge, detail));
     }
     Ok(body)

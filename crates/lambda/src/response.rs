@@ -1,5 +1,6 @@
 //! Answers to requests.
 
+use domain::activity::{Activity, WithDetailsUrl};
 use lambda_http::{
     Body,
     http::{HeaderName, HeaderValue, StatusCode, header},
@@ -7,7 +8,10 @@ use lambda_http::{
 use serde::Serialize;
 use store::error;
 
-use crate::problem::{Problem, ProblemDocument};
+use crate::{
+    payload,
+    problem::{Problem, ProblemDocument},
+};
 
 /// An answer that the gateway sends.
 pub type Response = lambda_http::Response<Body>;
@@ -37,6 +41,15 @@ pub fn json<T: Serialize>(status: StatusCode, value: &T) -> Answer {
     Ok(text(status, "application/json", body))
 }
 
+/// Answers with an activity. Details that do not fit into an answer get an address of their own.
+///
+/// # Errors
+/// 500 when the activity cannot be written as JSON.
+pub fn activity(status: StatusCode, activity: &Activity) -> Answer {
+    let whole = json(status, activity)?;
+    if payload::leaves_room(&whole) { Ok(whole) } else { json(status, &WithDetailsUrl(activity)) }
+}
+
 /// Answers without a body.
 pub fn empty(status: StatusCode) -> Response {
     text(status, "", "")
@@ -61,8 +74,17 @@ pub fn set_header(response: &mut Response, name: HeaderName, value: &str) {
 }
 
 /// Turns a handler's answer into the response, with the headers that every answer has.
+///
+/// A handler keeps its answer as small as Lambda needs it. If one fails to, the caller still gets a problem document.
 pub fn complete(answer: Answer, trace_id: &str, allowed_origin: Option<&str>) -> Response {
     let mut response = answer.unwrap_or_else(|problem| describe(problem, trace_id));
+    if !payload::fits(&response) {
+        tracing::error!(
+            bytes = payload::answer_bytes(&response),
+            "could not send an answer: Lambda would refuse its size"
+        );
+        response = describe(Problem::internal(), trace_id);
+    }
     for (name, value) in DEFAULT_HEADERS {
         response.headers_mut().entry(name).or_insert(value);
     }
@@ -76,8 +98,13 @@ pub fn complete(answer: Answer, trace_id: &str, allowed_origin: Option<&str>) ->
 /// Answers with a problem document.
 fn describe(problem: Problem, trace_id: &str) -> Response {
     let (retry_after, status) = (problem.retry_after(), problem.kind().status());
-    let document = ProblemDocument { trace_id: Some(trace_id.to_owned()), ..problem.document() };
-    let mut response = json(status, &document).unwrap_or_else(|_| empty(status));
+    let mut document = ProblemDocument { trace_id: Some(trace_id.to_owned()), ..problem.document() };
+    let write = |document: &ProblemDocument| json(status, document).unwrap_or_else(|_| empty(status));
+    let mut response = write(&document);
+    if !payload::leaves_room(&response) {
+        document.shorten();
+        response = write(&document);
+    }
     set_header(&mut response, header::CONTENT_TYPE, "application/problem+json");
     if let Some(seconds) = retry_after {
         set_header(&mut response, header::RETRY_AFTER, &seconds.to_string());
@@ -87,6 +114,8 @@ fn describe(problem: Problem, trace_id: &str) -> Response {
 
 #[cfg(test)]
 mod tests {
+    use domain::fault::{Fault, Rejection};
+
     use super::*;
     use crate::problem::ProblemKind;
 
@@ -116,6 +145,30 @@ mod tests {
         assert_eq!(document["trace_id"], "trace-1");
         let gone = complete(Err(Problem::new(ProblemKind::Gone, "…")), "trace-1", None);
         assert_eq!(gone.status(), StatusCode::GONE);
+    }
+
+    #[test]
+    fn answer_that_lambda_would_refuse_becomes_a_problem() {
+        let large = |bytes| text(StatusCode::OK, "application/json", "x".repeat(bytes));
+        let limit = payload::MAX_PAYLOAD_BYTES;
+        assert_eq!(complete(Ok(large(limit - 1_000)), "trace-1", None).status(), StatusCode::OK);
+        let refused = complete(Ok(large(limit)), "trace-1", Some("*"));
+        assert_eq!(refused.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(header(&refused, "access-control-allow-origin"), Some("*"));
+        assert!(payload::fits(&refused));
+    }
+
+    #[test]
+    fn problem_with_many_faults_is_shortened_to_fit() {
+        let fault = || Fault::new("/é", "x".repeat(400));
+        let few = complete(Err(Rejection::Invalid(vec![fault(); 3]).into()), "trace-1", None);
+        let many = complete(Err(Rejection::Invalid(vec![fault(); 20_000]).into()), "trace-1", None);
+        let document = |response: &Response| serde_json::from_slice::<serde_json::Value>(response.body()).unwrap();
+        assert_eq!(document(&few)["errors"].as_array().unwrap().len(), 3);
+        assert_eq!(many.status(), StatusCode::BAD_REQUEST);
+        assert_eq!(document(&many).get("errors"), None);
+        let detail = document(&many)["detail"].as_str().unwrap().to_owned();
+        assert!(detail.starts_with("/é: xxx") && detail.contains("more faults"), "{detail}");
     }
 
     #[test]

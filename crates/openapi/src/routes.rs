@@ -27,7 +27,7 @@ pub(crate) fn document() -> Document {
 #[openapi(
     info(
         title = "Daybook",
-        description = "The activity log of partner portals: who did what to which customer's account, when.\n\nTimes are RFC 3339; clients ignore fields of answers that they do not know, requests with unknown fields are refused. Every answer that is not a success is a problem document (RFC 9457).",
+        description = "The activity log of partner portals: who did what to which customer's account, when.\n\nTimes are RFC 3339; clients ignore fields of answers that they do not know, requests with unknown fields are refused. Every answer that is not a success is a problem document (RFC 9457).\n\nEvery `GET` route answers `HEAD` with the same status and headers. A request body may count 6,000,000 bytes: each quote, backslash and line break counts twice. Answers count alike, and a list is shorter instead of larger.",
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),
     tags(
@@ -38,7 +38,7 @@ pub(crate) fn document() -> Document {
         (name = "portal", description = "What a browser loads, without a token."),
     ),
     paths(
-        record, list, list_of_customer, show, actions, audit_records,
+        record, list, list_of_customer, show, show_details, actions, audit_records, audit_activity,
         create_export, list_exports, show_export, cancel_export, download, show_schedule, save_schedule, remove_schedule,
         show_secret, rotate_secret,
         show_settings, save_settings, show_client, save_client, remove_client, run_month, list_month,
@@ -71,7 +71,7 @@ impl Modify for Common {
             for operation in operations {
                 let mut problems =
                     vec![(404, NOT_FOUND), (500, "Something went wrong on our side; it is logged under `trace_id`.")];
-                if path.starts_with("/v1") {
+                if path.contains("/v1/") {
                     problems.extend([
                         (401, "There is no token, or it cannot be verified."),
                         (
@@ -229,7 +229,8 @@ fn list_of_customer() {}
 
 /// Show an activity
 ///
-/// The whole activity with its details. It never changes: `If-None-Match` with its `ETag` answers 304.
+/// The whole activity with its details. It never changes: `If-None-Match` with its `ETag` answers 304. Details that do not fit
+/// into an answer are null, with their address in `details_url`.
 #[utoipa::path(get, path = "/v1/partners/{partner}/activities/{id}", tag = "activities", security(("token" = [])),
     params(("partner" = inline(PartnerId), Path, description = "The partner"), ("id" = inline(ActivityId), Path, description = "The activity's id"),
         ("occurred_at" = inline(Instant), Query, description = "When it occurred: a part of its address"),
@@ -237,6 +238,17 @@ fn list_of_customer() {}
     responses((status = 200, description = "The activity", body = ActivityJson, headers(("ETag" = String, description = "Stands for its content"))),
         (status = 304, description = "The caller has it already"), Refused))]
 fn show() {}
+
+/// Download the details of an activity
+///
+/// Details of any size, as a file of JSON. The answer redirects to a link made at this moment and good for five minutes.
+#[utoipa::path(get, path = "/v1/partners/{partner}/activities/{id}/details", tag = "activities", security(("token" = [])),
+    params(("partner" = inline(PartnerId), Path, description = "The partner"), ("id" = inline(ActivityId), Path, description = "The activity's id"),
+        ("occurred_at" = inline(Instant), Query, description = "When it occurred: a part of its address"),
+        ("redirect" = Option<bool>, Query, description = "With `false`, the link is answered instead of a redirection")),
+    responses((status = 200, description = "The link, with `redirect=false`", body = lambda::link::LinkAnswer),
+        (status = 303, description = "To the file", headers(("Location" = String, description = "The link"))), Refused))]
+fn show_details() {}
 
 /// The catalogue of actions
 ///
@@ -263,6 +275,25 @@ fn actions() {}
     ),
     responses((status = 200, description = "A page", body = query::AuditRecords), Refused))]
 fn audit_records() {}
+
+/// Partner Center's audit records, at their newer address
+///
+/// The same records with the parameters of Partner Center's newer interface. The next page is at `?seek=` with the
+/// `continuationToken` of the page before. Any period may be asked for.
+#[utoipa::path(get, path = "/auditactivity/v1/auditrecords", tag = "partner center", security(("token" = [])),
+    params(
+        ("auditRequest.startDate" = Option<String>, Query, description = "First day or instant, in UTC. Default: 30 days ago", example = "2026-10-01T00:00:00Z"),
+        ("auditRequest.endDate" = Option<String>, Query, description = "Last day, included, or the instant after the last. Default: now", example = "2026-10-31"),
+        ("auditRequest.filter.field" = Option<String>, Query, description = "`CompanyName`, `CustomerId` or `ResourceType`", example = "CustomerId"),
+        ("auditRequest.filter.value" = Option<String>, Query, description = "The value to compare with", example = "fabrikam"),
+        ("auditRequest.filter.operator" = Option<String>, Query, description = "`Substring` or 6 for CompanyName, `Equals` or 0 for the others. Default: the field's own", example = "0"),
+        ("auditRequest.size" = Option<u32>, Query, description = "The most records of a page. Default: 500", minimum = 1, maximum = 1000),
+        ("seek" = Option<String>, Query, description = "`continuationToken` of the page before, alone or with the same parameters"),
+        ("MS-RequestId" = Option<String>, Header, description = "Comes back"),
+        ("MS-CorrelationId" = Option<String>, Header, description = "Comes back"),
+    ),
+    responses((status = 200, description = "A page", body = query::AuditRecords), Refused))]
+fn audit_activity() {}
 
 /// Make an export
 ///
@@ -305,12 +336,13 @@ fn cancel_export() {}
 
 /// Download a file
 ///
-/// A link made at this moment and good for five minutes.
+/// A link made at this moment and good for five minutes. To resume a download, get a new link, and send `Range` and, with
+/// the `ETag` of the first answer, `If-Match`. `HEAD` redirects to a link for `HEAD`.
 #[utoipa::path(get, path = "/v1/partners/{partner}/exports/{id}/files/{name}", tag = "exports", security(("token" = [])),
     params(("partner" = inline(PartnerId), Path, description = "The partner"), ("id" = String, Path, description = "The export's id"),
         ("name" = String, Path, description = "The file's name"),
         ("redirect" = Option<bool>, Query, description = "With `false`, the link is answered instead of a redirection")),
-    responses((status = 200, description = "The link, with `redirect=false`", body = exports::LinkAnswer),
+    responses((status = 200, description = "The link, with `redirect=false`", body = lambda::link::LinkAnswer),
         (status = 303, description = "To the file", headers(("Location" = String, description = "The link"))),
         (status = 409, description = "The export is not ready", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 410, description = "Its files are gone", body = ProblemDocument, content_type = "application/problem+json"), Refused))]

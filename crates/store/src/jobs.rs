@@ -87,6 +87,20 @@ pub struct ListPosition {
     monthly: Option<String>,
 }
 
+impl ListPosition {
+    /// Returns the position behind these jobs, which follow one another in the list from this position on.
+    #[must_use]
+    pub fn behind<'a>(mut self, jobs: impl IntoIterator<Item = &'a Job>) -> Self {
+        for job in jobs {
+            match job.kind {
+                Kind::OnDemand => self.on_demand = Some(job.id.clone()),
+                Kind::Monthly => self.monthly = Some(job.id.clone()),
+            }
+        }
+        self
+    }
+}
+
 /// A monthly export, as the index `by_month` has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MonthEntry {
@@ -323,20 +337,16 @@ impl Control {
         // Each list keeps its own order, because the position in it is where the next page goes on. Monthly exports are in
         // the order of their months, not of their creation.
         let mut jobs: Vec<(Job, JobStatus)> = Vec::new();
-        let mut next = after;
         while jobs.len() < limit {
             let newest = |list: &VecDeque<(Job, JobStatus)>| list.front().map(|(job, _)| job.created_at);
             let [on_demand, monthly] = &mut lists;
             let list = if newest(on_demand) >= newest(monthly) { on_demand } else { monthly };
-            let Some((job, standing)) = list.pop_front() else { break };
-            match job.kind {
-                Kind::OnDemand => next.on_demand = Some(job.id.clone()),
-                Kind::Monthly => next.monthly = Some(job.id.clone()),
-            }
-            jobs.push((job, standing));
+            let Some(job) = list.pop_front() else { break };
+            jobs.push(job);
         }
         let more = lists.iter().any(|list| !list.is_empty());
-        Ok((jobs, more.then_some(next)))
+        let next = more.then(|| after.behind(jobs.iter().map(|(job, _)| job)));
+        Ok((jobs, next))
     }
 
     /// Takes the lease on a job for a worker until `until`, unless the job is finished or another worker has the lease.

@@ -7,6 +7,7 @@
 //! | [`partners`] | Partners |
 //! | [`meter`] | Limits |
 //! | [`queues`] | ExportJobs, MonthRuns, Notices |
+//! | [`links`] | links to objects of the bucket |
 //! | [`months`] | the monthly run, over Control and the queues |
 //! | [`error`] | the errors of all of them |
 
@@ -16,6 +17,7 @@ pub mod deliveries;
 pub mod error;
 pub mod jobs;
 pub mod ledger;
+pub mod links;
 pub mod meter;
 pub mod months;
 pub mod partners;

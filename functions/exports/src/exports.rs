@@ -15,13 +15,13 @@ use domain::{
     text::{hex, quoted},
     time::{Instant, Month},
 };
-use export::LINK_SECONDS;
 use lambda::{
-    Answer, HeaderName, Parameters, Problem, ProblemKind, Request, StatusCode, cursor, header,
+    Answer, HeaderName, Parameters, Problem, ProblemKind, Request, StatusCode, cursor, header, link,
     metrics::{self, Metric},
-    request, response,
+    payload, request, response,
 };
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use store::{
     jobs::{IdempotencyKey, KeyClaim, ListPosition, MAX_LISTED},
     meter,
@@ -157,20 +157,10 @@ pub struct ExportRange {
 #[schema(as = ExportList)]
 pub struct ExportListAnswer {
     /// The exports, newest first.
-    pub exports: Vec<ExportAnswer>,
+    #[schema(value_type = Vec<ExportAnswer>)]
+    pub exports: Vec<Box<RawValue>>,
     /// The cursor of the next page; null at the end.
     pub next_cursor: Option<String>,
-}
-
-/// A link to a file. Keep the link secret: anyone with the link can download the file without a token.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = FileLink)]
-pub struct LinkAnswer {
-    /// The address.
-    pub url: String,
-    /// The time at which the link expires.
-    #[schema(format = DateTime)]
-    pub expires_at: String,
 }
 
 /// A request to create an export, once it is read.
@@ -329,9 +319,13 @@ pub(crate) async fn list(app: &App, request: &Request, now: Instant) -> Answer {
         None => ListPosition::default(),
         Some(text) => cursor::decode_cursor("cursor", &text)?,
     };
-    let (jobs, next) = app.control.jobs(&partner, kind, limit, after).await?;
+    let (jobs, mut next) = app.control.jobs(&partner, kind, limit, after.clone()).await?;
+    let listed = jobs.iter().cloned().map(|(job, standing)| shown(&partner, job, standing, now));
+    let exports = payload::write_fitting(listed)?;
+    if exports.len() < jobs.len() {
+        next = Some(after.behind(jobs.iter().take(exports.len()).map(|(job, _)| job)));
+    }
     let next_cursor = next.map(|next| cursor::encode_cursor(&next)).transpose()?;
-    let exports = jobs.into_iter().map(|(job, standing)| shown(&partner, job, standing, now)).collect();
     response::json(StatusCode::OK, &ExportListAnswer { exports, next_cursor })
 }
 
@@ -363,11 +357,7 @@ pub(crate) async fn cancel(app: &App, request: &Request) -> Answer {
 pub(crate) async fn download(app: &App, request: &Request, now: Instant) -> Answer {
     let (_, partner) = request::partner_for(request, Operation::Read)?;
     let parameters = Parameters::read(request, &["redirect"])?;
-    let redirect = match parameters.one("redirect")?.as_deref() {
-        None | Some("true") => true,
-        Some("false") => false,
-        Some(other) => return Err(Problem::field("redirect", format!("{} is neither true nor false", quoted(other)))),
-    };
+    let is_redirect = link::wants_redirect(&parameters)?;
     let name = request::path(request, "name")?;
     let (job, standing) = app.control.job(&partner, &id(request)?).await?.ok_or_else(Problem::not_found)?;
     match standing.state_at(&job, now) {
@@ -393,14 +383,9 @@ pub(crate) async fn download(app: &App, request: &Request, now: Instant) -> Answ
     } else {
         return Err(Problem::not_found());
     };
-    let link = app.files.link(&job.object_key(&partner, &name), &name, media_type).await?;
-    if redirect {
-        let mut response = response::empty(StatusCode::SEE_OTHER);
-        response::set_header(&mut response, header::LOCATION, &link);
-        return Ok(response);
-    }
-    let expires_at = now.plus_seconds(i64::try_from(LINK_SECONDS).unwrap_or(i64::MAX));
-    response::json(StatusCode::OK, &LinkAnswer { url: link, expires_at: expires_at.to_millis_text() })
+    let method = link::method(request, is_redirect);
+    let url = app.files.link(&job.object_key(&partner, &name), &name, media_type, method).await?;
+    link::answer(url, is_redirect, now)
 }
 
 /// Returns the id of the export in the path: a ULID, or the id of a month's export.

@@ -8,7 +8,7 @@ use export::Files;
 use lambda::{Answer, Problem, Request, request};
 use store::{control::Control, months::Rules, partners::Partners, queues::ExportQueue};
 
-pub use exports::{CreateExport, ExportAnswer, ExportListAnswer, LinkAnswer};
+pub use exports::{CreateExport, ExportAnswer, ExportListAnswer};
 pub use schedules::{DeliveryAnswer, ResultAnswer, SaveSchedule, ScheduleAnswer, SecretAnswer};
 
 /// The stores and queues that the routes work on.

@@ -12,7 +12,7 @@
 // The element fires `daybook-unauthorized` when the token is missing or no longer valid; `element.reload()` tries again.
 
 import { parseDay, dayIn, countDays, PERIODS } from "./calendar.js";
-import { details } from "./details.js";
+import { details, detailsFile } from "./details.js";
 import { cardTable, cell, h, isBusy, name, setBusy } from "./elements.js";
 import { Exports } from "./exports.js";
 import { isTimeZone, language, ownTimeZone, texts, Words } from "./language.js";
@@ -567,6 +567,7 @@ class ActivityLog extends HTMLElement {
       const customer = activity.customer?.id;
       const link = (/** @type {string} */ subscription) => (customer ? this.#subscriptions(customer, subscription) : null);
       place.replaceChildren(...details(this.#words, whole, zones.length > 1 ? zones : [this.#zone, "UTC"], link));
+      if (whole.details_url) place.append(detailsFile(this.#words, whole, service, (trouble, error, again) => this.#showError(trouble, error, again)));
     } catch (error) {
       if (service.signal.aborted) return;
       this.#showError(place, error, () => this.#fetch(place, activity));

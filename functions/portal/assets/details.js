@@ -1,8 +1,8 @@
 // One activity in full: facts, changes, an order's lines, and all other details as a tree. Details may have 5 MiB, so each step
 // shows a limited amount and a click shows more. That keeps the page responsive.
 
-import { ITEMS_PER_STEP, fillInSteps, h, name, plainTable, moveFocusTo } from "./elements.js";
-import { digits } from "./service.js";
+import { ITEMS_PER_STEP, fillInSteps, h, isBusy, name, plainTable, moveFocusTo, setBusy } from "./elements.js";
+import { ApiError, digits } from "./service.js";
 
 /** @typedef {import("./language.js").Words} Words */
 
@@ -28,7 +28,9 @@ const isObject = (/** @type {any} */ value) => value !== null && typeof value ==
  * @returns {Node[]}
  */
 export function details(words, activity, zones, link) {
-  const { actor, target, details: all = {}, changes = [] } = activity;
+  const { actor, target, changes = [] } = activity;
+  // Null where they are too large for an answer.
+  const all = activity.details ?? {};
   const say = (/** @type {string} */ key) => words.say(key);
   const { lines, ...others } = all;
   const isOrder = Array.isArray(lines) && lines.length > 0 && lines.every(isObject);
@@ -39,6 +41,32 @@ export function details(words, activity, zones, link) {
   if (Object.keys(rest).length > 0) nodes.push(h("h2", {}, say("otherDetails")), tree(words, rest, VALUES_PER_STEP));
   nodes.push(copyBar(words, activity));
   return nodes;
+}
+
+/**
+ * Creates a button that downloads details too large to show. The link is requested at the click, because it expires after minutes.
+ * @param {Words} words @param {any} activity @param {import("./service.js").Service} service
+ * @param {(place: HTMLElement, error: any, again: () => void) => void} showError
+ */
+export function detailsFile(words, activity, service, showError) {
+  const trouble = h("span", { role: "alert" });
+  const button = h("button", { type: "button", onclick: () => fetchLink() }, words.say("downloadDetails", { size: words.size(activity.details_size) }));
+  const fetchLink = async () => {
+    if (isBusy(button)) return;
+    setBusy(button, true);
+    trouble.replaceChildren();
+    try {
+      const { url } = await service.detailsFile(activity.details_url);
+      if (!/^https?:/.test(url)) throw new ApiError(502, null);
+      // The page stays, because the browser saves an attachment.
+      location.assign(url);
+    } catch (error) {
+      if (!service.signal.aborted) showError(trouble, error, fetchLink);
+    } finally {
+      setBusy(button, false);
+    }
+  };
+  return h("div", { class: "bar" }, button, trouble);
 }
 
 /** @param {Words} words @param {any} activity @param {any} actor @param {any} target @param {string[]} zones */

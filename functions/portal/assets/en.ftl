@@ -96,6 +96,7 @@ empty = (empty)
 copy = Copy as JSON
 copied = Copied.
 copyFailed = The browser did not allow copying.
+downloadDetails = Download the details ({ $size })
 
 export = Export log
 exportReady =

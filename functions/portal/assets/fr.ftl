@@ -96,6 +96,7 @@ empty = (vide)
 copy = Copier au format JSON
 copied = Copié.
 copyFailed = Le navigateur n'a pas autorisé la copie.
+downloadDetails = Télécharger les détails ({ $size })
 
 export = Exporter le journal
 exportReady =

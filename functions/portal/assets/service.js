@@ -65,6 +65,9 @@ export class Service {
   /** Reads an activity with its details. @param {string} url from the list */
   activity(url) { return this.#call(url, {}, parseExactly); }
 
+  /** Requests a download link to details that are too large for an answer. @param {string} url from the activity @returns {Promise<{url: string}>} */
+  detailsFile(url) { return this.#call(`${url}&redirect=false`); }
+
   /** Requests an export. The same key again returns the first export. @param {object} request @param {string} key */
   startExport(request, key) {
     return this.#call(`${this.#partner}/exports`, {

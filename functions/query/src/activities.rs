@@ -2,17 +2,19 @@
 
 use domain::{
     access::Operation,
-    activity::{ActivityId, ActivityJson},
+    activity::{ActivityId, ActivityJson, Details},
     query::{Position, Question, SETTLE_SECONDS, Selection, SortOrder},
     text::{hex, quoted},
     time::{Instant, Period},
 };
 use lambda::{
-    Answer, Parameters, Problem, Request, StatusCode, cursor, header, log, metrics::Metric, request, response,
+    Answer, Parameters, Problem, Request, StatusCode, cursor, header, link, log, metrics::Metric, payload, request,
+    response,
 };
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use serde::{Deserialize, Serialize, Serializer};
-use store::ledger::{ActivityPage, Ledger, MAX_PAGE_ROWS};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use store::ledger::{Ledger, MAX_PAGE_ROWS, StoredActivity};
 use utoipa::ToSchema;
 
 const DEFAULT_LIMIT: usize = 100;
@@ -35,10 +37,10 @@ const PARAMETERS: [&str; 13] = [
 /// A page of a list.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ActivityList)]
-pub struct ListAnswer<'a> {
+pub struct ListAnswer {
     /// The activities, without details.
     #[schema(value_type = Vec<ActivityJson>)]
-    pub activities: Listed<'a>,
+    pub activities: Vec<Box<RawValue>>,
     /// The period that was read.
     pub range: Range,
     /// The list holds every matching activity that was acknowledged before this instant.
@@ -46,16 +48,6 @@ pub struct ListAnswer<'a> {
     pub complete_through: String,
     /// The cursor of the next page; null at the end. A page can be short or empty and still have a next one.
     pub next_cursor: Option<String>,
-}
-
-/// The activities of a page, written one by one.
-#[derive(Debug)]
-pub struct Listed<'a>(&'a ActivityPage);
-
-impl Serialize for Listed<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.activities())
-    }
 }
 
 /// A period, and the time zone of its dates.
@@ -122,13 +114,15 @@ pub(crate) async fn list(ledger: &Ledger, request: &Request, customer: Option<St
         begun_at = cursor.begun_at.min(now);
     }
     let selection = Selection { period, filter, order, recorded_from: None, recorded_before: None };
-    let page = ledger.list_page(&partner, &selection, limit, after, None).await?;
+    let mut page = ledger.list_page(&partner, &selection, limit, after, None).await?;
+    let activities = payload::write_fitting(page.activities())?;
+    page.truncate(activities.len());
     let (from, to) = (period.from(), period.to());
     let next = page.next.as_ref().map(|position| {
         cursor::encode_cursor(&Cursor { after: position.to_text(), from, to, begun_at, query: fingerprint })
     });
     let answer = ListAnswer {
-        activities: Listed(&page),
+        activities,
         range: Range { from, to, time_zone: zone.name() },
         complete_through: begun_at.plus_seconds(-SETTLE_SECONDS).to_millis_text(),
         next_cursor: next.transpose()?,
@@ -163,21 +157,40 @@ fn next_query(parameters: &Parameters, cursor: &str) -> String {
 }
 
 pub(crate) async fn show(ledger: &Ledger, request: &Request) -> Answer {
+    let (found, _) = find(ledger, request, &["occurred_at"]).await?;
+    // The digest of its content identifies an activity, because activities never change.
+    let tag = format!("\"{}\"", hex(&found.activity().digest));
+    let mut response = if request::has_current(request, &tag) {
+        response::empty(StatusCode::NOT_MODIFIED)
+    } else {
+        response::activity(StatusCode::OK, &ledger.load_details(found).await?)?
+    };
+    response::set_header(&mut response, header::ETAG, &tag);
+    Ok(response)
+}
+
+pub(crate) async fn show_details(ledger: &Ledger, request: &Request, now: Instant) -> Answer {
+    let (found, parameters) = find(ledger, request, &["occurred_at", "redirect"]).await?;
+    let is_redirect = link::wants_redirect(&parameters)?;
+    let activity = ledger.load_details(found).await?;
+    let Details::Here(details) = &activity.details else { return Err(Problem::not_found()) };
+    let url = ledger.publish_details(&activity, details.clone(), link::method(request, is_redirect)).await?;
+    link::answer(url, is_redirect, now)
+}
+
+/// Finds the activity that path and query address. The query may hold only the `known` parameters.
+async fn find(
+    ledger: &Ledger,
+    request: &Request,
+    known: &[&'static str],
+) -> Result<(StoredActivity, Parameters), Problem> {
     let (_, partner) = request::partner_for(request, Operation::Read)?;
-    let parameters = Parameters::read(request, &["occurred_at"])?;
+    let parameters = Parameters::read(request, known)?;
     let id = ActivityId::parse(&request::path(request, "id")?).map_err(|_| Problem::not_found())?;
     let occurred_at = parameters.one("occurred_at")?;
     let occurred_at =
         occurred_at.ok_or_else(|| Problem::field("occurred_at", "is required: it is part of an activity's address"))?;
     let occurred_at = Instant::parse(&occurred_at).map_err(|detail| Problem::field("occurred_at", detail))?;
     let found = ledger.find(&partner, occurred_at, &id).await?.ok_or_else(Problem::not_found)?;
-    // The digest of its content identifies an activity, because activities never change.
-    let tag = format!("\"{}\"", hex(&found.activity().digest));
-    let mut response = if request::has_current(request, &tag) {
-        response::empty(StatusCode::NOT_MODIFIED)
-    } else {
-        response::json(StatusCode::OK, &ledger.load_details(found).await?)?
-    };
-    response::set_header(&mut response, header::ETAG, &tag);
-    Ok(response)
+    Ok((found, parameters))
 }

@@ -2,12 +2,12 @@
 //!
 //! `GET /v1/auditrecords?startDate&endDate&filter&size`, paged by `MS-ContinuationToken`. The partner is the token's own.
 //! Unlike Partner Center, any period is allowed. Source of parameters, fields and formats: "Get a record of Partner Center
-//! activity", learn.microsoft.com/partner-center/developer, and what its SDKs send.
+//! activity", learn.microsoft.com/partner-center/developer, and what its SDKs send. `audit_activity` has the newer address.
 
 use chrono::NaiveDateTime;
 use domain::{
     access::Operation,
-    activity::{Activity, ActorType},
+    activity::{Activity, ActorType, PartnerId},
     filter::Filter,
     partner_center::{operation_status, operation_type, resource_type},
     query::{Position, Selection, SortOrder},
@@ -15,7 +15,8 @@ use domain::{
     time::{Instant, Period},
 };
 use lambda::{
-    Answer, HeaderName, Parameters, Problem, Request, StatusCode, cursor, log, metrics::Metric, request, response,
+    Answer, HeaderName, Parameters, Problem, Request, StatusCode, cursor, log, metrics::Metric, payload, request,
+    response,
 };
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
@@ -26,7 +27,7 @@ use store::{
 };
 use utoipa::ToSchema;
 
-const DEFAULT_SIZE: usize = 500;
+pub(crate) const DEFAULT_SIZE: usize = 500;
 const DEFAULT_SECONDS: i64 = 30 * 86_400;
 const DAY_SECONDS: i64 = 86_400;
 const CONTINUATION_TOKEN: HeaderName = HeaderName::from_static("ms-continuationtoken");
@@ -40,11 +41,12 @@ pub struct AuditRecords {
     /// The number of records in this page.
     pub total_count: usize,
     /// The records, newest first.
-    pub items: Vec<AuditRecord>,
+    #[schema(value_type = Vec<AuditRecord>)]
+    pub items: Vec<Box<RawValue>>,
     /// The addresses of this page and of the next one.
     pub links: Links,
-    /// Asks for the next page as the header `MS-ContinuationToken`; absent at the end. A page may be short, or empty, and
-    /// have a next one.
+    /// Asks for the next page, as the header `MS-ContinuationToken` or at the newer address as the parameter `seek`; absent
+    /// at the end. A page may be short, or empty, and have a next one.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub continuation_token: Option<String>,
@@ -148,8 +150,21 @@ struct Token {
     query: String,
 }
 
+/// A filter as a client sends it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct FieldFilter {
+    #[serde(alias = "field")]
+    pub(crate) field: String,
+    #[serde(alias = "value")]
+    pub(crate) value: String,
+    #[serde(alias = "operator")]
+    pub(crate) operator: String,
+}
+
 /// The records that a filter selects.
-enum RecordFilter {
+#[derive(Debug)]
+pub(crate) enum RecordFilter {
     All,
     /// Those of customers whose names contain this, in lower case.
     Company(String),
@@ -169,7 +184,7 @@ pub(crate) async fn list(ledger: &Ledger, request: &Request, now: Instant) -> An
     let (start, end, filter) = (parameters.one("startDate")?, parameters.one("endDate")?, parameters.one("filter")?);
     let fingerprint = cursor::fingerprint(&format!("{partner} {start:?} {end:?} {filter:?} {size}"));
     let wanted = filter.as_deref().map_or(Ok(RecordFilter::All), parse_filter)?;
-    let mut period = period(start.as_deref(), end.as_deref(), now)?;
+    let mut period = read_period(["startDate", "endDate"], [start.as_deref(), end.as_deref()], default_period(now))?;
     let mut after = None;
     if let Some(token) = request::header_text(request, &CONTINUATION_TOKEN) {
         let token: Token = cursor::decode_cursor("MS-ContinuationToken", token)?;
@@ -187,14 +202,43 @@ pub(crate) async fn list(ledger: &Ledger, request: &Request, now: Instant) -> An
             return Err(foreign());
         }
     }
-    let customer = match &wanted {
+    let RecordPage { items, next } = read_page(ledger, partner, period, &wanted, size, after).await?;
+    let (from, to) = (period.from(), period.to());
+    let token = next.map(|next| cursor::encode_cursor(&Token { after: next.to_text(), from, to, query: fingerprint }));
+    let token = token.transpose()?;
+    let uri = uri("/auditrecords", &parameters);
+    let next = token.clone().map(|value| Link {
+        uri: uri.clone(),
+        method: "GET",
+        headers: vec![Header { key: "MS-ContinuationToken", value }],
+    });
+    answer(request, items, Links { this: Link { uri, method: "GET", headers: Vec::new() }, next }, token)
+}
+
+/// A page of records, written as JSON.
+pub(crate) struct RecordPage {
+    pub(crate) items: Vec<Box<RawValue>>,
+    /// The position behind the last record, if there are more.
+    pub(crate) next: Option<Position>,
+}
+
+/// Reads a page of records from `after` on.
+pub(crate) async fn read_page(
+    ledger: &Ledger,
+    partner: &PartnerId,
+    period: Period,
+    wanted: &RecordFilter,
+    size: usize,
+    after: Option<Position>,
+) -> Result<RecordPage, Problem> {
+    let customer = match wanted {
         RecordFilter::Customer(spellings) => spellings.clone(),
         _ => Vec::new(),
     };
     let filter = Filter { customer, ..Filter::default() };
     let selection =
         Selection { period, filter, order: SortOrder::Descending, recorded_from: None, recorded_before: None };
-    let holds = |activity: &Activity<&str>| match &wanted {
+    let holds = |activity: &Activity<&str>| match wanted {
         RecordFilter::All | RecordFilter::Customer(_) => true,
         RecordFilter::Company(part) => {
             let name = activity.entry.customer.as_ref().and_then(|customer| customer.name);
@@ -206,25 +250,23 @@ pub(crate) async fn list(ledger: &Ledger, request: &Request, now: Instant) -> An
         RecordFilter::All | RecordFilter::Customer(_) => None,
         RecordFilter::Company(_) | RecordFilter::Resource(_) => Some(&holds),
     };
-    let page = ledger.list_page(partner, &selection, size, after, also).await?;
-    let (from, to) = (period.from(), period.to());
-    let token = page
-        .next
-        .as_ref()
-        .map(|next| cursor::encode_cursor(&Token { after: next.to_text(), from, to, query: fingerprint }));
-    let token = token.transpose()?;
-    let uri = uri(&parameters);
-    let link = |headers| Link { uri: uri.clone(), method: "GET", headers };
-    let next = token.clone().map(|value| link(vec![Header { key: "MS-ContinuationToken", value }]));
-    let items = page.activities().map(|activity| record(activity.owned())).collect::<Result<Vec<_>, _>>()?;
-    let answer = AuditRecords {
+    let mut page = ledger.list_page(partner, &selection, size, after, also).await?;
+    let records = page.activities().map(|activity| record(activity.owned())).collect::<Result<Vec<_>, _>>()?;
+    let items = payload::write_fitting(&records)?;
+    page.truncate(items.len());
+    Ok(RecordPage { items, next: page.next })
+}
+
+/// Answers with a page, and repeats the headers that identify the request.
+pub(crate) fn answer(request: &Request, items: Vec<Box<RawValue>>, links: Links, token: Option<String>) -> Answer {
+    let records = AuditRecords {
         total_count: items.len(),
         items,
-        links: Links { this: link(Vec::new()), next },
+        links,
         continuation_token: token,
         attributes: Attributes { object_type: "Collection" },
     };
-    let mut response = response::json(StatusCode::OK, &answer)?;
+    let mut response = response::json(StatusCode::OK, &records)?;
     for name in ECHOED {
         if let Some(value) = request::header_text(request, &name) {
             response::set_header(&mut response, name, value);
@@ -233,9 +275,18 @@ pub(crate) async fn list(ledger: &Ledger, request: &Request, now: Instant) -> An
     Ok(response)
 }
 
+/// The bounds of a period that a request does not name: the last 30 days.
+pub(crate) fn default_period(now: Instant) -> [Instant; 2] {
+    [now.plus_seconds(-DEFAULT_SECONDS), now]
+}
+
 /// The period of two dates in UTC: from the start of the first day to the end of the last. A time of day other than
 /// midnight is an instant.
-fn period(start: Option<&str>, end: Option<&str>, now: Instant) -> Result<Period, Problem> {
+pub(crate) fn read_period(
+    [start_name, end_name]: [&str; 2],
+    [start, end]: [Option<&str>; 2],
+    [default_start, default_end]: [Instant; 2],
+) -> Result<Period, Problem> {
     let fault = |name: &str, text: &str| {
         let detail = Instant::explain_lost_plus(text.trim()).unwrap_or_else(|| {
             format!("{} is neither a date such as 2026-11-02 nor a time such as 11/2/2026 9:30:00 AM", quoted(text))
@@ -243,17 +294,17 @@ fn period(start: Option<&str>, end: Option<&str>, now: Instant) -> Result<Period
         Problem::field(name, detail)
     };
     let from = match start {
-        None => now.plus_seconds(-DEFAULT_SECONDS),
-        Some(text) => instant(text).ok_or_else(|| fault("startDate", text))?,
+        None => default_start,
+        Some(text) => instant(text).ok_or_else(|| fault(start_name, text))?,
     };
     let to = match end {
-        None => now,
+        None => default_end,
         Some(text) => {
-            let at = instant(text).ok_or_else(|| fault("endDate", text))?;
+            let at = instant(text).ok_or_else(|| fault(end_name, text))?;
             if at.micros().rem_euclid(DAY_SECONDS * 1_000_000) == 0 { at.plus_seconds(DAY_SECONDS) } else { at }
         }
     };
-    Period::new(from, to).map_err(|_| Problem::field("startDate", format!("{from} must be before the end, {to}")))
+    Period::new(from, to).map_err(|_| Problem::field(start_name, format!("{from} must be before the end, {to}")))
 }
 
 fn instant(text: &str) -> Option<Instant> {
@@ -270,24 +321,21 @@ fn instant(text: &str) -> Option<Instant> {
     Instant::from_micros(parsed.and_utc().timestamp_micros())
 }
 
-/// Reads `{"Field": …, "Value": …, "Operator": …}`. Of the many combinations that could be written, Partner Center
-/// documents three.
+/// Reads `{"Field": …, "Value": …, "Operator": …}`.
 fn parse_filter(text: &str) -> Result<RecordFilter, Problem> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "PascalCase")]
-    struct FilterJson {
-        #[serde(alias = "field")]
-        field: String,
-        #[serde(alias = "value")]
-        value: String,
-        #[serde(alias = "operator")]
-        operator: String,
-    }
-    let unreadable = || {
+    let filter: FieldFilter = serde_json::from_str(text).map_err(|_| {
         let detail = r#"must be JSON such as {"Field":"CompanyName","Value":"fabrikam","Operator":"substring"}"#;
         Problem::field("filter", detail)
-    };
-    let filter: FilterJson = serde_json::from_str(text).map_err(|_| unreadable())?;
+    })?;
+    read_filter("filter", &filter)
+}
+
+/// Reads a filter that was sent in the parameter `name`. Of the many combinations that could be written, Partner Center
+/// documents three.
+pub(crate) fn read_filter(name: &str, filter: &FieldFilter) -> Result<RecordFilter, Problem> {
+    if filter.value.is_empty() {
+        return Err(Problem::field(name, "has an empty value; leave the filter out to list all records"));
+    }
     match (filter.field.to_lowercase().as_str(), filter.operator.to_lowercase().as_str()) {
         ("companyname", "substring") => Ok(RecordFilter::Company(filter.value.to_lowercase())),
         ("customerid", "equals") => {
@@ -298,7 +346,7 @@ fn parse_filter(text: &str) -> Result<RecordFilter, Problem> {
         ("resourcetype", "equals") => Ok(RecordFilter::Resource(snake_case(&filter.value))),
         _ => {
             let detail = "has a field or operator that is not known; known are CompanyName with substring, CustomerId with equals, ResourceType with equals";
-            Err(Problem::field("filter", detail))
+            Err(Problem::field(name, detail))
         }
     }
 }
@@ -317,8 +365,9 @@ fn snake_case(text: &str) -> String {
     snake
 }
 
-fn uri(parameters: &Parameters) -> String {
-    let mut uri = "/auditrecords".to_owned();
+/// Returns a path with the parameters of a request.
+pub(crate) fn uri(path: &str, parameters: &Parameters) -> String {
+    let mut uri = path.to_owned();
     for (number, (name, value)) in parameters.iter().enumerate() {
         uri.push(if number == 0 { '?' } else { '&' });
         uri.push_str(name);
@@ -430,7 +479,7 @@ mod tests {
     fn period_includes_the_last_day_and_defaults_to_thirty_days() {
         let now = Instant::parse("2026-11-02T12:00:00Z").unwrap();
         let bounds = |start, end| {
-            let period = period(start, end, now).unwrap();
+            let period = read_period(["startDate", "endDate"], [start, end], default_period(now)).unwrap();
             (period.from().to_millis_text(), period.to().to_millis_text())
         };
         let pair = |from: &str, to: &str| (from.to_owned(), to.to_owned());
@@ -443,7 +492,8 @@ mod tests {
             bounds(Some("1/1/2020 12:00:00 AM"), Some("1/31/2020 1:00:00 AM")),
             pair("2020-01-01T00:00:00.000Z", "2020-01-31T01:00:00.000Z")
         );
-        assert!(period(Some("2026-02-01"), Some("2026-01-01"), now).is_err());
+        let reversed = [Some("2026-02-01"), Some("2026-01-01")];
+        assert!(read_period(["startDate", "endDate"], reversed, default_period(now)).is_err());
     }
 
     #[test]
@@ -463,7 +513,13 @@ mod tests {
                 "{value}"
             );
         }
-        for filter in ["", "{}", "[]", r#"{"Field":"ResourceType","Value":"order","Operator":"substring"}"#] {
+        for filter in [
+            "",
+            "{}",
+            "[]",
+            r#"{"Field":"ResourceType","Value":"order","Operator":"substring"}"#,
+            r#"{"Field":"CompanyName","Value":"","Operator":"substring"}"#,
+        ] {
             assert!(parse_filter(filter).is_err(), "{filter}");
         }
     }

@@ -1,6 +1,7 @@
 //! Reads activities: lists, one activity with its details, names of actions, and the log as Partner Center's.
 
 mod activities;
+mod audit_activity;
 mod audit_records;
 
 use domain::{actions, time::Instant};
@@ -8,7 +9,7 @@ use lambda::{Answer, Parameters, Problem, Request, StatusCode, request, response
 use store::ledger::Ledger;
 
 pub use activities::{ListAnswer, Range};
-pub use audit_records::{AuditRecords, Header, Link, Links};
+pub use audit_records::{AuditRecord, AuditRecords, Header, Link, Links};
 
 /// Answers a request by its route.
 ///
@@ -18,11 +19,13 @@ pub async fn handle(ledger: &Ledger, request: Request, now: Instant) -> Answer {
     match request::route(&request).as_str() {
         "GET /v1/partners/{partner}/activities" => activities::list(ledger, &request, None, now).await,
         "GET /v1/partners/{partner}/activities/{id}" => activities::show(ledger, &request).await,
+        "GET /v1/partners/{partner}/activities/{id}/details" => activities::show_details(ledger, &request, now).await,
         "GET /v1/partners/{partner}/customers/{customer}/activities" => {
             let customer = request::path(&request, "customer")?;
             activities::list(ledger, &request, Some(customer), now).await
         }
         "GET /v1/auditrecords" => audit_records::list(ledger, &request, now).await,
+        "GET /auditactivity/v1/auditrecords" => audit_activity::list(ledger, &request, now).await,
         "GET /v1/actions" => list_actions(&request),
         _ => Err(Problem::not_found()),
     }

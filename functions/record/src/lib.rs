@@ -1,5 +1,7 @@
 //! Records activities: a single one, or a batch with a result for each item.
 
+mod shorten;
+
 use std::time::Duration;
 
 use domain::{
@@ -85,7 +87,7 @@ async fn record_one(app: &App, partner: &PartnerId, sent: Sent<'_>, now: Instant
             return Err(problem(error, (!has_own_id).then_some(&id)));
         }
     };
-    let mut response = response::json(status, &activity)?;
+    let mut response = response::activity(status, &activity)?;
     response::set_header(&mut response, header::LOCATION, &location(&activity));
     Ok(response)
 }
@@ -186,6 +188,7 @@ async fn record_batch(app: &App, partner: &PartnerId, batch: &[Sent<'_>], now: I
     metrics::add(Metric::Recorded, recorded);
     metrics::add(Metric::Duplicates, duplicates);
     metrics::add(Metric::Rejected, rejected);
+    shorten::fit_problems(&mut results);
     response::json(StatusCode::OK, &BatchAnswer { results, recorded, duplicates, rejected })
 }
 

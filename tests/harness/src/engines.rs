@@ -174,6 +174,21 @@ impl Stores {
         Control::new(self.dynamodb(faults), CONTROL.into())
     }
 
+    /// The environment variables with which a function in a process of its own finds the stores.
+    pub fn variables(&self) -> [(&'static str, String); 9] {
+        [
+            ("AWS_REGION", "us-east-1".to_owned()),
+            ("AWS_ACCESS_KEY_ID", "test".to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", "test".to_owned()),
+            ("AWS_ENDPOINT_URL_DYNAMODB", self.dynamodb_url.clone()),
+            ("AWS_ENDPOINT_URL_S3", self.s3_url.clone()),
+            ("ACTIVITIES_TABLE", TABLE.to_owned()),
+            ("PARTNERS_TABLE", PARTNERS.to_owned()),
+            ("LIMITS_TABLE", LIMITS.to_owned()),
+            ("DATA_BUCKET", BUCKET.to_owned()),
+        ]
+    }
+
     /// Reads an object, or nothing if there is none.
     pub async fn object(&self, key: &str) -> Option<Vec<u8>> {
         let got = self.s3(None).get_object().bucket(BUCKET).key(key).send().await.ok()?;

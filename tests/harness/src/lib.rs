@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`engines`] | DynamoDB on SQLite, S3 on a temporary folder, and clients of the stores on them |
 //! | [`faults`] | which calls of a client fail, and how |
+//! | [`runtime_api`] | the binary of a function, on a Runtime API of Lambda |
 //! | [`sqs`] | a queue that keeps its messages |
 //! | [`data`] | activities in short form |
 //! | [`names`] | names of tables and of the bucket |
@@ -15,6 +16,7 @@ pub mod engines;
 pub mod faults;
 pub mod names;
 pub mod random;
+pub mod runtime_api;
 pub mod sqs;
 
 pub use self::{
@@ -23,5 +25,6 @@ pub use self::{
     faults::{Fault, FaultRates, Faults, ReadCache},
     names::{BUCKET, CONTROL, LIMITS, PARTNERS, TABLE},
     random::Random,
+    runtime_api::{Function, request_event},
     sqs::Sqs,
 };

@@ -28,7 +28,7 @@ pub use self::{
         MAX_AHEAD_SECONDS, MAX_CHANGES, MAX_CHANGES_BYTES, MAX_DETAILS_BYTES, MAX_NAME_CHARS, MAX_USER_AGENT_CHARS,
     },
     request::{BatchJson, MAX_BATCH, RecordRequest, Sent},
-    wire::{ActivityJson, Change, NewActivityJson, NewActorJson, NewCustomerJson, NewTargetJson},
+    wire::{ActivityJson, Change, NewActivityJson, NewActorJson, NewCustomerJson, NewTargetJson, WithDetailsUrl},
 };
 pub use crate::{
     fault::{Fault, Rejection},

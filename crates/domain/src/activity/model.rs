@@ -254,11 +254,20 @@ impl<T: AsRef<str>> Activity<T> {
 
     /// Returns the activity's address, relative to the API's root.
     pub fn url(&self) -> String {
+        self.address("")
+    }
+
+    /// Returns the address of the activity's details, relative to the API's root.
+    pub fn details_url(&self) -> String {
+        self.address("/details")
+    }
+
+    fn address(&self, part: &str) -> String {
         // Ids and instants have no characters that need escaping in a path or a query.
         let occurred_at = self.occurred_at.to_bytes();
         let occurred_at = std::str::from_utf8(&occurred_at).unwrap_or_default();
         let (partner, id) = (self.partner.as_str(), self.id.as_str());
-        ["/v1/partners/", partner, "/activities/", id, "?occurred_at=", occurred_at].concat()
+        ["/v1/partners/", partner, "/activities/", id, part, "?occurred_at=", occurred_at].concat()
     }
 }
 

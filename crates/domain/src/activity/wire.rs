@@ -193,10 +193,14 @@ pub struct ActivityJson<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     source: Option<&'a str>,
-    /// The details, where the request asks for them and there are any.
+    /// The details, where the request asks for them and there are any; null where they do not fit into an answer.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>, nullable = false)]
-    details: Option<&'a RawValue>,
+    #[schema(value_type = Option<Object>)]
+    details: Option<Option<&'a RawValue>>,
+    /// The address of details that do not fit into an answer, relative to the API's root. It redirects to a file of JSON.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    details_url: Option<String>,
     /// Whether there are details.
     has_details: bool,
     /// The size of the details, in bytes of JSON.
@@ -205,37 +209,57 @@ pub struct ActivityJson<'a> {
     url: String,
 }
 
+/// An activity whose details do not fit into an answer: they are null, and have an address of their own.
+#[derive(Clone, Copy, Debug)]
+pub struct WithDetailsUrl<'a>(pub &'a Activity);
+
 /// Writes the activity as [`ActivityJson`]. Details that were not read are described by their size only.
 impl<T: AsRef<str>> Serialize for Activity<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Activity { partner, id, occurred_at, recorded_at, entry, details, digest: _ } = self.borrowed();
-        fn raw<E: serde::ser::Error>(text: &str) -> Result<&RawValue, E> {
-            serde_json::from_str(text).map_err(E::custom)
-        }
-
-        ActivityJson {
-            id,
-            occurred_at,
-            recorded_at,
-            partner_id: partner,
-            customer: entry.customer,
-            action: entry.action,
-            status: entry.status,
-            actor: entry.actor,
-            target: entry.target,
-            changes: entry.changes.map(raw).transpose()?,
-            correlation_id: entry.correlation_id,
-            source: entry.source,
-            details: match details {
-                Details::Here(text) => Some(raw(text)?),
-                Details::None | Details::Apart(_) => None,
-            },
-            has_details: !matches!(details, Details::None),
-            details_size: details.size(),
-            url: self.url(),
-        }
-        .serialize(serializer)
+        let details = match &self.details {
+            Details::Here(text) => Some(Some(raw::<S::Error>(text.as_ref())?)),
+            Details::None | Details::Apart(_) => None,
+        };
+        show::<S::Error>(self.borrowed(), details, None)?.serialize(serializer)
     }
+}
+
+impl Serialize for WithDetailsUrl<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        show::<S::Error>(self.0.borrowed(), Some(None), Some(self.0.details_url()))?.serialize(serializer)
+    }
+}
+
+fn show<'a, E: serde::ser::Error>(
+    activity: Activity<&'a str>,
+    shown_details: Option<Option<&'a RawValue>>,
+    details_url: Option<String>,
+) -> Result<ActivityJson<'a>, E> {
+    let url = activity.url();
+    let Activity { partner, id, occurred_at, recorded_at, entry, details, digest: _ } = activity;
+    Ok(ActivityJson {
+        id,
+        occurred_at,
+        recorded_at,
+        partner_id: partner,
+        customer: entry.customer,
+        action: entry.action,
+        status: entry.status,
+        actor: entry.actor,
+        target: entry.target,
+        changes: entry.changes.map(raw::<E>).transpose()?,
+        correlation_id: entry.correlation_id,
+        source: entry.source,
+        details: shown_details,
+        details_url,
+        has_details: !matches!(details, Details::None),
+        details_size: details.size(),
+        url,
+    })
+}
+
+fn raw<E: serde::ser::Error>(text: &str) -> Result<&RawValue, E> {
+    serde_json::from_str(text).map_err(E::custom)
 }
 
 fn serialize_millis<S: Serializer>(instant: &Instant, serializer: S) -> Result<S::Ok, S::Error> {
@@ -262,6 +286,10 @@ mod tests {
             (apart.get("details"), &apart["has_details"], &apart["details_size"]),
             (None, &true.into(), &29.into())
         );
+        let linked = serde_json::to_value(WithDetailsUrl(&activity)).unwrap();
+        let address = "/v1/partners/contoso/activities/e-1/details?occurred_at=2026-11-02T09:30:00.123456Z";
+        assert_eq!((&linked["details"], &linked["details_url"]), (&serde_json::Value::Null, &address.into()));
+        assert_eq!(linked.as_object().unwrap().len(), apart.as_object().unwrap().len() + 2);
         activity.details = Details::None;
         activity.entry.correlation_id = Some("k".to_owned());
         activity.entry.source = Some("s".to_owned());

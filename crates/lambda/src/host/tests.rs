@@ -7,9 +7,13 @@ use crate::log::tests::{Lines, context};
 const NOW: &str = "2026-11-02T09:30:00Z";
 
 async fn ask<F: Future<Output = Answer>>(handle: impl FnOnce(Request, Instant) -> F) -> Response {
+    ask_by("GET", handle).await
+}
+
+async fn ask_by<F: Future<Output = Answer>>(method: &str, handle: impl FnOnce(Request, Instant) -> F) -> Response {
     let event = json!({
-        "httpMethod": "GET",
-        "requestContext": {"requestId": "trace-1", "resourcePath": "/health", "httpMethod": "GET"},
+        "httpMethod": method,
+        "requestContext": {"requestId": "trace-1", "resourcePath": "/health", "httpMethod": method},
     });
     let request = from_str(&event.to_string()).unwrap().with_lambda_context(context());
     answer(request, Instant::parse(NOW).unwrap(), Some("https://portal.example"), handle).await
@@ -37,6 +41,19 @@ async fn handler_receives_the_time_of_the_request() {
     let response = ask(|_, now| async move { response::json(lambda_http::http::StatusCode::OK, &now) }).await;
     let now: Value = serde_json::from_slice(response.body()).unwrap();
     assert_eq!(Instant::parse(now.as_str().unwrap()), Instant::parse(NOW));
+}
+
+#[tokio::test]
+async fn head_gets_the_headers_of_get_without_the_body() {
+    for fails in [false, true] {
+        let handle = |request: Request, _: Instant| async move {
+            assert_eq!(request::route(&request), "GET /health");
+            if fails { Err(Problem::not_found()) } else { response::json(lambda_http::http::StatusCode::OK, &"well") }
+        };
+        let (get, head) = (ask_by("GET", handle).await, ask_by("HEAD", handle).await);
+        assert_eq!((head.status(), head.headers()), (get.status(), get.headers()));
+        assert!(!get.body().is_empty() && head.body().is_empty());
+    }
 }
 
 #[tokio::test]

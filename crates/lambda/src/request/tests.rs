@@ -68,10 +68,24 @@ fn blank_body_is_an_empty_object() {
 
 #[test]
 fn body_over_the_limit_is_refused() {
-    let body_of =
-        |bytes: usize| body(&request(json!({"body": "x".repeat(bytes)}))).map(str::len).map_err(|it| it.kind());
-    assert_eq!(body_of(MAX_BODY_BYTES), Ok(MAX_BODY_BYTES));
-    assert_eq!(body_of(MAX_BODY_BYTES + 1), Err(ProblemKind::TooLarge));
+    let body_of = |text: &str, times: usize| {
+        body(&request(json!({"body": text.repeat(times)}))).map(str::len).map_err(|problem| problem.kind())
+    };
+    // Lambda puts the body between quotes.
+    let limit = MAX_PAYLOAD_BYTES - 2;
+    assert_eq!(body_of("x", limit), Ok(limit));
+    assert_eq!(body_of("x", limit + 1), Err(ProblemKind::TooLarge));
+    // Details of 5 MiB full of quotes: each has two bytes as the client sends it, and four as Lambda carries it.
+    assert_eq!(body_of("\\\"", limit / 4), Ok(limit / 4 * 2));
+    assert_eq!(body_of("\\\"", 5 * 1_024 * 1_024 / 2), Err(ProblemKind::TooLarge));
+}
+
+#[test]
+fn head_takes_the_route_of_get() {
+    let context =
+        |method: &str| json!({"httpMethod": method, "requestContext": {"resourcePath": "/v1/x", "httpMethod": method}});
+    assert_eq!(route(&request(context("HEAD"))), "GET /v1/x");
+    assert_eq!(route(&request(context("DELETE"))), "DELETE /v1/x");
 }
 
 #[test]

@@ -16,7 +16,10 @@ use super::{
     keys,
     stored::StoredActivity,
 };
-use crate::error::Error;
+use crate::{
+    error::Error,
+    links::{LinkMethod, sign_link},
+};
 use domain::{activity::Activity, text::hex};
 
 /// The most bytes of compressed details in the table.
@@ -121,6 +124,33 @@ impl Ledger {
             .await
             .map_err(|error| Error::Unavailable { operation: "GetObject of details", source: Box::new(error) })?;
         unpack(stored, digest, Some(&packed.into_bytes()))
+    }
+
+    /// Writes details as plain JSON to an object that lives for a day, and signs a link to the object.
+    ///
+    /// The object is written for each link, so that its day begins anew and no link outlives the object. The name has the
+    /// digest of the details, so another write changes nothing else.
+    ///
+    /// # Errors
+    /// When S3 fails.
+    pub async fn publish_details(
+        &self,
+        activity: &Activity,
+        details: String,
+        method: LinkMethod,
+    ) -> Result<String, Error> {
+        let key = keys::published_details(&activity.borrowed(), &hex(&Sha256::digest(&details)));
+        self.s3
+            .put_object()
+            .bucket(&*self.bucket)
+            .key(&key)
+            .content_type("application/json")
+            .body(details.into_bytes().into())
+            .send()
+            .await
+            .map_err(|error| Error::sdk("PutObject of details for a download", error))?;
+        let file_name = format!("details_{}.json", activity.id);
+        sign_link(&self.s3, &self.bucket, &key, &file_name, "application/json", method).await
     }
 
     /// Fetches the details of activities that follow one another, for those whose details are not in their items.

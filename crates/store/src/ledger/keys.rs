@@ -68,6 +68,11 @@ pub(super) fn details_object(activity: &Activity<&str>, digest: &str) -> String 
     format!("details/{}/{}/{digest}.json.zst", activity.partner, activity.occurred_at.utc_month())
 }
 
+/// The key of the object in S3 with details that are too large for an answer, as plain JSON. The object lives for a day.
+pub(super) fn published_details(activity: &Activity<&str>, digest: &str) -> String {
+    format!("downloads/{}/{}/{digest}.json", activity.partner, activity.occurred_at.utc_month())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -20,7 +20,8 @@ use crate::error::Error;
 /// The most rounds of Query that one page may cost; a round is one call for each shard. The longest period has fewer months
 /// than this, so a page can touch every month. With a filter that matches little the page is short instead.
 pub const MAX_QUERIES_PER_PAGE: usize = 16;
-/// The most bytes of items in one page, because a Lambda function's answer is limited to 6 MB.
+/// The most bytes of items in one page, because a Lambda function's answer is limited to 6 MB. A page of texts that need
+/// many escapes is cut further where it is written.
 pub const MAX_PAGE_BYTES: usize = 3 * 1_024 * 1_024;
 /// The most bytes of items that are read for one page, plus the round that exceeds it. Items that a filter leaves out stay
 /// in memory until the page is answered.
@@ -43,6 +44,14 @@ impl ActivityPage {
     /// The activities in order, without details.
     pub fn activities(&self) -> impl ExactSizeIterator<Item = Activity<&str>> {
         self.stored.iter().map(|stored| without_details(stored.activity()))
+    }
+
+    /// Leaves the activities from the number `count` on to the next page.
+    pub fn truncate(&mut self, count: usize) {
+        if count < self.stored.len() {
+            self.stored.truncate(count);
+            self.next = self.stored.last().map(position_behind);
+        }
     }
 }
 

@@ -1,0 +1,100 @@
+//! Lists the log at the newer address of Partner Center's audit records.
+//!
+//! `GET /auditactivity/v1/auditrecords?auditRequest.startDate&auditRequest.endDate&auditRequest.filter.field&…`. The next page
+//! is at `?seek=` with the continuation token. Source: "Audit operations", learn.microsoft.com/rest/api/partner-center. The
+//! answers are those of `audit_records`.
+
+use domain::{
+    access::Operation,
+    activity::PartnerId,
+    query::Position,
+    time::{Instant, Period},
+};
+use lambda::{Answer, Parameters, Problem, Request, cursor, log, metrics::Metric, request};
+use serde::{Deserialize, Serialize};
+use store::ledger::{Ledger, MAX_PAGE_ROWS};
+
+use crate::audit_records::{
+    DEFAULT_SIZE, FieldFilter, Link, Links, RecordFilter, RecordPage, answer, default_period, read_filter, read_page,
+    read_period, uri,
+};
+
+const PATH: &str = "/auditactivity/v1/auditrecords";
+const START: &str = "auditRequest.startDate";
+const END: &str = "auditRequest.endDate";
+const SIZE: &str = "auditRequest.size";
+const FIELD: &str = "auditRequest.filter.field";
+const VALUE: &str = "auditRequest.filter.value";
+const OPERATOR: &str = "auditRequest.filter.operator";
+const SEEK: &str = "seek";
+/// The operators that a filter can have, with the numbers of Partner Center's enumeration `FieldFilterOperation`.
+const OPERATORS: [(&str, &str); 2] = [("0", "Equals"), ("6", "Substring")];
+
+/// The contents of a continuation token. It holds the whole question, because a client may send nothing else with it.
+#[derive(Serialize, Deserialize)]
+struct Seek {
+    after: String,
+    from: Instant,
+    to: Instant,
+    filter: Option<FieldFilter>,
+    size: usize,
+    query: String,
+}
+
+pub(crate) async fn list(ledger: &Ledger, request: &Request, now: Instant) -> Answer {
+    let caller = request::caller(request)?;
+    let partner = caller.may_at_home(Operation::Read)?;
+    log::set_partner(partner);
+    log::time_invocation(Metric::ListLatency);
+    let parameters = Parameters::read_any_case(request, &[START, END, FIELD, VALUE, OPERATOR, SIZE, SEEK])?;
+    let token = parameters.one(SEEK)?;
+    let seek: Option<Seek> = token.map(|token| cursor::decode_cursor(SEEK, &token)).transpose()?;
+    // What the token says stands in for parameters that do not come along.
+    let bounds = seek.as_ref().map_or_else(|| default_period(now), |seek| [seek.from, seek.to]);
+    let (start, end) = (parameters.one(START)?, parameters.one(END)?);
+    let period = read_period([START, END], [start.as_deref(), end.as_deref()], bounds)?;
+    let filter = sent_filter(&parameters)?.or_else(|| seek.as_ref()?.filter.clone());
+    let wanted = filter.as_ref().map_or(Ok(RecordFilter::All), |filter| read_filter("auditRequest.filter", filter))?;
+    let size = parameters.number(SIZE, seek.as_ref().map_or(DEFAULT_SIZE, |seek| seek.size), MAX_PAGE_ROWS)?;
+    let query = fingerprint(partner, period, filter.as_ref());
+    let after = seek.map(|seek| resume(&seek, period, &query)).transpose()?;
+    let RecordPage { items, next } = read_page(ledger, partner, period, &wanted, size, after).await?;
+    let (from, to) = (period.from(), period.to());
+    let token = next.map(|next| cursor::encode_cursor(&Seek { after: next.to_text(), from, to, filter, size, query }));
+    let token = token.transpose()?;
+    let link = |uri| Link { uri, method: "GET", headers: Vec::new() };
+    let next = token.as_ref().map(|token| link(format!("{PATH}?{SEEK}={token}")));
+    answer(request, items, Links { this: link(uri(PATH, &parameters)), next }, token)
+}
+
+/// Returns where a page begins, if its token belongs to this question.
+fn resume(seek: &Seek, period: Period, query: &str) -> Result<Position, Problem> {
+    let position = Position::parse(&seek.after).filter(|position| period.contains(position.occurred_at()));
+    position.filter(|_| seek.query == query).ok_or_else(|| {
+        Problem::field(SEEK, "belongs to another request: send it alone, or with the parameters of the page before")
+    })
+}
+
+fn fingerprint(partner: &PartnerId, period: Period, filter: Option<&FieldFilter>) -> String {
+    cursor::fingerprint(&format!("{partner} {} {} {filter:?}", period.from(), period.to()))
+}
+
+/// Reads the filter that three parameters hold. Without an operator, the field's only one is meant.
+fn sent_filter(parameters: &Parameters) -> Result<Option<FieldFilter>, Problem> {
+    let (field, value, operator) = (parameters.one(FIELD)?, parameters.one(VALUE)?, parameters.one(OPERATOR)?);
+    if field.is_none() && value.is_none() && operator.is_none() {
+        return Ok(None);
+    }
+    let missing = |name| Problem::field(name, "is missing; a filter has a field and a value");
+    let field = field.ok_or_else(|| missing(FIELD))?;
+    let value = value.ok_or_else(|| missing(VALUE))?;
+    let operator = match operator {
+        None if field.eq_ignore_ascii_case("CompanyName") => "Substring".to_owned(),
+        None => "Equals".to_owned(),
+        Some(sent) => match OPERATORS.iter().find(|(number, _)| *number == sent) {
+            Some((_, name)) => (*name).to_owned(),
+            None => sent,
+        },
+    };
+    Ok(Some(FieldFilter { field, value, operator }))
+}
