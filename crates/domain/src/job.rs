@@ -190,7 +190,7 @@ impl Job {
     /// Returns the name of a file by its number, from 0.
     pub fn file_name(&self, partner: &PartnerId, number: usize) -> String {
         let zone = self.request.time_zone;
-        let day = |instant: Instant| instant.to_local_text(zone)[..10].to_owned();
+        let day = |instant: Instant| instant.to_local_date(zone);
         let span = match self.month {
             Some(month) => version_name(month, self.version),
             None => format!("{}_{}", day(self.request.from), day(self.request.to.plus_seconds(-1))),

@@ -98,6 +98,12 @@ impl Instant {
         String::from_utf8_lossy(&text[..19]).into_owned()
     }
 
+    /// Writes the local date of a zone: `YYYY-MM-DD`. Years before 0000 have a sign.
+    pub fn to_local_date(self, zone: Zone) -> String {
+        let text = self.to_local_text(zone);
+        text.split(' ').next().unwrap_or_default().trim_start_matches('+').to_owned()
+    }
+
     /// Returns the local time of a zone in whole seconds since 1970-01-01T00:00:00 of its clocks.
     pub fn local_seconds(self, zone: Zone) -> i64 {
         self.seconds() + i64::from(zone.offset_seconds(self))
@@ -305,6 +311,9 @@ mod tests {
     fn local_texts_reach_beyond_four_digit_years() {
         let zone = Zone::parse("Pacific/Kiritimati").unwrap();
         assert_eq!(Instant::MAX.to_local_text(zone), "+10000-01-01 13:59:59");
+        assert_eq!(Instant::MAX.to_local_date(zone), "10000-01-01");
+        assert_eq!(at("2026-11-02T23:00:00Z").to_local_date(zone), "2026-11-03");
+        assert_eq!(Instant::MIN.to_local_date(Zone::parse("America/New_York").unwrap()), "-0001-12-31");
     }
 
     #[test]

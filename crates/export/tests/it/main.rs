@@ -12,3 +12,4 @@ mod segments;
 mod support;
 mod workbooks;
 mod worker;
+mod years;
