@@ -187,6 +187,11 @@ impl Job {
         self.recorded_before.unwrap_or_else(|| self.created_at.plus_seconds(-SETTLE_SECONDS))
     }
 
+    /// Returns when every activity that the files must hold can be read. The files are made then at the earliest.
+    pub fn readable_at(&self) -> Instant {
+        self.complete_through().plus_seconds(SETTLE_SECONDS)
+    }
+
     /// Returns the name of a file by its number, from 0.
     pub fn file_name(&self, partner: &PartnerId, number: usize) -> String {
         let zone = self.request.time_zone;

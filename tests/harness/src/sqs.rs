@@ -12,21 +12,28 @@ use tokio::{
 pub struct Sqs {
     /// The URL of the server.
     pub url: String,
-    bodies: Arc<Mutex<Vec<String>>>,
+    messages: Arc<Mutex<Vec<Message>>>,
+}
+
+/// A message, and the seconds for which the queue holds it back.
+#[derive(Clone, Debug)]
+struct Message {
+    body: String,
+    delay_seconds: u64,
 }
 
 impl Sqs {
     /// Starts the server.
     pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let sqs = Self { url: format!("http://{}", listener.local_addr().unwrap()), bodies: Arc::default() };
-        let bodies = sqs.bodies.clone();
+        let sqs = Self { url: format!("http://{}", listener.local_addr().unwrap()), messages: Arc::default() };
+        let messages = sqs.messages.clone();
         tokio::spawn(async move {
             loop {
                 let (socket, _) = listener.accept().await.unwrap();
-                let bodies = bodies.clone();
+                let messages = messages.clone();
                 // A client that goes away is no failure of the queue.
-                tokio::spawn(async move { take_messages(socket, &bodies).await.ok() });
+                tokio::spawn(async move { take_messages(socket, &messages).await.ok() });
             }
         });
         sqs
@@ -34,16 +41,21 @@ impl Sqs {
 
     /// Returns the messages, in the order of their arrival.
     pub fn bodies(&self) -> Vec<String> {
-        self.bodies.lock().unwrap().clone()
+        self.messages.lock().unwrap().iter().map(|message| message.body.clone()).collect()
+    }
+
+    /// Returns the seconds for which the queue holds back each message, in the order of their arrival.
+    pub fn delays(&self) -> Vec<u64> {
+        self.messages.lock().unwrap().iter().map(|message| message.delay_seconds).collect()
     }
 
     /// Removes the messages and returns them, in the order of their arrival.
     pub fn take(&self) -> Vec<String> {
-        std::mem::take(&mut self.bodies.lock().unwrap())
+        std::mem::take(&mut *self.messages.lock().unwrap()).into_iter().map(|message| message.body).collect()
     }
 }
 
-async fn take_messages(socket: TcpStream, bodies: &Mutex<Vec<String>>) -> std::io::Result<()> {
+async fn take_messages(socket: TcpStream, messages: &Mutex<Vec<Message>>) -> std::io::Result<()> {
     let mut socket = BufReader::new(socket);
     loop {
         let mut length = 0;
@@ -62,7 +74,10 @@ async fn take_messages(socket: TcpStream, bodies: &Mutex<Vec<String>>) -> std::i
         let mut body = vec![0; length];
         socket.read_exact(&mut body).await?;
         let message: serde_json::Value = serde_json::from_slice(&body).unwrap();
-        bodies.lock().unwrap().push(message["MessageBody"].as_str().unwrap().to_owned());
+        messages.lock().unwrap().push(Message {
+            body: message["MessageBody"].as_str().unwrap().to_owned(),
+            delay_seconds: message["DelaySeconds"].as_u64().unwrap_or_default(),
+        });
         let answer = r#"{"MessageId":"m","MD5OfMessageBody":"0"}"#;
         let head = "HTTP/1.1 200 OK\r\ncontent-type: application/x-amz-json-1.0\r\ncontent-length:";
         socket.write_all(format!("{head} {}\r\n\r\n{answer}", answer.len()).as_bytes()).await?;

@@ -56,9 +56,8 @@ impl MadeMonth {
     }
 
     /// Returns the check for activities that were recorded since the last cut.
-    pub(super) fn late_check(&self, now: Instant, settle_seconds: i64) -> Option<LateCheck> {
+    pub(super) fn late_check(&self, recorded_before: Instant) -> Option<LateCheck> {
         let Self { month, from, to, cut, .. } = *self;
-        let recorded_before = now.plus_seconds(-settle_seconds);
         (recorded_before > cut).then_some(LateCheck { month, from, to, recorded_from: cut, recorded_before })
     }
 }

@@ -168,7 +168,8 @@ mod tests {
                 assert!(period.contains(at(&format!("{year:04}-06-30T00:00:00Z"))), "{zone} {year}");
             }
         }
-        let last = resolve(Some("9999-12-31"), Some("9999-12-31"), "Pacific/Pago_Pago", "0000-01-01T00:00:00Z").unwrap();
+        let last =
+            resolve(Some("9999-12-31"), Some("9999-12-31"), "Pacific/Pago_Pago", "0000-01-01T00:00:00Z").unwrap();
         assert_eq!((last.from(), last.to()), (at("9999-12-31T11:00:00Z"), Instant::MAX));
         let first = resolve(Some("0000-01-01"), Some("0000-01-01"), "Asia/Tokyo", "0000-01-01T00:00:00Z").unwrap();
         assert_eq!(first.from(), Instant::MIN);

@@ -58,8 +58,7 @@ fn workbook_has_texts_where_a_sheet_has_no_dates() {
         .map(|time| format!("{time}.000000Z"))
         .collect();
     let subscriptions = SubscriptionsUrl::default();
-    let mut book =
-        Workbook::new(output, Zone::UTC, Instant::MIN, &subscriptions, WorkbookLimits::default()).unwrap();
+    let mut book = Workbook::new(output, Zone::UTC, Instant::MIN, &subscriptions, WorkbookLimits::default()).unwrap();
     for time in &times {
         let activity = parsed(&sent("a", time, &json!({})), Instant::MAX).into_activity(contoso(), at(NOW));
         let activity = activity.borrowed();
