@@ -11,13 +11,13 @@ use domain::time::{Instant, ZONE_RULES, Zone};
 use serde_json::{Map, json};
 
 fn main() {
-    let mut years = env::args().skip(1).map(|year| Instant::parse(&format!("{year}-01-01T00:00:00Z")).unwrap());
+    let start = |year: String| Instant::parse(&format!("{year}-01-01T00:00:00Z")).unwrap().seconds();
+    let mut years = env::args().skip(1).map(start);
     let (from, to) = (years.next().unwrap(), years.next().unwrap());
     let zones: Map<_, _> = Zone::all()
         .map(|zone| {
-            let changes = zone.changes_after(from).take_while(|(at, _)| *at < to);
-            let changes: Vec<_> = changes.map(|(at, offset)| (at.seconds(), offset)).collect();
-            (zone.name().to_owned(), json!({"offset": zone.offset_seconds(from), "changes": changes}))
+            let changes: Vec<_> = zone.changes_after(from).take_while(|(at, _)| *at < to).collect();
+            (zone.name().to_owned(), json!({"offset": zone.offset_at(from), "changes": changes}))
         })
         .collect();
     println!("{}", json!({"release": ZONE_RULES, "zones": zones}));

@@ -127,8 +127,9 @@ pub struct Job {
 /// The version of the form in which new exports are written: of the bytes that given activities and a given [`Output`]
 /// become.
 ///
-/// A change of those bytes raises the version, so that no file of one form becomes part of a file of another.
-pub const FORM_VERSION: u32 = 1;
+/// A change of those bytes raises the version, so that no file of one form becomes part of a file of another. So does a change
+/// of the rules of time zones, because files contain local times.
+pub const FORM_VERSION: u32 = 2;
 
 fn first_version() -> u32 {
     1
@@ -301,6 +302,7 @@ impl Default for JobStatus {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::time::ZONE_RULES;
 
     fn at(text: &str) -> Instant {
         Instant::parse(text).unwrap()
@@ -322,6 +324,12 @@ mod tests {
 
     fn contoso() -> PartnerId {
         PartnerId::parse("contoso").unwrap()
+    }
+
+    #[test]
+    fn new_rules_of_zones_come_with_a_new_form() {
+        let known = (2, "2026f");
+        assert_eq!((FORM_VERSION, ZONE_RULES), known, "the rules have changed: raise FORM_VERSION, then this pair");
     }
 
     #[test]

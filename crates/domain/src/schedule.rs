@@ -82,7 +82,8 @@ pub struct Schedule {
     pub revision: u64,
     /// The first month that is not planned.
     pub next: Month,
-    /// The end of that month.
+    /// The end of that month when the schedule was stored. Only older versions of the service read this field, because the
+    /// rules of a zone can change before the month ends.
     ends: Instant,
     /// The planned months, sorted.
     #[serde(default)]
@@ -153,7 +154,7 @@ impl Schedule {
 
     /// Returns when the next month can be made: its end plus the grace period.
     pub fn next_run_at(&self, grace_seconds: i64) -> Instant {
-        self.ends.plus_seconds(grace_seconds)
+        self.end_of(self.next).plus_seconds(grace_seconds)
     }
 
     /// Returns when the schedule next needs a run. A disabled schedule needs none.
@@ -189,7 +190,7 @@ impl Schedule {
         while self.pending.len() < MAX_PENDING_JOBS && self.next_run_at(grace_seconds) <= now {
             let month = self.next;
             if self.find(month).is_err() {
-                self.plan_first_version(month, self.ends, settled_cut(now), now);
+                self.plan_first_version(month, self.end_of(month), settled_cut(now), now);
             }
             let next = month.next();
             if next == month {

@@ -88,7 +88,7 @@ impl Instant {
 
     /// Writes the local time of a zone as spreadsheets read it: `YYYY-MM-DD HH:MM:SS`.
     pub fn to_local_text(self, zone: Zone) -> String {
-        let local = self.0 + i64::from(zone.offset_seconds(self)) * MICROS_PER_SECOND;
+        let local = self.0 + i64::from(zone.offset_at(self.seconds())) * MICROS_PER_SECOND;
         // Near the ends of the calendar, a zone's offset can lead out of the years of four digits.
         if Self::from_micros(local).is_none() {
             return zone.local(self.utc()).format("%Y-%m-%d %H:%M:%S").to_string();
@@ -106,7 +106,7 @@ impl Instant {
 
     /// Returns the local time of a zone in whole seconds since 1970-01-01T00:00:00 of its clocks.
     pub fn local_seconds(self, zone: Zone) -> i64 {
-        self.seconds() + i64::from(zone.offset_seconds(self))
+        self.seconds() + i64::from(zone.offset_at(self.seconds()))
     }
 
     /// Rounds down to whole milliseconds.

@@ -14,7 +14,6 @@ use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc};
 use jiff::{Timestamp, tz::TimeZone};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::instant::Instant;
 use crate::text::quoted;
 
 /// The release of the IANA database that holds the rules of all zones, such as `2026f`.
@@ -81,20 +80,19 @@ impl Zone {
         self.name
     }
 
-    /// Returns the seconds by which local clocks are ahead of UTC.
-    pub fn offset_seconds(self, at: Instant) -> i32 {
-        self.rules.to_offset(timestamp(at.micros())).seconds()
+    /// Returns the seconds by which local clocks are ahead of UTC, at a time in seconds since 1970-01-01T00:00:00Z.
+    pub fn offset_at(self, seconds: i64) -> i32 {
+        self.rules.to_offset(timestamp(seconds.saturating_mul(MICROS_PER_SECOND))).seconds()
     }
 
-    /// Lists the changes of local clocks after an instant, in order: the first instant of each new offset, and the seconds
-    /// by which clocks are ahead of UTC from then on. The list can be endless.
-    pub fn changes_after(self, after: Instant) -> impl Iterator<Item = (Instant, i32)> {
-        let mut offset = self.offset_seconds(after);
-        self.rules.following(timestamp(after.micros())).filter_map(move |change| {
+    /// Lists the changes of local clocks after a time, in order: the time of each change, and the seconds by which clocks are
+    /// ahead of UTC from then on. Times are in seconds since 1970-01-01T00:00:00Z. The list can be endless.
+    pub fn changes_after(self, seconds: i64) -> impl Iterator<Item = (i64, i32)> {
+        let mut offset = self.offset_at(seconds);
+        self.rules.following(timestamp(seconds.saturating_mul(MICROS_PER_SECOND))).filter_map(move |change| {
             // Some changes are only of the abbreviation, or of the legal name.
             let before = std::mem::replace(&mut offset, change.offset().seconds());
-            let at = Instant::from_micros(change.timestamp().as_microsecond())?;
-            (before != offset).then_some((at, offset))
+            (before != offset).then_some((change.timestamp().as_second(), offset))
         })
     }
 
@@ -194,7 +192,7 @@ mod tests {
         let first = zone.first_at("2026-10-25T02:30:00".parse().unwrap()).unwrap();
         assert_eq!(first, "2026-10-25T00:30:00Z".parse::<DateTime<Utc>>().unwrap());
         assert_eq!(zone.local(first), "2026-10-25T02:30:00".parse().unwrap());
-        assert_eq!(zone.offset_seconds(Instant::from_utc(first).unwrap()), 7_200);
+        assert_eq!(zone.offset_at(first.timestamp()), 7_200);
     }
 
     #[test]
@@ -233,11 +231,11 @@ mod tests {
     #[test]
     fn clocks_change_also_far_ahead() {
         let paris = Zone::parse("Europe/Paris").unwrap();
-        let at = |text: &str| Instant::parse(text).unwrap();
+        let at = |text: &str| text.parse::<DateTime<Utc>>().unwrap().timestamp();
         let changes: Vec<_> = paris.changes_after(at("2999-01-01T00:00:00Z")).take(2).collect();
         assert_eq!(changes, [(at("2999-03-31T01:00:00Z"), 7_200), (at("2999-10-27T01:00:00Z"), 3_600)]);
-        assert_eq!(Zone::UTC.changes_after(Instant::MIN).count(), 0);
-        assert_eq!(paris.offset_seconds(Instant::MIN), 561, "the mean time of Paris");
-        assert_eq!(paris.offset_seconds(Instant::MAX), 3_600);
+        assert_eq!(Zone::UTC.changes_after(i64::MIN).count(), 0);
+        assert_eq!(paris.offset_at(at("0000-01-01T00:00:00Z")), 561, "the mean time of Paris");
+        assert_eq!((paris.offset_at(at("9999-12-31T23:59:59Z")), paris.offset_at(i64::MAX)), (3_600, 3_600));
     }
 }
