@@ -82,14 +82,14 @@ impl Zone {
 
     /// Returns the seconds by which local clocks are ahead of UTC, at a time in seconds since 1970-01-01T00:00:00Z.
     pub fn offset_at(self, seconds: i64) -> i32 {
-        self.rules.to_offset(timestamp(seconds.saturating_mul(MICROS_PER_SECOND))).seconds()
+        self.rules.to_offset(timestamp(seconds)).seconds()
     }
 
     /// Lists the changes of local clocks after a time, in order: the time of each change, and the seconds by which clocks are
     /// ahead of UTC from then on. Times are in seconds since 1970-01-01T00:00:00Z. The list can be endless.
     pub fn changes_after(self, seconds: i64) -> impl Iterator<Item = (i64, i32)> {
         let mut offset = self.offset_at(seconds);
-        self.rules.following(timestamp(seconds.saturating_mul(MICROS_PER_SECOND))).filter_map(move |change| {
+        self.rules.following(timestamp(seconds)).filter_map(move |change| {
             // Some changes are only of the abbreviation, or of the legal name.
             let before = std::mem::replace(&mut offset, change.offset().seconds());
             (before != offset).then_some((change.timestamp().as_second(), offset))
@@ -98,8 +98,7 @@ impl Zone {
 
     /// Returns the time that local clocks show.
     pub(super) fn local(self, utc: DateTime<Utc>) -> NaiveDateTime {
-        let offset = self.rules.to_offset(timestamp(utc.timestamp_micros())).seconds();
-        utc.naive_utc() + TimeDelta::seconds(offset.into())
+        utc.naive_utc() + TimeDelta::seconds(self.offset_at(utc.timestamp()).into())
     }
 
     /// Finds the first instant of a local date.
@@ -118,22 +117,23 @@ impl Zone {
         let wall = wall.and_utc().timestamp_micros();
         // The search begins where clocks show an earlier time in any zone, and goes from change to change.
         let mut from = wall - MAX_OFFSET_MICROS;
-        let mut offset = self.rules.to_offset(timestamp(from)).seconds();
+        let start = from.div_euclid(MICROS_PER_SECOND);
+        let mut offset = self.offset_at(start);
         let first = |from: i64, offset: i32| from.max(wall - i64::from(offset) * MICROS_PER_SECOND);
-        for change in self.rules.following(timestamp(from)) {
-            let next = change.timestamp().as_microsecond();
+        for (change, next_offset) in self.changes_after(start) {
+            let next = change * MICROS_PER_SECOND;
             if first(from, offset) < next {
                 break;
             }
-            (from, offset) = (next, change.offset().seconds());
+            (from, offset) = (next, next_offset);
         }
         DateTime::from_timestamp_micros(first(from, offset))
     }
 }
 
-/// Converts microseconds since 1970 for `jiff`, whose calendar ends some hours before ours.
-fn timestamp(micros: i64) -> Timestamp {
-    Timestamp::from_microsecond(micros).unwrap_or(if micros < 0 { Timestamp::MIN } else { Timestamp::MAX })
+/// Converts seconds since 1970 for `jiff`, whose calendar ends some hours before ours.
+fn timestamp(seconds: i64) -> Timestamp {
+    Timestamp::from_second(seconds).unwrap_or(if seconds < 0 { Timestamp::MIN } else { Timestamp::MAX })
 }
 
 impl PartialEq for Zone {
