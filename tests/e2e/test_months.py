@@ -275,9 +275,41 @@ def test_operator_exports_a_month_for_one_partner_or_all(operator, names, schedu
 def test_month_outside_the_schedule_is_not_exported(operator, partner, schedules):
     month = Month.of(now(), "UTC")
     schedules(partner, **{"from": month.name})
-    for asked in (month, month.before()):
-        assert operator.post(f"/v1/months/{asked.name}/run", json={"partner": partner.name}).status_code == 202
+    for asked, reason in ((month, "has ended and the grace period is over"), (month.before(), f"begins with {month.name}")):
+        assert reason in idle_run(operator, asked.name, {"partner": partner.name})
     assert partner.exports() == []
+
+
+def idle_run(operator, month, body=None):
+    """Runs a month for which nothing is due, and returns the reason that the answer gives."""
+    answer = operator.post(f"/v1/months/{month}/run", json=body)
+    assert answer.status_code == 202, answer.text
+    assert (answer.json()["due"], answer.json()["created"], answer.json()["complete"]) == (0, 0, True)
+    return answer.json()["reason"]
+
+
+def test_operator_run_says_why_nothing_is_due(operator, partner, schedules):
+    unfinished = Month.of(now() + timedelta(days=40), "UTC")
+    assert "Check its id" in idle_run(operator, "2026-01", {"partner": partner.name})
+    assert f"can be exported from {rfc3339(unfinished.end)[:8]}" in idle_run(operator, unfinished.name)
+    assert "No enabled export schedule" in idle_run(operator, "0500-01")
+    schedules(partner, enabled=False)
+    assert "schedule is off" in idle_run(operator, "2026-01", {"partner": partner.name})
+
+
+def test_operator_run_holds_what_was_just_recorded(operator, partner, schedules, grace):
+    month = last_ended(now() - grace, "UTC")
+    schedules(partner, **{"from": month.name})
+    partner.record([new_activity(occurred_at=rfc3339(month.start))])
+    asked_at = now()
+    answer = operator.post(f"/v1/months/{month.name}/run", json={"partner": partner.name}).json()
+    assert (answer["due"], answer["created"], answer["reason"]) == (1, 1, None)
+    # The file is made two minutes later; the tests in Rust read it.
+    [export] = of_month(partner, month)
+    assert instant(export["complete_through"]) > asked_at
+    following = Month.of(month.end, "UTC")
+    shown = partner.caller.get(f"{partner.path}/export-schedule").json()
+    assert (shown["next_month"], instant(shown["next_run_at"])) == (following.name, following.end + grace)
 
 
 @pytest.mark.parametrize(
@@ -360,8 +392,8 @@ def test_deleted_month_is_exported_again_with_the_same_rows(operator, partner, s
     first, ids = rows_of(partner, month.name)
     path = f"{partner.path}/exports/{month.name}"
     assert partner.caller.delete(path).status_code == 204
-    partner.record([new_activity(occurred_at=rfc3339(month.start))])
     assert operator.post(f"/v1/months/{month.name}/run", json={"partner": partner.name}).json()["created"] == 1
+    partner.record([new_activity(occurred_at=rfc3339(month.start))])
     again, same = rows_of(partner, month.name)
     assert (same, again["files"]) == (ids, first["files"])
     assert partner.caller.delete(path).status_code == 204

@@ -134,8 +134,9 @@ pub struct Job {
 /// The version of the form in which new exports are written: of the bytes that given activities and a given [`Output`]
 /// become.
 ///
-/// A change of those bytes raises the version, so that no file of one form becomes part of a file of another.
-pub const FORM_VERSION: u32 = 1;
+/// A change of those bytes raises the version, so that no file of one form becomes part of a file of another. So does a change
+/// of the rules of time zones, because files contain local times.
+pub const FORM_VERSION: u32 = 2;
 
 fn first_version() -> u32 {
     1
@@ -212,10 +213,15 @@ impl Job {
         self.recorded_before.unwrap_or_else(|| self.created_at.plus_seconds(-SETTLE_SECONDS))
     }
 
+    /// Returns when every activity that the files must hold can be read. The files are made then at the earliest.
+    pub fn readable_at(&self) -> Instant {
+        self.complete_through().plus_seconds(SETTLE_SECONDS)
+    }
+
     /// Returns the name of a file by its number, from 0.
     pub fn file_name(&self, partner: &PartnerId, number: usize) -> String {
         let zone = self.request.time_zone;
-        let day = |instant: Instant| instant.to_local_text(zone)[..10].to_owned();
+        let day = |instant: Instant| instant.to_local_date(zone);
         let span = match self.month {
             Some(month) => version_name(month, self.version),
             None => format!("{}_{}", day(self.request.from), day(self.request.to.plus_seconds(-1))),
@@ -328,6 +334,7 @@ impl Default for JobStatus {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::time::ZONE_RULES;
 
     fn at(text: &str) -> Instant {
         Instant::parse(text).unwrap()
@@ -350,6 +357,12 @@ mod tests {
 
     fn contoso() -> PartnerId {
         PartnerId::parse("contoso").unwrap()
+    }
+
+    #[test]
+    fn new_rules_of_zones_come_with_a_new_form() {
+        let known = (2, "2026f");
+        assert_eq!((FORM_VERSION, ZONE_RULES), known, "the rules have changed: raise FORM_VERSION, then this pair");
     }
 
     #[test]

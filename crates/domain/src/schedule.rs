@@ -9,26 +9,27 @@
 //!
 //! **Versions.** Version 1 holds the activities recorded before its cut. Version *n* holds those recorded from the cut of
 //! version *n* − 1 and before its own cut. Cuts only move forward and belong to one month each, so an activity is in exactly
-//! one version of one month, in whatever order months are planned. A cut lies so far back that every activity recorded
-//! before it can be read when the files are made.
+//! one version of one month, in whatever order months are planned. The files are made once every activity recorded before
+//! the cut can be read: at once if the cut lies two minutes back, or else two minutes after the cut.
 //!
 //! **Plan, store, carry out.** Every decision is a [`MonthJob`] in the partner's schedule. The schedule is stored on the
 //! condition that nobody stored it since it was read. Only then are the jobs created, which may be repeated, and only then
 //! are they removed from the schedule. If two processes plan at the same time, the second finds that it was too late.
 
 mod months;
+mod requested;
 mod update;
 
 use serde::{Deserialize, Serialize};
 
 pub use self::{
     months::{DAILY_CHECK_SECONDS, LateCheck, MadeMonth, MonthJob},
+    requested::{NotDue, request_cut, settled_cut},
     update::ScheduleUpdate,
 };
 use crate::{
     access::Author,
     job::Output,
-    query::SETTLE_SECONDS,
     recipient::Recipient,
     time::{Instant, Month, Zone},
 };
@@ -87,7 +88,8 @@ pub struct Schedule {
     pub revision: u64,
     /// The first month that is not planned.
     pub next: Month,
-    /// The end of that month.
+    /// The end of that month when the schedule was stored. Only older versions of the service read this field, because the
+    /// rules of a zone can change before the month ends.
     ends: Instant,
     /// The planned months, sorted.
     #[serde(default)]
@@ -174,7 +176,7 @@ impl Schedule {
 
     /// Returns when the next month can be made: its end plus the grace period.
     pub fn next_run_at(&self, grace_seconds: i64) -> Instant {
-        self.ends.plus_seconds(grace_seconds)
+        self.end_of(self.next).plus_seconds(grace_seconds)
     }
 
     /// Returns when the schedule next needs a run. A disabled schedule needs none.
@@ -210,7 +212,7 @@ impl Schedule {
         while self.pending.len() < MAX_PENDING_JOBS && self.next_run_at(grace_seconds) <= now {
             let month = self.next;
             if self.find(month).is_err() {
-                self.plan_first_version(month, self.ends, now);
+                self.plan_first_version(month, self.end_of(month), settled_cut(now), now);
             }
             let next = month.next();
             if next == month {
@@ -218,26 +220,6 @@ impl Schedule {
             }
             self.move_to(next);
         }
-    }
-
-    /// Plans version 1 of a month and tells whether it did.
-    ///
-    /// The month must belong to the schedule, have ended, grace period included, and not be planned. Other months do not
-    /// matter.
-    pub fn plan_month(&mut self, month: Month, grace_seconds: i64, now: Instant) -> bool {
-        let now = now.truncated_to_seconds();
-        let ends = self.end_of(month);
-        if month < self.from || ends.plus_seconds(grace_seconds) > now || self.find(month).is_ok() {
-            return false;
-        }
-        self.plan_first_version(month, ends, now);
-        true
-    }
-
-    /// Tells whether a month is planned, or could be: it belongs to the schedule and has ended, grace period included.
-    pub fn covers(&self, month: Month, grace_seconds: i64, now: Instant) -> bool {
-        let has_ended = self.end_of(month).plus_seconds(grace_seconds) <= now;
-        self.find(month).is_ok() || (month >= self.from && has_ended)
     }
 
     /// Tells whether anybody is notified.
@@ -261,13 +243,7 @@ impl Schedule {
         recent
             .chain(self.old_month_in_turn(now))
             .filter(is_rested)
-            .filter_map(move |made| made.late_check(now, LATE_SETTLE_SECONDS))
-    }
-
-    /// Returns the check of one planned month that the operator asks for, up to two minutes before `now`.
-    pub fn late_check(&self, month: Month, now: Instant) -> Option<LateCheck> {
-        let made = self.find(month).ok().map(|index| self.made[index])?;
-        made.late_check(now.truncated_to_seconds(), SETTLE_SECONDS)
+            .filter_map(move |made| made.late_check(now.plus_seconds(-LATE_SETTLE_SECONDS)))
     }
 
     /// Notes that today's checks are done; the next ones are due a day later.
@@ -318,14 +294,9 @@ impl Schedule {
         std::mem::take(&mut self.pending)
     }
 
-    fn plan_first_version(&mut self, month: Month, to: Instant, now: Instant) {
+    fn plan_first_version(&mut self, month: Month, to: Instant, cut: Instant, now: Instant) {
         let Err(index) = self.find(month) else { return };
-        let before = index.checked_sub(1).map(|index| &self.made[index]);
-        let from = match before.filter(|before| before.month.next() == month) {
-            Some(before) => before.to,
-            None => month.period(self.time_zone).from(),
-        };
-        let cut = now.plus_seconds(-SETTLE_SECONDS);
+        let from = self.start_of(month, index);
         self.made.insert(index, MadeMonth { month, from, to, version: 1, cut, at: now });
         self.pending.push(MonthJob {
             month,
@@ -341,9 +312,22 @@ impl Schedule {
         self.check_at = Some(self.check_at.map_or(check_at, |earlier| earlier.min(check_at)));
     }
 
+    /// Makes `month`, or the first month after it that is not planned, the next one.
     fn move_to(&mut self, month: Month) {
+        let mut month = month;
+        while self.find(month).is_ok() && month.next() != month {
+            month = month.next();
+        }
         self.next = month;
         self.ends = self.end_of(month);
+    }
+
+    /// Returns the first instant of a month that is not planned, by the index where the month would be inserted.
+    fn start_of(&self, month: Month, index: usize) -> Instant {
+        match index.checked_sub(1).map(|index| &self.made[index]).filter(|before| before.month.next() == month) {
+            Some(before) => before.to,
+            None => month.period(self.time_zone).from(),
+        }
     }
 
     fn end_of(&self, month: Month) -> Instant {
@@ -423,7 +407,7 @@ mod tests {
     fn months_between_planned_ones_take_their_bounds() {
         let now = "2026-11-10T00:00:00Z";
         let mut schedule = save(None, "Pacific/Kiritimati", Some("2026-08"), now);
-        assert!(schedule.plan_month(month("2026-10"), GRACE, at(now)));
+        assert!(schedule.plan_month(month("2026-10"), GRACE, settled_cut(at(now)), at(now)));
         let mut schedule = save(Some(schedule), "Pacific/Pago_Pago", Some("2026-08"), now);
         schedule.plan_ended_months(GRACE, at(now));
         assert_eq!(
@@ -435,9 +419,12 @@ mod tests {
             ]
         );
         assert_eq!(schedule.next, month("2026-11"));
-        assert!(!schedule.plan_month(month("2026-10"), GRACE, at(now)), "once");
-        assert!(!schedule.plan_month(month("2026-07"), GRACE, at(now)), "before the schedule begins");
-        assert!(!schedule.plan_month(month("2026-11"), GRACE, at(now)), "not ended");
+        assert!(!schedule.plan_month(month("2026-10"), GRACE, settled_cut(at(now)), at(now)), "once");
+        assert!(
+            !schedule.plan_month(month("2026-07"), GRACE, settled_cut(at(now)), at(now)),
+            "before the schedule begins"
+        );
+        assert!(!schedule.plan_month(month("2026-11"), GRACE, settled_cut(at(now)), at(now)), "not ended");
     }
 
     #[test]
@@ -471,13 +458,17 @@ mod tests {
         schedule.plan_next_version(&check, second);
         schedule.note_checks_done(second);
         // The operator asks for another check in the same hour.
-        let at_once = schedule.late_check(month("2026-10"), second.plus_seconds(60)).unwrap();
+        let at_once = schedule.late_check(month("2026-10"), settled_cut(second.plus_seconds(60))).unwrap();
         assert_eq!(at_once.recorded_from, check.recorded_before);
         assert_eq!(schedule.late_checks(second.plus_seconds(3_600)).count(), 0);
         schedule.plan_next_version(&at_once, second.plus_seconds(60));
         let cuts: Vec<_> = schedule.pending_jobs().iter().map(|job| (job.version, job.recorded_from)).collect();
         assert_eq!(cuts, [(2, Some(check.recorded_from)), (3, Some(check.recorded_before))]);
-        assert_eq!(schedule.late_check(month("2026-10"), second), None, "nothing before the last cut is checked again");
+        assert_eq!(
+            schedule.late_check(month("2026-10"), settled_cut(second)),
+            None,
+            "nothing before the last cut is checked again"
+        );
     }
 
     #[test]
@@ -532,16 +523,16 @@ mod tests {
         let now = at("2026-11-02T00:00:00Z");
         let schedule = save(None, "UTC", Some("2026-10"), "2026-11-02T00:00:00Z");
         for (text, covered) in [("2026-09", false), ("2026-10", true), ("2026-11", false)] {
-            assert_eq!(schedule.covers(month(text), GRACE, now), covered, "{text}");
+            assert_eq!(schedule.check_month(month(text), GRACE, now).is_ok(), covered, "{text}");
         }
         let ended = at("2026-11-01T06:00:00Z");
-        assert!(schedule.covers(month("2026-10"), GRACE, ended));
-        assert!(!schedule.covers(month("2026-10"), GRACE, ended.plus_seconds(-1)));
+        assert!(schedule.check_month(month("2026-10"), GRACE, ended).is_ok());
+        assert!(schedule.check_month(month("2026-10"), GRACE, ended.plus_seconds(-1)).is_err());
         let mut planned = schedule.clone();
-        assert!(!planned.plan_month(month("2026-10"), GRACE, ended.plus_seconds(-1)));
-        assert!(planned.plan_month(month("2026-10"), GRACE, ended));
+        assert!(!planned.plan_month(month("2026-10"), GRACE, settled_cut(ended), ended.plus_seconds(-1)));
+        assert!(planned.plan_month(month("2026-10"), GRACE, settled_cut(ended), ended));
         let later = save(Some(planned), "UTC", Some("2026-11"), "2026-11-02T00:00:00Z");
-        assert!(later.covers(month("2026-10"), GRACE, now), "planned before the schedule was changed");
+        assert!(later.check_month(month("2026-10"), GRACE, now).is_ok(), "planned before the schedule was changed");
     }
 
     #[test]

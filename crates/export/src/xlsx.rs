@@ -1,6 +1,7 @@
 //! XLSX workbooks have the columns of CSV with typed cells.
 //!
 //! Times are dates by the wall clock of the export's zone, numbers of order lines are numbers, and everything else is text.
+//! So are times before March 1900, because the programs that read workbooks do not agree on these dates.
 //! No cell is a formula, no digit of an id changes, and no cell needs the guard of CSV. The header stays in view and has
 //! filters. The cell of a customer links to the customer's subscriptions.
 //!
@@ -21,7 +22,7 @@ use domain::{
     time::{Instant, Zone},
 };
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use rust_xlsxwriter::{DocProperties, Format, FormatAlign, IgnoreError, Url, Worksheet, XlsxError};
+use rust_xlsxwriter::{DocProperties, ExcelDateTime, Format, FormatAlign, IgnoreError, Url, Worksheet, XlsxError};
 
 use crate::table::{Cell, MAX_ROWS, OrderLines, TableRow, columns, cut_cell};
 
@@ -35,6 +36,11 @@ const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 const COMPRESSION: u8 = 2;
 /// The bytes that a cell takes in a sheet besides its text.
 const CELL_BYTES: u64 = 64;
+/// 1900-03-01, in seconds since 1970: the first day that has one number in all spreadsheets.
+///
+/// Excel counts days from 1900-01-01 and has a day too many, 1900-02-29. LibreOffice has not, and shows Excel's earlier days
+/// as the days before. Nobody has days before 1900.
+const FIRST_DATE_SECONDS: i64 = -2_203_891_200;
 
 /// The URL of the page that shows a customer's subscriptions, with `{customer}` in place of the id; or none.
 #[derive(Clone, Debug, Default)]
@@ -110,7 +116,7 @@ impl Workbook {
     ) -> Result<Self, XlsxError> {
         let mut book = rust_xlsxwriter::Workbook::new();
         // By default the properties hold the current time, so the same rows would give other bytes.
-        let created = rust_xlsxwriter::ExcelDateTime::from_timestamp(dated.micros().div_euclid(1_000_000))?;
+        let created = ExcelDateTime::from_timestamp(dated.seconds().max(FIRST_DATE_SECONDS))?;
         book.set_properties(&DocProperties::new().set_author("Daybook").set_creation_datetime(&created));
         book.set_zip_compression_level(COMPRESSION);
         let sheet = book.new_worksheet_with_constant_memory()?;
@@ -217,13 +223,10 @@ impl Workbook {
     fn write_cell(&mut self, row: u32, column: u16, cell: Cell<'_>) -> Result<(), XlsxError> {
         self.bytes += CELL_BYTES;
         match cell {
-            Cell::LocalTime(instant) => {
-                // The calendar of a sheet starts in 1900.
-                match rust_xlsxwriter::ExcelDateTime::from_timestamp(instant.local_seconds(self.zone)) {
-                    Ok(date) => drop(self.sheet.write_datetime_with_format(row, column, &date, &self.date_format)?),
-                    Err(_) => self.write_text(row, column, Cow::Owned(instant.to_local_text(self.zone)))?,
-                }
-            }
+            Cell::LocalTime(instant) => match date_of(instant.local_seconds(self.zone)) {
+                Some(date) => drop(self.sheet.write_datetime_with_format(row, column, &date, &self.date_format)?),
+                None => self.write_text(row, column, Cow::Owned(instant.to_local_text(self.zone)))?,
+            },
             Cell::Number(number) => match number.parse::<f64>() {
                 Ok(value) => {
                     // The format keeps the decimal places of the original: 14.90 stays 14.90.
@@ -256,4 +259,9 @@ impl Workbook {
         self.sheet.write_string(row, column, text)?;
         Ok(())
     }
+}
+
+/// Returns the date that a cell can hold, from a local time in seconds since 1970; none outside of the calendar of sheets.
+fn date_of(local_seconds: i64) -> Option<ExcelDateTime> {
+    if local_seconds < FIRST_DATE_SECONDS { None } else { ExcelDateTime::from_timestamp(local_seconds).ok() }
 }

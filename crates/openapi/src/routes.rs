@@ -458,8 +458,9 @@ fn remove_client() {}
 
 /// Make a month at once
 ///
-/// What that month lacks, for every partner with a schedule, or for one: first versions that are due, next ones for late
-/// activities, and those that failed, were deleted or have expired.
+/// Makes what that month lacks, for every partner with a schedule, or for one: first versions that are due, next ones for late
+/// activities, and those that failed, were deleted or have expired. The files hold everything that was acknowledged before
+/// the request, so they may take some two minutes. If nothing is due, `reason` says why.
 #[utoipa::path(post, path = "/v1/months/{month}/run", tag = "operator", security(("token" = [])),
     params(("month" = inline(Month), Path, description = "The month")),
     request_body(content = Option<admin::RunMonth>, content_type = "application/json"),

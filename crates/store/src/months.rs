@@ -4,11 +4,14 @@
 //! the index `due`. Each due schedule orders the months that have ended. Once a day the run also checks the ledger for late
 //! activities, and retries failed exports of the last months.
 //!
+//! The operator can ask for one month at once. [`Months::run`] does what the tables show. [`Months::look_again`] sends a second
+//! look, because the index of late activities may not show yet what was acknowledged just before.
+//!
 //! Orders are stored with the schedule before they are executed, and removed once all of them are done. Every step in
 //! between may be repeated, by this run or another one. The next run completes a run that died or ran out of time. One
 //! partner's failure does not hold up the others.
 
-use std::{future::Future, pin::pin};
+use std::{future::Future, pin::pin, time::Duration};
 
 use futures_util::{StreamExt as _, stream};
 
@@ -22,8 +25,9 @@ use crate::{
 use domain::{
     activity::PartnerId,
     job::{Job, JobStatus, State},
-    schedule::{LateCheck, Schedule},
-    time::{Instant, Month, Period, Zone},
+    query::SETTLE_SECONDS,
+    schedule::{LateCheck, NotDue, Schedule, request_cut, settled_cut},
+    time::{Instant, Month, Period, Zone, seconds_between},
 };
 
 /// The number of schedules of a page. After each page a run checks whether its time is up.
@@ -50,8 +54,14 @@ pub trait ScheduleStore: Sync {
     fn create(&self, partner: &PartnerId, job: &Job) -> impl Future<Output = Result<bool, Error>> + Send;
     /// Renews a job that failed, was cancelled or has expired. Returns whether it was one of these.
     fn renew(&self, partner: &PartnerId, job: &Job, now: Instant) -> impl Future<Output = Result<bool, Error>> + Send;
-    /// Sends a job to the workers; `notify` says whether they notify the recipients.
-    fn send(&self, partner: &PartnerId, id: &str, notify: bool) -> impl Future<Output = Result<(), Error>> + Send;
+    /// Sends a job to the workers, who receive it after a time; `notify` says whether they notify the recipients.
+    fn send(
+        &self,
+        partner: &PartnerId,
+        id: &str,
+        notify: bool,
+        wait: Duration,
+    ) -> impl Future<Output = Result<(), Error>> + Send;
     /// Whether a check finds a late activity.
     fn has_late_activity(
         &self,
@@ -93,13 +103,13 @@ pub async fn process_schedule<S: ScheduleStore>(
         }
         schedule.note_checks_done(now);
     }
-    Ok(renewed + execute_orders(store, rules, partner, schedule).await?)
+    Ok(renewed + execute_orders(store, rules, partner, schedule, now).await?)
 }
 
 /// Creates at once what one month of one partner lacks. Returns the number of exports that were created or renewed.
 ///
 /// A month may lack its first version, a further version for late activities, or an export that failed, was deleted or has
-/// expired.
+/// expired. The versions hold everything that was acknowledged before `now` and that the index of late activities shows.
 ///
 /// # Errors
 /// When the store fails; the same call does the rest.
@@ -111,19 +121,39 @@ pub async fn process_month<S: ScheduleStore>(
     month: Month,
     now: Instant,
 ) -> Result<usize, Error> {
-    let mut renewed = 0;
-    if !schedule.plan_month(month, rules.grace_seconds, now) {
-        renewed = retry_exports(store, rules, partner, &schedule, (month, month), now, true).await?;
-        if let Some(look) = schedule.late_check(month, now)
-            && store.has_late_activity(partner, &look).await?
-        {
-            schedule.plan_next_version(&look, now);
-        }
+    // A file waits for what is being recorded only if something was recorded lately.
+    let is_busy = store.has_late_activity(partner, &schedule.recent_check(month, now)).await?;
+    let cut = if is_busy { request_cut(now) } else { settled_cut(now) };
+    if schedule.plan_month(month, rules.grace_seconds, cut, now) {
+        return execute_orders(store, rules, partner, schedule, now).await;
+    }
+    let renewed = retry_exports(store, rules, partner, &schedule, (month, month), now, true).await?;
+    Ok(renewed + process_late_activities(store, rules, partner, schedule, month, cut, now).await?)
+}
+
+/// Creates a further version of one month of one partner, if there are activities that were recorded since the last cut and
+/// before another instant. Returns the number of exports that were created.
+///
+/// # Errors
+/// When the store fails; the same call does the rest.
+pub async fn process_late_activities<S: ScheduleStore>(
+    store: &S,
+    rules: Rules,
+    partner: &PartnerId,
+    mut schedule: Schedule,
+    month: Month,
+    recorded_before: Instant,
+    now: Instant,
+) -> Result<usize, Error> {
+    if let Some(look) = schedule.late_check(month, recorded_before)
+        && store.has_late_activity(partner, &look).await?
+    {
+        schedule.plan_next_version(&look, now);
     }
     if schedule.pending_jobs().is_empty() {
-        return Ok(renewed);
+        return Ok(0);
     }
-    Ok(renewed + execute_orders(store, rules, partner, schedule).await?)
+    execute_orders(store, rules, partner, schedule, now).await
 }
 
 /// Stores a schedule's orders, then executes them.
@@ -132,6 +162,7 @@ async fn execute_orders<S: ScheduleStore>(
     rules: Rules,
     partner: &PartnerId,
     mut schedule: Schedule,
+    now: Instant,
 ) -> Result<usize, Error> {
     if !store.save(partner, &mut schedule).await? {
         // Another run has decided meanwhile, or the partner has changed its schedule. The next run reads the change.
@@ -146,7 +177,7 @@ async fn execute_orders<S: ScheduleStore>(
         let job = order.job(schedule.output, rules.retention_seconds);
         created += usize::from(store.create(partner, &job).await?);
         // Also if the job was there, because the run that created it may have died before it sent the message.
-        store.send(partner, &job.id, schedule.has_recipients()).await?;
+        store.send(partner, &job.id, schedule.has_recipients(), time_until_readable(&job, now)).await?;
     }
     // If the schedule was changed meanwhile, its orders stay and are executed once more.
     store.save(partner, &mut schedule).await?;
@@ -179,9 +210,15 @@ async fn retry_exports<S: ScheduleStore>(
                 renewed += 1;
             }
         }
-        store.send(partner, &job.id, schedule.has_recipients()).await?;
+        store.send(partner, &job.id, schedule.has_recipients(), time_until_readable(&job, now)).await?;
     }
     Ok(renewed)
+}
+
+/// Returns the time, in whole seconds rounded up, until a job's files can hold what they must hold.
+fn time_until_readable(job: &Job, now: Instant) -> Duration {
+    let seconds = seconds_between(now.truncated_to_seconds(), job.readable_at());
+    Duration::from_secs(u64::try_from(seconds).unwrap_or_default())
 }
 
 /// Creates the monthly exports.
@@ -225,8 +262,8 @@ impl ScheduleStore for Months {
         self.control.renew_job(partner, job, now).await
     }
 
-    async fn send(&self, partner: &PartnerId, id: &str, notify: bool) -> Result<(), Error> {
-        self.queue.send_month(partner, id, notify).await
+    async fn send(&self, partner: &PartnerId, id: &str, notify: bool, wait: Duration) -> Result<(), Error> {
+        self.queue.send_month_after(partner, id, notify, wait).await
     }
 
     async fn has_late_activity(&self, partner: &PartnerId, look: &LateCheck) -> Result<bool, Error> {
@@ -251,13 +288,18 @@ impl Months {
         now: Instant,
         may_go_on: &(dyn Fn() -> bool + Send + Sync),
     ) -> Result<RunSummary, Error> {
+        if let Some(partner) = &run.partner {
+            let partner = PartnerId::parse(partner).map_err(|error| Error::permanent("reading a run", error))?;
+            let nothing = RunSummary { complete: true, ..RunSummary::default() };
+            return Ok(self.run_partner(&partner, run, now).await?.unwrap_or(nothing));
+        }
         let mut summary = RunSummary::default();
         // A run of one month goes through all schedules, any other run through those that are due.
         let due_by = if run.month.is_none() { Some(now) } else { None };
         let mut cursor = Some(run.from.clone());
         while let Some(from) = cursor {
             if !may_go_on() {
-                self.runs.send(&MonthlyRun { now: Some(now), month: run.month, from }).await?;
+                self.runs.send(&MonthlyRun { now: Some(now), from, ..run.clone() }, Duration::ZERO).await?;
                 return Ok(summary);
             }
             let (schedules, next) = self.control.schedules_due(due_by, PAGE, from).await?;
@@ -266,15 +308,15 @@ impl Months {
                     // Boxed, because the SDK's futures, nested this deep, exceed the compiler's limit.
                     .map(|found| Box::pin(async move {
                         let (partner, schedule) = found.map_err(|error| (None, error))?;
-                        let processed = self.process(&partner, schedule, run.month, now).await;
+                        let processed = self.process(&partner, schedule, run, now).await;
                         processed.map_err(|error| (Some(partner), error))
                     }))
                     .buffer_unordered(CONCURRENCY)
             );
             while let Some(result) = processed.next().await {
                 match result {
-                    Ok(None) => {}
-                    Ok(Some(created)) => {
+                    Ok(Err(_)) => {}
+                    Ok(Ok(created)) => {
                         summary.due += 1;
                         summary.created += created;
                     }
@@ -312,36 +354,65 @@ impl Months {
         Ok(unfinished)
     }
 
-    /// Creates at once what a month of one partner with a schedule lacks.
+    /// Creates at once what a month of one partner lacks, or returns why the month is not due.
     ///
     /// # Errors
     /// When a store fails. Exports that were created stay, and the same call does the rest.
-    pub async fn run_partner(&self, partner: &PartnerId, month: Month, now: Instant) -> Result<RunSummary, Error> {
-        let schedule = self.control.schedule(partner).await?.filter(|schedule| schedule.enabled);
-        let created = match schedule {
-            Some(schedule) => self.process(partner, schedule, Some(month), now).await?,
-            None => None,
+    pub async fn run_month(
+        &self,
+        partner: &PartnerId,
+        month: Month,
+        now: Instant,
+    ) -> Result<Result<RunSummary, NotDue>, Error> {
+        self.run_partner(partner, &MonthlyRun { month: Some(month), ..MonthlyRun::default() }, now).await
+    }
+
+    /// Sends a second look at the late activities of a month, of one partner or of all. The second look finds what was
+    /// acknowledged before `now` and was not in the index yet.
+    ///
+    /// # Errors
+    /// When the run cannot be sent.
+    pub async fn look_again(&self, partner: Option<&PartnerId>, month: Month, now: Instant) -> Result<(), Error> {
+        let look = MonthlyRun {
+            month: Some(month),
+            partner: partner.map(PartnerId::to_string),
+            late_before: Some(request_cut(now)),
+            ..MonthlyRun::default()
         };
-        let due = usize::from(created.is_some());
-        Ok(RunSummary { due, created: created.unwrap_or_default(), failed: 0, complete: true })
+        self.runs.send(&look, Duration::from_secs(SETTLE_SECONDS.unsigned_abs())).await
+    }
+
+    async fn run_partner(
+        &self,
+        partner: &PartnerId,
+        run: &MonthlyRun,
+        now: Instant,
+    ) -> Result<Result<RunSummary, NotDue>, Error> {
+        let Some(schedule) = self.control.schedule(partner).await? else { return Ok(Err(NotDue::NoSchedule)) };
+        let processed = self.process(partner, schedule, run, now).await?;
+        Ok(processed.map(|created| RunSummary { due: 1, created, failed: 0, complete: true }))
     }
 
     /// Processes one partner's schedule, for one month or for all that is due.
     ///
-    /// Returns the number of exports, or nothing if the month is none of the schedule's.
+    /// Returns the number of exports, or why the month is not due.
     async fn process(
         &self,
         partner: &PartnerId,
         schedule: Schedule,
-        month: Option<Month>,
+        run: &MonthlyRun,
         now: Instant,
-    ) -> Result<Option<usize>, Error> {
-        match month {
-            None => process_schedule(self, self.rules, partner, schedule, now).await.map(Some),
-            Some(month) if schedule.covers(month, self.rules.grace_seconds, now) => {
-                process_month(self, self.rules, partner, schedule, month, now).await.map(Some)
-            }
-            Some(_) => Ok(None),
+    ) -> Result<Result<usize, NotDue>, Error> {
+        let Some(month) = run.month else {
+            return process_schedule(self, self.rules, partner, schedule, now).await.map(Ok);
+        };
+        if let Err(reason) = schedule.check_month(month, self.rules.grace_seconds, now) {
+            return Ok(Err(reason));
         }
+        let created = match run.late_before {
+            None => process_month(self, self.rules, partner, schedule, month, now).await?,
+            Some(before) => process_late_activities(self, self.rules, partner, schedule, month, before, now).await?,
+        };
+        Ok(Ok(created))
     }
 }

@@ -27,6 +27,9 @@ const MAX_ATTRIBUTE_CHARS: usize = 1_000;
 /// The longest time that a worker waits for SQS to change a visibility timeout.
 const VISIBILITY_CALL_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// The longest time for which SQS holds back a message.
+const MAX_DELAY: Duration = Duration::from_secs(900);
+
 /// The number of times that a message was delivered, by its attributes.
 pub fn tries(attributes: &HashMap<String, String>) -> u32 {
     attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok()).unwrap_or(1)
@@ -60,6 +63,12 @@ pub struct MonthlyRun {
     /// The month to export at once; all that is due if absent.
     #[serde(default)]
     pub month: Option<Month>,
+    /// The only partner of a run of one month; all partners if absent.
+    #[serde(default)]
+    pub partner: Option<String>,
+    /// Restricts a run of one month to late activities that were recorded before this instant.
+    #[serde(default)]
+    pub late_before: Option<Instant>,
     /// The position in the index of schedules at which the run begins.
     #[serde(default)]
     pub from: DueCursor,
@@ -130,8 +139,23 @@ impl ExportQueue {
     /// # Errors
     /// When the queue fails.
     pub async fn send_month(&self, partner: &PartnerId, id: &str, notify: bool) -> Result<(), Error> {
+        self.send_month_after(partner, id, notify, Duration::ZERO).await
+    }
+
+    /// Sends the job of a monthly export to the workers, which receive it after a time: 15 minutes at most.
+    ///
+    /// # Errors
+    /// When the queue fails.
+    pub async fn send_month_after(
+        &self,
+        partner: &PartnerId,
+        id: &str,
+        notify: bool,
+        wait: Duration,
+    ) -> Result<(), Error> {
         let message = ExportMessage { partner: partner.to_string(), export: id.to_owned(), notify };
-        self.0.send(&message, None, "SendMessage of an export").await
+        let delay = (!wait.is_zero()).then_some(wait.min(MAX_DELAY));
+        self.0.send(&message, delay, "SendMessage of an export").await
     }
 
     /// Returns a message of the queue by the receipt of its delivery.
@@ -176,12 +200,12 @@ impl RunQueue {
         Self(Queue::new(sqs, url))
     }
 
-    /// Sends a run. Running it twice is harmless.
+    /// Sends a run that the queue holds back for a while. Running it twice is harmless.
     ///
     /// # Errors
     /// When the queue fails.
-    pub async fn send(&self, run: &MonthlyRun) -> Result<(), Error> {
-        self.0.send(run, None, "SendMessage of a run").await
+    pub async fn send(&self, run: &MonthlyRun, delay: Duration) -> Result<(), Error> {
+        self.0.send(run, (!delay.is_zero()).then_some(delay), "SendMessage of a run").await
     }
 }
 

@@ -8,12 +8,13 @@ use domain::{
     job::State,
     request_json::read_owned,
     text::quoted,
-    time::{Instant, Month},
+    time::{Instant, Month, Zone},
 };
 use lambda::{Answer, Parameters, Problem, Request, StatusCode, cursor, request, response};
 use serde::{Deserialize, Serialize};
 use store::{
     jobs::{MAX_LISTED, MonthCursor, MonthEntry},
+    months::RunSummary,
     queues::MonthlyRun,
 };
 use utoipa::ToSchema;
@@ -42,6 +43,8 @@ pub struct RunAnswer {
     pub failed: usize,
     /// Whether the run is complete; if not, it continues in the background.
     pub complete: bool,
+    /// The reason why no schedule had work, if none had.
+    pub reason: Option<String>,
 }
 
 /// The partners that a month's run is for.
@@ -196,15 +199,35 @@ pub(crate) async fn run(app: &App, request: &Request, now: Instant) -> Answer {
     let partner = wanted.and_then(|wanted| wanted.partner);
     let partner = partner.and_then(|partner| faults.keep("/partner", PartnerId::parse(&partner)));
     let month = faults.finish(month)?;
-    let outcome = match partner {
-        Some(partner) => app.months.run_partner(&partner, month, now).await?,
+    let (outcome, reason) = match &partner {
+        Some(partner) => match app.months.run_month(partner, month, now).await? {
+            Ok(outcome) => (outcome, None),
+            Err(reason) => (RunSummary { complete: true, ..RunSummary::default() }, Some(reason.to_string())),
+        },
         None => {
             let started = tokio::time::Instant::now();
             let time = RUN_TIME.min(request::time_left(request, now).saturating_sub(TIME_TO_ANSWER));
             let run = MonthlyRun { month: Some(month), ..MonthlyRun::default() };
-            app.months.run(&run, now, &|| started.elapsed() < time).await?
+            let outcome = app.months.run(&run, now, &|| started.elapsed() < time).await?;
+            let is_idle = outcome.complete && outcome.due == 0;
+            (outcome, is_idle.then(|| reason_of_idle_run(month, app.months.rules.grace_seconds, now)))
         }
     };
-    let (due, created, failed, complete) = (outcome.due, outcome.created, outcome.failed, outcome.complete);
-    response::json(StatusCode::ACCEPTED, &RunAnswer { month, due, created, failed, complete })
+    let RunSummary { due, created, failed, complete } = outcome;
+    if due > 0 || !complete {
+        app.months.look_again(partner.as_ref(), month, now).await?;
+    }
+    response::json(StatusCode::ACCEPTED, &RunAnswer { month, due, created, failed, complete, reason })
+}
+
+/// Says why a run for all partners found no schedule with work.
+fn reason_of_idle_run(month: Month, grace_seconds: i64, now: Instant) -> String {
+    let due_at = month.period(Zone::UTC).to().plus_seconds(grace_seconds);
+    if due_at <= now {
+        return "No enabled export schedule includes the month. Save one, or an earlier \"from\".".to_owned();
+    }
+    format!(
+        "The month has not ended, or its grace period has not: in UTC it can be exported from {} on.",
+        due_at.to_millis_text()
+    )
 }

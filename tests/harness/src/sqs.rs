@@ -60,6 +60,12 @@ impl Sqs {
         self.calls.lock().unwrap().sent.iter().map(attribute).collect()
     }
 
+    /// Returns the seconds for which the queue holds back each message, in the order of their arrival.
+    pub fn delays(&self) -> Vec<u64> {
+        let delay = |message: &Value| message["DelaySeconds"].as_u64().unwrap_or_default();
+        self.calls.lock().unwrap().sent.iter().map(delay).collect()
+    }
+
     /// Removes the messages and returns them, in the order of their arrival.
     pub fn take(&self) -> Vec<String> {
         std::mem::take(&mut self.calls.lock().unwrap().sent).iter().map(body).collect()

@@ -56,9 +56,8 @@ impl MadeMonth {
     }
 
     /// Returns the check for activities that were recorded since the last cut.
-    pub(super) fn late_check(&self, now: Instant, settle_seconds: i64) -> Option<LateCheck> {
+    pub(super) fn late_check(&self, recorded_before: Instant) -> Option<LateCheck> {
         let Self { month, from, to, cut, .. } = *self;
-        let recorded_before = now.plus_seconds(-settle_seconds);
         (recorded_before > cut).then_some(LateCheck { month, from, to, recorded_from: cut, recorded_before })
     }
 }
@@ -129,7 +128,7 @@ pub struct LateCheck {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::Schedule, *};
 
     #[test]
     fn a_planned_job_becomes_an_export_of_its_version() {
@@ -165,5 +164,29 @@ mod tests {
             (1_793_491_200, 3, 1_793_512_680, 1_793_512_800)
         );
         assert_eq!(serde_json::to_string(&made).unwrap(), json);
+    }
+
+    #[test]
+    fn months_that_are_cut_keep_their_bounds_when_rules_change() {
+        // Stored when British Columbia was expected to set its clocks back in November 2026.
+        let stored = serde_json::json!({
+            "enabled": true, "time_zone": "America/Vancouver", "from": "2026-10",
+            "output": serde_json::to_value(Output::default()).unwrap(),
+            "updated_at": "2026-10-01T00:00:00Z", "updated_by": "Ana", "revision": 7,
+            "made": [["2026-11", 1793516400, 1796112000, 1, 1796133600, 1796133600]],
+            "next": "2026-12", "ends": "2027-01-01T08:00:00Z",
+        });
+        let mut schedule: Schedule = serde_json::from_value(stored).unwrap();
+        let at = |text: &str| Instant::parse(text).unwrap();
+        assert_eq!(schedule.next_run_at(0), at("2027-01-01T07:00:00Z"), "the month to come follows the new rules");
+        schedule.plan_ended_months(0, at("2027-01-01T07:00:00Z"));
+        let bounds: Vec<_> = schedule.made().iter().map(|made| (made.from, made.to)).collect();
+        assert_eq!(
+            bounds,
+            [
+                (at("2026-11-01T07:00:00Z"), at("2026-12-01T08:00:00Z")),
+                (at("2026-12-01T08:00:00Z"), at("2027-01-01T07:00:00Z")),
+            ]
+        );
     }
 }

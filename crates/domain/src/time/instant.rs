@@ -97,21 +97,25 @@ impl Instant {
 
     /// Writes the local time of a zone as spreadsheets read it: `YYYY-MM-DD HH:MM:SS`.
     pub fn to_local_text(self, zone: Zone) -> String {
-        let utc = self.utc().naive_utc();
-        let offset = zone.offset_seconds(&utc);
-        let local = self.0 + i64::from(offset) * MICROS_PER_SECOND;
+        let local = self.0 + i64::from(zone.offset_at(self.seconds())) * MICROS_PER_SECOND;
         // Near the ends of the calendar, a zone's offset can lead out of the years of four digits.
         if Self::from_micros(local).is_none() {
-            return (utc + TimeDelta::seconds(offset.into())).format("%Y-%m-%d %H:%M:%S").to_string();
+            return zone.local(self.utc()).format("%Y-%m-%d %H:%M:%S").to_string();
         }
         let mut text = text_of(local);
         text[10] = b' ';
         String::from_utf8_lossy(&text[..19]).into_owned()
     }
 
+    /// Writes the local date of a zone: `YYYY-MM-DD`. Years before 0000 have a sign.
+    pub fn to_local_date(self, zone: Zone) -> String {
+        let text = self.to_local_text(zone);
+        text.split(' ').next().unwrap_or_default().trim_start_matches('+').to_owned()
+    }
+
     /// Returns the local time of a zone in whole seconds since 1970-01-01T00:00:00 of its clocks.
     pub fn local_seconds(self, zone: Zone) -> i64 {
-        zone.local(self.utc()).and_utc().timestamp()
+        self.seconds() + i64::from(zone.offset_at(self.seconds()))
     }
 
     /// Rounds down to whole milliseconds.
@@ -318,6 +322,9 @@ mod tests {
     fn local_texts_reach_beyond_four_digit_years() {
         let zone = Zone::parse("Pacific/Kiritimati").unwrap();
         assert_eq!(Instant::MAX.to_local_text(zone), "+10000-01-01 13:59:59");
+        assert_eq!(Instant::MAX.to_local_date(zone), "10000-01-01");
+        assert_eq!(at("2026-11-02T23:00:00Z").to_local_date(zone), "2026-11-03");
+        assert_eq!(Instant::MIN.to_local_date(Zone::parse("America/New_York").unwrap()), "-0001-12-31");
     }
 
     #[test]

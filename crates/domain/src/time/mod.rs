@@ -2,7 +2,7 @@
 //!
 //! | file | subject |
 //! |---|---|
-//! | `zone` | the rules of time zones; the only file that names their library |
+//! | `zone` | the rules of time zones; the only file that names their libraries |
 //! | `instant` | a point in time and its text |
 //! | `period` | half-open ranges of time, `[from, to)` |
 //! | `month` | calendar months |
@@ -19,5 +19,5 @@ pub use self::{
     instant::{Instant, seconds_between},
     month::Month,
     period::{MAX_PERIOD_DAYS, Period, PeriodError},
-    zone::Zone,
+    zone::{ZONE_RULES, Zone},
 };

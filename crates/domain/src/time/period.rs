@@ -1,6 +1,6 @@
 //! Half-open ranges of time.
 
-use chrono::{Days, Months, NaiveDate};
+use chrono::{Datelike as _, Days, Months, NaiveDate};
 
 use super::{instant::Instant, zone::Zone};
 use crate::text::quoted;
@@ -101,21 +101,27 @@ impl Period {
 
 /// Reads a date or an instant. A date becomes its first instant in `zone`, `days_after` days later.
 fn parse_bound(text: &str, zone: Zone, days_after: u64) -> Result<Instant, String> {
-    match NaiveDate::parse_from_str(text, "%Y-%m-%d") {
-        Ok(date) if text.len() == 10 => date
-            .checked_add_days(Days::new(days_after))
-            .and_then(|date| zone.start_of_day(date))
-            .and_then(Instant::from_utc)
-            .ok_or_else(|| format!("{} is outside the calendar", quoted(text))),
-        _ => Instant::parse(text).map_err(|_| {
+    let Some(date) = parse_date(text) else {
+        return Instant::parse(text).map_err(|_| {
             Instant::explain_lost_plus(text).unwrap_or_else(|| {
                 format!(
                     "{} is neither a date such as 2026-11-02 nor an RFC 3339 instant such as 2026-11-02T09:30:00Z",
                     quoted(text)
                 )
             })
-        }),
-    }
+        });
+    };
+    // In some zones, the first and the last day of the calendar lie partly outside of it. The calendar's end bounds them.
+    let end = if date.year() == 0 { Instant::MIN } else { Instant::MAX };
+    let first = date.checked_add_days(Days::new(days_after)).and_then(|date| zone.start_of_day(date));
+    Ok(first.and_then(Instant::from_utc).unwrap_or(end))
+}
+
+/// Reads `YYYY-MM-DD`. `chrono` alone would also read signs, blanks and shorter years.
+fn parse_date(text: &str) -> Option<NaiveDate> {
+    let is_part = |(at, byte): (usize, u8)| if matches!(at, 4 | 7) { byte == b'-' } else { byte.is_ascii_digit() };
+    let has_form = text.len() == 10 && text.bytes().enumerate().all(is_part);
+    NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().filter(|_| has_form)
 }
 
 /// Returns the same local time one calendar month earlier, or on the last day of a shorter month.
@@ -156,6 +162,22 @@ mod tests {
     }
 
     #[test]
+    fn dates_of_every_year_are_read_in_every_zone() {
+        for zone in ["UTC", "Pacific/Kiritimati", "Pacific/Pago_Pago", "Asia/Manila"] {
+            for year in (1..=9_999).step_by(7).chain([1_899, 1_900, 9_999]) {
+                let (first, last) = (format!("{year:04}-01-01"), format!("{year:04}-12-31"));
+                let period = resolve(Some(&first), Some(&last), zone, "0000-01-01T00:00:00Z").unwrap();
+                assert!(period.contains(at(&format!("{year:04}-06-30T00:00:00Z"))), "{zone} {year}");
+            }
+        }
+        let last =
+            resolve(Some("9999-12-31"), Some("9999-12-31"), "Pacific/Pago_Pago", "0000-01-01T00:00:00Z").unwrap();
+        assert_eq!((last.from(), last.to()), (at("9999-12-31T11:00:00Z"), Instant::MAX));
+        let first = resolve(Some("0000-01-01"), Some("0000-01-01"), "Asia/Tokyo", "0000-01-01T00:00:00Z").unwrap();
+        assert_eq!(first.from(), Instant::MIN);
+    }
+
+    #[test]
     fn a_leap_year_is_the_longest_period() {
         let year = |from, to| resolve(Some(from), Some(to), "UTC", "0000-01-01T00:00:00Z");
         assert!(year("2024-01-01", "2024-12-31").is_ok());
@@ -175,8 +197,9 @@ mod tests {
             panic!("not `from`")
         };
         assert!(message.contains("write %2B instead of +"), "{message}");
-        let PeriodError::To(message) = with("2024-01-01", "9999-12-31").unwrap_err() else { panic!("not `to`") };
-        assert!(message.contains("outside the calendar"), "{message}");
+        for date in ["+024-01-01", "2024- 1- 1", "2024-02-30", "2024-1-001"] {
+            assert!(matches!(with(date, "2025-01-01"), Err(PeriodError::From(_))), "{date}");
+        }
         let now = at("2024-01-01T00:00:00Z");
         assert!(matches!(Period::new(now, now), Err(PeriodError::Reversed { .. })), "an empty period");
     }

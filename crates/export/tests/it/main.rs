@@ -13,3 +13,4 @@ mod segments;
 mod support;
 mod workbooks;
 mod worker;
+mod years;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use domain::{
     activity::PartnerId,
     job::{Format, Output, State},
-    schedule::{Schedule, ScheduleRequest},
+    schedule::{NotDue, Schedule, ScheduleRequest},
     time::{Instant, Month, Zone},
 };
 use export::{Limits, WorkResult, WorkerRun};
@@ -97,6 +97,13 @@ async fn ids(stores: &Stores, export: &str) -> Vec<String> {
     text.lines().rev().map(id).collect()
 }
 
+/// Runs October 2026 of the partner as the operator does, and returns the number of exports that the run created.
+async fn run_month(months: &Months, now: Instant) -> usize {
+    let summary = months.run_month(&contoso(), Month::parse("2026-10").unwrap(), now).await.unwrap().unwrap();
+    assert_eq!((summary.due, summary.failed, summary.complete), (1, 0, true));
+    summary.created
+}
+
 #[tokio::test]
 async fn versions_of_a_month_hold_its_activities_once() {
     let stores = Stores::start().await;
@@ -128,18 +135,14 @@ async fn versions_of_a_month_hold_its_activities_once() {
 
     record(&stores, &[("g", "2026-10-05T00:00:00Z", "2026-11-02T08:00:00Z")]).await;
     run("2026-11-02T09:00:00Z").await;
-    let month = Month::parse("2026-10").unwrap();
     let made = exports(&stores, "2026-10").await;
     assert_eq!(made.len(), 2, "the schedule makes at most one version a day");
-    // The operator's run creates the version at once, for activities that are settled.
-    let none = months.run_partner(&contoso(), month, at("2026-11-02T08:01:59Z")).await.unwrap();
-    assert_eq!((none.due, none.created), (1, 0));
+    // The operator's run creates the version at once.
     let now = at("2026-11-02T09:30:00Z");
-    let one = months.run_partner(&contoso(), month, now).await.unwrap();
-    assert_eq!((one.due, one.created), (1, 1));
+    assert_eq!(run_month(&months, now).await, 1);
     work(&stores, &sqs, now).await;
     assert_eq!(ids(&stores, "2026-10_v3").await, ["g"]);
-    assert_eq!(months.run_partner(&contoso(), month, now.plus_seconds(300)).await.unwrap().created, 0);
+    assert_eq!(run_month(&months, now.plus_seconds(300)).await, 0);
     run("2026-11-05T00:00:00Z").await;
     assert_eq!(exports(&stores, "2026-10").await.len(), 3);
     assert_eq!(ids(&stores, "2026-10").await, ["b", "c"], "version 1 is never rewritten");
@@ -162,7 +165,6 @@ async fn deleted_month_is_exported_again_with_same_bytes() {
     for name in job.stored_names(&contoso(), &standing) {
         worker_of(&stores, None, Limits::default()).files.remove(&job.object_key(&contoso(), &name)).await.unwrap();
     }
-    let month = Month::parse("2026-10").unwrap();
     months.run(&MonthlyRun::default(), at("2026-11-02T07:00:00Z"), &|| true).await.unwrap();
     work(&stores, &sqs, at("2026-11-02T07:00:00Z")).await;
     assert_eq!(files().await, first);
@@ -173,7 +175,7 @@ async fn deleted_month_is_exported_again_with_same_bytes() {
     let (job, standing) = control.job(&contoso(), "2026-10").await.unwrap().unwrap();
     assert_eq!(standing.state_at(&job, later), State::Expired);
     sqs.take();
-    assert_eq!(months.run_partner(&contoso(), month, later).await.unwrap().created, 1);
+    assert_eq!(run_month(&months, later).await, 1);
     work(&stores, &sqs, later).await;
     let (job, standing) = control.job(&contoso(), "2026-10").await.unwrap().unwrap();
     assert_eq!((standing.state_at(&job, later), &standing.files), (State::Ready, &first));
@@ -192,7 +194,7 @@ async fn renewed_month_outlives_the_objects_of_its_first_export() {
     let old = stores.objects("exports/").await;
     assert_eq!(old.len(), 2, "the file and the manifest");
     // The files have expired, and the bucket has not removed them yet: S3 removes objects up to days later.
-    assert_eq!(months.run_partner(&contoso(), month, later).await.unwrap().created, 1);
+    assert_eq!(months.run_month(&contoso(), month, later).await.unwrap().unwrap().created, 1);
     work(&stores, &sqs, later).await;
     for key in &old {
         stores.s3(None).delete_object().bucket(harness::BUCKET).key(key).send().await.unwrap();
@@ -201,4 +203,79 @@ async fn renewed_month_outlives_the_objects_of_its_first_export() {
     let (job, status) = stores.control(None).job(&contoso(), "2026-10").await.unwrap().unwrap();
     assert_eq!(status.state_at(&job, later.plus_seconds(30 * 86_400 - 1)), State::Ready);
     assert_eq!(stores.objects("exports/").await.len(), old.len());
+}
+
+#[tokio::test]
+async fn operator_run_holds_what_was_acknowledged_before() {
+    let stores = Stores::start().await;
+    let sqs = Sqs::start().await;
+    save(&stores, "2026-10", [contoso()].into_iter()).await;
+    let months = months(&stores, &sqs, None);
+    let now = at("2026-11-02T08:00:30.500Z");
+    // A backfill that ends as the operator asks.
+    record(
+        &stores,
+        &[
+            ("a", "2026-10-01T00:00:00Z", "2026-10-01T00:00:00Z"),
+            ("b", "2026-10-02T00:00:00Z", "2026-11-02T07:58:31Z"),
+            ("c", "2026-10-03T00:00:00Z", "2026-11-02T08:00:30.499Z"),
+        ],
+    )
+    .await;
+    assert_eq!(run_month(&months, now).await, 1);
+    assert_eq!(sqs.delays(), [122], "the file waits for what is being recorded");
+    record(&stores, &[("d", "2026-10-04T00:00:00Z", "2026-11-02T08:00:31.999Z")]).await;
+    record(&stores, &[("e", "2026-10-05T00:00:00Z", "2026-11-02T08:00:32Z")]).await;
+    work(&stores, &sqs, now.plus_seconds(122)).await;
+    assert_eq!(ids(&stores, "2026-10").await, ["a", "b", "c", "d"]);
+    // Late activities come with the next run, in the same way.
+    assert_eq!(run_month(&months, now.plus_seconds(60)).await, 1);
+    assert_eq!(sqs.delays(), [122]);
+    work(&stores, &sqs, now.plus_seconds(200)).await;
+    assert_eq!(ids(&stores, "2026-10_v2").await, ["e"]);
+}
+
+#[tokio::test]
+async fn operator_run_waits_only_if_something_was_recorded() {
+    let stores = Stores::start().await;
+    let sqs = Sqs::start().await;
+    save(&stores, "2026-10", [contoso()].into_iter()).await;
+    let months = months(&stores, &sqs, None);
+    let now = at("2026-11-02T08:00:30.500Z");
+    record(&stores, &[("a", "2026-10-01T00:00:00Z", "2026-11-02T07:58:29Z")]).await;
+    assert_eq!(run_month(&months, now).await, 1);
+    assert_eq!(sqs.delays(), [0]);
+    work(&stores, &sqs, now).await;
+    assert_eq!(ids(&stores, "2026-10").await, ["a"]);
+
+    // The index of late activities shows this one only after the run.
+    record(&stores, &[("b", "2026-10-02T00:00:00Z", "2026-11-02T08:00:30Z")]).await;
+    months.look_again(Some(&contoso()), Month::parse("2026-10").unwrap(), now).await.unwrap();
+    assert_eq!(sqs.delays(), [120]);
+    let look: MonthlyRun = serde_json::from_str(&sqs.take().remove(0)).unwrap();
+    let later = now.plus_seconds(122);
+    assert_eq!(months.run(&look, later, &|| true).await.unwrap().created, 1);
+    work(&stores, &sqs, later).await;
+    assert_eq!(ids(&stores, "2026-10_v2").await, ["b"]);
+    assert_eq!(months.run(&look, later, &|| true).await.unwrap().created, 0, "looking twice is harmless");
+}
+
+#[tokio::test]
+async fn operator_run_says_why_a_month_is_not_due() {
+    let stores = Stores::start().await;
+    let sqs = Sqs::start().await;
+    save(&stores, "2026-10", [contoso()].into_iter()).await;
+    let months = months(&stores, &sqs, None);
+    let reason = async |partner: &str, month: &str| {
+        let partner = PartnerId::parse(partner).unwrap();
+        months.run_month(&partner, Month::parse(month).unwrap(), at(NOW)).await.unwrap().unwrap_err()
+    };
+    assert_eq!(reason("unknown", "2026-10").await, NotDue::NoSchedule);
+    assert_eq!(reason("contoso", "2026-09").await, NotDue::BeforeFirst(Month::parse("2026-10").unwrap()));
+    assert_eq!(reason("contoso", "2026-11").await, NotDue::NotEnded(at("2026-12-01T06:00:00Z")));
+    // After the run, the schedule shows what comes next.
+    assert_eq!(run_month(&months, at(NOW)).await, 1);
+    let schedule = stores.control(None).schedule(&contoso()).await.unwrap().unwrap();
+    assert_eq!(schedule.next.to_string(), "2026-11");
+    assert_eq!(schedule.next_run_at(GRACE_SECONDS), at("2026-12-01T06:00:00Z"));
 }
