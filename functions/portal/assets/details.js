@@ -51,6 +51,7 @@ function facts(words, activity, actor, target, zones) {
   /** @type {[string, Node | string | null | undefined][]} */
   const rows = [
     ["status", known("status", activity.status)],
+    ["reason", activity.reason],
     ["user", joined(actor.name, actor.id)],
     ["actorType", actor.type === "user" ? null : known("actor", actor.type)],
     ["role", known("role", actor.role)],
