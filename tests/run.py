@@ -36,7 +36,7 @@ STACK = TOOLS / "e2e"
 SUMMARY = re.compile(r"Summary \[.*?\] +[\d/]+ tests? run: (.*)$", re.MULTILINE)
 DOC_RESULT = re.compile(r"^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored", re.MULTILINE)
 # The files whose tests find more with larger amounts; `make soak` runs these and all tests in Rust.
-SOAK_PYTHON = ["test_killed.py", "test_load.py", "test_openapi.py"]
+SOAK_PYTHON = ["formats/test_spreadsheets.py", "e2e/test_killed.py", "e2e/test_load.py", "e2e/test_openapi.py"]
 ROW = re.compile(r"^ *tried \| (.+?) \| (.+?) \| (\d+)$", re.MULTILINE)
 TRUST = ROOT / "docs" / "trust.md"
 HEADING, TABLE = "## Last results of `make soak`", re.compile(r"(\|---\|--:\|---\|---\|---\|\n)((?:\|.*\n)*)")
@@ -126,7 +126,7 @@ def count(word: str, text: str) -> int:
 
 def python(soak: bool) -> tuple[Totals, str]:
     """Runs the tests of template, workspace, page and formats, and those that call a deployed stack."""
-    places = [f"tests/e2e/{name}" for name in SOAK_PYTHON] if soak else [f"tests/{name}" for name in ("template", "workspace", "page", "formats", "e2e")]
+    places = [f"tests/{name}" for name in SOAK_PYTHON] if soak else [f"tests/{name}" for name in ("template", "workspace", "page", "formats", "e2e")]
     environment = cargo_environment() | {"PYTHONDONTWRITEBYTECODE": "1", "STACK_JSON": str(STACK / "stack.json")}
     try:
         deploy_stack()

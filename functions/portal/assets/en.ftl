@@ -62,6 +62,7 @@ after = After
 lines = Order lines
 line_line = Line
 line_product = Product
+line_sku = SKU
 line_name = Name
 line_quantity = Quantity
 line_unit_price = Unit price

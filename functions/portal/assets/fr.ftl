@@ -62,6 +62,7 @@ after = Après
 lines = Lignes de commande
 line_line = Ligne
 line_product = Produit
+line_sku = Référence (SKU)
 line_name = Nom
 line_quantity = Quantité
 line_unit_price = Prix unitaire
