@@ -59,7 +59,7 @@ function facts(words, activity, actor, target, zones) {
     ["address", actor.ip],
     ["agent", actor.user_agent],
     ["customer", activity.customer && joined(activity.customer.name, activity.customer.id)],
-    ["target", target && joined(target.name, target.type, target.id)],
+    ["target", target && joined(target.name, known("target", target.type), target.id)],
     ["occurredAt", h("span", {}, ...zones.flatMap((zone, index) => [
       index > 0 ? " · " : "", h("time", { datetime: activity.occurred_at }, words.time(activity.occurred_at, zone)), " ", h("span", { class: "quiet" }, zone)]))],
     ["recordedAt", h("time", { datetime: activity.recorded_at }, `${words.time(activity.recorded_at, zones[0])}`)],
