@@ -103,7 +103,7 @@ def seen_cells(path):
     book = openpyxl.load_workbook(path, read_only=True)
     for row in book.active.iter_rows(min_row=2):
         for cell in row:
-            assert cell.value is None or cell.data_type not in "fe", f"{cell.coordinate} runs or is an error: {cell.value!r}"
+            assert cell.value is None or cell.data_type != "f", f"{cell.coordinate} is a formula: {cell.value!r}"
         yield row
     book.close()
 
@@ -116,6 +116,8 @@ def lines_of(text):
 def is_read_as(text, cell, decimal_mark):
     """Returns whether a cell shows a text: as text with or without the guard, or as a number digit for digit."""
     value = cell.value
+    if value is not None and cell.data_type == "e":
+        return False
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return cell.number_format == "General" and repr(value).replace(".", decimal_mark).removesuffix(decimal_mark + "0") == text
     # LibreOffice saves a control character in the form `_x0041_`, and the text `_x0041_` unchanged: both are accepted.
@@ -142,6 +144,7 @@ def test_libreoffice_reads_recorded_texts_and_runs_nothing(files, texts, tmp_pat
         rows = list(seen_cells(path))
         if SEPARATORS[locale] not in separators:
             continue
+        assert len(rows) == -(-len(texts) // len(COLUMNS)), "no row is torn"
         cells = [row[column] for row in rows for column in COLUMNS]
         mark = "," if language == "fr-FR" else "."
         wrong = [(text, cell.value) for text, cell in zip(texts, cells, strict=False) if not is_read_as(text, cell, mark)]
