@@ -3,12 +3,13 @@
 //! Portals name the members of a line differently, so common names count as ours, whatever their case and with or without
 //! underscores: see [`MEMBERS`]. The details keep the names that were sent.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, sync::LazyLock};
 
 use domain::{
     activity::{Activity, Details},
     job::{Output, Rows},
 };
+use memchr::memmem::Finder;
 use serde::{
     Deserialize,
     de::{DeserializeSeed, Deserializer, MapAccess, Visitor},
@@ -99,8 +100,9 @@ impl<'a> OrderLines<'a> {
 }
 
 fn names_subscription(details: &str) -> bool {
-    // Without the first letter, so that both cases are found.
-    memchr::memmem::find(details.as_bytes(), b"ubscription").is_some()
+    // The first letter may have either case.
+    static WORD: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("ubscription"));
+    WORD.find(details.as_bytes()).is_some()
 }
 
 /// Details are any JSON, so the lines may be absent or something else than a list.
