@@ -409,7 +409,7 @@ mod tests {
             assert_eq!(job.file_name(&contoso(), 0), name);
             let stem = name.split('.').next().unwrap();
             assert_eq!(job.manifest_file_name(&contoso()), format!("{stem}_manifest.json"));
-            assert_eq!(job.stored_names(&contoso(), &JobStatus::new()), [name, MANIFEST.to_owned()]);
+            assert_eq!(job.stored_names(&contoso(), &JobStatus::new()), [name.clone(), MANIFEST.to_owned()]);
             let month = Job { month: Some(Month::parse("2026-10").unwrap()), version: 2, ..job.clone() };
             assert_eq!(
                 month.file_name(&contoso(), 1),

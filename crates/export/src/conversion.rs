@@ -86,9 +86,13 @@ pub(crate) fn is_shown_unchanged(text: &str, decimal_mark: char) -> bool {
         && match fraction {
             // There is no number -0.
             None => text != "-0",
-            // Smaller numbers are shown with an exponent.
+            // Smaller numbers are shown with an exponent, and `1,234` is a thousand in an English spreadsheet.
             Some(fraction) => {
-                all(fraction) && !fraction.ends_with('0') && !(whole == "0" && fraction.starts_with("0000"))
+                let is_group = decimal_mark == ',' && fraction.len().is_multiple_of(3);
+                all(fraction)
+                    && !fraction.ends_with('0')
+                    && !is_group
+                    && !(whole == "0" && fraction.starts_with("0000"))
             }
         }
 }
@@ -331,6 +335,7 @@ mod tests {
             ("1.5.6", '.'),
             ("1e5", '.'),
             ("0,0", ','),
+            ("6154,948", ','),
             (" 5", '.'),
             ("٣", '.'),
         ] {
