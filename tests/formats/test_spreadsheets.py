@@ -109,8 +109,8 @@ def seen_cells(path):
 
 
 def lines_of(text):
-    """Replaces line ends by one kind. LibreOffice treats a tab in a cell of several lines as a control character."""
-    return text.replace("\r\n", "\n").replace("\r", "\n").replace("\x01", "\t")
+    """Replaces line ends by one kind, as LibreOffice does. It treats a tab in a cell of several lines as a control character."""
+    return re.sub(r"\r\n|\n\r|\r", "\n", text).replace("\x01", "\t")
 
 
 def is_read_as(text, cell, decimal_mark):
