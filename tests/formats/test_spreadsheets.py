@@ -52,7 +52,10 @@ def short_texts():
         elif kind < 0.95:
             text = "".join(chance.choices("0123456789.,/-: eE%", k=chance.randint(1, 8)))
         else:
-            text = "".join(chr(chance.choice([chance.randrange(0x20, 0x7F), chance.randrange(0xA0, 0x2FF), chance.randrange(0x2000, 0x2300)])) for _ in range(chance.randint(1, 5)))
+            text = "".join(
+                chr(chance.choice([chance.randrange(0x20, 0x7F), chance.randrange(0xA0, 0x2FF), chance.randrange(0x2000, 0x2300)]))
+                for _ in range(chance.randint(1, 5))
+            )
         texts[text] = None
     return list(texts)
 
