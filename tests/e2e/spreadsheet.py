@@ -2,18 +2,24 @@
 
 import csv
 import io
+import re
 
 SEPARATORS = {"en": ",", "fr": ";"}
 
 
+def undone(cell):
+    """Removes the guard by the rule of docs/files.md."""
+    return re.sub(r"(^|[,;\t\r\n])'", r"\1", cell)
+
+
 def rows(content, locale):
-    """Returns the header and the rows without the guard: the first apostrophe of a cell is removed."""
+    """Returns the header and the rows without the guard."""
     assert content.startswith(b"\xef\xbb\xbf"), content[:20]
     text = content.decode("utf-8-sig")
     assert text.endswith("\r\n")
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=SEPARATORS[locale], strict=True)
     header, *cells = reader
-    return header, [[cell.removeprefix("'") for cell in row] for row in cells]
+    return header, [[undone(cell) for cell in row] for row in cells]
 
 
 def raw_rows(content, locale):
@@ -22,5 +28,7 @@ def raw_rows(content, locale):
     return list(csv.reader(io.StringIO(text, newline=""), delimiter=SEPARATORS[locale], strict=True))[1:]
 
 
-# Indexes of the columns.
-DATE, CUSTOMER, ACTION, USER, STATUS, TARGET, DETAILS, CUSTOMER_ID, ACTOR_ID, ACTION_ID, ACTIVITY_ID, OCCURRED_AT = range(12)
+# Indexes of the columns of an activity.
+DATE, CUSTOMER, ACTION, USER, STATUS, REASON, TARGET, CHANGES, DETAILS, CUSTOMER_ID, ACTOR_ID, ROLE, ADDRESS = range(13)
+TARGET_TYPE, TARGET_ID, ACTION_ID, SUBSCRIPTION_IDS, CORRELATION_ID, SOURCE, ACTIVITY_ID, OCCURRED_AT, RECORDED_AT = range(13, 22)
+COLUMNS = 22

@@ -61,6 +61,7 @@ def test_activity_is_shown_in_partner_centers_format(reader, partner):
                 customer={"id": "4B10BF41-AB18-40A8-9FD4-DBDA4D3DC7B4", "name": "Fabrikam SARL"},
                 actor={"id": "admin@contoso.example", "name": "Ana", "role": "admin_agent", "ip": "203.0.113.7"},
                 target={"type": "user", "id": "u-1"},
+                reason="no licence left",
                 source="portal",
                 correlation_id="c-1",
                 changes=[{"field": "licences", "old": 1.0, "new": [1, 2]}],
@@ -90,7 +91,7 @@ def test_activity_is_shown_in_partner_centers_format(reader, partner):
         "attributes": {"objectType": "AuditRecord"},
     }
     named = {each["key"]: each["value"] for each in customized}
-    assert named["Role"] == "admin_agent" and named["TargetId"] == "u-1"
+    assert named["Role"] == "admin_agent" and named["TargetId"] == "u-1" and named["Reason"] == "no licence left"
     assert reader.get(named["DetailsUrl"]).json()["details"] == {"a": 1}
 
 

@@ -16,14 +16,44 @@ import requests
 
 import spreadsheet
 from api import ALL_OF_2024, Partner, compact, eventually, instant, is_problem, members, months_back, new_activity, newest_first, now
-from spreadsheet import ACTION, ACTION_ID, ACTIVITY_ID, CUSTOMER, CUSTOMER_ID, DATE, DETAILS, OCCURRED_AT, STATUS, TARGET, USER
+from spreadsheet import (
+    ACTION,
+    ACTION_ID,
+    ACTIVITY_ID,
+    ADDRESS,
+    CHANGES,
+    COLUMNS,
+    CORRELATION_ID,
+    CUSTOMER,
+    CUSTOMER_ID,
+    DATE,
+    DETAILS,
+    OCCURRED_AT,
+    REASON,
+    RECORDED_AT,
+    ROLE,
+    SOURCE,
+    STATUS,
+    SUBSCRIPTION_IDS,
+    TARGET,
+    TARGET_ID,
+    TARGET_TYPE,
+    USER,
+)
 
 NAMES = [
     "=1+1",
     "=cmd|' /C calc'!A0",
     "+33 6 12 34",
     "-12.50",
+    "-12.5",
     "-12.50 EUR",
+    "a;=1+1;b",
+    "a,=1+1",
+    "Mar-1",
+    "1/2",
+    "50%",
+    "vrai",
     "@SUM(A1)",
     "\tx",
     "x\ty",
@@ -52,12 +82,16 @@ def book(operator, names):
     partner = Partner(operator, names())
     partner.sent = newest_first(
         new_activity(
-            occurred_at=f"2024-03-{30 + number % 2}T{number:02}:30:00.000001Z",
+            occurred_at=f"2024-03-{30 + number % 2}T{number // 2:02}:30:00.000001Z",
             action=["order.created", "x.y"][number % 2],
             status=["succeeded", "failed", "in_progress", "declined"][number % 4],
             customer={"id": f"c-{number % 3}", "name": name},
-            actor={"id": name.strip() or "x", "name": name},
+            actor={"id": name.strip() or "x", "name": name, "role": "admin_agent", "ip": "203.0.113.7"},
             target={"type": "order", "id": f"o-{number}", "name": name},
+            reason=name,
+            changes=[{"field": "note", "old": None, "new": name}, {"field": "quantity", "old": 5, "new": 12}],
+            correlation_id=f"k-{number}",
+            source="portal",
             details={"name": name, "price": 14.5},
         )
         for number, name in enumerate(NAMES)
@@ -215,6 +249,20 @@ def test_missing_export_is_answered_with_404(book, ready):
 # Files
 
 
+def test_file_names_tell_a_full_export_from_others(book):
+    days = f"activity_{book.name}_2024-01-01_2024-12-31"
+    for request_, name in [
+        ({}, f"{days}.csv"),
+        ({"locale": "fr"}, f"{days}_fr.csv"),
+        ({"status": "failed"}, f"{days}_filtered.csv"),
+        ({"rows": "lines", "locale": "fr", "format": "xlsx"}, f"{days}_lines_fr.xlsx"),
+    ]:
+        export = book.export(**ALL_OF_2024, **request_)
+        assert export["files"][0]["name"] == name
+        manifest = requests.get(book.link(export, export["manifest"]), timeout=60)
+        assert f'filename="{name.split(".")[0]}_manifest.json"' in manifest.headers["Content-Disposition"]
+
+
 def test_ready_export_describes_its_file(book, ready):
     content = book.download(ready)
     [file] = ready["files"]
@@ -235,7 +283,7 @@ def test_csv_file_holds_recorded_values_of_every_kind(book, operator, locale, ti
     labels = {entry["action"]: entry["label"] for entry in operator.get("/v1/actions", params={"locale": locale}).json()}
     content = book.download(book.export(**ALL_OF_2024, locale=locale, time_zone="Asia/Kolkata"))
     header, rows = spreadsheet.rows(content, locale)
-    assert len(header) == 12 and header[1:4] == titles
+    assert len(header) == COLUMNS and header[1:4] == titles
     order = ["succeeded", "failed", "in_progress", "declined"]
     for row, sent in zip(rows, book.sent, strict=True):
         local = instant(sent["occurred_at"]) + timedelta(hours=5, minutes=30)
@@ -244,7 +292,13 @@ def test_csv_file_holds_recorded_values_of_every_kind(book, operator, locale, ti
         assert row[ACTION] == labels.get(sent["action"], sent["action"]) and row[ACTION_ID] == sent["action"]
         assert row[USER] == sent["actor"]["name"]
         assert row[STATUS] == statuses[order.index(sent["status"])]
-        assert row[TARGET].endswith(sent["target"]["name"])
+        assert row[TARGET] == {"en": "order ", "fr": "commande "}[locale] + sent["target"]["name"]
+        assert (row[TARGET_TYPE], row[TARGET_ID]) == ("order", sent["target"]["id"])
+        assert row[REASON] == sent["reason"]
+        assert row[CHANGES] == f"note: → {sent['reason']}\nquantity: 5 → 12"
+        assert (row[ROLE], row[ADDRESS]) == ("admin_agent", "203.0.113.7")
+        assert (row[SUBSCRIPTION_IDS], row[CORRELATION_ID], row[SOURCE]) == ("", sent["correlation_id"], "portal")
+        assert instant(row[RECORDED_AT]) <= now()
         assert row[DETAILS] == compact(sent["details"])
         assert (row[ACTIVITY_ID], row[OCCURRED_AT]) == (sent["id"], sent["occurred_at"])
 
@@ -253,14 +307,40 @@ def test_csv_cells_are_no_formulas_and_numbers_stay_numbers(book, ready):
     rows = spreadsheet.raw_rows(book.download(ready), "en")
     cells = [cell for row in rows for cell in row]
     assert not [cell for cell in cells if cell.startswith(FORMULAS)]
-    assert not [cell for cell in cells if cell[:1] in ("+", "-") and cell != "-12.50"]
+    assert not [cell for cell in cells if cell[:1] in ("+", "-") and cell != "-12.5"]
     shown = {row[ACTIVITY_ID]: row[CUSTOMER] for row in rows}
     for sent in book.sent:
         name = sent["customer"]["name"]
-        if name in ("-12.50", "12,5", "plain", "日本 😀", "Société de l'Été"):
+        if name in ("-12.5", "plain", "日本 😀", "Société de l'Été"):
             assert shown[sent["id"]] == name
-        if name in ("=1+1", "'quoted", "0042"):
+        if name in ("=1+1", "'quoted", "0042", "-12.50", "12,5", "Mar-1", "1/2", "50%", "vrai"):
             assert shown[sent["id"]] == "'" + name
+        if name in ("a;=1+1;b", "a,=1+1"):
+            assert shown[sent["id"]] == name.replace("=", "'=")
+
+
+def test_control_characters_are_pictures_in_tables_only(partner):
+    sent = new_activity(customer={"id": "c", "name": "a\x00b\x1b[1m"})
+    partner.record([sent])
+    content = partner.download(partner.export(**ALL_OF_2024))
+    assert not [byte for byte in content if byte < 32 and byte not in b"\r\n"]
+    _, [row] = spreadsheet.rows(content, "en")
+    assert row[CUSTOMER] == "a␀b␛[1m"
+    sheet = openpyxl.load_workbook(io.BytesIO(partner.download(partner.export(**ALL_OF_2024, format="xlsx")))).active
+    assert sheet.cell(2, CUSTOMER + 1).value == "a␀b␛[1m"
+    [line] = partner.download(partner.export(**ALL_OF_2024, format="jsonl")).decode().splitlines()
+    assert json.loads(line)["customer"] == sent["customer"]
+
+
+def test_row_names_the_subscriptions_concerned(partner):
+    partner.record(
+        [
+            new_activity(id="a", target={"type": "subscription", "id": "s-1"}, details={"lines": [{"subscription": "s-2"}, {"subscription_id": "s-1"}]}),
+            new_activity(id="b", details={"lines": [{"subscriptionId": "s-3"}]}),
+        ]
+    )
+    _, rows = spreadsheet.rows(partner.download(partner.export(**ALL_OF_2024)), "en")
+    assert [(row[ACTIVITY_ID], row[SUBSCRIPTION_IDS]) for row in rows] == [("b", "s-3"), ("a", "s-1, s-2")]
 
 
 @pytest.mark.parametrize("locale", ["en", "fr"])
@@ -278,7 +358,7 @@ def test_export_without_rows_is_a_file_with_a_header(partner, locale):
     [file] = export["files"]
     assert file["rows"] == 0 and export["progress"]["fraction"] == 1.0
     header, rows = spreadsheet.rows(partner.download(export), locale)
-    assert len(header) == 12 and rows == []
+    assert len(header) == COLUMNS and rows == []
 
 
 def test_cell_too_long_for_excel_is_cut_in_csv_only(partner):
@@ -305,7 +385,7 @@ def test_workbook_holds_text_dates_and_links(book):
     assert export["files"][0]["name"].endswith(".xlsx") and export["files"][0]["rows"] == len(NAMES)
     sheet = openpyxl.load_workbook(io.BytesIO(book.download(export))).active
     header, *rows = sheet.iter_rows()
-    assert len(header) == 12 and sheet.freeze_panes == "A2" and sheet.auto_filter.ref
+    assert len(header) == COLUMNS and sheet.freeze_panes == "A2" and sheet.auto_filter.ref
     for row, sent in zip(rows, book.sent, strict=True):
         assert row[DATE].value == (instant(sent["occurred_at"]) + timedelta(hours=5, minutes=30)).replace(microsecond=0, tzinfo=None)
         assert not [cell for cell in row if cell.data_type == "f"]
@@ -331,20 +411,24 @@ def test_compressed_file_holds_the_same_bytes(book, format):
 
 
 def test_export_by_lines_writes_one_row_per_order_line(partner):
-    lines = [{"product": "Été", "quantity": 12, "unit_price": "14.90", "currency": "EUR", "subscription_id": "0042"}, {"product": "=B"}]
+    lines = [
+        {"product": "p-1", "name": "Été", "quantity": 12, "unit_price": "14.90", "currency": "EUR", "term": "P1Y", "subscription_id": "0042"},
+        {"sku": "=B", "qty": 2, "price": "0.50"},
+    ]
     order, other = new_activity(id="b", details={"lines": lines}), new_activity(id="a", details={"note": "none"})
     partner.record([order, other])
     export = partner.export(**ALL_OF_2024, rows="lines")
     assert export["rows"] == "lines" and export["files"][0]["rows"] == export["progress"]["rows"] == 3
     header, rows = spreadsheet.rows(partner.download(export), "en")
-    assert header[12:] == ["Line", "Product", "Quantity", "Unit price", "Currency", "Subscription ID", "Line total"]
-    assert [[row[ACTIVITY_ID], *row[12:]] for row in rows] == [
-        ["b", "1", "Été", "12", "14.90", "EUR", "0042", "178.80"],
-        ["b", "2", "=B", "", "", "", "", ""],
-        ["a", "", "", "", "", "", "", ""],
+    assert header[COLUMNS:] == ["Line", "Product", "Product name", "Quantity", "Unit price", "Amount", "Currency", "Term", "Subscription ID"]
+    assert [[row[ACTIVITY_ID], *row[COLUMNS:]] for row in rows] == [
+        ["b", "1", "p-1", "Été", "12", "14.90", "178.80", "EUR", "P1Y", "0042"],
+        ["b", "2", "=B", "", "2", "0.50", "1.00", "", "", ""],
+        ["a", "", "", "", "", "", "", "", "", ""],
     ]
     shown = [json.loads(line) for line in partner.download(partner.export(**ALL_OF_2024, rows="lines", format="jsonl")).decode().splitlines()]
     assert [(one["id"], one["line"]) for one in shown] == [("b", lines[0]), ("b", lines[1]), ("a", None)]
+    assert all(one["actor"] == order["actor"] | {"type": "user"} for one in shown)
     assert all(one["action"] == "order.created" and one["occurred_at"] == order["occurred_at"] for one in shown)
 
 

@@ -348,6 +348,7 @@ def test_markup_in_values_is_shown_as_text(window, stack, person, partner, langu
                 customer={"id": "x", "name": HOSTILE},
                 target={"type": "order", "id": "o", "name": HOSTILE},
                 source=HOSTILE[:60],
+                reason=HOSTILE,
                 correlation_id="c-1",
                 actor={"id": "a@b", "name": HOSTILE, "role": "x", "user_agent": HOSTILE},
                 changes=[{"field": HOSTILE, "old": HOSTILE, "new": {HOSTILE: HOSTILE}}],

@@ -36,6 +36,7 @@ def test_answer_shows_the_activity_as_stored(partner):
             "user_agent": 'curl/8.5 (ünïcode; "quoted")',
         },
         target={"type": "order", "id": "o-1", "name": "Renewal 2026"},
+        reason="Crédit refusé : plafond dépassé",
         changes=[{"field": "quantity", "old": 5, "new": 12}, {"field": "note", "old": None, "new": "é"}],
         correlation_id="c-1",
         source="portal",
@@ -60,6 +61,7 @@ def test_optional_fields_get_their_defaults(partner):
     assert ULID.fullmatch(stored["id"]), stored
     assert stored["status"] == "succeeded" and stored["actor"]["type"] == "user"
     assert stored["occurred_at"] == "2024-03-05T09:30:00.000000Z"
+    assert stored["reason"] is None
     assert not {"customer", "target", "changes", "details"} & {name for name, value in stored.items() if value is not None}
     assert partner.ids(**ALL_OF_2024) == [stored["id"]]
 
@@ -95,6 +97,7 @@ def test_activity_sent_many_times_at_once_is_recorded_once(partner):
         {"actor": {"id": "ben@contoso.example", "name": "Ana Trujillo"}},
         {"customer": {"id": "fabrikam"}},
         {"target": {"id": "o-1"}},
+        {"reason": "no credit"},
         {"changes": [{"field": "quantity", "old": 1, "new": 2}]},
         {"correlation_id": "c-2"},
         {"details": {"a": 2}},

@@ -1,4 +1,4 @@
-//! Known actions: their names in each language and in Partner Center's words.
+//! Known actions and types of targets: their names in each language, and actions in Partner Center's words.
 //!
 //! The vocabulary is open: an unknown action is stored and shown by its own text. The table covers the operations of
 //! Partner Center's audit log and further operations of partner portals.
@@ -66,6 +66,67 @@ pub fn status_label(status: Status, locale: Locale) -> &'static str {
         Status::Declined => locale.pick("Declined", "Refusée"),
     }
 }
+
+/// Returns the name of a target's type to show, or its own text if the type is not known.
+///
+/// Types are compared without regard to ASCII case. The vocabulary is open, as that of actions.
+pub fn target_label(kind: &str, locale: Locale) -> &str {
+    let known = TARGETS.iter().find(|(known, ..)| known.eq_ignore_ascii_case(kind));
+    known.map_or(kind, |(_, en, fr)| locale.pick(en, fr))
+}
+
+/// Known types of targets, with their names in English and French.
+const TARGETS: [(&str, &str, &str); 49] = [
+    ("order", "order", "commande"),
+    ("subscription", "subscription", "abonnement"),
+    ("user", "user", "utilisateur"),
+    ("customer", "customer", "client"),
+    ("partner_user", "partner user", "utilisateur partenaire"),
+    ("invoice", "invoice", "facture"),
+    ("agreement", "agreement", "contrat"),
+    ("support_request", "support request", "demande d'assistance"),
+    ("licence", "licence", "licence"),
+    ("license", "licence", "licence"),
+    ("add_on", "add-on", "module complémentaire"),
+    ("address", "address", "adresse"),
+    ("admin_relationship", "admin relationship", "relation d'administration"),
+    ("access_assignment", "access assignment", "attribution d'accès"),
+    ("application", "application", "application"),
+    ("application_credential", "application credential", "identifiant d'application"),
+    ("billing_profile", "billing profile", "profil de facturation"),
+    ("cart", "cart", "panier"),
+    ("company", "company", "société"),
+    ("credit", "credit", "avoir"),
+    ("customer_user", "customer's user", "utilisateur du client"),
+    ("delegated_admin", "delegated administration", "administration déléguée"),
+    ("device", "device", "appareil"),
+    ("directory_role", "directory role", "rôle d'annuaire"),
+    ("domain", "domain", "domaine"),
+    ("entitlement", "entitlement", "droit"),
+    ("export", "export", "export"),
+    ("group", "group", "groupe"),
+    ("line", "line", "ligne"),
+    ("migration", "migration", "migration"),
+    ("offer", "offer", "offre"),
+    ("overage", "overage", "dépassement"),
+    ("partner", "partner", "partenaire"),
+    ("partner_id", "partner ID", "ID de partenaire"),
+    ("partner_relationship", "partner relationship", "relation partenaire"),
+    ("payment_method", "payment method", "moyen de paiement"),
+    ("policy", "policy", "stratégie"),
+    ("price", "price", "prix"),
+    ("product", "product", "produit"),
+    ("promotion", "promotion", "promotion"),
+    ("quote", "quote", "devis"),
+    ("referral", "referral", "référence"),
+    ("role", "role", "rôle"),
+    ("self_serve_policy", "self-serve policy", "stratégie de libre-service"),
+    ("software", "software", "logiciel"),
+    ("spending_limit", "spending limit", "plafond de dépenses"),
+    ("transfer", "transfer", "transfert"),
+    ("usage_budget", "usage budget", "budget de consommation"),
+    ("webhook", "webhook", "webhook"),
+];
 
 /// Finds an action in the table.
 pub(crate) fn find(action: &str) -> Option<&'static KnownAction> {
@@ -222,6 +283,18 @@ mod tests {
     #[test]
     fn an_unknown_action_is_shown_by_its_own_text() {
         assert_eq!(action_label("kms.decrypt", Locale::Fr), "kms.decrypt");
+    }
+
+    #[test]
+    fn a_targets_type_is_named_in_each_language() {
+        for (kind, en, fr) in [
+            ("order", "order", "commande"),
+            ("Order", "order", "commande"),
+            ("support_request", "support request", "demande d'assistance"),
+            ("AWS::S3::Bucket", "AWS::S3::Bucket", "AWS::S3::Bucket"),
+        ] {
+            assert_eq!((target_label(kind, Locale::En), target_label(kind, Locale::Fr)), (en, fr));
+        }
     }
 
     #[test]

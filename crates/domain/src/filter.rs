@@ -31,7 +31,7 @@ pub struct Filter {
     /// Ids of targets.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub target: Vec<String>,
-    /// Text that occurs, ignoring case, in the name or id of the customer, actor or target, or in the action.
+    /// Text that occurs, ignoring case, in the name or id of the customer, actor or target, in the action, or in the reason.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub q: Option<String>,
@@ -124,6 +124,7 @@ fn contains_text(entry: &Entry<&str>, q: &str) -> bool {
         Some(entry.action.as_str()),
         target.and_then(|target| target.id),
         target.and_then(|target| target.name),
+        entry.reason,
     ]
     .into_iter()
     .flatten()
@@ -138,7 +139,7 @@ mod tests {
     fn entry() -> Entry {
         let json = r#"{"occurred_at":"2026-11-02T09:30:00Z","action":"order.line.created","status":"failed",
             "actor":{"id":"ana@contoso.example","name":"Ana Ñuñez"},"customer":{"id":"fabrikam","name":"Fabrikam SARL"},
-            "target":{"type":"order","id":"o-1","name":"First"}}"#;
+            "target":{"type":"order","id":"o-1","name":"First"},"reason":"No credit"}"#;
         NewActivity::parse(json, Instant::parse("2026-11-02T12:00:00Z").unwrap()).unwrap().entry
     }
 
@@ -168,6 +169,7 @@ mod tests {
             (r#"{"q":"line.created"}"#, true),
             (r#"{"q":"O-1"}"#, true),
             (r#"{"q":"first"}"#, true),
+            (r#"{"q":"no CREDIT"}"#, true),
             (r#"{"q":"nowhere"}"#, false),
         ] {
             let filter: Filter = serde_json::from_str(json).unwrap();

@@ -1,6 +1,7 @@
-//! Writes files of exports for other programs to read: `cargo run -p export --example files -- FOLDER`.
+//! Writes files of exports for other programs to read: `cargo run -p export --example files -- FOLDER [TEXTS]`.
 //!
-//! There are two sets of records: `generated`, and `real` if the file of real records exists. Each set becomes JSON lines,
+//! With the name of a JSON file of texts, the example writes these texts as cells of CSV in both languages. Otherwise there
+//! are two sets of records: `generated`, and `real` if the file of real records exists. Each set becomes JSON lines,
 //! and CSV and XLSX in both languages. The first generated records also become files with a row for each order line.
 #![expect(clippy::unwrap_used, reason = "a tool of the tests")]
 
@@ -8,7 +9,7 @@ use std::{env, fs, path::PathBuf};
 
 use amounts::amount;
 use domain::{
-    activity::Activity,
+    activity::{Activity, NewActivity, PartnerId},
     job::{Format, Output, Rows},
     locale::Locale,
     time::{Instant, Zone},
@@ -25,6 +26,14 @@ const SEED: u64 = 20_261_102;
 fn main() {
     let folder = PathBuf::from(env::args().nth(1).unwrap());
     fs::create_dir_all(&folder).unwrap();
+    if let Some(texts) = env::args().nth(2) {
+        let texts: Vec<String> = serde_json::from_slice(&fs::read(texts).unwrap()).unwrap();
+        let activities: Vec<Activity> = texts.chunks(6).map(activity_of_texts).collect();
+        for locale in [Locale::En, Locale::Fr] {
+            write(&folder, &format!("texts_{}", locale.as_str()), &activities, Output { locale, ..Output::default() });
+        }
+        return;
+    }
     let generated = records::generated(usize::try_from(amount("FILES_ROWS", 4_000, 20_000)).unwrap(), SEED);
     let rows = Rows::Activities;
     for (name, activities) in [("generated", Some(generated.clone())), ("real", records::real())] {
@@ -45,6 +54,17 @@ fn main() {
         let output = Output { format, rows: Rows::Lines, ..Output::default() };
         write(&folder, "lines_en", &generated[..WITH_LINES], output);
     }
+}
+
+/// Returns an activity with texts as customer, partner user, reason, target, correlation id and source.
+fn activity_of_texts(texts: &[String]) -> Activity {
+    let text = |index: usize| texts.get(index);
+    let record = serde_json::json!({
+        "id": "e-1", "occurred_at": records::RECORDED_AT, "action": "order.created", "customer": {"id": "c", "name": text(0)},
+        "actor": {"id": "a", "name": text(1)}, "reason": text(2), "target": {"name": text(3)}, "correlation_id": text(4), "source": text(5),
+    });
+    let now = Instant::parse(records::RECORDED_AT).unwrap();
+    NewActivity::parse(&record.to_string(), now).unwrap().into_activity(PartnerId::parse("contoso").unwrap(), now)
 }
 
 fn write(folder: &std::path::Path, name: &str, activities: &[Activity], output: Output) {

@@ -3,15 +3,18 @@
 //! The crate `csv` writes every byte of a row. A file is UTF-8 with a byte order mark, CRLF line ends and quotes as in
 //! RFC 4180. English files separate cells by commas and French ones by semicolons, because a spreadsheet of that language
 //! splits there. No `sep=` line is written: with one, Excel ignores the byte order mark. Numbers of order lines have the
-//! decimal mark of the language. Texts from outside pass the [guard](crate::guard) first.
+//! decimal mark of the language. Texts from outside pass the [guard](crate::guard) first. A cell with any separator of
+//! spreadsheets is quoted, because an import dialog may split at all of them.
 
-use std::{borrow::Cow, cell, fmt, io};
+use std::{cell, fmt, io};
 
 use domain::{activity::Activity, job::Output, locale::Locale, time::Zone};
 
 use crate::{
-    guard::needs_guard,
-    table::{Cell, MAX_CELL_UNITS, OrderLines, TableRow, columns, cut_cell},
+    cell_text::{decimal_mark, is_shown_as_recorded, write_guarded},
+    guard::Findings,
+    lines::OrderLines,
+    table::{Cell, TableRow, columns},
 };
 
 /// Excel reads a file as UTF-8 only if the file starts with this mark.
@@ -54,8 +57,7 @@ impl CsvEncoder {
     pub(crate) fn new(output: Output, zone: Zone) -> Self {
         let writer = csv::WriterBuilder::new()
             .delimiter(output.locale.pick(b',', b';'))
-            // A spreadsheet of the other language splits at the other separator, and a formula could follow there. `csv`
-            // quotes each cell that contains the comment character.
+            // `csv` quotes each cell that contains the comment character, here the separator of the other language.
             .comment(Some(output.locale.pick(b';', b',')))
             .quote_style(csv::QuoteStyle::Necessary)
             .terminator(csv::Terminator::CRLF)
@@ -112,7 +114,8 @@ impl CsvEncoder {
                 Locale::En => self.writer.write_field(&*number),
                 Locale::Fr => {
                     self.cell.clear();
-                    self.cell.extend(number.chars().map(|char| if char == '.' { ',' } else { char }));
+                    let mark = decimal_mark(Locale::Fr);
+                    self.cell.extend(number.chars().map(|char| if char == '.' { mark } else { char }));
                     self.writer.write_field(&self.cell)
                 }
             },
@@ -121,15 +124,33 @@ impl CsvEncoder {
 
     /// Writes a text from outside, with the guard where the text needs one.
     fn write_guarded(&mut self, text: &str) -> Result<(), csv::Error> {
-        if needs_guard(text) {
-            self.cell.clear();
-            self.cell.push('\'');
-            self.cell.push_str(text);
-            self.writer.write_field(&*cut_cell(Cow::Borrowed(&self.cell), self.output.locale))
-        } else if text.len() > MAX_CELL_UNITS {
-            self.writer.write_field(&*cut_cell(Cow::Borrowed(text), self.output.locale))
-        } else {
-            self.writer.write_field(text)
+        let found = Findings::of(text);
+        if is_shown_as_recorded(text, found, self.output.locale) {
+            return self.writer.write_field(text);
         }
+        self.cell.clear();
+        write_guarded(text, self.output.locale, &mut self.cell);
+        // A tab is the only separator that the writer does not know.
+        if found.has_special_characters() && self.cell.contains('\t') {
+            self.write_quoted()
+        } else {
+            self.writer.write_field(&self.cell)
+        }
+    }
+
+    /// Writes the prepared cell in quotation marks.
+    fn write_quoted(&mut self) -> Result<(), csv::Error> {
+        let mut quoting = csv::WriterBuilder::new().quote_style(csv::QuoteStyle::Always).from_writer(Vec::new());
+        quoting.write_record([&self.cell])?;
+        let mut quoted = quoting.into_inner().map_err(|error| error.into_error())?;
+        let line_end = quoted.pop();
+        debug_assert_eq!(line_end, Some(b'\n'));
+        // An empty field writes the delimiter; the quoted text follows behind the row's bytes so far.
+        self.writer.write_field("")?;
+        self.writer.flush()?;
+        let mut row = self.writer.get_ref().0.take();
+        row.extend_from_slice(&quoted);
+        self.writer.get_ref().0.set(row);
+        Ok(())
     }
 }

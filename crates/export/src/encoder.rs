@@ -6,7 +6,7 @@ use domain::{
     time::Zone,
 };
 
-use crate::{csv::CsvEncoder, jsonl::JsonlEncoder, table::OrderLines};
+use crate::{csv::CsvEncoder, jsonl::JsonlEncoder, lines::OrderLines};
 
 /// An encoder writes the rows of one text file.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ impl Encoder {
     pub fn new(output: Output, zone: Zone) -> Option<Self> {
         match output.format {
             Format::Csv => Some(Self(TextFormat::Csv(Box::new(CsvEncoder::new(output, zone))))),
-            Format::Jsonl => Some(Self(TextFormat::Jsonl(JsonlEncoder::new(output.rows)))),
+            Format::Jsonl => Some(Self(TextFormat::Jsonl(JsonlEncoder::new(output)))),
             Format::Xlsx => None,
         }
     }
@@ -110,35 +110,71 @@ mod tests {
 
     #[test]
     fn csv_has_commas_in_english_and_semicolons_in_french() {
-        let extra = serde_json::json!({"customer": {"id": "0042", "name": "Société \"Été\"; fils"}, "status": "failed",
-            "target": {"type": "order", "id": "o-1"}, "details": {"lines": [{"quantity": 12}]}});
+        let extra = serde_json::json!({"customer": {"id": "0042", "name": "Société \"Été\"; fils"}, "status": "failed", "reason": "no credit",
+            "actor": {"id": "ana@contoso.example", "name": "Ana Trujillo", "role": "admin_agent", "ip": "203.0.113.7"},
+            "target": {"type": "order", "id": "o-1"}, "changes": [{"field": "quantity", "old": 5, "new": 12}, {"field": "note", "new": "é"}],
+            "correlation_id": "c-1", "source": "portal", "details": {"lines": [{"quantity": 12}]}});
         assert_eq!(
             file(csv(Locale::En), &extra),
-            "\u{feff}Date and time (Europe/Paris),Customer,Action,Partner user,Status,Target,Details,Customer ID,Actor ID,Action ID,Activity ID,Occurred at (UTC)\r\n\
-             2026-11-02 10:30:00,\"Société \"\"Été\"\"; fils\",Order created,Ana Trujillo,Failed,order o-1,\"{\"\"lines\"\":[{\"\"quantity\"\":12}]}\",'0042,ana@contoso.example,order.created,e-1,2026-11-02T09:30:00.123456Z\r\n"
+            "\u{feff}Date and time (Europe/Paris),Customer,Action,Partner user,Status,Reason,Target,Changes,Details,Customer ID,Actor ID,Actor role,IP address,Target type,Target ID,Action ID,Subscription IDs,Correlation ID,Source,Activity ID,Occurred at (UTC),Recorded at (UTC)\r\n\
+             2026-11-02 10:30:00,\"Société \"\"Été\"\"; fils\",Order created,Ana Trujillo,Failed,no credit,order o-1,\"quantity: 5 → 12\nnote: → é\",\"{\"\"lines\"\":[{\"\"quantity\"\":12}]}\",'0042,ana@contoso.example,admin_agent,203.0.113.7,order,o-1,order.created,,c-1,portal,e-1,2026-11-02T09:30:00.123456Z,2026-11-02T12:00:00.000000Z\r\n"
         );
         assert_eq!(
             file(csv(Locale::Fr), &extra),
-            "\u{feff}Date et heure (Europe/Paris);Client;Action;Utilisateur partenaire;Statut;Cible;Détails;ID du client;ID de l'acteur;ID de l'action;ID de l'activité;Survenue le (UTC)\r\n\
-             2026-11-02 10:30:00;\"Société \"\"Été\"\"; fils\";Commande créée;Ana Trujillo;Échouée;order o-1;\"{\"\"lines\"\":[{\"\"quantity\"\":12}]}\";'0042;ana@contoso.example;order.created;e-1;2026-11-02T09:30:00.123456Z\r\n"
+            "\u{feff}Date et heure (Europe/Paris);Client;Action;Utilisateur partenaire;Statut;Motif;Cible;Modifications;Détails;ID du client;ID de l'acteur;Rôle de l'acteur;Adresse IP;Type de la cible;ID de la cible;ID de l'action;ID des abonnements;ID de corrélation;Source;ID de l'activité;Survenue le (UTC);Enregistrée le (UTC)\r\n\
+             2026-11-02 10:30:00;\"Société \"\"Été\"\"; fils\";Commande créée;Ana Trujillo;Échouée;no credit;commande o-1;\"quantity: 5 → 12\nnote: → é\";\"{\"\"lines\"\":[{\"\"quantity\"\":12}]}\";'0042;ana@contoso.example;admin_agent;203.0.113.7;order;o-1;order.created;;c-1;portal;e-1;2026-11-02T09:30:00.123456Z;2026-11-02T12:00:00.000000Z\r\n"
         );
     }
 
     #[test]
-    fn csv_quotes_the_separator_of_the_other_language() {
-        let extra = serde_json::json!({"customer": {"id": "c", "name": "a;=1+1"}, "target": {"name": "b,=1+1"}});
+    fn csv_quotes_and_guards_at_every_separator() {
+        let extra = serde_json::json!({"customer": {"id": "c", "name": "a;=1+1"}, "target": {"name": "b,=1+1"}, "source": "c\t=1\"", "reason": "d\te"});
         for (locale, separator) in [(Locale::En, ','), (Locale::Fr, ';')] {
             let text = file(csv(locale), &extra);
-            assert!(text.contains(&format!("{separator}\"a;=1+1\"{separator}")), "{text}");
-            assert!(text.contains(&format!("{separator}\"b,=1+1\"{separator}")), "{text}");
+            for cell in ["\"a;'=1+1\"", "\"b,'=1+1\"", "\"c\t'=1\"\"\"", "\"d\te\""] {
+                assert!(text.contains(&format!("{separator}{cell}{separator}")), "{cell} {text}");
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_stay_bare_only_where_they_are_shown_unchanged() {
+        let extra = serde_json::json!({"customer": {"id": "12.5", "name": "-12,5"}, "source": "42", "reason": "12.50", "correlation_id": "Mar-1"});
+        let cells = |locale: Locale| -> Vec<String> {
+            let text = file(csv(locale), &extra);
+            let mut reader = csv::ReaderBuilder::new().delimiter(locale.pick(b',', b';')).from_reader(text.as_bytes());
+            let row = reader.records().next().unwrap().unwrap();
+            [9, 1, 18, 5, 17].iter().map(|index| row[*index].to_owned()).collect()
+        };
+        assert_eq!(cells(Locale::En), ["12.5", "'-12,5", "42", "'12.50", "'Mar-1"]);
+        assert_eq!(cells(Locale::Fr), ["'12.5", "-12,5", "42", "'12.50", "'Mar-1"]);
+    }
+
+    #[test]
+    fn row_names_the_subscriptions_concerned() {
+        let lines = serde_json::json!([{"subscription_id": "s-2"}, {"Subscription": "s-1"}, {"subscriptionId": "s-2"}, {"qty": 1}, "text"]);
+        let target = serde_json::json!({"type": "subscription", "id": "s-1", "name": "E3"});
+        for (extra, details, ids) in [
+            (serde_json::json!({"target": target, "details": {"lines": lines}}), true, "\"s-1, s-2\""),
+            (serde_json::json!({"target": target, "details": {"lines": lines}}), false, "s-1"),
+            (
+                serde_json::json!({"target": {"type": "order", "id": "s-1"}, "details": {"line_items": lines}}),
+                true,
+                "\"s-2, s-1\"",
+            ),
+            (serde_json::json!({"details": {"subscription": "none", "lines": 5}}), true, ""),
+            (serde_json::json!({}), true, ""),
+        ] {
+            let text = file(Output { details, ..csv(Locale::En) }, &extra);
+            assert!(text.contains(&format!(",order.created,{ids},,,e-1,")), "{ids} {text}");
         }
     }
 
     fn order() -> serde_json::Value {
         serde_json::json!({"customer": {"id": "0042", "name": "Été"}, "details": {"po": "BC-1", "lines": [
-            {"product": "=Seats", "quantity": 12, "unit_price": "14.90", "currency": "EUR", "subscription_id": "0017"},
-            {"line": 30, "name": "Aide", "quantity": "-1.5", "total": "-7.50"},
-            "free text", {"product": {"sku": 1}, "quantity": "2 boxes", "unit_price": 12345678901234567_i64}]}})
+            {"sku": "=E3", "product": "Seats", "quantity": 12, "unit_price": "14.90", "currency": "EUR", "term": "P1Y", "subscription_id": "0017"},
+            {"line": 30, "name": "Aide", "qty": "-1.5", "total": "-7.50"},
+            "free text", {"product": {"sku": 1}, "quantity": "2 boxes", "price": 12345678901234567_i64}]}})
     }
 
     #[test]
@@ -148,23 +184,24 @@ mod tests {
         let ends = |text: &str, header: &str| -> Vec<String> {
             let text = text.trim_start_matches('\u{feff}');
             assert!(text.lines().next().unwrap().ends_with(header), "{text}");
-            text.lines().skip(1).map(|line| line.split("123456Z").nth(1).unwrap().to_owned()).collect()
+            text.lines().skip(1).map(|line| line.split(":00.000000Z").nth(1).unwrap().to_owned()).collect()
         };
         assert_eq!(
-            ends(&english, ",Line,Product,Quantity,Unit price,Currency,Subscription ID,Line total"),
+            ends(&english, ",Line,Product,Product name,Quantity,Unit price,Amount,Currency,Term,Subscription ID"),
             [
-                ",1,'=Seats,12,14.90,EUR,'0017,178.80",
-                ",30,Aide,-1.5,,,,-7.50",
-                ",3,,,,,,",
-                ",4,\"{\"\"sku\"\":1}\",2 boxes,'12345678901234567,,,",
+                ",1,'=E3,Seats,12,14.90,178.80,EUR,P1Y,'0017",
+                ",30,,Aide,-1.5,,-7.50,,,",
+                ",3,,,,,,,,",
+                ",4,\"{\"\"sku\"\":1}\",,2 boxes,'12345678901234567,,,,",
             ]
         );
         assert!(english.contains(",\"{\"\"line\"\":30,"), "the details of a row are its line: {english}");
+        assert!(english.contains(",order.created,'0017,"), "the subscription of a row is that of its line: {english}");
         assert!(!english.contains("BC-1"));
         let french = file(output(Locale::Fr), &order());
-        let header = ";Ligne;Produit;Quantité;Prix unitaire;Devise;ID de l'abonnement;Total de la ligne";
-        assert_eq!(ends(&french, header)[0], ";1;'=Seats;12;\"14,90\";EUR;'0017;\"178,80\"");
-        assert_eq!(ends(&french, header)[1], ";30;Aide;\"-1,5\";;;;\"-7,50\"");
+        let header = ";Ligne;Produit;Nom du produit;Quantité;Prix unitaire;Montant;Devise;Durée;ID de l'abonnement";
+        assert_eq!(ends(&french, header)[0], ";1;'=E3;Seats;12;\"14,90\";\"178,80\";EUR;P1Y;'0017");
+        assert_eq!(ends(&french, header)[1], ";30;;Aide;\"-1,5\";;\"-7,50\";;;");
     }
 
     #[test]
@@ -175,7 +212,7 @@ mod tests {
             let output = Output { rows: Rows::Lines, ..csv(Locale::En) };
             let text = file(output, &serde_json::json!({ "details": details }));
             assert_eq!(text.lines().count(), 2);
-            assert!(text.ends_with("123456Z,,,,,,,\r\n"), "{text}");
+            assert!(text.ends_with(":00.000000Z,,,,,,,,,\r\n"), "{text}");
             assert!(text.contains(&details.to_string().replace('"', "\"\"")), "the details are complete: {text}");
         }
     }
@@ -184,27 +221,26 @@ mod tests {
     fn line_rows_have_no_details_when_not_requested() {
         let output = Output { rows: Rows::Lines, details: false, ..csv(Locale::En) };
         let text = file(output, &order());
-        assert!(!text.contains("sku\"\":1}\",'0042"), "{text}");
-        assert_eq!(
-            text.lines()
-                .filter(|line| line.contains("Ana Trujillo,Succeeded,,,0042")
-                    || line.contains("Ana Trujillo,Succeeded,,,'0042"))
-                .count(),
-            4
-        );
+        assert_eq!(text.lines().filter(|line| line.contains("Ana Trujillo,Succeeded,,,,,'0042")).count(), 4, "{text}");
     }
 
     #[test]
     fn json_line_has_the_order_line_and_its_activity() {
         let output = Output { format: Format::Jsonl, rows: Rows::Lines, ..Output::default() };
         let text = file(output, &order());
-        let head = r#"{"id":"e-1","occurred_at":"2026-11-02T09:30:00.123456Z","customer":{"id":"0042","name":"Été"},"action":"order.created","line":"#;
-        let line = r#"{"line":30,"name":"Aide","quantity":"-1.5","total":"-7.50"}}"#;
-        assert_eq!(text.lines().nth(1).unwrap(), format!("{head}{line}"));
-        assert_eq!(text.lines().nth(2).unwrap(), format!("{head}\"free text\"}}"));
+        let head = r#"{"id":"e-1","occurred_at":"2026-11-02T09:30:00.123456Z","recorded_at":"2026-11-02T12:00:00.000Z","partner_id":"contoso","customer":{"id":"0042","name":"Été"},"action":"order.created","status":"succeeded","actor":{"type":"user","id":"ana@contoso.example","name":"Ana Trujillo"},"reason":null,"#;
+        let line = r#""line":{"line":30,"name":"Aide","qty":"-1.5","total":"-7.50"}}"#;
+        let second = text.lines().nth(1).unwrap();
+        assert!(second.starts_with(head) && second.ends_with(line), "{second}");
+        assert!(
+            second.contains(r#""has_details":true,"details_size":"#) && !second.contains(r#""details":"#),
+            "{second}"
+        );
+        assert!(text.lines().nth(2).unwrap().ends_with(",\"line\":\"free text\"}"));
         assert_eq!(text.lines().count(), 4);
-        let without = file(output, &serde_json::json!({}));
-        assert!(without.ends_with(",\"action\":\"order.created\",\"line\":null}\n"), "{without}");
+        let without = file(output, &serde_json::json!({"details": {"a": "\u{1}"}}));
+        assert!(without.contains(r#""details":{"a":"\u0001"}"#), "JSON lines keep everything: {without}");
+        assert!(without.ends_with(",\"line\":null}\n"), "{without}");
     }
 
     proptest! {
@@ -220,8 +256,13 @@ mod tests {
             prop_assert_eq!(rows.len(), 1);
             let cell = &rows[0][1];
             prop_assert!(!cell.starts_with(['=', '@', '\t', '\r', '\n']));
-            prop_assert_eq!(cell.strip_prefix('\'').unwrap_or(cell), &name);
-            prop_assert_eq!(&rows[0][11], "2026-11-02T09:30:00.123456Z");
+            // The rule that the documents state for programs.
+            let mut undone = cell.strip_prefix('\'').unwrap_or(cell).to_owned();
+            for separator in [",'", ";'", "\t'", "\r'", "\n'"] {
+                undone = undone.replace(separator, &separator[..1]);
+            }
+            prop_assert_eq!(&undone, &name);
+            prop_assert_eq!(&rows[0][20], "2026-11-02T09:30:00.123456Z");
         }
     }
 }

@@ -1,38 +1,31 @@
 //! JSON lines keep everything: an activity as the API returns it, or a line of an order with the activity it belongs to.
 
-use domain::{activity::Activity, job::Rows, time::Instant};
+use domain::{
+    activity::{Activity, Details},
+    job::{Output, Rows},
+};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::table::OrderLines;
+use crate::lines::OrderLines;
 
 /// An encoder of JSON lines.
 #[derive(Debug)]
 pub(crate) struct JsonlEncoder {
-    rows: Rows,
+    output: Output,
 }
 
-/// A row for one line of an order, or for an activity without lines.
+/// A row for one line of an order, or for an activity without lines: the activity, and the line as recorded.
 #[derive(Serialize)]
 struct LineRow<'a> {
-    id: &'a str,
-    occurred_at: Instant,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    customer: Option<LineCustomer<'a>>,
-    action: &'a str,
+    #[serde(flatten)]
+    activity: Activity<&'a str>,
     line: Option<&'a RawValue>,
 }
 
-#[derive(Serialize)]
-struct LineCustomer<'a> {
-    id: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<&'a str>,
-}
-
 impl JsonlEncoder {
-    pub(crate) fn new(rows: Rows) -> Self {
-        Self { rows }
+    pub(crate) fn new(output: Output) -> Self {
+        Self { output }
     }
 
     /// Appends one row of an activity to `out`.
@@ -43,18 +36,19 @@ impl JsonlEncoder {
         lines: &OrderLines<'a>,
         number: usize,
     ) -> Result<(), serde_json::Error> {
-        match self.rows {
+        match self.output.rows {
             Rows::Activities => serde_json::to_writer(&mut *out, activity)?,
             Rows::Lines => {
-                let customer = activity.entry.customer.as_ref();
-                let row = LineRow {
-                    id: activity.id.as_str(),
-                    occurred_at: activity.occurred_at,
-                    customer: customer.map(|customer| LineCustomer { id: customer.id, name: customer.name }),
-                    action: activity.entry.action.as_str(),
-                    line: lines.get(number),
-                };
-                serde_json::to_writer(&mut *out, &row)?;
+                let line = lines.line_of_row(number);
+                let mut activity = activity.clone();
+                // The details hold all lines, so a file with the details in each row would grow with the square of their number.
+                if line.is_some() || !self.output.details {
+                    activity.details = match activity.details {
+                        Details::None => Details::None,
+                        details => Details::Apart(details.size()),
+                    };
+                }
+                serde_json::to_writer(&mut *out, &LineRow { activity, line })?;
             }
         }
         out.push(b'\n');

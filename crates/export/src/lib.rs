@@ -3,8 +3,11 @@
 //! | file | subject |
 //! |---|---|
 //! | `table` | the columns of CSV and XLSX, and the cells of a row |
+//! | `lines` | the lines of an order, and the names that their members have |
 //! | `csv`, `jsonl` | rows of text |
-//! | `guard` | the apostrophe in front of cells that a spreadsheet would change |
+//! | `guard` | the apostrophe in front of text that a spreadsheet would run or change |
+//! | `conversion` | the texts that a spreadsheet reads as numbers, dates and other values |
+//! | `cell_text` | the text of a cell: guarded, cut, without control characters |
 //! | `xlsx` | workbooks |
 //! | `encoder` | the choice between the formats of text |
 //! | `gzip` | compression in blocks that a later run can continue |
@@ -17,12 +20,15 @@
 //! A file is a function of the job and of the activities alone: the same request on the same data gives the same bytes,
 //! wherever a run was interrupted.
 
+mod cell_text;
+mod conversion;
 mod csv;
 mod encoder;
 mod files;
 mod guard;
 mod gzip;
 mod jsonl;
+mod lines;
 mod parts;
 mod position;
 mod run;
@@ -32,10 +38,11 @@ mod worker;
 mod writer;
 mod xlsx;
 
+pub use cell_text::MAX_CELL_UNITS;
 pub use encoder::{EncodeError, Encoder};
 pub use files::Files;
+pub use lines::OrderLines;
 pub use run::{LEASE_SECONDS, Limits, WorkerRun};
 pub use segments::MONTH_REMAINS_SECONDS;
-pub use table::{MAX_CELL_UNITS, OrderLines};
 pub use worker::{WorkReport, WorkResult, Worker};
 pub use xlsx::{MAX_LINKS, SubscriptionsUrl, Workbook, WorkbookLimits};

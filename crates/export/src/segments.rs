@@ -5,7 +5,7 @@
 
 use domain::{
     activity::PartnerId,
-    job::{Compression, ExportRequest, Format, Job, JobStatus, Kind, Segment, State},
+    job::{Compression, ExportRequest, FORM_VERSION, Format, Job, JobStatus, Kind, Segment, State},
     time::{Instant, MAX_PERIOD_DAYS, Month, Period},
 };
 use store::{control::Control, error::Error, ledger::Ledger};
@@ -66,7 +66,7 @@ fn segment_of_month(
     now: Instant,
 ) -> Option<Segment> {
     let [file] = standing.files.as_slice() else { return None };
-    let has_same_form = made.form_version == job.form_version
+    let has_same_form = made.form_version == FORM_VERSION
         && made.request == ExportRequest { from: period.from(), to: period.to(), ..job.request.clone() };
     let remains = standing.state_at(made, now.plus_seconds(MONTH_REMAINS_SECONDS)) == State::Ready;
     (has_same_form && remains).then(|| Segment {

@@ -1,13 +1,11 @@
 //! The columns of CSV and XLSX: titles, widths, and the cell that each column shows of a row.
 //!
 //! A row is an activity, or one line of its order (`details.lines`) with the columns of the activity in front. An activity
-//! without lines is one row in either case. The row of a line shows that line, as recorded, in the column of details:
-//! with all details in each row, a file would grow with the square of the number of lines.
-//!
-//! **Length.** Excel keeps 32,767 characters of a cell, counted in UTF-16 units. A longer text is cut and ends in a mark
-//! that states how many characters are missing. JSON lines keep everything.
+//! without lines is one row in either case. The row of a line shows that line, as recorded, in the column of details, and
+//! the line's subscription among the subscriptions: with those of all lines in each row, a file would grow with the square
+//! of the number of lines.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::HashSet};
 
 use domain::{
     actions,
@@ -19,15 +17,13 @@ use domain::{
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::lines::{Line, Member, OrderLines, is_decimal, plain_text};
+
 /// The most rows of a sheet besides its header: a sheet holds 1,048,576.
 pub(crate) const MAX_ROWS: u64 = 1_048_575;
-/// The most UTF-16 units of a cell.
-pub const MAX_CELL_UNITS: usize = 32_767;
-/// The most digits that a spreadsheet keeps of a number.
-pub(crate) const MAX_DIGITS: usize = 15;
 
 /// The number of columns of an activity. The columns of a line follow them.
-const ACTIVITY_COLUMNS: usize = 12;
+const ACTIVITY_COLUMNS: usize = 22;
 
 /// A column of CSV and XLSX.
 pub(crate) struct Column {
@@ -60,57 +56,50 @@ pub(crate) enum Cell<'a> {
     Number(Cow<'a, str>),
 }
 
-/// All columns, in order.
-const COLUMNS: [Column; 19] = [
-    Column {
-        en: "Date and time",
-        fr: "Date et heure",
-        width: 20,
-        show: |row| Cell::LocalTime(row.activity.occurred_at),
-    },
-    Column { en: "Customer", fr: "Client", width: 28, show: |row| row.customer() },
-    Column {
-        en: "Action",
-        fr: "Action",
-        width: 26,
-        show: |row| text(actions::action_label(row.activity.entry.action.as_str(), row.locale)),
-    },
-    Column { en: "Partner user", fr: "Utilisateur partenaire", width: 24, show: |row| row.actor() },
-    Column {
-        en: "Status",
-        fr: "Statut",
-        width: 12,
-        show: |row| Cell::Label(actions::status_label(row.activity.entry.status, row.locale)),
-    },
-    Column { en: "Target", fr: "Cible", width: 28, show: |row| row.target() },
-    Column { en: "Details", fr: "Détails", width: 50, show: |row| row.details() },
-    Column {
-        en: "Customer ID",
-        fr: "ID du client",
-        width: 18,
-        show: |row| text(row.activity.entry.customer.as_ref().map_or("", |customer| customer.id)),
-    },
-    Column { en: "Actor ID", fr: "ID de l'acteur", width: 28, show: |row| text(row.activity.entry.actor.id) },
-    Column { en: "Action ID", fr: "ID de l'action", width: 24, show: |row| text(row.activity.entry.action.as_str()) },
-    Column { en: "Activity ID", fr: "ID de l'activité", width: 38, show: |row| text(row.activity.id.as_str()) },
-    Column {
-        en: "Occurred at (UTC)",
-        fr: "Survenue le (UTC)",
-        width: 28,
-        show: |row| Cell::UtcTime(row.activity.occurred_at),
-    },
-    Column { en: "Line", fr: "Ligne", width: 8, show: |row| row.line_number() },
-    Column { en: "Product", fr: "Produit", width: 28, show: |row| row.line_text(|line| line.product.or(line.name)) },
-    Column { en: "Quantity", fr: "Quantité", width: 10, show: |row| row.line_number_of(|line| line.quantity) },
-    Column { en: "Unit price", fr: "Prix unitaire", width: 12, show: |row| row.line_number_of(|line| line.unit_price) },
-    Column { en: "Currency", fr: "Devise", width: 10, show: |row| row.line_text(|line| line.currency) },
-    Column {
-        en: "Subscription ID",
-        fr: "ID de l'abonnement",
-        width: 38,
-        show: |row| row.line_text(|line| line.subscription_id),
-    },
-    Column { en: "Line total", fr: "Total de la ligne", width: 12, show: |row| row.line_total() },
+/// Creates a column.
+const fn column(en: &'static str, fr: &'static str, width: u8, show: for<'a> fn(&TableRow<'a>) -> Cell<'a>) -> Column {
+    Column { en, fr, width, show }
+}
+
+/// All columns, in order. `docs/files.md` describes each of them.
+const COLUMNS: [Column; 31] = [
+    column("Date and time", "Date et heure", 20, |row| Cell::LocalTime(row.activity.occurred_at)),
+    column("Customer", "Client", 28, |row| row.customer()),
+    column("Action", "Action", 26, |row| text(actions::action_label(row.activity.entry.action.as_str(), row.locale))),
+    column("Partner user", "Utilisateur partenaire", 24, |row| row.actor()),
+    column("Status", "Statut", 12, |row| Cell::Label(actions::status_label(row.activity.entry.status, row.locale))),
+    column("Reason", "Motif", 30, |row| optional(row.activity.entry.reason)),
+    column("Target", "Cible", 28, |row| row.target()),
+    column("Changes", "Modifications", 40, |row| row.changes()),
+    column("Details", "Détails", 50, |row| row.details()),
+    column("Customer ID", "ID du client", 18, |row| {
+        optional(row.activity.entry.customer.as_ref().map(|customer| customer.id))
+    }),
+    column("Actor ID", "ID de l'acteur", 28, |row| text(row.activity.entry.actor.id)),
+    column("Actor role", "Rôle de l'acteur", 18, |row| optional(row.activity.entry.actor.role)),
+    column("IP address", "Adresse IP", 18, |row| optional(row.activity.entry.actor.ip)),
+    column("Target type", "Type de la cible", 16, |row| {
+        optional(row.activity.entry.target.as_ref().and_then(|target| target.kind))
+    }),
+    column("Target ID", "ID de la cible", 28, |row| {
+        optional(row.activity.entry.target.as_ref().and_then(|target| target.id))
+    }),
+    column("Action ID", "ID de l'action", 24, |row| text(row.activity.entry.action.as_str())),
+    column("Subscription IDs", "ID des abonnements", 38, |row| row.subscription_ids()),
+    column("Correlation ID", "ID de corrélation", 38, |row| optional(row.activity.entry.correlation_id)),
+    column("Source", "Source", 14, |row| optional(row.activity.entry.source)),
+    column("Activity ID", "ID de l'activité", 38, |row| text(row.activity.id.as_str())),
+    column("Occurred at (UTC)", "Survenue le (UTC)", 28, |row| Cell::UtcTime(row.activity.occurred_at)),
+    column("Recorded at (UTC)", "Enregistrée le (UTC)", 28, |row| Cell::UtcTime(row.activity.recorded_at)),
+    column("Line", "Ligne", 8, |row| row.line_number()),
+    column("Product", "Produit", 28, |row| row.line_text(|line| line.product_and_name().0)),
+    column("Product name", "Nom du produit", 28, |row| row.line_text(|line| line.product_and_name().1)),
+    column("Quantity", "Quantité", 10, |row| row.line_number_of(Member::Quantity)),
+    column("Unit price", "Prix unitaire", 12, |row| row.line_number_of(Member::UnitPrice)),
+    column("Amount", "Montant", 12, |row| row.line_amount()),
+    column("Currency", "Devise", 10, |row| row.line_text(|line| line.get(Member::Currency))),
+    column("Term", "Durée", 10, |row| row.line_text(|line| line.get(Member::Term))),
+    column("Subscription ID", "ID de l'abonnement", 38, |row| row.line_text(|line| line.get(Member::SubscriptionId))),
 ];
 
 /// Returns the columns of files whose rows are `rows`.
@@ -134,62 +123,12 @@ impl Column {
     }
 }
 
-/// The lines of an activity's order, as recorded; empty where a row is an activity.
-#[derive(Debug)]
-pub struct OrderLines<'a>(Vec<&'a RawValue>);
-
-impl<'a> OrderLines<'a> {
-    /// Reads the lines of an activity, where the output has a row for each line.
-    pub fn parse(activity: &'a Activity<&'a str>, output: Output) -> Self {
-        #[derive(Deserialize)]
-        struct Order<'a> {
-            #[serde(borrow)]
-            lines: Option<&'a RawValue>,
-        }
-        let (Rows::Lines, Details::Here(details)) = (output.rows, &activity.details) else {
-            return Self(Vec::new());
-        };
-        let lines = serde_json::from_str::<Order<'a>>(details).ok().and_then(|order| order.lines);
-        // Details are any JSON, so `lines` may be something else than a list.
-        Self(lines.and_then(|lines| serde_json::from_str(lines.get()).ok()).unwrap_or_default())
-    }
-
-    /// Returns the number of rows of the activity, at least one.
-    pub fn rows(&self) -> usize {
-        self.0.len().max(1)
-    }
-
-    /// Returns the line of a row, if the activity has lines.
-    pub(crate) fn get(&self, row: usize) -> Option<&'a RawValue> {
-        self.0.get(row).copied()
-    }
-}
-
-/// The members of an order's line that have a column.
-#[derive(Default, Deserialize)]
-struct Line<'a> {
-    #[serde(borrow)]
-    line: Option<&'a RawValue>,
-    #[serde(borrow)]
-    product: Option<&'a RawValue>,
-    #[serde(borrow)]
-    name: Option<&'a RawValue>,
-    #[serde(borrow)]
-    quantity: Option<&'a RawValue>,
-    #[serde(borrow)]
-    unit_price: Option<&'a RawValue>,
-    #[serde(borrow)]
-    currency: Option<&'a RawValue>,
-    #[serde(borrow)]
-    subscription_id: Option<&'a RawValue>,
-    #[serde(borrow)]
-    total: Option<&'a RawValue>,
-}
-
 /// A row of a table: an activity, and a line of its order where there is one.
 pub(crate) struct TableRow<'a> {
     activity: &'a Activity<&'a str>,
     line: Option<(usize, &'a RawValue, Line<'a>)>,
+    /// The ids of the subscriptions of the lines that the row stands for.
+    subscription_ids: Vec<Cow<'a, str>>,
     locale: Locale,
     with_details: bool,
 }
@@ -197,9 +136,12 @@ pub(crate) struct TableRow<'a> {
 impl<'a> TableRow<'a> {
     /// Creates the row of an activity with this number, from 0.
     pub(crate) fn new(activity: &'a Activity<&'a str>, lines: &OrderLines<'a>, number: usize, output: Output) -> Self {
-        // A line that is not an object has no members, so its columns stay empty.
-        let line = lines.get(number).map(|raw| (number, raw, serde_json::from_str(raw.get()).unwrap_or_default()));
-        Self { activity, line, locale: output.locale, with_details: output.details }
+        let line = lines.line_of_row(number).map(|raw| (number, raw, Line::parse(raw)));
+        let subscription_ids = match &line {
+            Some((_, _, line)) => line.subscription_id().into_iter().collect(),
+            None => lines.lines_of_activity().iter().filter_map(|raw| Line::parse(raw).subscription_id()).collect(),
+        };
+        Self { activity, line, subscription_ids, locale: output.locale, with_details: output.details }
     }
 
     fn customer(&self) -> Cell<'a> {
@@ -217,11 +159,44 @@ impl<'a> TableRow<'a> {
     fn target(&self) -> Cell<'a> {
         let Some(target) = &self.activity.entry.target else { return text("") };
         let name = target.name.or(target.id).unwrap_or_default();
-        match target.kind {
-            Some(kind) if name.is_empty() => text(kind),
-            Some(kind) => Cell::Text(Cow::Owned([kind, " ", name].concat())),
+        match target.kind.map(|kind| actions::target_label(kind, self.locale)) {
+            Some(label) if name.is_empty() => text(label),
+            Some(label) => Cell::Text(Cow::Owned([label, " ", name].concat())),
             None => text(name),
         }
+    }
+
+    /// Returns the changes, one a line, as `field: old → new`. A value that was absent before or after is left out.
+    fn changes(&self) -> Cell<'a> {
+        #[derive(Deserialize)]
+        struct Change<'a> {
+            #[serde(borrow)]
+            field: Cow<'a, str>,
+            #[serde(borrow)]
+            old: Option<&'a RawValue>,
+            #[serde(borrow)]
+            new: Option<&'a RawValue>,
+        }
+        let Some(json) = self.activity.entry.changes else { return text("") };
+        // The ledger holds what the parser of activities wrote, so the text is shown as it is only if somebody altered it.
+        let Ok(changes) = serde_json::from_str::<Vec<Change<'_>>>(json) else { return text(json) };
+        let mut shown = String::with_capacity(json.len());
+        for change in &changes {
+            if !shown.is_empty() {
+                shown.push('\n');
+            }
+            shown.push_str(&change.field);
+            shown.push(':');
+            for (mark, value) in [("", change.old), (" →", change.new)] {
+                shown.push_str(mark);
+                let value = value.map(plain_text).unwrap_or_default();
+                if !value.is_empty() {
+                    shown.push(' ');
+                    shown.push_str(&value);
+                }
+            }
+        }
+        Cell::Text(Cow::Owned(shown))
     }
 
     fn details(&self) -> Cell<'a> {
@@ -233,11 +208,34 @@ impl<'a> TableRow<'a> {
         }
     }
 
+    /// Returns the ids of the subscriptions concerned, each once: the target's, and those of the lines.
+    fn subscription_ids(&self) -> Cell<'a> {
+        let target = self.activity.entry.target.as_ref();
+        let target = target.filter(|target| target.kind.is_some_and(|kind| kind.eq_ignore_ascii_case("subscription")));
+        let mut ids =
+            target.and_then(|target| target.id).into_iter().chain(self.subscription_ids.iter().map(|id| &**id));
+        match (ids.next(), self.subscription_ids.is_empty()) {
+            (None, _) => text(""),
+            (Some(_), true) => optional(target.and_then(|target| target.id)),
+            (Some(first), false) => {
+                let mut shown = first.to_owned();
+                let mut seen = HashSet::from([first]);
+                for id in ids.filter(|id| seen.insert(*id)) {
+                    shown.push_str(", ");
+                    shown.push_str(id);
+                }
+                Cell::Text(Cow::Owned(shown))
+            }
+        }
+    }
+
     /// Returns the line's own number, or else its index among the lines, from 1.
     fn line_number(&self) -> Cell<'a> {
         match &self.line {
-            Some((_, _, Line { line: Some(number), .. })) => decimal_or_text(number),
-            Some((number, ..)) => Cell::Number(Cow::Owned((number + 1).to_string())),
+            Some((number, _, line)) => match line.get(Member::Line) {
+                Some(own) => decimal_or_text(plain_text(own)),
+                None => Cell::Number(Cow::Owned((number + 1).to_string())),
+            },
             None => text(""),
         }
     }
@@ -246,22 +244,13 @@ impl<'a> TableRow<'a> {
         self.line.as_ref().and_then(|(_, _, line)| member(line)).map_or(text(""), |value| Cell::Text(plain_text(value)))
     }
 
-    fn line_number_of(&self, member: impl FnOnce(&Line<'a>) -> Option<&'a RawValue>) -> Cell<'a> {
-        self.line.as_ref().and_then(|(_, _, line)| member(line)).map_or(text(""), decimal_or_text)
+    fn line_number_of(&self, member: Member) -> Cell<'a> {
+        let value = self.line.as_ref().and_then(|(_, _, line)| line.get(member));
+        value.map_or(text(""), |value| decimal_or_text(plain_text(value)))
     }
 
-    /// Returns the line's own total, or else quantity times price, exactly.
-    fn line_total(&self) -> Cell<'a> {
-        let Some((_, _, line)) = &self.line else { return text("") };
-        if let Some(total) = line.total {
-            return decimal_or_text(total);
-        }
-        match (line.quantity, line.unit_price) {
-            (Some(quantity), Some(price)) => multiply(&plain_text(quantity), &plain_text(price))
-                .filter(|total| is_decimal(total))
-                .map_or(text(""), |total| Cell::Number(Cow::Owned(total))),
-            _ => text(""),
-        }
+    fn line_amount(&self) -> Cell<'a> {
+        self.line.as_ref().and_then(|(_, _, line)| line.amount()).map_or(text(""), decimal_or_text)
     }
 }
 
@@ -269,112 +258,10 @@ fn text(text: &str) -> Cell<'_> {
     Cell::Text(Cow::Borrowed(text))
 }
 
-/// Returns a JSON value as a person would write it: a string without quotes, nothing for null, anything else unchanged.
-fn plain_text(value: &RawValue) -> Cow<'_, str> {
-    let raw = value.get();
-    if raw == "null" {
-        return Cow::Borrowed("");
-    }
-    if raw.starts_with('"') {
-        #[derive(Deserialize)]
-        struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-        return serde_json::from_str::<Text<'_>>(raw).map_or(Cow::Borrowed(raw), |Text(text)| text);
-    }
-    Cow::Borrowed(raw)
+fn optional(shown: Option<&str>) -> Cell<'_> {
+    text(shown.unwrap_or_default())
 }
 
-fn decimal_or_text(value: &RawValue) -> Cell<'_> {
-    let shown = plain_text(value);
+fn decimal_or_text(shown: Cow<'_, str>) -> Cell<'_> {
     if is_decimal(&shown) { Cell::Number(shown) } else { Cell::Text(shown) }
-}
-
-/// Returns whether a text is a number that a spreadsheet keeps exactly.
-fn is_decimal(text: &str) -> bool {
-    let digits = text.strip_prefix('-').unwrap_or(text);
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
-    let all = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-    all(whole)
-        && all(fraction)
-        && (whole == "0" || !whole.starts_with('0'))
-        && digits.bytes().filter(u8::is_ascii_digit).count() <= MAX_DIGITS
-}
-
-/// Returns the product of two decimals with the decimal places of both; none if one is not a decimal.
-fn multiply(left: &str, right: &str) -> Option<String> {
-    let scaled = |text: &str| {
-        let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-        is_decimal(text)
-            .then(|| format!("{whole}{fraction}").parse::<i128>().ok().map(|number| (number, fraction.len())))?
-    };
-    let ((left, left_places), (right, right_places)) = (scaled(left)?, scaled(right)?);
-    let (number, places) = (left.checked_mul(right)?, left_places + right_places);
-    let digits = format!("{:0>width$}", number.unsigned_abs(), width = places + 1);
-    let (whole, fraction) = digits.split_at(digits.len() - places);
-    let sign = if number < 0 { "-" } else { "" };
-    Some(if fraction.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") })
-}
-
-/// Returns a text that fits into a cell. A text that is too long ends in a mark that states how much is missing.
-pub(crate) fn cut_cell(text: Cow<'_, str>, locale: Locale) -> Cow<'_, str> {
-    // A character takes at least as many bytes as UTF-16 units, so a short text needs no counting.
-    if text.len() <= MAX_CELL_UNITS || text.encode_utf16().count() <= MAX_CELL_UNITS {
-        return text;
-    }
-    // A fixed reserve makes the place of the cut independent of the mark, which is at most 50 units long.
-    const RESERVE: usize = 64;
-    let mut kept_units = 0;
-    let mut kept = 0;
-    for (at, char) in text.char_indices() {
-        if kept_units + char.len_utf16() > MAX_CELL_UNITS - RESERVE {
-            kept = at;
-            break;
-        }
-        kept_units += char.len_utf16();
-    }
-    let missing = text[kept..].chars().count();
-    let mark =
-        locale.pick(format!("… [cut: {missing} more characters]"), format!("… [coupé : {missing} caractères de plus]"));
-    Cow::Owned(format!("{}{mark}", &text[..kept]))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn long_cell_is_cut_between_characters_with_a_mark() {
-        let long = "😀".repeat(20_000);
-        let shown = cut_cell(Cow::Owned(long), Locale::En);
-        assert!(shown.encode_utf16().count() <= MAX_CELL_UNITS);
-        assert!(shown.ends_with("… [cut: 3649 more characters]"), "{}", &shown[shown.len() - 50..]);
-        let fits = "é".repeat(MAX_CELL_UNITS);
-        assert_eq!(cut_cell(Cow::Borrowed(&fits), Locale::Fr), fits);
-    }
-
-    #[test]
-    fn decimal_is_a_number_that_spreadsheets_keep() {
-        for number in ["0", "-1", "12", "14.90", "-0.5", "123456789012345", "0.00000000000001"] {
-            assert!(is_decimal(number), "{number}");
-        }
-        for other in
-            ["", "-", ".5", "5.", "+5", "007", "1e3", "1,5", "1234567890123456", "12.34567890123456", "NaN", "١"]
-        {
-            assert!(!is_decimal(other), "{other}");
-        }
-    }
-
-    #[test]
-    fn multiply_is_exact() {
-        for (left, right, expected) in [
-            ("12", "14.90", Some("178.80")),
-            ("3", "0.10", Some("0.30")),
-            ("-2", "0.05", Some("-0.10")),
-            ("0", "9.99", Some("0.00")),
-            ("5", "5", Some("25")),
-            ("5", "a", None),
-            ("5", "", None),
-        ] {
-            assert_eq!(multiply(left, right).as_deref(), expected, "{left} × {right}");
-        }
-    }
 }

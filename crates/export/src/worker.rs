@@ -141,6 +141,13 @@ impl Worker {
             // The runs before died without a word, so this one would probably die too.
             return Err(Error::permanent("writing an export", "its workers died again and again").into());
         }
+        let restarted;
+        let (job, standing) = if job.form_version < FORM_VERSION {
+            restarted = self.restart_job(partner, job, &standing, run).await?.ok_or(Stop::Lost)?;
+            (&restarted, JobStatus::new())
+        } else {
+            (job, standing)
+        };
         let files = self.write_files(partner, job, standing, run).await?;
         self.put_manifest(partner, job, &files).await?;
         if self.control.finish_job(partner, job, run.name, &files).await? {
@@ -149,6 +156,20 @@ impl Worker {
             self.remove_if_cancelled(partner, job, Checkpoint { files, ..Checkpoint::default() }).await?;
             Ok(None)
         }
+    }
+
+    /// Starts a job of an older form again in the present form, because a file must not change its form on the way. Returns
+    /// the job, unless it was lost.
+    async fn restart_job(
+        &self,
+        partner: &PartnerId,
+        job: &Job,
+        standing: &JobStatus,
+        run: &WorkerRun<'_>,
+    ) -> Result<Option<Job>, Error> {
+        self.remove_files(partner, job, standing).await?;
+        let restarted = Job { form_version: FORM_VERSION, ..job.clone() };
+        Ok(self.control.restart_job(partner, &restarted, run.name).await?.then_some(restarted))
     }
 
     /// Writes the files that the checkpoint does not list yet; returns all files.

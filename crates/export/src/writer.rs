@@ -38,10 +38,10 @@ use crate::{
     encoder::{EncodeError, Encoder},
     files::{Files, Written},
     gzip::{BLOCK_BYTES, GzipWriter},
+    lines::OrderLines,
     parts::{Part, PartQueue, digest_of_state},
     position::WritePosition,
     run::{Limits, Stop, WorkerRun},
-    table::OrderLines,
     xlsx::{SubscriptionsUrl, Workbook},
 };
 

@@ -2,7 +2,8 @@
 //!
 //! Times are dates by the wall clock of the export's zone, numbers of order lines are numbers, and everything else is text.
 //! So are times before March 1900, because the programs that read workbooks do not agree on these dates.
-//! No cell is a formula, no digit of an id changes, and no cell needs the guard of CSV. The header stays in view and has
+//! No cell is a formula, no digit of an id changes, and no cell needs the guard of CSV. Control characters are shown as their
+//! pictures. The header stays in view and has
 //! filters. The cell of a customer links to the customer's subscriptions.
 //!
 //! A workbook is a zip archive with its directory at the end, so another process cannot continue it. Its size is bounded,
@@ -19,12 +20,18 @@ use std::{
 use domain::{
     activity::Activity,
     job::Output,
+    locale::Locale,
     time::{Instant, Zone},
 };
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use rust_xlsxwriter::{DocProperties, ExcelDateTime, Format, FormatAlign, IgnoreError, Url, Worksheet, XlsxError};
 
-use crate::table::{Cell, MAX_ROWS, OrderLines, TableRow, columns, cut_cell};
+use crate::{
+    cell_text::{MAX_CELL_UNITS, write_plain},
+    guard::Findings,
+    lines::OrderLines,
+    table::{Cell, MAX_ROWS, TableRow, columns},
+};
 
 /// The most hyperlinks of a sheet.
 pub const MAX_LINKS: usize = 65_530;
@@ -239,6 +246,7 @@ impl Workbook {
             },
             Cell::Customer { shown, id } => match self.subscriptions.for_customer(id) {
                 Some(link) if self.links < self.limits.links => {
+                    let shown = cell_text(Cow::Borrowed(shown), self.output.locale);
                     self.links += 1;
                     self.bytes += (link.len() + shown.len()) as u64 + CELL_BYTES;
                     self.sheet.write_url_with_text(row, column, Url::new(link), shown)?;
@@ -253,7 +261,7 @@ impl Workbook {
     }
 
     fn write_text(&mut self, row: u32, column: u16, text: Cow<'_, str>) -> Result<(), XlsxError> {
-        let text = cut_cell(text, self.output.locale);
+        let text = cell_text(text, self.output.locale);
         let escapes = text.bytes().filter(|byte| matches!(byte, b'&' | b'<' | b'>' | 0..=31)).count();
         self.bytes += (text.len() + 6 * escapes) as u64;
         self.sheet.write_string(row, column, text)?;
@@ -264,4 +272,14 @@ impl Workbook {
 /// Returns the date that a cell can hold, from a local time in seconds since 1970; none outside of the calendar of sheets.
 fn date_of(local_seconds: i64) -> Option<ExcelDateTime> {
     if local_seconds < FIRST_DATE_SECONDS { None } else { ExcelDateTime::from_timestamp(local_seconds).ok() }
+}
+
+/// Returns a text in the form that a cell can hold.
+fn cell_text(text: Cow<'_, str>, locale: Locale) -> Cow<'_, str> {
+    if !Findings::of(&text).has_special_characters() && text.len() <= MAX_CELL_UNITS {
+        return text;
+    }
+    let mut shown = String::new();
+    write_plain(&text, locale, &mut shown);
+    Cow::Owned(shown)
 }

@@ -397,6 +397,15 @@ impl Control {
         }
     }
 
+    /// Replaces a job by one that starts again, for the worker that has the lease. Returns whether the worker still has it.
+    ///
+    /// # Errors
+    /// When the table fails.
+    pub async fn restart_job(&self, partner: &PartnerId, job: &Job, worker: &str) -> Result<bool, Error> {
+        let change = "SET job = :job REMOVE progress, checkpoint";
+        self.change_job(partner, &job.id, worker, change, vec![(":job", json(job)?)]).await
+    }
+
     /// Extends a worker's lease and stores its progress, and its checkpoint if that has changed. Returns whether the worker
     /// still has the lease.
     ///

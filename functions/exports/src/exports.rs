@@ -72,7 +72,7 @@ pub struct CreateExport {
     #[serde(deserialize_with = "one_or_many")]
     #[schema(value_type = Option<OneOrMany>)]
     target: Vec<String>,
-    /// Text contained, without regard to case, in the customer's name or id, the actor's, the target's, or the action.
+    /// Text contained, without regard to case, in the customer's name or id, the actor's, the target's, the action, or the reason.
     #[schema(max_length = 256)]
     q: Option<String>,
     /// The format of the files; the default is csv.
@@ -376,15 +376,16 @@ pub(crate) async fn download(app: &App, request: &Request, now: Instant) -> Answ
             return Err(Problem::new(ProblemKind::Conflict, detail));
         }
     }
-    let media_type = if job.manifest && name == MANIFEST {
-        "application/json"
+    // A person who saves several manifests can tell them apart by their names.
+    let (saved_as, media_type) = if job.manifest && name == MANIFEST {
+        (job.manifest_file_name(&partner), "application/json")
     } else if standing.files.iter().any(|file| file.name == name) {
-        job.request.output.media_type()
+        (name.clone(), job.request.output.media_type())
     } else {
         return Err(Problem::not_found());
     };
     let method = link::method(request, is_redirect);
-    let url = app.files.link(&job.object_key(&partner, &name), &name, media_type, method).await?;
+    let url = app.files.link(&job.object_key(&partner, &name), &saved_as, media_type, method).await?;
     link::answer(url, is_redirect, now)
 }
 

@@ -32,12 +32,13 @@ export function details(words, activity, zones, link) {
   // Null where they are too large for an answer.
   const all = activity.details ?? {};
   const say = (/** @type {string} */ key) => words.say(key);
-  const { lines, ...others } = all;
+  const listed = Object.keys(all).find((key) => LINES.includes(plainKey(key)));
+  const lines = listed === undefined ? undefined : all[listed];
   const isOrder = Array.isArray(lines) && lines.length > 0 && lines.every(isObject);
-  const rest = isOrder ? others : all;
+  const rest = isOrder ? Object.fromEntries(Object.entries(all).filter(([key]) => key !== listed)) : all;
   const nodes = [facts(words, activity, actor, target, zones)];
   if (changes.length > 0) nodes.push(h("h2", {}, say("changes")), changeTable(words, changes));
-  if (isOrder) nodes.push(h("h2", {}, say("lines")), lineTable(words, lines, link));
+  if (isOrder) nodes.push(h("h2", {}, say("lines")), lineTable(words, lines.map(usualKeys), link));
   if (Object.keys(rest).length > 0) nodes.push(h("h2", {}, say("otherDetails")), tree(words, rest, VALUES_PER_STEP));
   nodes.push(copyBar(words, activity));
   return nodes;
@@ -79,13 +80,14 @@ function facts(words, activity, actor, target, zones) {
   /** @type {[string, Node | string | null | undefined][]} */
   const rows = [
     ["status", known("status", activity.status)],
+    ["reason", activity.reason],
     ["user", joined(actor.name, actor.id)],
     ["actorType", actor.type === "user" ? null : known("actor", actor.type)],
     ["role", known("role", actor.role)],
     ["address", actor.ip],
     ["agent", actor.user_agent],
     ["customer", activity.customer && joined(activity.customer.name, activity.customer.id)],
-    ["target", target && joined(target.name, target.type, target.id)],
+    ["target", target && joined(target.name, known("target", target.type), target.id)],
     ["occurredAt", h("span", {}, ...zones.flatMap((zone, index) => [
       index > 0 ? " · " : "", h("time", { datetime: activity.occurred_at }, words.time(activity.occurred_at, zone)), " ", h("span", { class: "quiet" }, zone)]))],
     ["recordedAt", h("time", { datetime: activity.recorded_at }, `${words.time(activity.recorded_at, zones[0])}`)],
@@ -104,8 +106,43 @@ function changeTable(words, changes) {
   return plainTable(words.say("changes"), ["field", "before", "after"].map((key) => words.say(key)), body);
 }
 
+/** The names of an order's lines in the details, without underscores. */
+const LINES = ["lines", "orderlines", "lineitems"];
 /** The usual columns of an order, in their order; other columns follow. */
-const COLUMNS = ["line", "product", "name", "quantity", "unit_price"];
+const COLUMNS = ["line", "product", "sku", "name", "quantity", "unit_price"];
+/** Other names of the usual members of a line, without underscores. `crates/export/src/lines.rs` has the same names for files. */
+const SYNONYMS = {
+  line: ["linenumber", "lineno", "lineitemnumber"],
+  product: ["productid", "offer", "offerid", "catalogitemid", "item", "itemid"],
+  sku: ["skuid", "productsku", "partnumber"],
+  name: ["productname", "skuname", "offername", "itemname", "friendlyname", "displayname", "title", "description"],
+  quantity: ["qty", "count", "seats", "units", "licences", "licenses", "licencequantity", "licensequantity"],
+  unit_price: ["unitprice", "price", "effectiveunitprice", "priceperunit"],
+  amount: ["total", "linetotal", "lineamount", "totalprice", "extendedprice", "subtotal"],
+  currency: ["currencycode", "pricingcurrency", "billingcurrency"],
+  term: ["termduration", "duration", "billingterm", "commitmentterm"],
+  subscription_id: ["subscriptionid", "subscription"],
+};
+
+/** The usual name for each other name. */
+const USUAL = new Map(Object.entries(SYNONYMS).flatMap(([usual, others]) => [plainKey(usual), ...others].map((other) => [other, usual])));
+
+/** Returns a name without underscores and in lower case. @param {string} key */
+function plainKey(key) {
+  return key.replace(/[_\- ]/g, "").toLowerCase();
+}
+
+/** Returns a line whose members have their usual names. A member that the line has twice keeps its name. @param {any} line */
+function usualKeys(line) {
+  const taken = new Set(Object.keys(line));
+  return Object.fromEntries(Object.entries(line).map(([key, value]) => {
+    const usual = USUAL.get(plainKey(key));
+    if (usual === undefined || taken.has(usual)) return [key, value];
+    taken.add(usual);
+    return [usual, value];
+  }));
+}
+
 const DECIMAL = /^-?\d{1,30}(\.\d{1,20})?$/;
 
 /** Returns a decimal number as text, or null. @param {any} value */
@@ -128,10 +165,11 @@ function formatScaled(value, places) {
   return (value < 0n ? "-" : "") + whole + (fraction && `.${fraction}`);
 }
 
-/** Returns quantity times price of a line, or null if the line lacks one of them or the currency. @param {any} line @returns {string | null} */
+/** Returns the amount of a line, or quantity times price, or null if the line lacks one of them or the currency. @param {any} line @returns {string | null} */
 function lineAmount(line) {
   const [quantity, price] = [decimal(line.quantity), decimal(line.unit_price)];
   if (quantity === null || price === null || typeof line.currency !== "string" || !line.currency) return null;
+  if (decimal(line.amount) !== null) return decimal(line.amount);
   const [[left, leftPlaces], [right, rightPlaces]] = [parseScaled(quantity), parseScaled(price)];
   return formatScaled(left * right, leftPlaces + rightPlaces);
 }
@@ -143,6 +181,8 @@ function lineTable(words, lines, link) {
   const present = new Set(lines.flatMap((line) => Object.keys(line)));
   // Removed, because prices are shown with their currency.
   if (isPriced) present.delete("currency");
+  // The column of amounts shows them.
+  if (isPriced) present.delete("amount");
   const all = [...COLUMNS.filter((key) => present.has(key)), ...[...present].filter((key) => !COLUMNS.includes(key))];
   const keys = all.slice(0, MAX_COLUMNS);
   const others = all.slice(MAX_COLUMNS);

@@ -394,6 +394,7 @@ fn record(activity: Activity) -> Result<AuditRecord, Problem> {
         ("TargetType", target.kind),
         ("TargetId", target.id),
         ("TargetName", target.name),
+        ("Reason", entry.reason),
         ("DetailsUrl", (activity.details.size() > 0).then_some(url)),
     ];
     let application_id = match entry.actor.kind {

@@ -41,6 +41,10 @@ impl Entry {
         }
         add(changes.map(|json| json.digest().as_slice()));
         add(details.map(|json| json.digest().as_slice()));
+        // Activities that were stored before the field existed have no reason, and their digests must stay the same.
+        if self.reason.is_some() {
+            add(bytes(&self.reason));
+        }
         let mut digest = [0; 16];
         digest.copy_from_slice(&hasher.finalize()[..16]);
         digest
@@ -79,6 +83,7 @@ mod tests {
             ("target", json!({"type": "c"})),
             ("target", json!({"id": "c"})),
             ("target", json!({"name": "c"})),
+            ("reason", json!("c")),
             ("changes", json!([{"field": "f"}])),
             ("changes", json!([{"field": "f", "old": 1}])),
             ("correlation_id", json!("c")),
@@ -113,5 +118,7 @@ mod tests {
         // The expected values come from a separate program, in Python.
         assert_eq!(hex(&digest(least)), "c04d6811942578e550a57a523edb7800");
         assert_eq!(hex(&digest(full)), "d2a5db4ac2a2278770868cb22f99bd54");
+        let with_reason = full.replacen('{', r#"{"reason":"no credit","#, 1);
+        assert_eq!(hex(&digest(&with_reason)), "ccc782e154e04cd117386034d2a7e57d");
     }
 }

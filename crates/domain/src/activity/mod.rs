@@ -25,7 +25,8 @@ pub use self::{
     ids::{Action, ActivityId, MAX_ACTION_CHARS, MAX_ID_CHARS, PartnerId},
     model::{Activity, Actor, ActorType, Customer, Details, Digest, Entry, NewActivity, Status, Target},
     parse::{
-        MAX_AHEAD_SECONDS, MAX_CHANGES, MAX_CHANGES_BYTES, MAX_DETAILS_BYTES, MAX_NAME_CHARS, MAX_USER_AGENT_CHARS,
+        MAX_AHEAD_SECONDS, MAX_CHANGES, MAX_CHANGES_BYTES, MAX_DETAILS_BYTES, MAX_NAME_CHARS, MAX_REASON_CHARS,
+        MAX_USER_AGENT_CHARS,
     },
     request::{BatchJson, MAX_BATCH, RecordRequest, Sent},
     wire::{ActivityJson, Change, NewActivityJson, NewActorJson, NewCustomerJson, NewTargetJson, WithDetailsUrl},

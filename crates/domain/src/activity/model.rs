@@ -173,6 +173,8 @@ pub struct Entry<T = String> {
     pub actor: Actor<T>,
     /// The thing that was acted on.
     pub target: Option<Target<T>>,
+    /// The reason for the status, such as why the action failed.
+    pub reason: Option<T>,
     /// The changes as compact JSON: an array of `{"field", "old", "new"}`.
     pub changes: Option<T>,
     /// The id that links the activity to the caller's own traces.
@@ -312,7 +314,7 @@ impl<T> Entry<T> {
     /// Converts every text.
     fn map<'a, U>(&'a self, convert: impl Fn(&'a T) -> U) -> Entry<U> {
         let optional = |text: &'a Option<T>| text.as_ref().map(&convert);
-        let Self { customer, action, status, actor, target, changes, correlation_id, source } = self;
+        let Self { customer, action, status, actor, target, reason, changes, correlation_id, source } = self;
         Entry {
             customer: customer.as_ref().map(|Customer { id, name }| Customer { id: convert(id), name: optional(name) }),
             action: action.map(&convert),
@@ -330,6 +332,7 @@ impl<T> Entry<T> {
                 id: optional(id),
                 name: optional(name),
             }),
+            reason: optional(reason),
             changes: optional(changes),
             correlation_id: optional(correlation_id),
             source: optional(source),
@@ -373,8 +376,8 @@ mod tests {
         let now = Instant::parse("2026-11-02T12:00:00.123456Z").unwrap();
         let sent = r#"{"id":"e-1","occurred_at":"2026-11-02T09:30:00Z","customer":{"id":"c","name":"cn"},"action":"order.created",
             "status":"failed","actor":{"type":"system","id":"a","name":"an","role":"ar","ip":"::1","user_agent":"au"},
-            "target":{"type":"order","id":"t","name":"tn"},"changes":[{"field":"q"}],"correlation_id":"k","source":"s",
-            "details":{"a":1}}"#;
+            "target":{"type":"order","id":"t","name":"tn"},"reason":"why","changes":[{"field":"q"}],"correlation_id":"k",
+            "source":"s","details":{"a":1}}"#;
         let new = NewActivity::parse(sent, now).unwrap();
         let mut activity = new.clone().into_activity(PartnerId::parse("contoso").unwrap(), now);
         assert_eq!(activity.recorded_at.to_millis_text(), "2026-11-02T12:00:00.123Z");

@@ -19,6 +19,8 @@ use crate::{
 
 /// The longest name, in characters.
 pub const MAX_NAME_CHARS: usize = 256;
+/// The longest reason, in characters.
+pub const MAX_REASON_CHARS: usize = 1_024;
 /// The longest user agent, in characters.
 pub const MAX_USER_AGENT_CHARS: usize = 1_024;
 /// The most changes of one activity.
@@ -104,6 +106,7 @@ impl NewActivityJson<'_> {
             status: status?,
             actor: actor?,
             target: target.filter(|target| *target != Target::default()),
+            reason: faults.text("/reason", self.reason, MAX_REASON_CHARS),
             changes: changes.as_ref().map(|json| json.as_str().to_owned()),
             correlation_id,
             source,
@@ -242,8 +245,8 @@ mod tests {
         let sent = json!({"id": "e-1", "occurred_at": "2026-11-02T09:30:00Z", "customer": {"id": "c", "name": "cn"},
             "action": "order.created", "status": "declined",
             "actor": {"type": "application", "id": "a", "name": "an", "role": "ar", "ip": "::1", "user_agent": "au"},
-            "target": {"type": "order", "id": "t", "name": "tn"}, "changes": [{"field": "q", "old": 1}, {"field": "r", "new": "x"}],
-            "correlation_id": "k", "source": "s", "details": {"a": [1.0]}});
+            "target": {"type": "order", "id": "t", "name": "tn"}, "reason": "why",
+            "changes": [{"field": "q", "old": 1}, {"field": "r", "new": "x"}], "correlation_id": "k", "source": "s", "details": {"a": [1.0]}});
         let activity = parse(&sent).unwrap();
         let text = |text: &str| Some(text.to_owned());
         let entry = Entry {
@@ -259,6 +262,7 @@ mod tests {
                 user_agent: text("au"),
             },
             target: Some(Target { kind: text("order"), id: text("t"), name: text("tn") }),
+            reason: text("why"),
             changes: text(r#"[{"field":"q","old":1,"new":null},{"field":"r","old":null,"new":"x"}]"#),
             correlation_id: text("k"),
             source: text("s"),
@@ -357,6 +361,7 @@ mod tests {
             ("/target/type", json!({"type": text(MAX_ID_CHARS)}), json!({"type": text(MAX_ID_CHARS + 1)})),
             ("/target/id", json!({"id": text(MAX_ID_CHARS)}), json!({"id": text(MAX_ID_CHARS + 1)})),
             ("/target/name", json!({"name": text(MAX_NAME_CHARS)}), json!({"name": text(MAX_NAME_CHARS + 1)})),
+            ("/reason", json!(text(MAX_REASON_CHARS)), json!(text(MAX_REASON_CHARS + 1))),
             ("/correlation_id", json!(text(MAX_ID_CHARS)), json!(text(MAX_ID_CHARS + 1))),
             ("/source", json!(text(MAX_ID_CHARS)), json!(text(MAX_ID_CHARS + 1))),
             ("/changes", changes(MAX_CHANGES), changes(MAX_CHANGES + 1)),
@@ -374,7 +379,7 @@ mod tests {
     #[test]
     fn empty_optional_fields_count_as_absent() {
         let empty = json!({"occurred_at": "2026-11-02T09:30:00Z", "action": "order.created", "actor": {"id": "ana", "name": ""},
-            "target": {"id": ""}, "changes": [], "correlation_id": "", "source": "", "customer": null, "details": null});
+            "target": {"id": ""}, "reason": "", "changes": [], "correlation_id": "", "source": "", "customer": null, "details": null});
         assert_eq!(parse(&empty).unwrap().entry, parse(&least()).unwrap().entry);
     }
 

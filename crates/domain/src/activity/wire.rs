@@ -48,6 +48,10 @@ pub struct NewActivityJson<'a> {
     #[serde(borrow)]
     #[schema(value_type = Option<NewTargetJson>)]
     pub(super) target: Option<Object<NewTargetJson<'a>>>,
+    /// Why the action has its status: for example why an order failed, or why somebody declined a request.
+    #[serde(borrow)]
+    #[schema(value_type = Option<String>, max_length = 1024)]
+    pub(super) reason: Option<Cow<'a, str>>,
     /// The fields that changed.
     #[serde(borrow)]
     #[schema(value_type = Option<Vec<Change>>, max_items = 50)]
@@ -181,6 +185,8 @@ pub struct ActivityJson<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Target>, nullable = false)]
     target: Option<Target<&'a str>>,
+    /// Why the action has its status, if the caller gave a reason.
+    reason: Option<&'a str>,
     /// The fields that changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<Change>>, nullable = false)]
@@ -247,6 +253,7 @@ fn show<'a, E: serde::ser::Error>(
         status: entry.status,
         actor: entry.actor,
         target: entry.target,
+        reason: entry.reason,
         changes: entry.changes.map(raw::<E>).transpose()?,
         correlation_id: entry.correlation_id,
         source: entry.source,
@@ -279,7 +286,7 @@ mod tests {
         let now = Instant::parse("2026-11-02T12:00:00Z").unwrap();
         let mut activity =
             NewActivity::parse(sent, now).unwrap().into_activity(PartnerId::parse("contoso").unwrap(), now);
-        insta::assert_snapshot!(serde_json::to_string(&activity).unwrap(), @r#"{"id":"e-1","occurred_at":"2026-11-02T09:30:00.123456Z","recorded_at":"2026-11-02T12:00:00.000Z","partner_id":"contoso","customer":{"id":"fabrikam","name":"Fabrikam SARL"},"action":"order.created","status":"succeeded","actor":{"type":"user","id":"ana@contoso.example","role":"admin_agent"},"target":{"type":"order","id":"o-1"},"changes":[{"field":"quantity","old":5,"new":12.50}],"details":{"lines":[{"quantity":1.20}]},"has_details":true,"details_size":29,"url":"/v1/partners/contoso/activities/e-1?occurred_at=2026-11-02T09:30:00.123456Z"}"#);
+        insta::assert_snapshot!(serde_json::to_string(&activity).unwrap(), @r#"{"id":"e-1","occurred_at":"2026-11-02T09:30:00.123456Z","recorded_at":"2026-11-02T12:00:00.000Z","partner_id":"contoso","customer":{"id":"fabrikam","name":"Fabrikam SARL"},"action":"order.created","status":"succeeded","actor":{"type":"user","id":"ana@contoso.example","role":"admin_agent"},"target":{"type":"order","id":"o-1"},"reason":null,"changes":[{"field":"quantity","old":5,"new":12.50}],"details":{"lines":[{"quantity":1.20}]},"has_details":true,"details_size":29,"url":"/v1/partners/contoso/activities/e-1?occurred_at=2026-11-02T09:30:00.123456Z"}"#);
         activity.details = Details::Apart(29);
         let apart = serde_json::to_value(&activity).unwrap();
         assert_eq!(
@@ -293,9 +300,11 @@ mod tests {
         activity.details = Details::None;
         activity.entry.correlation_id = Some("k".to_owned());
         activity.entry.source = Some("s".to_owned());
+        activity.entry.reason = Some("no credit".to_owned());
         let none = serde_json::to_value(&activity).unwrap();
         assert_eq!((&none["has_details"], &none["details_size"]), (&false.into(), &0.into()));
         assert_eq!((&none["correlation_id"], &none["source"]), (&"k".into(), &"s".into()));
+        assert_eq!(none["reason"], "no credit");
         activity.entry.changes = Some("{".to_owned());
         assert!(serde_json::to_string(&activity).is_err(), "altered JSON is not shown");
     }

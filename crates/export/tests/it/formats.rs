@@ -49,6 +49,11 @@ fn expected(shown: &Value, details: &str, locale: Locale) -> Vec<String> {
     };
     let status = ["succeeded", "failed", "in_progress", "declined"].iter().position(|word| *word == text("/status"));
     let target = or(text("/target/name"), text("/target/id"));
+    let kind = match (locale, &*text("/target/type")) {
+        (Locale::Fr, "order") => "commande".to_owned(),
+        (_, kind) => kind.to_owned(),
+    };
+    let changes: Vec<String> = shown["changes"].as_array().into_iter().flatten().map(change).collect();
     let label = domain::actions::action_label(&text("/action"), locale).to_owned();
     vec![
         local.format("%Y-%m-%d %H:%M:%S").to_string(),
@@ -56,14 +61,59 @@ fn expected(shown: &Value, details: &str, locale: Locale) -> Vec<String> {
         label,
         or(text("/actor/name"), text("/actor/id")),
         statuses[status.unwrap()].to_owned(),
-        [text("/target/type"), target].iter().filter(|part| !part.is_empty()).cloned().collect::<Vec<_>>().join(" "),
+        text("/reason"),
+        [kind, target].iter().filter(|part| !part.is_empty()).cloned().collect::<Vec<_>>().join(" "),
+        changes.join("\n"),
         details.to_owned(),
         text("/customer/id"),
         text("/actor/id"),
+        text("/actor/role"),
+        text("/actor/ip"),
+        text("/target/type"),
+        text("/target/id"),
         text("/action"),
+        subscriptions(details),
+        text("/correlation_id"),
+        text("/source"),
         text("/id"),
         text("/occurred_at"),
+        text("/recorded_at").replace('Z', "000Z"),
     ]
+    .into_iter()
+    .map(|text| without_control_characters(&text))
+    .collect()
+}
+
+/// Returns a text with the pictures of control characters.
+fn without_control_characters(text: &str) -> String {
+    let picture = |char: char| match char {
+        '\t' | '\r' | '\n' => char,
+        '\0'..='\u{1f}' => char::from_u32(0x2400 + u32::from(char)).unwrap(),
+        '\u{7f}' => '␡',
+        _ => char,
+    };
+    text.chars().map(picture).collect()
+}
+
+fn change(change: &Value) -> String {
+    let shown = |member: &str| match &change[member] {
+        Value::Null => String::new(),
+        Value::String(text) => format!(" {text}"),
+        other => format!(" {other}"),
+    };
+    format!("{}:{} →{}", change["field"].as_str().unwrap(), shown("old"), shown("new"))
+}
+
+/// Returns the different subscriptions of an order's lines.
+fn subscriptions(details: &str) -> String {
+    let details: Value = serde_json::from_str(details).unwrap_or_default();
+    let mut ids: Vec<&str> = Vec::new();
+    for id in details["lines"].as_array().into_iter().flatten().filter_map(|line| line["subscription_id"].as_str()) {
+        if !ids.contains(&id) {
+            ids.push(id);
+        }
+    }
+    ids.join(", ")
 }
 
 fn details(activity: &Activity) -> &str {
@@ -113,14 +163,21 @@ fn xlsx_of(activities: &[Activity], output: Output) -> Vec<u8> {
     out
 }
 
+/// Removes the guard from a cell, by the rule that the documents state.
+fn undo_guard(cell: &str) -> String {
+    let mut undone = cell.strip_prefix('\'').unwrap_or(cell).to_owned();
+    for separator in [",'", ";'", "\t'", "\r'", "\n'"] {
+        undone = undone.replace(separator, &separator[..1]);
+    }
+    undone
+}
+
 /// Returns the rows of a CSV file without its header and with the guard undone.
 fn read_csv(content: &[u8], locale: Locale) -> Vec<Vec<String>> {
     let separator = if locale == Locale::En { b',' } else { b';' };
     let mut reader =
         csv::ReaderBuilder::new().delimiter(separator).from_reader(content.strip_prefix(b"\xef\xbb\xbf").unwrap());
-    let rows = reader
-        .records()
-        .map(|row| row.unwrap().iter().map(|cell| cell.strip_prefix('\'').unwrap_or(cell).to_owned()).collect());
+    let rows = reader.records().map(|row| row.unwrap().iter().map(undo_guard).collect());
     rows.collect()
 }
 
@@ -212,18 +269,23 @@ fn order_lines_are_equal_in_csv_workbook_and_json() {
     assert_eq!((csv.len(), xlsx.len()), (json.len(), json.len()));
     let same_number = |a: &str, b: &str| a == b || a.parse::<f64>().is_ok_and(|a| b.parse::<f64>() == Ok(a));
     for ((csv, xlsx), json) in csv.iter().zip(&xlsx).zip(&json) {
-        assert_eq!(csv[..12], xlsx[..12]);
-        assert!(csv[12..].iter().zip(&xlsx[12..]).all(|(a, b)| same_number(a, b)), "{csv:?} {xlsx:?}");
+        assert_eq!(csv[..22], xlsx[..22]);
+        assert!(csv[22..].iter().zip(&xlsx[22..]).all(|(a, b)| same_number(a, b)), "{csv:?} {xlsx:?}");
         assert_eq!(
-            (&csv[10], &csv[7]),
-            (&json["id"].as_str().unwrap().to_owned(), &json["customer"]["id"].as_str().unwrap_or_default().to_owned())
+            (&csv[19], &csv[9]),
+            (
+                &json["id"].as_str().unwrap().to_owned(),
+                &without_control_characters(json["customer"]["id"].as_str().unwrap_or_default())
+            )
         );
         let line = &json["line"];
-        assert_eq!(csv[13], line["product"].as_str().unwrap_or_default());
-        assert_eq!(csv[15], line["unit_price"].as_str().unwrap_or_default());
-        assert_eq!(csv[17], line["subscription_id"].as_str().unwrap_or_default());
+        let text = |value: &Value| without_control_characters(value.as_str().unwrap_or_default());
+        assert_eq!(csv[10], text(&json["actor"]["id"]));
+        assert_eq!(csv[23], text(&line["product"]));
+        assert_eq!(csv[26], text(&line["unit_price"]));
+        assert_eq!(csv[30], text(&line["subscription_id"]));
         if let (Some(quantity), Some(price)) = (line["quantity"].as_f64(), line["unit_price"].as_str()) {
-            assert!((csv[18].parse::<f64>().unwrap() - quantity * price.parse::<f64>().unwrap()).abs() < 1e-6);
+            assert!((csv[27].parse::<f64>().unwrap() - quantity * price.parse::<f64>().unwrap()).abs() < 1e-6);
         }
     }
 }
@@ -239,7 +301,7 @@ fn workbook_has_typed_cells_links_and_filters() {
     assert_eq!(sheet.get((0, 0)).unwrap().to_string(), "Date and time (Asia/Kolkata)");
     assert!(matches!(sheet.get((1, 0)), Some(Data::DateTime(_))));
     assert_eq!(sheet.get((1, 1)), Some(&Data::String("=Fabrikam".to_owned())));
-    assert_eq!(sheet.get((1, 7)), Some(&Data::String("0042/é x".to_owned())));
+    assert_eq!(sheet.get((1, 9)), Some(&Data::String("0042/é x".to_owned())));
     let links = book.hyperlinks_by_sheet_name("Activity log").unwrap();
     assert_eq!(links[0].target.as_deref(), Some("https://portal.example/0042%2F%C3%A9%20x/subscriptions"));
     assert!(links[0].contains(1, 1));
@@ -252,7 +314,7 @@ async fn export_holds_the_activities_of_the_list_in_every_format() {
     for activity in generated(400, SEED).iter().step_by(2) {
         let shown = serde_json::to_value(activity).unwrap();
         let mut request = json!({});
-        for field in ["actor", "customer", "action", "status", "target", "details"] {
+        for field in ["actor", "customer", "action", "status", "target", "reason", "changes", "source", "details"] {
             if let Some(value) = shown.get(field) {
                 request[field] = value.clone();
             }

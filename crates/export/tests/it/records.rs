@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 pub(crate) const RECORDED_AT: &str = "2026-11-02T12:00:00Z";
 
 /// Texts that spreadsheets change, run, cut or reverse.
-const PIECES: [&str; 40] = [
+const PIECES: [&str; 52] = [
     "=1+1",
     "=cmd|' /C calc'!A0",
     "=HYPERLINK(\"http://x.example\";\"y\")",
@@ -55,7 +55,19 @@ const PIECES: [&str; 40] = [
     "\u{feff}mark",
     "\u{a0}no break\u{2028}",
     "TRUE",
+    "vrai",
     "#N/A",
+    "a;=1+1;b",
+    "a,=1+1,\"b\"",
+    "Mar-1",
+    "5 mai",
+    "1/2",
+    "50%",
+    "10:30",
+    "(5)",
+    "1 234,5",
+    "escape\u{1b}[1m and null\0",
+    "a, - item",
 ];
 
 /// Draws a text that spreadsheets change.
@@ -84,6 +96,11 @@ pub(crate) fn generated(count: usize, seed: u64) -> Vec<Activity> {
                 "actor": {"id": piece(&mut random), "name": piece(&mut random)},
                 "target": {"type": "order", "id": piece(&mut random), "name": piece(&mut random)},
             });
+            if random.below(3) == 0 {
+                record["reason"] = json!(piece(&mut random));
+                record["source"] = json!(piece(&mut random));
+                record["changes"] = json!([{"field": piece(&mut random), "old": piece(&mut random), "new": random.below(9)}, {"field": "note"}]);
+            }
             if random.below(10) > 0 {
                 record["customer"] = json!({"id": piece(&mut random), "name": piece(&mut random)});
             }

@@ -6,12 +6,13 @@ use std::{
 };
 
 use domain::{
-    job::{ExportRequest, FORM_VERSION, Job, State},
+    job::{Checkpoint, ExportRequest, FORM_VERSION, File, Job, Progress, State},
     time::{Month, Zone},
 };
 use export::{LEASE_SECONDS, WorkResult, WorkerRun};
-use harness::{Fault, Faults, Stores, at, contoso, parsed, sent};
+use harness::{BUCKET, Fault, Faults, Stores, at, contoso, parsed, sent};
 use serde_json::json;
+use store::jobs::Lease;
 
 use crate::support::*;
 
@@ -127,6 +128,40 @@ async fn month_of_another_form_version_is_written_and_not_copied() {
     let (written, copies) = export_three_months(&stores, "written").await;
     assert_eq!(copies, 0);
     assert_eq!(written.iter().filter(|byte| **byte == b'\n').count(), 901, "the file holds every activity");
+}
+
+#[tokio::test]
+async fn job_of_an_older_form_version_starts_again() {
+    let stores = Stores::start().await;
+    fill(&stores, 25).await;
+    let control = stores.control(None);
+    let older = Job { form_version: FORM_VERSION - 1, ..job("older", csv()) };
+    assert!(control.create_job(&contoso(), &older).await.unwrap());
+    // A worker of the older version finished a file and died.
+    let file = older.file_name(&contoso(), 0);
+    let put = stores.s3(None).put_object().bucket(BUCKET).key(older.object_key(&contoso(), &file));
+    put.body(b"of another form".to_vec().into()).send().await.unwrap();
+    let Lease::Taken(_) = control.take_job(&contoso(), "older", "w1", at(NOW), at(NOW)).await.unwrap() else {
+        panic!()
+    };
+    let file = File { name: file, rows: 20, bytes: 15, sha256: String::new() };
+    let checkpoint = Checkpoint {
+        files: vec![file],
+        position: Some("2026-09-20T00:00:00.000000Z#e".to_owned()),
+        ..Checkpoint::default()
+    };
+    assert!(
+        control.keep_job(&contoso(), &older, "w1", Some(&checkpoint), &Progress::default(), at(NOW)).await.unwrap()
+    );
+
+    assert_eq!(run(&stores, None, "older", "w2", at(NOW).plus_seconds(1)).await.unwrap(), WorkResult::Done);
+    let files = files_of(&stores, "older", csv()).await;
+    assert!(
+        files == write_export_within(LIMITS, &stores, "undisturbed", csv()).await,
+        "nothing of the older form is left"
+    );
+    let (made, _) = control.job(&contoso(), "older").await.unwrap().unwrap();
+    assert_eq!(made.form_version, FORM_VERSION);
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ async fn export_continues_in_next_workbook_when_one_is_full() {
     fill(&stores, 25).await;
     let limits = Limits { workbook: WorkbookLimits { rows: 10, sheet_rows: 4, links: 3, ..LIMITS.workbook }, ..LIMITS };
     let files = check_every_fault(limits, &stores, Output { format: Format::Xlsx, ..csv() }).await;
-    let stem = "activity_contoso_2026-09-15_2026-11-02";
+    let stem = "activity_contoso_2026-09-15_2026-11-02_fr";
     let names: Vec<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, [format!("{stem}.xlsx"), format!("{stem}_part2.xlsx"), format!("{stem}_part3.xlsx")]);
     for ((_, bytes), rows) in files.iter().zip([vec![4, 4, 2], vec![4, 4, 2], vec![4, 1]]) {

@@ -19,12 +19,12 @@ async fn export_holds_every_row_once_newest_first() {
     let bytes = write_export(&stores, "A", csv()).await;
     let status = status(&stores.control(None), "A").await;
     let file = &status.files[0];
-    assert_eq!(file.name, "activity_contoso_2026-09-15_2026-11-02.csv");
+    assert_eq!(file.name, "activity_contoso_2026-09-15_2026-11-02_fr.csv");
     assert_eq!((file.rows, file.bytes), (ROWS as u64, bytes.len() as u64));
     assert!(bytes.len() > 2 * LIMITS.part_bytes, "several parts: {}", bytes.len());
     let mut reader = csv::ReaderBuilder::new().delimiter(b';').from_reader(&bytes[3..]);
     let ids: Vec<(String, String)> =
-        reader.records().map(|row| row.unwrap()).map(|row| (row[11].to_owned(), row[10].to_owned())).collect();
+        reader.records().map(|row| row.unwrap()).map(|row| (row[20].to_owned(), row[19].to_owned())).collect();
     assert_eq!(ids.len(), ROWS);
     assert!(ids.is_sorted_by(|a, b| a > b));
     assert_eq!(
@@ -42,7 +42,7 @@ async fn csv_continues_in_next_file_when_rows_reach_limit() {
     fill(&stores, 25).await;
     let files = check_every_fault(Limits { rows: 10, ..LIMITS }, &stores, csv()).await;
     let names: Vec<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
-    let stem = "activity_contoso_2026-09-15_2026-11-02";
+    let stem = "activity_contoso_2026-09-15_2026-11-02_fr";
     assert_eq!(names, [format!("{stem}.csv"), format!("{stem}_part2.csv"), format!("{stem}_part3.csv")]);
     let rows: Vec<u64> =
         status(&stores.control(None), "undisturbed").await.files.iter().map(|file| file.rows).collect();

@@ -68,6 +68,9 @@ pub(super) enum Text {
     /// The target's name.
     #[strum(serialize = "tn")]
     TargetName,
+    /// The reason for the status.
+    #[strum(serialize = "re")]
+    Reason,
     /// The changes, JSON.
     #[strum(serialize = "ch")]
     Changes,
@@ -184,10 +187,10 @@ impl NewItem {
 /// Writes the item of an activity, without its details.
 pub(super) fn write_item(activity: &Activity, partition: &str, is_late: bool) -> NewItem {
     let Activity { partner, id, occurred_at, recorded_at, entry, details: _, digest } = activity;
-    let Entry { customer, action, status, actor, target, changes, correlation_id, source } = entry;
+    let Entry { customer, action, status, actor, target, reason, changes, correlation_id, source } = entry;
     let month = occurred_at.utc_month();
     let (customer, target) = (customer.as_ref(), target.as_ref());
-    let mut item = NewItem { attributes: HashMap::with_capacity(28), size: 0 }
+    let mut item = NewItem { attributes: HashMap::with_capacity(29), size: 0 }
         .text(Text::PartitionKey, partition)
         .text(Text::SortKey, keys::sort_key(*occurred_at, id))
         .text(Text::RecordedAt, recorded_at.to_millis_text())
@@ -202,6 +205,7 @@ pub(super) fn write_item(activity: &Activity, partition: &str, is_late: bool) ->
         .optional(Text::TargetId, target.and_then(|target| target.id.as_ref()))
         .optional(Text::TargetType, target.and_then(|target| target.kind.as_ref()))
         .optional(Text::TargetName, target.and_then(|target| target.name.as_ref()))
+        .optional(Text::Reason, reason.as_ref())
         .optional(Text::Changes, changes.as_ref())
         .optional(Text::CorrelationId, correlation_id.as_ref())
         .optional(Text::Source, source.as_ref())

@@ -370,7 +370,9 @@ mod tests {
 
     fn row() -> impl Strategy<Value = Value> {
         let names = prop::sample::subsequence(
-            vec!["c", "cn", "t", "tt", "tn", "un", "ur", "ui", "ua", "ch", "co", "so", "d", "dh", "ds", "ck", "lk"],
+            vec![
+                "c", "cn", "t", "tt", "tn", "un", "ur", "ui", "ua", "re", "ch", "co", "so", "d", "dh", "ds", "ck", "lk",
+            ],
             0..12,
         );
         let oddity = prop_oneof![

@@ -337,6 +337,7 @@ impl StoredActivity {
                 user_agent: text(Text::ActorUserAgent),
             },
             target: Some(target).filter(|target| *target != Target::default()),
+            reason: text(Text::Reason),
             changes: text(Text::Changes),
             correlation_id: text(Text::CorrelationId),
             source: text(Text::Source),
@@ -382,7 +383,7 @@ mod tests {
         let now = Instant::parse("2026-11-02T12:00:00.5Z").unwrap();
         let full = r#"{"id":"e-1","occurred_at":"2026-11-02T09:30:00.123456Z","customer":{"id":"f#1","name":"Fabrikam"},
             "action":"order.created","status":"failed","actor":{"type":"system","id":"ana","name":"Ana","role":"admin_agent","ip":"::1","user_agent":"x"},
-            "target":{"type":"order","id":"o-1","name":"n"},"changes":[{"field":"q","old":5,"new":12}],"correlation_id":"c","source":"portal",
+            "target":{"type":"order","id":"o-1","name":"n"},"reason":"no credit","changes":[{"field":"q","old":5,"new":12}],"correlation_id":"c","source":"portal",
             "details":{"a":1}}"#;
         let least =
             r#"{"id":"e-2","occurred_at":"2026-11-02T09:30:00Z","action":"order.created","actor":{"id":"ana"}}"#;

@@ -1,0 +1,6 @@
+"""Makes the amounts of tests known to the tests of exported files."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "amounts"))
