@@ -18,6 +18,8 @@ import boto3
 import yaml
 from botocore.exceptions import BotoCoreError, ClientError
 
+import indexes
+
 ROOT = Path(__file__).resolve().parents[1]
 BUILT = ROOT / ".aws-sam" / "build"
 # Lambda keeps this many concurrent executions of an account unreserved.
@@ -152,6 +154,18 @@ def check_account(session, values: dict, known: dict) -> dict:
     return values
 
 
+def index_templates(session, stack: str) -> list:
+    """Writes the templates of the updates that come first, because each may change one index only, and returns their paths."""
+    # The SAM CLI writes the built template without short forms of functions.
+    built = yaml.safe_load((BUILT / "template.yaml").read_text())
+    paths = []
+    for number, template in enumerate(indexes.templates(built, indexes.deployed_indexes(session, stack)), 1):
+        path = BUILT / f"template-indexes-{number}.yaml"
+        path.write_text(yaml.safe_dump(template, sort_keys=False, allow_unicode=True))
+        paths.append(path)
+    return paths
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--environment", default="default", help="environment of samconfig.toml")
@@ -190,10 +204,13 @@ def deploy(environment: str, again: bool) -> int:
     kept.write_text(json.dumps(answers, indent=2, ensure_ascii=False) + "\n")
     command = ["sam", "deploy", "--config-env", environment, "--region", session.region_name]
     command += ["--parameter-overrides", *(f"{name}={value}" for name, value in values.items())]
-    print("✓ " + " ".join(command), flush=True)
-    if status := subprocess.run(command, cwd=ROOT).returncode:
-        return status
-    stack = session.client("cloudformation").describe_stacks(StackName=configured["global"]["parameters"]["stack_name"])["Stacks"][0]
+    stack_name = configured["global"]["parameters"]["stack_name"]
+    for template in [*index_templates(session, stack_name), None]:
+        update = command + (["--template-file", str(template)] if template else [])
+        print("✓ " + " ".join(update), flush=True)
+        if status := subprocess.run(update, cwd=ROOT).returncode:
+            return status
+    stack = session.client("cloudformation").describe_stacks(StackName=stack_name)["Stacks"][0]
     outputs = {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}
     print(f"\nThe API   {outputs['ApiUrl']}\nThe page  {outputs['PortalUrl']}")
     print(

@@ -117,7 +117,7 @@ def resources(stack, aws):
 
 
 # Indexes are resources of their own.
-INDEXES = {"ActivitiesTable": ["by_customer", "late"], "ControlTable": ["due", "by_month"]}
+INDEXES = {"ActivitiesTable": ["by_customer_id", "late"], "ControlTable": ["due", "by_month"]}
 
 
 def arguments(model, known):

@@ -94,11 +94,6 @@ def test_intake_message_settles_before_readers_rely_on_it(template):
     assert 2 * intake["Timeout"] <= settle and 2 * template.body["Globals"]["Function"]["Timeout"] <= settle
 
 
-def test_customer_index_projects_the_listed_attributes(template):
-    (index,) = [index for index in template.resources["ActivitiesTable"]["Properties"]["GlobalSecondaryIndexes"] if index["IndexName"] == "by_customer"]
-    assert index["Projection"] == {"ProjectionType": "INCLUDE", "NonKeyAttributes": CONSTANTS["indexed_attributes"]}
-
-
 def test_every_queue_has_dead_letters_that_raise_an_alarm(template, watch):
     queues = template.of_type("AWS::SQS::Queue")
     alarms = [alarm["Properties"] for alarm in watch.of_type("AWS::CloudWatch::Alarm").values()]

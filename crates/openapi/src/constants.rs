@@ -8,7 +8,7 @@ use lambda::{
     problem::{PROBLEM_URI, ProblemKind},
 };
 use serde::Serialize;
-use store::{clients, ledger::INDEXED, queues::TRIES};
+use store::{clients, queues::TRIES};
 
 #[derive(Serialize)]
 struct Constants {
@@ -18,8 +18,6 @@ struct Constants {
     settle_seconds: i64,
     /// The lease of a notification.
     notification_lease_seconds: i64,
-    /// The attributes that the index of customers projects.
-    indexed_attributes: &'static [&'static str],
     /// The beginning of the partition key of a client's registration.
     client_key_prefix: &'static str,
     /// The metrics that the functions write.
@@ -38,7 +36,6 @@ pub(crate) fn document() -> Result<String, serde_json::Error> {
         export_job_tries: TRIES,
         settle_seconds: SETTLE_SECONDS,
         notification_lease_seconds: notifier::LEASE_SECONDS,
-        indexed_attributes: &INDEXED,
         client_key_prefix: clients::KEY_PREFIX,
         metrics: Metric::names(),
         user_roles: Role::of_people().map(Into::into).collect(),

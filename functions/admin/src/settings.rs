@@ -85,12 +85,13 @@ pub(crate) async fn save(app: &App, request: &Request, now: Instant) -> Answer {
 
 /// Checks that limits shut no partner out, and can be counted.
 fn check_limits(limits: Limits) -> Result<Limits, Problem> {
-    let Limits { records_per_second, open_exports, export_rows_per_day } = limits;
-    let (records, exports, rows) = LARGEST;
+    let Limits { records_per_second, open_exports, export_rows_per_day, read_units_per_second } = limits;
+    let (records, exports, rows, reads) = LARGEST;
     for (name, value, largest) in [
         ("records_per_second", records_per_second.map(u64::from), u64::from(records)),
         ("open_exports", open_exports.map(u64::from), u64::from(exports)),
         ("export_rows_per_day", export_rows_per_day, rows),
+        ("read_units_per_second", read_units_per_second.map(u64::from), u64::from(reads)),
     ] {
         if value.is_some_and(|value| !(1..=largest).contains(&value)) {
             let detail = format!("must be from 1 to {largest}; leave it out for the installation's");

@@ -8,7 +8,8 @@ use chrono::NaiveDateTime;
 use domain::{
     access::Operation,
     activity::{Activity, ActorType},
-    filter::Filter,
+    filter::{Choice, Filter},
+    fold::fold,
     partner_center::{operation_status, operation_type, resource_type},
     query::{Position, Selection, SortOrder},
     text::quoted,
@@ -22,9 +23,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use store::{
     error::Error,
-    ledger::{Condition, Ledger, MAX_PAGE_ROWS},
+    ledger::{Condition, MAX_PAGE_ROWS},
 };
 use utoipa::ToSchema;
+
+use crate::App;
 
 const DEFAULT_SIZE: usize = 500;
 const DEFAULT_SECONDS: i64 = 30 * 86_400;
@@ -151,15 +154,15 @@ struct Token {
 /// The records that a filter selects.
 enum RecordFilter {
     All,
-    /// Those of customers whose names contain this, in lower case.
+    /// Those of customers whose names contain this folded text.
     Company(String),
-    /// Those of this customer, in the spellings in which its id may have been recorded.
-    Customer(Vec<String>),
+    /// Those of this customer.
+    Customer(String),
     /// Those about this kind of resource.
     Resource(String),
 }
 
-pub(crate) async fn list(ledger: &Ledger, request: &Request, now: Instant) -> Answer {
+pub(crate) async fn list(app: &App, request: &Request, now: Instant) -> Answer {
     let caller = request::caller(request)?;
     let partner = caller.may_at_home(Operation::Read)?;
     log::set_partner(partner);
@@ -167,7 +170,8 @@ pub(crate) async fn list(ledger: &Ledger, request: &Request, now: Instant) -> An
     let parameters = Parameters::read_any_case(request, &["startDate", "endDate", "filter", "size", "seekOperation"])?;
     let size = parameters.number("size", DEFAULT_SIZE, MAX_PAGE_ROWS)?;
     let (start, end, filter) = (parameters.one("startDate")?, parameters.one("endDate")?, parameters.one("filter")?);
-    let fingerprint = cursor::fingerprint(&format!("{partner} {start:?} {end:?} {filter:?} {size}"));
+    // Pages of one list may have different lengths.
+    let fingerprint = cursor::fingerprint(&format!("{partner} {start:?} {end:?} {filter:?}"));
     let wanted = filter.as_deref().map_or(Ok(RecordFilter::All), parse_filter)?;
     let mut period = period(start.as_deref(), end.as_deref(), now)?;
     let mut after = None;
@@ -188,8 +192,8 @@ pub(crate) async fn list(ledger: &Ledger, request: &Request, now: Instant) -> An
         }
     }
     let customer = match &wanted {
-        RecordFilter::Customer(spellings) => spellings.clone(),
-        _ => Vec::new(),
+        RecordFilter::Customer(id) => Choice::any_of(vec![id.clone()]),
+        _ => Choice::default(),
     };
     let filter = Filter { customer, ..Filter::default() };
     let selection =
@@ -198,7 +202,7 @@ pub(crate) async fn list(ledger: &Ledger, request: &Request, now: Instant) -> An
         RecordFilter::All | RecordFilter::Customer(_) => true,
         RecordFilter::Company(part) => {
             let name = activity.entry.customer.as_ref().and_then(|customer| customer.name);
-            name.is_some_and(|name| name.to_lowercase().contains(part))
+            name.is_some_and(|name| fold(name).contains(part))
         }
         RecordFilter::Resource(resource) => resource_type(&activity.entry.action) == resource,
     };
@@ -206,7 +210,8 @@ pub(crate) async fn list(ledger: &Ledger, request: &Request, now: Instant) -> An
         RecordFilter::All | RecordFilter::Customer(_) => None,
         RecordFilter::Company(_) | RecordFilter::Resource(_) => Some(&holds),
     };
-    let page = ledger.list_page(partner, &selection, size, after, also).await?;
+    let reading = app.begin_read(partner, now).await?;
+    let page = reading.ledger.list_page(partner, &selection, size, after, also).await?;
     let (from, to) = (period.from(), period.to());
     let token = page
         .next
@@ -287,13 +292,15 @@ fn parse_filter(text: &str) -> Result<RecordFilter, Problem> {
         Problem::field("filter", detail)
     };
     let filter: FilterJson = serde_json::from_str(text).map_err(|_| unreadable())?;
+    if filter.value.trim().is_empty() {
+        return Err(Problem::field(
+            "filter",
+            "has an empty Value: leave the filter out to ask for all, or name a value",
+        ));
+    }
     match (filter.field.to_lowercase().as_str(), filter.operator.to_lowercase().as_str()) {
-        ("companyname", "substring") => Ok(RecordFilter::Company(filter.value.to_lowercase())),
-        ("customerid", "equals") => {
-            let mut spellings = vec![filter.value.clone(), filter.value.to_lowercase(), filter.value.to_uppercase()];
-            spellings.dedup();
-            Ok(RecordFilter::Customer(spellings))
-        }
+        ("companyname", "substring") => Ok(RecordFilter::Company(fold(&filter.value))),
+        ("customerid", "equals") => Ok(RecordFilter::Customer(filter.value)),
         ("resourcetype", "equals") => Ok(RecordFilter::Resource(snake_case(&filter.value))),
         _ => {
             let detail = "has a field or operator that is not known; known are CompanyName with substring, CustomerId with equals, ResourceType with equals";
@@ -453,7 +460,7 @@ mod tests {
         ));
         assert!(matches!(
             parse_filter(r#"{"field":"customerid","value":"aB","operator":"EQUALS"}"#),
-            Ok(RecordFilter::Customer(spellings)) if spellings == ["aB", "ab", "AB"]
+            Ok(RecordFilter::Customer(id)) if id == "aB"
         ));
         for value in ["CustomerUser", "customer_user", "CUSTOMER_USER"] {
             let filter = format!(r#"{{"Field":"ResourceType","Value":"{value}","Operator":"equals"}}"#);
@@ -462,7 +469,15 @@ mod tests {
                 "{value}"
             );
         }
-        for filter in ["", "{}", "[]", r#"{"Field":"ResourceType","Value":"order","Operator":"substring"}"#] {
+        for filter in [
+            "",
+            "{}",
+            "[]",
+            r#"{"Field":"ResourceType","Value":"order","Operator":"substring"}"#,
+            r#"{"Field":"CompanyName","Value":"","Operator":"substring"}"#,
+            r#"{"Field":"CustomerId","Value":" ","Operator":"equals"}"#,
+            r#"{"Field":"ResourceType","Value":"","Operator":"equals"}"#,
+        ] {
             assert!(parse_filter(filter).is_err(), "{filter}");
         }
     }
