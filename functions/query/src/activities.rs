@@ -2,7 +2,7 @@
 
 use domain::{
     access::Operation,
-    activity::{ActivityId, ActivityJson},
+    activity::{ActivityId, ActivityJson, MAX_NAME_CHARS},
     filter::Choice,
     query::{Position, Question, SETTLE_SECONDS, Selection, SortOrder},
     text::{hex, quoted},
@@ -117,6 +117,9 @@ pub(crate) async fn list(app: &App, request: &Request, customer: Option<String>,
     let fingerprint = cursor::fingerprint(&format!("{partner} {customer:?} {question:?} {order:?}"));
     let (mut period, zone, mut filter) = question.read(now)?;
     if let Some(customer) = customer {
+        if customer.chars().count() > MAX_NAME_CHARS {
+            return Err(Problem::field("customer", format!("is longer than {MAX_NAME_CHARS} characters")));
+        }
         filter.customer = Choice::any_of(vec![customer]);
     }
     let (mut after, mut begun_at) = (None, now);

@@ -7,7 +7,7 @@
 use chrono::NaiveDateTime;
 use domain::{
     access::Operation,
-    activity::{Activity, ActorType},
+    activity::{Activity, ActorType, MAX_NAME_CHARS},
     filter::{Choice, Filter},
     fold::fold,
     partner_center::{operation_status, operation_type, resource_type},
@@ -297,6 +297,9 @@ fn parse_filter(text: &str) -> Result<RecordFilter, Problem> {
             "filter",
             "has an empty Value: leave the filter out to ask for all, or name a value",
         ));
+    }
+    if filter.value.chars().count() > MAX_NAME_CHARS {
+        return Err(Problem::field("filter", format!("has a Value longer than {MAX_NAME_CHARS} characters")));
     }
     match (filter.field.to_lowercase().as_str(), filter.operator.to_lowercase().as_str()) {
         ("companyname", "substring") => Ok(RecordFilter::Company(fold(&filter.value))),
