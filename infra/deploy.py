@@ -20,6 +20,8 @@ import boto3
 import yaml
 from botocore.exceptions import BotoCoreError, ClientError
 
+import indexes
+
 ROOT = Path(__file__).resolve().parents[1]
 BUILT = ROOT / ".aws-sam" / "build"
 # Lambda keeps this many concurrent executions of an account unreserved.
@@ -329,6 +331,18 @@ def describe_removal(stack: str, resources: list[dict]) -> str:
     )
 
 
+def index_templates(session, stack: str) -> list:
+    """Writes the templates of the updates that come first, because each may change one index only, and returns their paths."""
+    # The SAM CLI writes the built template without short forms of functions.
+    built = yaml.safe_load((BUILT / "template.yaml").read_text())
+    paths = []
+    for number, template in enumerate(indexes.templates(built, indexes.deployed_indexes(session, stack)), 1):
+        path = BUILT / f"template-indexes-{number}.yaml"
+        path.write_text(yaml.safe_dump(template, sort_keys=False, allow_unicode=True))
+        paths.append(path)
+    return paths
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--environment", default="default", help="environment of samconfig.toml")
@@ -376,10 +390,12 @@ def deploy(environment: str, again: bool) -> int:
     kept.write_text(json.dumps(answers, indent=2, ensure_ascii=False) + "\n")
     command = ["sam", "deploy", "--config-env", environment, "--region", session.region_name]
     command += ["--parameter-overrides", *(for_sam(name, value) for name, value in values.items())]
-    print("✓ " + " ".join(command), flush=True)
-    if status := subprocess.run(command, cwd=ROOT).returncode:
-        check_stack(session, stack)
-        return status
+    for template in [*index_templates(session, stack), None]:
+        update = command + (["--template-file", str(template)] if template else [])
+        print("✓ " + " ".join(update), flush=True)
+        if status := subprocess.run(update, cwd=ROOT).returncode:
+            check_stack(session, stack)
+            return status
     described = session.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
     outputs = {each["OutputKey"]: each["OutputValue"] for each in described["Outputs"]}
     print(f"\nThe API   {outputs['ApiUrl']}\nThe page  {outputs['PortalUrl']}")

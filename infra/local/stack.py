@@ -187,6 +187,7 @@ def _deploy(client, port: int, built: str, allowed_origin: str) -> dict:
         # High enough to limit nobody; tests set lower limits for single partners.
         "PartnerLimits": "true",
         "RecordsPerSecond": "100000",
+        "ReadUnitsPerSecond": "1000000",
         "OpenExports": "1000",
         "AllowedOrigin": allowed_origin,
     }

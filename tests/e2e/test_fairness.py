@@ -42,6 +42,18 @@ def test_limit_refuses_a_noisy_partner_but_no_quiet_one(limited, partner):
     assert sorted(noisy.ids(**ALL_OF_2024)) == sorted(recorded)
 
 
+def test_reading_is_refused_when_the_read_units_are_used(limited, partner):
+    noisy = limited(read_units_per_second=1)
+    noisy.record([new_activity(details={"text": "x" * 700}) for _ in range(200)])
+    answers = [noisy.list(**ALL_OF_2024, limit=200) for _ in range(12)]
+    # The first page costs more than ten seconds allow.
+    assert answers[0].status_code == 200
+    refused = [answer for answer in answers if answer.status_code != 200]
+    assert refused and all(map(is_refused, refused))
+    assert "1 read units a second" in refused[0].json()["detail"]
+    assert partner.list(**ALL_OF_2024).status_code == 200
+
+
 def test_batch_is_recorded_up_to_the_limit_and_can_be_resent(limited):
     partner = limited(records_per_second=2)
     sent = [new_activity() for _ in range(50)]
@@ -77,6 +89,8 @@ def test_export_is_refused_when_the_rows_of_the_day_are_used(limited):
         ({"limits": {"records_per_second": 1_000_001}}, "/limits/records_per_second"),
         ({"limits": {"export_rows_per_day": 2 * 10**9 + 1}}, "/limits/export_rows_per_day"),
         ({"limits": {"records_per_second": -1}}, "/limits/records_per_second"),
+        ({"limits": {"read_units_per_second": 0}}, "/limits/read_units_per_second"),
+        ({"limits": {"read_units_per_second": 1_000_001}}, "/limits/read_units_per_second"),
         ({"limits": {"colour": 1}}, "/limits/colour"),
     ],
 )

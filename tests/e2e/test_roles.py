@@ -118,7 +118,7 @@ def resources(stack, aws):
 
 
 # Indexes are resources of their own.
-INDEXES = {"ActivitiesTable": ["by_customer", "late"], "ControlTable": ["due", "by_month"]}
+INDEXES = {"ActivitiesTable": ["by_customer_id", "late"], "ControlTable": ["due", "by_month"]}
 
 # Operations that somebody is allowed. Each of the others is tried for some of the functions.
 EXPECTED = {(service, operation) for service, operations in FREE.items() for operation in operations} | {

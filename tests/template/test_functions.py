@@ -31,7 +31,9 @@ ALLOWED = {
     "query": {
         ("ActivitiesTable", "dynamodb:GetItem"),
         ("ActivitiesTable", "dynamodb:Query"),
-        ("ActivitiesTable/index/by_customer", "dynamodb:Query"),
+        ("ActivitiesTable/index/by_customer_id", "dynamodb:Query"),
+        ("PartnersTable", "dynamodb:GetItem"),
+        ("LimitsTable", "dynamodb:UpdateItem"),
         ("DataBucket/details/*", "s3:GetObject"),
         *(("DataBucket/downloads/*", f"s3:{action}") for action in ("GetObject", "PutObject")),
     },
@@ -53,7 +55,7 @@ ALLOWED = {
     "export-worker": {
         ("ActivitiesTable", "dynamodb:GetItem"),
         ("ActivitiesTable", "dynamodb:Query"),
-        ("ActivitiesTable/index/by_customer", "dynamodb:Query"),
+        ("ActivitiesTable/index/by_customer_id", "dynamodb:Query"),
         ("ControlTable", "dynamodb:GetItem"),
         ("ControlTable", "dynamodb:UpdateItem"),
         ("Notices", "sqs:SendMessage"),

@@ -109,11 +109,6 @@ def test_queues_are_encrypted_and_answer_for_each_message(template):
     assert template.functions["export-worker"]["Events"]["Jobs"]["Properties"]["BatchSize"] == 1
 
 
-def test_customer_index_projects_the_listed_attributes(template):
-    (index,) = [index for index in template.resources["ActivitiesTable"]["Properties"]["GlobalSecondaryIndexes"] if index["IndexName"] == "by_customer"]
-    assert index["Projection"] == {"ProjectionType": "INCLUDE", "NonKeyAttributes": CONSTANTS["indexed_attributes"]}
-
-
 def test_every_queue_has_dead_letters_that_raise_an_alarm(template, watch):
     queues = template.of_type("AWS::SQS::Queue")
     alarms = [alarm["Properties"] for alarm in watch.of_type("AWS::CloudWatch::Alarm").values()]

@@ -6,10 +6,12 @@
 //! Source of Partner Center's words: the enumerations `OperationType` and `ResourceType` of Microsoft's Partner Center SDK
 //! for .NET, in the snake case of its JSON converter.
 
+use std::sync::LazyLock;
+
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{activity::Status, locale::Locale};
+use crate::{activity::Status, fold::fold_all, locale::Locale};
 
 /// A row of the table.
 pub(crate) struct KnownAction {
@@ -128,10 +130,20 @@ const TARGETS: [(&str, &str, &str); 49] = [
     ("webhook", "webhook", "webhook"),
 ];
 
+/// Returns the labels of an action in every language, folded for a search; an empty text if the action is not known.
+pub(crate) fn searched_labels(action: &str) -> &'static str {
+    static FOLDED: LazyLock<Vec<String>> =
+        LazyLock::new(|| KNOWN.iter().map(|known| fold_all([known.en, known.fr])).collect());
+    index_of(action).and_then(|index| FOLDED.get(index)).map_or("", String::as_str)
+}
+
 /// Finds an action in the table.
 pub(crate) fn find(action: &str) -> Option<&'static KnownAction> {
-    let index = KNOWN.binary_search_by(|known| known.action.cmp(action)).ok()?;
-    KNOWN.get(index)
+    KNOWN.get(index_of(action)?)
+}
+
+fn index_of(action: &str) -> Option<usize> {
+    KNOWN.binary_search_by(|known| known.action.cmp(action)).ok()
 }
 
 /// Builds the table from rows `"action" "English" "French" operation resource`. The last two are optional.

@@ -6,7 +6,7 @@
 //! | [`json`], [`text`] | JSON kept as written; quoting and hexadecimal digits |
 //! | [`request_json`], [`fault`] | reading of requests, and their faults |
 //! | [`time`] | instants, zones, periods, months |
-//! | [`query`], [`filter`] | which activities a list or an export covers |
+//! | [`query`], [`filter`], [`search`], [`fold`] | which activities a list or an export covers |
 //! | [`access`] | which role may do what |
 //! | [`actions`], [`partner_center`], [`locale`] | names of actions in each language, and in Partner Center's words |
 //! | [`job`] | export jobs |
@@ -19,6 +19,7 @@ pub mod activity;
 pub mod delivery;
 pub mod fault;
 pub mod filter;
+pub mod fold;
 pub mod job;
 pub mod json;
 pub mod locale;
@@ -28,5 +29,6 @@ pub mod quota;
 pub mod recipient;
 pub mod request_json;
 pub mod schedule;
+pub mod search;
 pub mod text;
 pub mod time;

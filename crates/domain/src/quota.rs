@@ -8,10 +8,10 @@ use crate::time::Instant;
 /// The time for which exports count, in seconds.
 pub const DAY_SECONDS: i64 = 86_400;
 
-/// The largest value of each limit: activities per second, open exports, rows per day.
+/// The largest value of each limit: activities per second, open exports, rows per day, read units per second.
 ///
 /// No more open exports are allowed than the meter counts.
-pub const LARGEST: (u32, u32, u64) = (1_000_000, 1_000, 2_000_000_000);
+pub const LARGEST: (u32, u32, u64, u32) = (1_000_000, 1_000, 2_000_000_000, 1_000_000);
 
 /// The limits of one partner. An absent limit does not limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -29,6 +29,10 @@ pub struct Limits {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1, maximum = 2000000000)]
     pub export_rows_per_day: Option<u64>,
+    /// Read units of DynamoDB that lists and look-ups consume per second, averaged over ten seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 1000000)]
+    pub read_units_per_second: Option<u32>,
 }
 
 impl Limits {
@@ -44,6 +48,7 @@ impl Limits {
             records_per_second: self.records_per_second.or(installation.records_per_second),
             open_exports: self.open_exports.or(installation.open_exports),
             export_rows_per_day: self.export_rows_per_day.or(installation.export_rows_per_day),
+            read_units_per_second: self.read_units_per_second.or(installation.read_units_per_second),
         }
     }
 }
@@ -102,15 +107,16 @@ mod tests {
 
     #[test]
     fn absent_limits_are_those_of_the_installation() {
-        let limits = |records_per_second, open_exports, export_rows_per_day| Limits {
+        let limits = |records_per_second, open_exports, export_rows_per_day, read_units_per_second| Limits {
             records_per_second,
             open_exports,
             export_rows_per_day,
+            read_units_per_second,
         };
-        let installation = limits(Some(100), Some(50), Some(9));
+        let installation = limits(Some(100), Some(50), Some(9), Some(7));
         for (own, both) in [
-            (limits(None, Some(2), None), limits(Some(100), Some(2), Some(9))),
-            (limits(Some(1), None, Some(3)), limits(Some(1), Some(50), Some(3))),
+            (limits(None, Some(2), None, None), limits(Some(100), Some(2), Some(9), Some(7))),
+            (limits(Some(1), None, Some(3), Some(4)), limits(Some(1), Some(50), Some(3), Some(4))),
         ] {
             assert_eq!(own.or(installation), both);
             assert!(!own.is_empty());

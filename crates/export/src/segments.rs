@@ -6,7 +6,7 @@
 use domain::{
     activity::PartnerId,
     job::{Compression, ExportRequest, FORM_VERSION, Format, Job, JobStatus, Kind, Segment, State},
-    time::{Instant, MAX_PERIOD_DAYS, Month, Period},
+    time::{Instant, Month, Period, Zone},
 };
 use store::{control::Control, error::Error, ledger::Ledger};
 
@@ -16,6 +16,10 @@ use crate::files::Files;
 ///
 /// The months to copy are chosen once, and the export may then wait in its queue, which keeps messages for four days.
 pub const MONTH_REMAINS_SECONDS: i64 = 5 * 86_400;
+
+/// The most months for which an export looks for a finished file, newest first. Each costs a look-up, and a place in the
+/// checkpoint if it is copied. Older months are read.
+const MAX_MONTHS: usize = 240;
 
 /// Plans the segments of an export, newest first.
 ///
@@ -36,8 +40,8 @@ pub(crate) async fn plan_segments(
         return Ok(Vec::new());
     }
     let mut segments = Vec::new();
-    let mut month = Month::of(*to, *time_zone);
-    for _ in 0..=MAX_PERIOD_DAYS / 28 {
+    let Ok(whole) = Period::new(*from, *to) else { return Ok(segments) };
+    for month in local_months(&ledger.newest_months(partner, whole, MAX_MONTHS).await?, *time_zone) {
         let period = month.period(*time_zone);
         if *from <= period.from()
             && period.to() <= *to
@@ -51,9 +55,20 @@ pub(crate) async fn plan_segments(
         {
             segments.push(segment);
         }
-        month = month.previous();
     }
     Ok(segments)
+}
+
+/// Lists the months of a zone's calendar that touch months in UTC, newest first.
+fn local_months(utc_months: &[Month], zone: Zone) -> Vec<Month> {
+    let mut months: Vec<Month> = utc_months
+        .iter()
+        .map(|month| month.period(Zone::UTC))
+        .flat_map(|period| [Month::of(period.to().plus_seconds(-1), zone), Month::of(period.from(), zone)])
+        .collect();
+    months.sort_unstable_by(|one, other| other.cmp(one));
+    months.dedup();
+    months
 }
 
 /// Returns the segment of a monthly export's file, if the file has the bytes that `job` would write for the month.
@@ -76,4 +91,22 @@ fn segment_of_month(
         rows: file.rows,
         bytes: file.bytes,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn months_of_a_zone_are_those_around_the_utc_months() {
+        let months = |texts: &[&str]| texts.iter().map(|text| Month::parse(text).unwrap()).collect::<Vec<_>>();
+        let recorded = months(&["2026-10", "2026-09", "2024-01"]);
+        for (zone, expected) in [
+            ("UTC", &["2026-10", "2026-09", "2024-01"][..]),
+            ("Asia/Tokyo", &["2026-11", "2026-10", "2026-09", "2024-02", "2024-01"]),
+            ("America/Bogota", &["2026-10", "2026-09", "2026-08", "2024-01", "2023-12"]),
+        ] {
+            assert_eq!(local_months(&recorded, Zone::parse(zone).unwrap()), months(expected), "{zone}");
+        }
+    }
 }

@@ -246,15 +246,33 @@ impl Parameters {
         self.0.iter().filter(|(key, _)| *key == name).map(|(_, value)| value.clone()).collect()
     }
 
-    /// Returns the one value of a parameter; an empty value counts as absent.
+    /// Returns the one value of a parameter.
+    ///
+    /// An empty value is refused, because a caller whose variable is not set would be answered something else than it asked.
+    ///
+    /// # Errors
+    /// 400 when the parameter is empty or sent more than once.
+    pub fn one(&self, name: &str) -> Result<Option<String>, Problem> {
+        let mut values = self.all(name);
+        let first = values.pop();
+        if !values.is_empty() {
+            return Err(Problem::field(name, "is given more than once"));
+        }
+        match first {
+            Some(value) if value.is_empty() => Err(Problem::field(name, "is empty: leave it out, or give it a value")),
+            first => Ok(first),
+        }
+    }
+
+    /// Returns the parameter `cursor`. An empty cursor asks for the first page, as an absent one does.
     ///
     /// # Errors
     /// 400 when the parameter is sent more than once.
-    pub fn one(&self, name: &str) -> Result<Option<String>, Problem> {
-        let mut values = self.all(name);
-        values.retain(|value| !value.is_empty());
-        let first = values.pop();
-        if values.is_empty() { Ok(first) } else { Err(Problem::field(name, "is given more than once")) }
+    pub fn cursor(&self) -> Result<Option<String>, Problem> {
+        match self.0.iter().any(|(name, value)| *name == "cursor" && !value.is_empty()) {
+            true => self.one("cursor"),
+            false => Ok(None),
+        }
     }
 
     /// Returns a whole number from 1 to `max`.

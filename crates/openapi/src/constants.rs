@@ -10,7 +10,7 @@ use lambda::{
     problem::{PROBLEM_URI, ProblemKind},
 };
 use serde::Serialize;
-use store::{clients, deliveries::DELIVERY_LIFETIME_SECONDS, ledger::INDEXED, queues::TRIES};
+use store::{clients, deliveries::DELIVERY_LIFETIME_SECONDS, queues::TRIES};
 
 #[derive(Serialize)]
 struct Constants {
@@ -22,8 +22,6 @@ struct Constants {
     notification_lease_seconds: i64,
     /// Other times that must fit the template's, in seconds.
     seconds: BTreeMap<&'static str, i64>,
-    /// The attributes that the index of customers projects.
-    indexed_attributes: &'static [&'static str],
     /// The beginning of the partition key of a client's registration.
     client_key_prefix: &'static str,
     /// The metrics that the functions write.
@@ -51,7 +49,6 @@ pub(crate) fn document() -> Result<String, serde_json::Error> {
             ("export_stop_margin", MARGIN_SECONDS),
             ("download_link", seconds(Duration::from_secs(store::links::LINK_SECONDS))),
         ]),
-        indexed_attributes: &INDEXED,
         client_key_prefix: clients::KEY_PREFIX,
         metrics: Metric::names(),
         user_roles: Role::of_people().map(Into::into).collect(),

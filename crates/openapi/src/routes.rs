@@ -4,8 +4,8 @@
 
 use domain::{
     actions::ListedAction,
-    activity::{ActivityId, ActivityJson, BatchJson, NewActivityJson, PartnerId, Status, cloud_events::CloudEvent},
-    filter::ActionPattern,
+    activity::{ActivityId, ActivityJson, BatchJson, NewActivityJson, PartnerId, cloud_events::CloudEvent},
+    filter::{ActionFilter, IdFilter, StatusFilter},
     job::Kind,
     time::{Instant, Month},
 };
@@ -131,31 +131,39 @@ struct Question {
     /// An IANA name; it decides how dates are read. Default: UTC.
     #[param(example = "Europe/Paris")]
     time_zone: Option<String>,
-    /// Actors' ids: any of them.
+    /// Actors' ids: any of them, or with `!` in front none of them. The case of ASCII letters does not count.
     #[param(max_items = 50)]
-    actor: Option<Vec<String>>,
-    /// Actions, or their first words followed by `.*`: any of them.
+    actor: Option<Vec<IdFilter>>,
+    /// Actions, or their first words followed by `.*`: any of them, or with `!` in front none of them.
     #[param(max_items = 50)]
-    action: Option<Vec<ActionPattern>>,
-    /// Statuses: any of them.
+    action: Option<Vec<ActionFilter>>,
+    /// Statuses: any of them, or with `!` in front none of them.
     #[param(max_items = 50)]
-    status: Option<Vec<Status>>,
-    /// Targets' types: any of them.
+    status: Option<Vec<StatusFilter>>,
+    /// Targets' types: any of them, or with `!` in front none of them.
     #[param(max_items = 50)]
-    target_type: Option<Vec<String>>,
-    /// Targets' ids: any of them.
+    target_type: Option<Vec<IdFilter>>,
+    /// Targets' ids: any of them, or with `!` in front none of them.
     #[param(max_items = 50)]
-    target: Option<Vec<String>>,
-    /// Text contained, without regard to case, in the customer's name or id, the actor's, the target's, or the action.
-    #[param(max_length = 256)]
+    target: Option<Vec<IdFilter>>,
+    /// Correlation ids: any of them, or with `!` in front none of them.
+    #[param(max_items = 50)]
+    correlation: Option<Vec<IdFilter>>,
+    /// Sources: any of them, or with `!` in front none of them.
+    #[param(max_items = 50)]
+    source: Option<Vec<IdFilter>>,
+    /// Words that the activity contains, all of them: in the customer's or actor's name or id, the actor's role or IP address,
+    /// the action, the status, their labels in any language, the target's name, type or id, the activity's id or the
+    /// correlation id. Case, accents, Unicode form and kind of apostrophe do not count.
+    #[param(min_length = 1, max_length = 256, pattern = r"\S")]
     q: Option<String>,
     /// `desc`, newest first, or `asc`. Default: `desc`.
-    #[param(pattern = "^(asc|desc)?$")]
+    #[param(pattern = "^(asc|desc)$")]
     order: Option<String>,
     /// The most activities of a page. Default: 100.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<u32>,
-    /// Where to go on: `next_cursor` of the page before, with the same other parameters.
+    /// Where to go on: `next_cursor` of the page before, with the same other parameters. Only `limit` may change.
     cursor: Option<String>,
 }
 
@@ -212,10 +220,11 @@ enum Recorded {
 
 /// List activities
 ///
-/// Everything but the details. A page may be short, or empty, and have a next one: only a null `next_cursor` means the end.
+/// Everything but the details, of a period of any length. What one page reads is bounded, so a page may be short, or empty, and
+/// have a next one: only a null `next_cursor` means the end. A filter without a value is refused.
 #[utoipa::path(get, path = "/v1/partners/{partner}/activities", tag = "activities", security(("token" = [])),
     params(("partner" = inline(PartnerId), Path, description = "The partner"), Question,
-        ("customer" = Option<Vec<String>>, Query, description = "Customers' ids: any of them", max_items = 50)),
+        ("customer" = Option<Vec<IdFilter>>, Query, description = "Customers' ids: any of them, or with `!` in front none of them. The case of ASCII letters does not count", max_items = 50)),
     responses((status = 200, description = "A page", body = query::ListAnswer, headers(("Link" = String, description = "The next page, `rel=\"next\"`"))), Refused))]
 fn list() {}
 
@@ -254,7 +263,7 @@ fn show_details() {}
 ///
 /// The names of known actions. The vocabulary is open: an unknown action is shown by its own text.
 #[utoipa::path(get, path = "/v1/actions", tag = "activities", security(("token" = [])),
-    params(("locale" = Option<String>, Query, description = "The language, `en` or `fr`; that of `Accept-Language` where it is absent", pattern = "^((en|fr)([-_].*)?)?$")),
+    params(("locale" = Option<String>, Query, description = "The language, `en` or `fr`; that of `Accept-Language` where it is absent", pattern = "^(en|fr)([-_].*)?$")),
     responses((status = 200, description = "The known actions", body = Vec<ListedAction>), Refused))]
 fn actions() {}
 
@@ -297,7 +306,8 @@ fn audit_activity() {}
 
 /// Make an export
 ///
-/// It is made by workers; ask for it until its `status` is `ready`, then download its files.
+/// It is made by workers; ask for it until its `status` is `ready`, then download its files. The period may have any length. A
+/// filter without a value, `[]`, `""` or `null`, is refused.
 #[utoipa::path(post, path = "/v1/partners/{partner}/exports", tag = "exports", security(("token" = [])),
     params(("partner" = inline(PartnerId), Path, description = "The partner"),
         ("Idempotency-Key" = Option<String>, Header, description = "A repeat of the same request with the same key answers the first export, for a week. Another request with the key is refused (422). Each caller has keys of its own", min_length = 1, max_length = 255)),

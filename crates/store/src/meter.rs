@@ -1,9 +1,12 @@
 //! The meter of partners' limits: how much of an installation one partner may take, so that the others do not notice.
 //!
-//! The table Limits counts activities by partner and spans of ten seconds. A function does not count every activity: it
-//! reserves a block of what is left of the span, and hands the block out from memory. A block is a sixteenth of the rest,
-//! so that many functions share a span, and the last activities are reserved one by one. The unused rest of a block is lost
-//! with the span, so a partner may be refused shortly below its limit.
+//! The table Limits counts activities, and read units, by partner and spans of ten seconds. A function does not count every
+//! activity: it reserves a block of what is left of the span, and hands the block out from memory. A block is a sixteenth of
+//! the rest, so that many functions share a span, and the last activities are reserved one by one. The unused rest of a block
+//! is lost with the span, so a partner may be refused shortly below its limit.
+//!
+//! The cost of a read is known after the read. So a read begins when one unit is left, and what it consumed beyond that is a
+//! debt that the same function reserves before the partner's next read.
 //!
 //! Exports have no counter: the jobs of the last day show how many are open and how many rows they have.
 //!
@@ -36,9 +39,9 @@ use domain::{
 /// The length of a span in which activities are counted, in seconds.
 pub const SPAN_SECONDS: i64 = 10;
 /// The divisor of the rest of a span that gives the block which a function reserves.
-const SHARE: u64 = 16;
+const SHARE: i64 = 16;
 /// The divisor of a span's budget that gives what a function hands out without a reservation.
-const UNCOUNTED: u64 = 256;
+const UNCOUNTED: i64 = 256;
 /// The time for which a function uses the settings that it has read, in seconds.
 const SETTINGS_LIFETIME_SECONDS: i64 = 60;
 /// The time for which a span's count stays in the table, in seconds.
@@ -50,9 +53,48 @@ const MAX_COUNTED: usize = 1_000;
 /// The time after which a caller may retry while other exports are open, in seconds.
 const OPEN_RETRY_SECONDS: u32 = 30;
 
-/// Counts recorded activities against partners' limits. Cheap to clone.
+/// The amounts that a meter counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Amounts {
+    /// Recorded activities.
+    Activities,
+    /// Consumed read units.
+    ReadUnits,
+}
+
+impl Amounts {
+    fn rate(self, limits: Limits) -> Option<u32> {
+        match self {
+            Self::Activities => limits.records_per_second,
+            Self::ReadUnits => limits.read_units_per_second,
+        }
+    }
+
+    /// The key of a span's count.
+    fn key(self, partner: &PartnerId, span: i64) -> String {
+        let begins = span * SPAN_SECONDS;
+        match self {
+            Self::Activities => format!("{partner}#{begins}"),
+            Self::ReadUnits => format!("{partner}#reads#{begins}"),
+        }
+    }
+
+    fn refusal(self, rate: u32, retry_after: u32) -> String {
+        match self {
+            Self::Activities => format!(
+                "This partner records more than its limit, {rate} activities a second over {SPAN_SECONDS} seconds. Send it again in {retry_after} seconds."
+            ),
+            Self::ReadUnits => format!(
+                "This partner reads more than its limit, {rate} read units a second over {SPAN_SECONDS} seconds. A read unit is 4 KB that is looked through, found or not. Ask again in {retry_after} seconds, for a shorter period or by customer."
+            ),
+        }
+    }
+}
+
+/// Counts amounts against partners' limits. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Meter {
+    amounts: Amounts,
     dynamodb: aws_sdk_dynamodb::Client,
     table: Arc<str>,
     partners: Partners,
@@ -63,40 +105,44 @@ pub struct Meter {
 /// The state of a partner's current span in this function.
 #[derive(Clone, Copy, Debug)]
 struct Remembered {
-    records_per_second: Option<u32>,
+    rate: Option<u32>,
     read_at: Instant,
     span: i64,
-    /// The activities of this span that can be handed out.
-    left: u64,
-    /// The activities to reserve next.
-    block: u64,
+    /// The amount that can be handed out; below zero, a debt.
+    left: i64,
+    /// The amount to reserve next.
+    block: i64,
     is_used_up: bool,
 }
 
 /// The result of a reservation.
 enum Reserved {
     /// The block is reserved; the total that is reserved in the span.
-    Yes(u64),
+    Yes(i64),
     /// Less than the block is left; the total that is reserved in the span.
-    No(u64),
+    No(i64),
 }
 
 impl Meter {
     /// Creates a meter that counts in a table, for the limits of an installation and of its partners.
-    pub fn new(dynamodb: aws_sdk_dynamodb::Client, table: String, partners: Partners, installation: Limits) -> Self {
-        Self { dynamodb, table: table.into(), partners, installation, remembered: Arc::default() }
+    pub fn new(
+        amounts: Amounts,
+        dynamodb: aws_sdk_dynamodb::Client,
+        table: String,
+        partners: Partners,
+        installation: Limits,
+    ) -> Self {
+        Self { amounts, dynamodb, table: table.into(), partners, installation, remembered: Arc::default() }
     }
 
-    /// Returns how many of `wanted` activities the partner may record now, and the exceeded limit if these are not all.
+    /// Returns how much of `wanted` the partner may use now, and the exceeded limit if that is not all.
     pub async fn allow(&self, partner: &PartnerId, wanted: usize, now: Instant) -> (usize, Option<LimitExceeded>) {
-        match self.take(partner, wanted as u64, now).await {
-            Ok((allowed, rate)) if allowed < wanted as u64 => {
+        match self.take(partner, i64::try_from(wanted).unwrap_or(i64::MAX), now).await {
+            Ok((allowed, rate)) if allowed < wanted => {
                 let seconds = now.micros().div_euclid(1_000_000);
                 let retry_after = u32::try_from(SPAN_SECONDS - seconds.rem_euclid(SPAN_SECONDS)).unwrap_or(1);
-                let detail = format!(
-                    "This partner records more than its limit, {rate} activities a second over {SPAN_SECONDS} seconds. Send it again in {retry_after} seconds."
-                );
-                (usize::try_from(allowed).unwrap_or(wanted), Some(LimitExceeded { detail, retry_after }))
+                let detail = self.amounts.refusal(rate, retry_after);
+                (allowed, Some(LimitExceeded { detail, retry_after }))
             }
             Ok(_) => (wanted, None),
             Err(error) => {
@@ -106,20 +152,31 @@ impl Meter {
         }
     }
 
-    async fn take(&self, partner: &PartnerId, wanted: u64, now: Instant) -> Result<(u64, u32), Error> {
+    /// Counts an amount that was used beyond what [`Self::allow`] returned.
+    pub fn charge(&self, partner: &PartnerId, amount: u64) {
+        let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = remembered.get_mut(partner).filter(|known| known.rate.is_some()) {
+            known.left = known.left.saturating_sub(i64::try_from(amount).unwrap_or(i64::MAX));
+        }
+    }
+
+    async fn take(&self, partner: &PartnerId, wanted: i64, now: Instant) -> Result<(usize, u32), Error> {
+        let size = |amount: i64| usize::try_from(amount).unwrap_or(usize::MAX);
         let mut known = self.known(partner, now).await?;
-        let Some(rate) = known.records_per_second else { return Ok((wanted, 0)) };
-        let budget = u64::from(rate) * SPAN_SECONDS.unsigned_abs();
+        let Some(rate) = known.rate else { return Ok((size(wanted), 0)) };
+        let budget = i64::from(rate) * SPAN_SECONDS;
         let span = now.micros().div_euclid(SPAN_SECONDS * 1_000_000);
         if known.span != span {
-            known = Remembered { span, left: budget / UNCOUNTED, block: budget / SHARE, is_used_up: false, ..known };
+            let debt = known.left.min(0);
+            let left = budget / UNCOUNTED + debt;
+            known = Remembered { span, left, block: budget / SHARE, is_used_up: false, ..known };
         }
         if known.left < wanted && !known.is_used_up {
             let missing = wanted - known.left;
             let mut asked = missing.max(known.block).min(budget);
             let mut answer = self.reserve(partner, span, asked, budget).await?;
             if let Reserved::No(used) = answer {
-                asked = missing.min(budget.saturating_sub(used));
+                asked = missing.min((budget - used).max(0));
                 if asked > 0 {
                     answer = self.reserve(partner, span, asked, budget).await?;
                 }
@@ -127,15 +184,15 @@ impl Meter {
             match answer {
                 Reserved::Yes(used) => {
                     known.left += asked;
-                    known.block = budget.saturating_sub(used) / SHARE;
+                    known.block = (budget - used).max(0) / SHARE;
                 }
                 Reserved::No(used) => known.is_used_up = used >= budget,
             }
         }
-        let allowed = known.left.min(wanted);
+        let allowed = known.left.clamp(0, wanted);
         known.left -= allowed;
         self.remember(partner, known);
-        Ok((allowed, rate))
+        Ok((size(allowed), rate))
     }
 
     async fn known(&self, partner: &PartnerId, now: Instant) -> Result<Remembered, Error> {
@@ -147,14 +204,14 @@ impl Meter {
         }
         let limits = self.partners.settings(partner).await?.limits.or(self.installation);
         let known = found.unwrap_or(Remembered {
-            records_per_second: None,
+            rate: None,
             read_at: now,
             span: i64::MIN,
             left: 0,
             block: 0,
             is_used_up: false,
         });
-        let known = Remembered { records_per_second: limits.records_per_second, read_at: now, ..known };
+        let known = Remembered { rate: self.amounts.rate(limits), read_at: now, ..known };
         self.remember(partner, known);
         Ok(known)
     }
@@ -168,20 +225,20 @@ impl Meter {
     }
 
     /// Reserves a block of a span's budget, or nothing. A block whose answer is lost stays reserved and unused.
-    async fn reserve(&self, partner: &PartnerId, span: i64, amount: u64, budget: u64) -> Result<Reserved, Error> {
+    async fn reserve(&self, partner: &PartnerId, span: i64, amount: i64, budget: i64) -> Result<Reserved, Error> {
         let operation = "UpdateItem of a limit";
-        let number = |value: u64| AttributeValue::N(value.to_string());
+        let number = |value: i64| AttributeValue::N(value.to_string());
         let ends = (span + 1) * SPAN_SECONDS + COUNT_LIFETIME_SECONDS;
         let updated = self
             .dynamodb
             .update_item()
             .table_name(&*self.table)
-            .key("pk", AttributeValue::S(format!("{partner}#{}", span * SPAN_SECONDS)))
+            .key("pk", AttributeValue::S(self.amounts.key(partner, span)))
             .update_expression("ADD used :amount SET #ttl = :ttl")
             .condition_expression("attribute_not_exists(used) OR used <= :most")
             .expression_attribute_names("#ttl", "ttl")
             .expression_attribute_values(":amount", number(amount))
-            .expression_attribute_values(":most", number(budget.saturating_sub(amount)))
+            .expression_attribute_values(":most", number(budget - amount))
             .expression_attribute_values(":ttl", AttributeValue::N(ends.to_string()))
             .return_values(ReturnValue::UpdatedNew)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)

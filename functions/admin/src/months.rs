@@ -6,6 +6,7 @@ use domain::{
     activity::PartnerId,
     fault::Faults,
     job::State,
+    query::given_text,
     request_json::read_owned,
     text::quoted,
     time::{Instant, Month, Zone},
@@ -51,8 +52,9 @@ pub struct RunAnswer {
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RunMonth {
-    /// One partner; the default is all partners.
-    #[schema(value_type = Option<PartnerId>)]
+    /// One partner; without this field, all partners.
+    #[serde(default, deserialize_with = "given_text")]
+    #[schema(value_type = Option<PartnerId>, nullable = false)]
     partner: Option<String>,
 }
 
@@ -138,7 +140,7 @@ pub(crate) async fn list(app: &App, request: &Request, now: Instant) -> Answer {
     let month = Month::parse(&month).map_err(|detail| Problem::field("month", detail))?;
     let state = parameters.one("status")?.as_deref().map(state).transpose()?;
     let limit = parameters.number("limit", DEFAULT_LISTED, MAX_LISTED)?;
-    let text = parameters.one("cursor")?;
+    let text = parameters.cursor()?;
     let counts = match text {
         None => Some(count(app, month, now).await?),
         Some(_) => None,

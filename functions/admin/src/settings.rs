@@ -59,6 +59,10 @@ pub struct SaveLimits {
     #[serde(default)]
     #[schema(value_type = Option<u64>, minimum = 1, maximum = 2000000000)]
     export_rows_per_day: Update<u64>,
+    /// Read units of lists and look-ups per second, averaged over ten seconds. One unit reads 4 KB.
+    #[serde(default)]
+    #[schema(value_type = Option<u32>, minimum = 1, maximum = 1000000)]
+    read_units_per_second: Update<u32>,
 }
 
 /// A partner's settings.
@@ -134,11 +138,12 @@ impl SaveLimits {
                 Update::Keep | Update::Reset => None,
             }
         }
-        let (records, exports, rows) = LARGEST;
+        let (records, exports, rows, reads) = LARGEST;
         for (name, value, largest) in [
             ("records_per_second", value(&self.records_per_second), u64::from(records)),
             ("open_exports", value(&self.open_exports), u64::from(exports)),
             ("export_rows_per_day", value(&self.export_rows_per_day), rows),
+            ("read_units_per_second", value(&self.read_units_per_second), u64::from(reads)),
         ] {
             if value.is_some_and(|value| !(1..=largest).contains(&value)) {
                 let detail = format!("must be from 1 to {largest}; send null for the installation's");
@@ -152,6 +157,7 @@ impl SaveLimits {
         matches!(self.records_per_second, Update::Set(_))
             || matches!(self.open_exports, Update::Set(_))
             || matches!(self.export_rows_per_day, Update::Set(_))
+            || matches!(self.read_units_per_second, Update::Set(_))
     }
 
     fn apply(&self, read: Limits) -> Limits {
@@ -166,6 +172,7 @@ impl SaveLimits {
             records_per_second: changed(self.records_per_second, read.records_per_second),
             open_exports: changed(self.open_exports, read.open_exports),
             export_rows_per_day: changed(self.export_rows_per_day, read.export_rows_per_day),
+            read_units_per_second: changed(self.read_units_per_second, read.read_units_per_second),
         }
     }
 }
@@ -268,7 +275,7 @@ mod tests {
 
     #[test]
     fn absent_limits_stay_and_null_is_the_installations() {
-        let stored = Limits { records_per_second: Some(1), open_exports: Some(2), export_rows_per_day: Some(3) };
+        let stored = Limits { records_per_second: Some(1), open_exports: Some(2), export_rows_per_day: Some(3), read_units_per_second: Some(4) };
         let read = Settings { limits: stored, ..Settings::default() };
         for (json, expected) in [
             ("{}", stored),

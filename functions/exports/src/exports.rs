@@ -10,7 +10,7 @@ use domain::{
     job::{Compression, ExportRequest, File, Format, Job, JobStatus, Kind, MANIFEST, Output, Progress, Rows, State},
     json::Json,
     locale::Locale,
-    query::{OneOrMany, Question, one_or_many},
+    query::{OneOrMany, Question, given_text, one_or_many},
     request_json::{from_json, read_owned},
     text::{hex, quoted},
     time::{Instant, Month},
@@ -48,32 +48,41 @@ pub struct CreateExport {
     /// The time zone of dates and of local times in the files, an IANA name; the default is UTC.
     #[schema(example = "Europe/Paris")]
     time_zone: Option<String>,
-    /// Customers' ids: any of them.
+    /// Customers' ids: any of them, or with `!` in front none of them.
     #[serde(deserialize_with = "one_or_many")]
-    #[schema(value_type = Option<OneOrMany>)]
-    customer: Vec<String>,
-    /// Actors' ids: any of them.
+    #[schema(value_type = Option<OneOrMany>, nullable = false)]
+    customer: Option<Vec<String>>,
+    /// Actors' ids: any of them, or with `!` in front none of them.
     #[serde(deserialize_with = "one_or_many")]
-    #[schema(value_type = Option<OneOrMany>)]
-    actor: Vec<String>,
-    /// Actions, or their first words followed by `.*`: any of them.
+    #[schema(value_type = Option<OneOrMany>, nullable = false)]
+    actor: Option<Vec<String>>,
+    /// Actions, or their first words followed by `.*`: any of them, or with `!` in front none of them.
     #[serde(deserialize_with = "one_or_many")]
-    #[schema(value_type = Option<OneOrMany>)]
-    action: Vec<String>,
-    /// Statuses: any of them.
+    #[schema(value_type = Option<OneOrMany>, nullable = false)]
+    action: Option<Vec<String>>,
+    /// Statuses: any of them, or with `!` in front none of them.
     #[serde(deserialize_with = "one_or_many")]
-    #[schema(value_type = Option<OneOrMany>)]
-    status: Vec<String>,
-    /// Targets' types: any of them.
+    #[schema(value_type = Option<OneOrMany>, nullable = false)]
+    status: Option<Vec<String>>,
+    /// Targets' types: any of them, or with `!` in front none of them.
     #[serde(deserialize_with = "one_or_many")]
-    #[schema(value_type = Option<OneOrMany>)]
-    target_type: Vec<String>,
-    /// Targets' ids: any of them.
+    #[schema(value_type = Option<OneOrMany>, nullable = false)]
+    target_type: Option<Vec<String>>,
+    /// Targets' ids: any of them, or with `!` in front none of them.
     #[serde(deserialize_with = "one_or_many")]
-    #[schema(value_type = Option<OneOrMany>)]
-    target: Vec<String>,
-    /// Text contained, without regard to case, in the customer's name or id, the actor's, the target's, the action, or the reason.
-    #[schema(max_length = 256)]
+    #[schema(value_type = Option<OneOrMany>, nullable = false)]
+    target: Option<Vec<String>>,
+    /// Correlation ids: any of them, or with `!` in front none of them.
+    #[serde(deserialize_with = "one_or_many")]
+    #[schema(value_type = Option<OneOrMany>, nullable = false)]
+    correlation: Option<Vec<String>>,
+    /// Sources: any of them, or with `!` in front none of them.
+    #[serde(deserialize_with = "one_or_many")]
+    #[schema(value_type = Option<OneOrMany>, nullable = false)]
+    source: Option<Vec<String>>,
+    /// Words that the activity contains, as in the list.
+    #[serde(deserialize_with = "given_text")]
+    #[schema(min_length = 1, max_length = 256, pattern = r"\S", nullable = false)]
     q: Option<String>,
     /// The format of the files; the default is csv.
     #[schema(value_type = Option<Format>)]
@@ -215,6 +224,8 @@ impl CreateExport {
             status: self.status,
             target_type: self.target_type,
             target: self.target,
+            correlation: self.correlation,
+            source: self.source,
             q: self.q,
         }
     }
@@ -315,7 +326,7 @@ pub(crate) async fn list(app: &App, request: &Request, now: Instant) -> Answer {
         }
     };
     let limit = parameters.number("limit", DEFAULT_LISTED, MAX_LISTED)?;
-    let after: ListPosition = match parameters.one("cursor")? {
+    let after: ListPosition = match parameters.cursor()? {
         None => ListPosition::default(),
         Some(text) => cursor::decode_cursor("cursor", &text)?,
     };

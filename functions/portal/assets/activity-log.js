@@ -19,8 +19,6 @@ import { isTimeZone, language, ownTimeZone, texts, Words } from "./language.js";
 import { Rows } from "./rows.js";
 import { ApiError, Service, NetworkError } from "./service.js";
 
-/** The longest period that the service accepts, in days. */
-const MAX_DAYS = 366;
 /** The list requests further pages until it has this many new rows, because a filter may leave pages nearly empty. */
 const ROWS_PER_LOAD = 50;
 /** The most pages that one load requests. */
@@ -383,9 +381,9 @@ class ActivityLog extends HTMLElement {
     const value = (/** @type {string} */ name) => form.elements.namedItem(name).value.trim();
     const [from, to] = [parseDay(value("from")), parseDay(value("to"))];
     const days = from && to ? countDays(from, to) : 0;
-    const wrong = !from ? ["from", "dayMissing"] : !to ? ["to", "dayMissing"] : days < 1 ? ["to", "rangeReversed"] : days > MAX_DAYS ? ["from", "rangeTooLong"] : null;
+    const wrong = !from ? ["from", "dayMissing"] : !to ? ["to", "dayMissing"] : days < 1 ? ["to", "rangeReversed"] : null;
     for (const name of ["from", "to"]) form.elements.namedItem(name).setAttribute("aria-invalid", String(wrong?.[0] === name));
-    fault.textContent = wrong ? this.#say(wrong[1], { days: MAX_DAYS }) : "";
+    fault.textContent = wrong ? this.#say(wrong[1]) : "";
     if (!from || !to || wrong) {
       form.elements.namedItem(wrong?.[0]).focus();
       return;

@@ -16,7 +16,6 @@ timeZone = Time zone
 show = Show
 dayMissing = Enter a date.
 rangeReversed = The last day is before the first. Choose a later one.
-rangeTooLong = This is more than { $days } days. Choose a shorter range.
 dateTime = Date and time
 customer = Affected customer
 action = Action

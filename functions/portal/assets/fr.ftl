@@ -16,7 +16,6 @@ timeZone = Fuseau horaire
 show = Afficher
 dayMissing = Indiquez une date.
 rangeReversed = La date de fin précède la date de début. Choisissez une date de fin plus tardive.
-rangeTooLong = La période dépasse { $days } jours. Choisissez-en une plus courte.
 dateTime = Date et heure
 customer = Client concerné
 action = Action

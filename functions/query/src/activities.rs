@@ -2,7 +2,8 @@
 
 use domain::{
     access::Operation,
-    activity::{ActivityId, ActivityJson, Details},
+    activity::{ActivityId, ActivityJson, Details, MAX_NAME_CHARS, PartnerId},
+    filter::Choice,
     query::{Position, Question, SETTLE_SECONDS, Selection, SortOrder},
     text::{hex, quoted},
     time::{Instant, Period},
@@ -14,11 +15,13 @@ use lambda::{
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use store::ledger::{Ledger, MAX_PAGE_ROWS, StoredActivity};
+use store::ledger::MAX_PAGE_ROWS;
 use utoipa::ToSchema;
 
+use crate::App;
+
 const DEFAULT_LIMIT: usize = 100;
-const PARAMETERS: [&str; 13] = [
+const PARAMETERS: [&str; 15] = [
     "from",
     "to",
     "time_zone",
@@ -28,6 +31,8 @@ const PARAMETERS: [&str; 13] = [
     "status",
     "target_type",
     "target",
+    "correlation",
+    "source",
     "q",
     "order",
     "limit",
@@ -72,7 +77,7 @@ struct Cursor {
     query: String,
 }
 
-pub(crate) async fn list(ledger: &Ledger, request: &Request, customer: Option<String>, now: Instant) -> Answer {
+pub(crate) async fn list(app: &App, request: &Request, customer: Option<String>, now: Instant) -> Answer {
     let (_, partner) = request::partner_for(request, Operation::Read)?;
     log::time_invocation(Metric::ListLatency);
     let parameters = Parameters::read(request, &PARAMETERS)?;
@@ -82,28 +87,35 @@ pub(crate) async fn list(ledger: &Ledger, request: &Request, customer: Option<St
         Some(other) => return Err(Problem::field("order", format!("{} is neither asc nor desc", quoted(other)))),
     };
     let limit = parameters.number("limit", DEFAULT_LIMIT, MAX_PAGE_ROWS)?;
-    let mut question = Question {
+    let all = |name: &str| Some(parameters.all(name)).filter(|values| !values.is_empty());
+    let question = Question {
         from: parameters.one("from")?,
         to: parameters.one("to")?,
         time_zone: parameters.one("time_zone")?,
-        customer: parameters.all("customer"),
-        actor: parameters.all("actor"),
-        action: parameters.all("action"),
-        status: parameters.all("status"),
-        target_type: parameters.all("target_type"),
-        target: parameters.all("target"),
+        customer: all("customer"),
+        actor: all("actor"),
+        action: all("action"),
+        status: all("status"),
+        target_type: all("target_type"),
+        target: all("target"),
+        correlation: all("correlation"),
+        source: all("source"),
         q: parameters.one("q")?,
     };
-    if let Some(customer) = customer {
-        if !question.customer.is_empty() {
-            return Err(Problem::field("customer", "is given by the path already"));
-        }
-        question.customer = vec![customer];
+    if customer.is_some() && question.customer.is_some() {
+        return Err(Problem::field("customer", "is given by the path already"));
     }
-    let fingerprint = cursor::fingerprint(&format!("{partner} {question:?} {order:?} {limit}"));
-    let (mut period, zone, filter) = question.read(now)?;
+    // Pages of one list may have different lengths.
+    let fingerprint = cursor::fingerprint(&format!("{partner} {customer:?} {question:?} {order:?}"));
+    let (mut period, zone, mut filter) = question.read(now)?;
+    if let Some(customer) = customer {
+        if customer.chars().count() > MAX_NAME_CHARS {
+            return Err(Problem::field("customer", format!("is longer than {MAX_NAME_CHARS} characters")));
+        }
+        filter.customer = Choice::any_of(vec![customer]);
+    }
     let (mut after, mut begun_at) = (None, now);
-    if let Some(text) = parameters.one("cursor")? {
+    if let Some(text) = parameters.cursor()? {
         let cursor: Cursor = cursor::decode_cursor("cursor", &text)?;
         if cursor.query != fingerprint {
             let detail = "belongs to another query: send it with the same parameters as the page before, or start again without it";
@@ -114,7 +126,8 @@ pub(crate) async fn list(ledger: &Ledger, request: &Request, customer: Option<St
         begun_at = cursor.begun_at.min(now);
     }
     let selection = Selection { period, filter, order, recorded_from: None, recorded_before: None };
-    let mut page = ledger.list_page(&partner, &selection, limit, after, None).await?;
+    let reading = app.begin_read(&partner, now).await?;
+    let mut page = reading.ledger.list_page(&partner, &selection, limit, after, None).await?;
     let activities = payload::write_fitting(page.activities())?;
     page.truncate(activities.len());
     let (from, to) = (period.from(), period.to());
@@ -156,41 +169,50 @@ fn next_query(parameters: &Parameters, cursor: &str) -> String {
     query
 }
 
-pub(crate) async fn show(ledger: &Ledger, request: &Request) -> Answer {
-    let (found, _) = find(ledger, request, &["occurred_at"]).await?;
+pub(crate) async fn show(app: &App, request: &Request, now: Instant) -> Answer {
+    let Address { partner, occurred_at, id, .. } = Address::read(request, &["occurred_at"])?;
+    let reading = app.begin_read(&partner, now).await?;
+    let found = reading.ledger.find(&partner, occurred_at, &id).await?.ok_or_else(Problem::not_found)?;
     // The digest of its content identifies an activity, because activities never change.
     let tag = format!("\"{}\"", hex(&found.activity().digest));
     let mut response = if request::has_current(request, &tag) {
         response::empty(StatusCode::NOT_MODIFIED)
     } else {
-        response::activity(StatusCode::OK, &ledger.load_details(found).await?)?
+        response::activity(StatusCode::OK, &reading.ledger.load_details(found).await?)?
     };
     response::set_header(&mut response, header::ETAG, &tag);
     Ok(response)
 }
 
-pub(crate) async fn show_details(ledger: &Ledger, request: &Request, now: Instant) -> Answer {
-    let (found, parameters) = find(ledger, request, &["occurred_at", "redirect"]).await?;
+pub(crate) async fn show_details(app: &App, request: &Request, now: Instant) -> Answer {
+    let Address { partner, occurred_at, id, parameters } = Address::read(request, &["occurred_at", "redirect"])?;
     let is_redirect = link::wants_redirect(&parameters)?;
-    let activity = ledger.load_details(found).await?;
+    let reading = app.begin_read(&partner, now).await?;
+    let found = reading.ledger.find(&partner, occurred_at, &id).await?.ok_or_else(Problem::not_found)?;
+    let activity = reading.ledger.load_details(found).await?;
     let Details::Here(details) = &activity.details else { return Err(Problem::not_found()) };
-    let url = ledger.publish_details(&activity, details.clone(), link::method(request, is_redirect)).await?;
+    let url = reading.ledger.publish_details(&activity, details.clone(), link::method(request, is_redirect)).await?;
     link::answer(url, is_redirect, now)
 }
 
-/// Finds the activity that path and query address. The query may hold only the `known` parameters.
-async fn find(
-    ledger: &Ledger,
-    request: &Request,
-    known: &[&'static str],
-) -> Result<(StoredActivity, Parameters), Problem> {
-    let (_, partner) = request::partner_for(request, Operation::Read)?;
-    let parameters = Parameters::read(request, known)?;
-    let id = ActivityId::parse(&request::path(request, "id")?).map_err(|_| Problem::not_found())?;
-    let occurred_at = parameters.one("occurred_at")?;
-    let occurred_at =
-        occurred_at.ok_or_else(|| Problem::field("occurred_at", "is required: it is part of an activity's address"))?;
-    let occurred_at = Instant::parse(&occurred_at).map_err(|detail| Problem::field("occurred_at", detail))?;
-    let found = ledger.find(&partner, occurred_at, &id).await?.ok_or_else(Problem::not_found)?;
-    Ok((found, parameters))
+/// The address of an activity, from the path and the query of a request.
+struct Address {
+    partner: PartnerId,
+    occurred_at: Instant,
+    id: ActivityId,
+    parameters: Parameters,
+}
+
+impl Address {
+    /// Reads an address. The query may hold only the `known` parameters.
+    fn read(request: &Request, known: &[&'static str]) -> Result<Self, Problem> {
+        let (_, partner) = request::partner_for(request, Operation::Read)?;
+        let parameters = Parameters::read(request, known)?;
+        let id = ActivityId::parse(&request::path(request, "id")?).map_err(|_| Problem::not_found())?;
+        let occurred_at = parameters.one("occurred_at")?;
+        let occurred_at = occurred_at
+            .ok_or_else(|| Problem::field("occurred_at", "is required: it is part of an activity's address"))?;
+        let occurred_at = Instant::parse(&occurred_at).map_err(|detail| Problem::field("occurred_at", detail))?;
+        Ok(Self { partner, occurred_at, id, parameters })
+    }
 }

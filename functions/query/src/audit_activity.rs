@@ -12,8 +12,9 @@ use domain::{
 };
 use lambda::{Answer, Parameters, Problem, Request, cursor, log, metrics::Metric, request};
 use serde::{Deserialize, Serialize};
-use store::ledger::{Ledger, MAX_PAGE_ROWS};
+use store::ledger::MAX_PAGE_ROWS;
 
+use crate::App;
 use crate::audit_records::{
     DEFAULT_SIZE, FieldFilter, Link, Links, RecordFilter, RecordPage, answer, default_period, read_filter, read_page,
     read_period, uri,
@@ -41,7 +42,7 @@ struct Seek {
     query: String,
 }
 
-pub(crate) async fn list(ledger: &Ledger, request: &Request, now: Instant) -> Answer {
+pub(crate) async fn list(app: &App, request: &Request, now: Instant) -> Answer {
     let caller = request::caller(request)?;
     let partner = caller.may_at_home(Operation::Read)?;
     log::set_partner(partner);
@@ -58,7 +59,8 @@ pub(crate) async fn list(ledger: &Ledger, request: &Request, now: Instant) -> An
     let size = parameters.number(SIZE, seek.as_ref().map_or(DEFAULT_SIZE, |seek| seek.size), MAX_PAGE_ROWS)?;
     let query = fingerprint(partner, period, filter.as_ref());
     let after = seek.map(|seek| resume(&seek, period, &query)).transpose()?;
-    let RecordPage { items, next } = read_page(ledger, partner, period, &wanted, size, after).await?;
+    let reading = app.begin_read(partner, now).await?;
+    let RecordPage { items, next } = read_page(&reading.ledger, partner, period, &wanted, size, after).await?;
     let (from, to) = (period.from(), period.to());
     let token = next.map(|next| cursor::encode_cursor(&Seek { after: next.to_text(), from, to, filter, size, query }));
     let token = token.transpose()?;

@@ -7,8 +7,9 @@
 use chrono::NaiveDateTime;
 use domain::{
     access::Operation,
-    activity::{Activity, ActorType, PartnerId},
-    filter::Filter,
+    activity::{Activity, ActorType, MAX_NAME_CHARS, PartnerId},
+    filter::{Choice, Filter},
+    fold::fold,
     partner_center::{operation_status, operation_type, resource_type},
     query::{Position, Selection, SortOrder},
     text::quoted,
@@ -23,9 +24,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use store::{
     error::Error,
-    ledger::{Condition, Ledger, MAX_PAGE_ROWS},
+    ledger::{Condition, MAX_PAGE_ROWS},
 };
 use utoipa::ToSchema;
+
+use crate::App;
 
 pub(crate) const DEFAULT_SIZE: usize = 500;
 const DEFAULT_SECONDS: i64 = 30 * 86_400;
@@ -166,15 +169,15 @@ pub(crate) struct FieldFilter {
 #[derive(Debug)]
 pub(crate) enum RecordFilter {
     All,
-    /// Those of customers whose names contain this, in lower case.
+    /// Those of customers whose names contain this folded text.
     Company(String),
-    /// Those of this customer, in the spellings in which its id may have been recorded.
-    Customer(Vec<String>),
+    /// Those of this customer.
+    Customer(String),
     /// Those about this kind of resource.
     Resource(String),
 }
 
-pub(crate) async fn list(ledger: &Ledger, request: &Request, now: Instant) -> Answer {
+pub(crate) async fn list(app: &App, request: &Request, now: Instant) -> Answer {
     let caller = request::caller(request)?;
     let partner = caller.may_at_home(Operation::Read)?;
     log::set_partner(partner);
@@ -182,7 +185,8 @@ pub(crate) async fn list(ledger: &Ledger, request: &Request, now: Instant) -> An
     let parameters = Parameters::read_any_case(request, &["startDate", "endDate", "filter", "size", "seekOperation"])?;
     let size = parameters.number("size", DEFAULT_SIZE, MAX_PAGE_ROWS)?;
     let (start, end, filter) = (parameters.one("startDate")?, parameters.one("endDate")?, parameters.one("filter")?);
-    let fingerprint = cursor::fingerprint(&format!("{partner} {start:?} {end:?} {filter:?} {size}"));
+    // Pages of one list may have different lengths.
+    let fingerprint = cursor::fingerprint(&format!("{partner} {start:?} {end:?} {filter:?}"));
     let wanted = filter.as_deref().map_or(Ok(RecordFilter::All), parse_filter)?;
     let mut period = read_period(["startDate", "endDate"], [start.as_deref(), end.as_deref()], default_period(now))?;
     let mut after = None;
@@ -202,7 +206,8 @@ pub(crate) async fn list(ledger: &Ledger, request: &Request, now: Instant) -> An
             return Err(foreign());
         }
     }
-    let RecordPage { items, next } = read_page(ledger, partner, period, &wanted, size, after).await?;
+    let reading = app.begin_read(partner, now).await?;
+    let RecordPage { items, next } = read_page(&reading.ledger, partner, period, &wanted, size, after).await?;
     let (from, to) = (period.from(), period.to());
     let token = next.map(|next| cursor::encode_cursor(&Token { after: next.to_text(), from, to, query: fingerprint }));
     let token = token.transpose()?;
@@ -232,8 +237,8 @@ pub(crate) async fn read_page(
     after: Option<Position>,
 ) -> Result<RecordPage, Problem> {
     let customer = match wanted {
-        RecordFilter::Customer(spellings) => spellings.clone(),
-        _ => Vec::new(),
+        RecordFilter::Customer(id) => Choice::any_of(vec![id.clone()]),
+        _ => Choice::default(),
     };
     let filter = Filter { customer, ..Filter::default() };
     let selection =
@@ -242,7 +247,7 @@ pub(crate) async fn read_page(
         RecordFilter::All | RecordFilter::Customer(_) => true,
         RecordFilter::Company(part) => {
             let name = activity.entry.customer.as_ref().and_then(|customer| customer.name);
-            name.is_some_and(|name| name.to_lowercase().contains(part))
+            name.is_some_and(|name| fold(name).contains(part))
         }
         RecordFilter::Resource(resource) => resource_type(&activity.entry.action) == resource,
     };
@@ -333,16 +338,15 @@ fn parse_filter(text: &str) -> Result<RecordFilter, Problem> {
 /// Reads a filter that was sent in the parameter `name`. Of the many combinations that could be written, Partner Center
 /// documents three.
 pub(crate) fn read_filter(name: &str, filter: &FieldFilter) -> Result<RecordFilter, Problem> {
-    if filter.value.is_empty() {
-        return Err(Problem::field(name, "has an empty value; leave the filter out to list all records"));
+    if filter.value.trim().is_empty() {
+        return Err(Problem::field(name, "has an empty value; leave the filter out to list all records, or name a value"));
+    }
+    if filter.value.chars().count() > MAX_NAME_CHARS {
+        return Err(Problem::field(name, format!("has a value longer than {MAX_NAME_CHARS} characters")));
     }
     match (filter.field.to_lowercase().as_str(), filter.operator.to_lowercase().as_str()) {
-        ("companyname", "substring") => Ok(RecordFilter::Company(filter.value.to_lowercase())),
-        ("customerid", "equals") => {
-            let mut spellings = vec![filter.value.clone(), filter.value.to_lowercase(), filter.value.to_uppercase()];
-            spellings.dedup();
-            Ok(RecordFilter::Customer(spellings))
-        }
+        ("companyname", "substring") => Ok(RecordFilter::Company(fold(&filter.value))),
+        ("customerid", "equals") => Ok(RecordFilter::Customer(filter.value)),
         ("resourcetype", "equals") => Ok(RecordFilter::Resource(snake_case(&filter.value))),
         _ => {
             let detail = "has a field or operator that is not known; known are CompanyName with substring, CustomerId with equals, ResourceType with equals";
@@ -505,7 +509,7 @@ mod tests {
         ));
         assert!(matches!(
             parse_filter(r#"{"field":"customerid","value":"aB","operator":"EQUALS"}"#),
-            Ok(RecordFilter::Customer(spellings)) if spellings == ["aB", "ab", "AB"]
+            Ok(RecordFilter::Customer(id)) if id == "aB"
         ));
         for value in ["CustomerUser", "customer_user", "CUSTOMER_USER"] {
             let filter = format!(r#"{{"Field":"ResourceType","Value":"{value}","Operator":"equals"}}"#);
@@ -520,6 +524,8 @@ mod tests {
             "[]",
             r#"{"Field":"ResourceType","Value":"order","Operator":"substring"}"#,
             r#"{"Field":"CompanyName","Value":"","Operator":"substring"}"#,
+            r#"{"Field":"CustomerId","Value":" ","Operator":"equals"}"#,
+            r#"{"Field":"ResourceType","Value":"","Operator":"equals"}"#,
         ] {
             assert!(parse_filter(filter).is_err(), "{filter}");
         }

@@ -8,7 +8,7 @@ use lambda::{
 use record::App;
 use store::{
     ledger::{Ledger, Recorder},
-    meter::Meter,
+    meter::{Amounts, Meter},
     partners::Partners,
 };
 
@@ -25,7 +25,7 @@ async fn main() -> Result<(), Error> {
     );
     let partners = Partners::new(dynamodb.clone(), variable("PARTNERS_TABLE")?);
     let limits = Limits { records_per_second: Some(number("RECORDS_PER_SECOND")?), ..Limits::default() };
-    let meter = Meter::new(dynamodb, variable("LIMITS_TABLE")?, partners.clone(), limits);
+    let meter = Meter::new(Amounts::Activities, dynamodb, variable("LIMITS_TABLE")?, partners.clone(), limits);
     let app = App {
         recorder: Recorder::new(ledger, partners, number::<i64>("GRACE_HOURS")? * 3_600),
         meter: flag("PARTNER_LIMITS")?.then_some(meter),

@@ -16,7 +16,7 @@ use hyper_util::{
 };
 use store::{
     control::Control,
-    ledger::{INDEXED, Ledger, Recorder},
+    ledger::{Ledger, Recorder},
     partners::Partners,
 };
 use tokio::net::TcpListener;
@@ -71,10 +71,6 @@ impl Stores {
     async fn create(&self) {
         let dynamodb = aws_sdk_dynamodb::Client::new(&self.config(&self.dynamodb_url, None));
         let all = Projection::builder().projection_type(ProjectionType::All).build();
-        let listed = Projection::builder()
-            .projection_type(ProjectionType::Include)
-            .set_non_key_attributes(Some(INDEXED.map(str::to_owned).to_vec()))
-            .build();
         let of_month = Projection::builder()
             .projection_type(ProjectionType::Include)
             .set_non_key_attributes(Some(vec!["problem".to_owned(), "ea".to_owned()]))
@@ -83,7 +79,7 @@ impl Stores {
             (
                 TABLE,
                 key_schema("pk", Some("sk")),
-                vec![("by_customer", "ck", "sk", listed), ("late", "lk", "r", all.clone())],
+                vec![("by_customer_id", "ck", "sk", all.clone()), ("late", "lk", "r", all.clone())],
             ),
             (
                 CONTROL,

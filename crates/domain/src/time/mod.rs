@@ -18,6 +18,6 @@ mod zone;
 pub use self::{
     instant::{Instant, seconds_between},
     month::Month,
-    period::{MAX_PERIOD_DAYS, Period, PeriodError},
+    period::{Period, PeriodError},
     zone::{ZONE_RULES, Zone},
 };

@@ -5,12 +5,6 @@ use chrono::{Datelike as _, Days, Months, NaiveDate};
 use super::{instant::Instant, zone::Zone};
 use crate::text::quoted;
 
-/// The longest period of one query or of one export on demand, in days.
-pub const MAX_PERIOD_DAYS: i64 = 366;
-
-const MICROS_PER_HOUR: i64 = 3_600 * 1_000_000;
-const MICROS_PER_DAY: i64 = 24 * MICROS_PER_HOUR;
-
 /// A range of time that includes `from` and excludes `to`. `from` is before `to`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Period {
@@ -35,12 +29,6 @@ pub enum PeriodError {
         /// The bound that was sent as `to`.
         to: Instant,
     },
-    /// The period is longer than [`MAX_PERIOD_DAYS`].
-    #[error("the period spans {days} days; ask for at most {MAX_PERIOD_DAYS} at once")]
-    TooLong {
-        /// The days asked for, rounded up.
-        days: i64,
-    },
 }
 
 impl Period {
@@ -64,7 +52,7 @@ impl Period {
     /// absent `from` means one calendar month before `to`.
     ///
     /// # Errors
-    /// The bound that cannot be read, reversed bounds, or a period longer than [`MAX_PERIOD_DAYS`].
+    /// The bound that cannot be read, or reversed bounds.
     pub fn resolve(from: Option<&str>, to: Option<&str>, zone: Zone, now: Instant) -> Result<Self, PeriodError> {
         let to = match to {
             None => now,
@@ -74,13 +62,7 @@ impl Period {
             None => one_month_before(to, zone),
             Some(text) => parse_bound(text, zone, 0).map_err(PeriodError::From)?,
         };
-        let period = Self::new(from, to)?;
-        let micros = to.micros() - from.micros();
-        // One hour more is allowed, because a clock change can make 366 local days an hour longer.
-        if micros > MAX_PERIOD_DAYS * MICROS_PER_DAY + MICROS_PER_HOUR {
-            return Err(PeriodError::TooLong { days: (micros + MICROS_PER_DAY - 1) / MICROS_PER_DAY });
-        }
-        Ok(period)
+        Self::new(from, to)
     }
 
     /// Returns the first instant.
@@ -175,15 +157,6 @@ mod tests {
         assert_eq!((last.from(), last.to()), (at("9999-12-31T11:00:00Z"), Instant::MAX));
         let first = resolve(Some("0000-01-01"), Some("0000-01-01"), "Asia/Tokyo", "0000-01-01T00:00:00Z").unwrap();
         assert_eq!(first.from(), Instant::MIN);
-    }
-
-    #[test]
-    fn a_leap_year_is_the_longest_period() {
-        let year = |from, to| resolve(Some(from), Some(to), "UTC", "0000-01-01T00:00:00Z");
-        assert!(year("2024-01-01", "2024-12-31").is_ok());
-        assert!(year("2024-01-01", "2025-01-01T01:00:00Z").is_ok());
-        assert_eq!(year("2024-01-01", "2025-01-01T01:00:00.000001Z"), Err(PeriodError::TooLong { days: 367 }));
-        assert_eq!(year("2024-01-01", "2025-01-01"), Err(PeriodError::TooLong { days: 367 }));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use calamine::{Data, Reader as _, Xlsx};
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
     activity::{Activity, Details},
-    filter::{ActionPattern, Filter},
+    filter::{ActionPattern, Choice, Filter},
     job::{ExportRequest, Format, Job, Output, Rows},
     locale::Locale,
     query::{Selection, SortOrder},
@@ -323,8 +323,8 @@ async fn export_holds_the_activities_of_the_list_in_every_format() {
         recorder.record(new.into_activity(contoso(), at(CREATED_AT)), Duration::MAX).await.unwrap();
     }
     let everything = Filter::default();
-    let failed = Filter { status: vec![domain::activity::Status::Failed], ..Filter::default() };
-    let orders = Filter { action: vec![ActionPattern::parse("order.*").unwrap()], ..Filter::default() };
+    let failed = Filter { status: Choice::any_of(vec![domain::activity::Status::Failed]), ..Filter::default() };
+    let orders = Filter { action: Choice::any_of(vec![ActionPattern::parse("order.*").unwrap()]), ..Filter::default() };
     let (from, to) = (at("2026-09-20T03:00:00Z"), at("2026-09-20T15:00:00Z"));
     let mut sizes = Vec::new();
     for (number, filter) in [everything, failed, orders].into_iter().enumerate() {

@@ -39,6 +39,20 @@ fn parameters_stand_in_the_order_of_known_names() {
 }
 
 #[test]
+fn empty_parameter_is_refused_unless_it_is_the_cursor() {
+    let query = json!({"a": [""], "cursor": [""], "b": ["", "1"], "limit": [""]});
+    let request = request(json!({"multiValueQueryStringParameters": query}));
+    let parameters = Parameters::read(&request, &["a", "b", "limit", "cursor"]).unwrap();
+    assert_eq!(detail(parameters.one("a").unwrap_err()), "/a: is empty: leave it out, or give it a value");
+    assert_eq!(detail(parameters.one("b").unwrap_err()), "/b: is given more than once");
+    assert_eq!(
+        detail(parameters.number("limit", 1, 9).unwrap_err()),
+        "/limit: is empty: leave it out, or give it a value"
+    );
+    assert_eq!(parameters.cursor().unwrap(), None);
+}
+
+#[test]
 fn unknown_parameter_is_refused() {
     let request = request(json!({"multiValueQueryStringParameters": {"A": [""]}}));
     assert_eq!(detail(Parameters::read(&request, &["a"]).unwrap_err()), "/A: unknown parameter; known are a");

@@ -100,9 +100,11 @@ impl Ledger {
                     .key("pk", AttributeValue::S(partition))
                     .key("sk", AttributeValue::S(sort_key))
                     .consistent_read(true)
+                    .set_return_consumed_capacity(self.wanted_capacity())
                     .send()
                     .await
                     .map_err(|error| Error::sdk("GetItem of details", error))?;
+                self.count_capacity(found.consumed_capacity());
                 let packed = found.item.and_then(|mut item| item.remove("z"));
                 unpack(stored, digest, packed.as_ref().and_then(|value| value.as_b().ok()).map(AsRef::as_ref))
             }

@@ -8,7 +8,11 @@ use std::{
 };
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use domain::{activity::PartnerId, time::Month};
+use domain::{
+    activity::PartnerId,
+    query::SortOrder,
+    time::{Month, Period},
+};
 
 use super::{
     Ledger,
@@ -20,6 +24,23 @@ use crate::{error::Error, partners::Partners};
 /// The number of entries that a process remembers. Beyond it the process forgets all of them, to bound its memory.
 const MAX_KNOWN_MONTHS: usize = 100_000;
 
+/// The months to list: the first `limit` of those from `first` to `last`, in an order.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct MonthSpan {
+    pub(super) first: Month,
+    pub(super) last: Month,
+    pub(super) order: SortOrder,
+    pub(super) limit: usize,
+}
+
+/// Months with data, in order, with their numbers of shards.
+#[derive(Debug, Default)]
+pub(super) struct MonthList {
+    pub(super) months: Vec<(Month, u8)>,
+    /// The number of calls that the list took.
+    pub(super) queries: usize,
+}
+
 /// The entries of the directory that this process has seen.
 #[derive(Debug, Default)]
 pub(super) struct KnownMonths(Mutex<HashMap<(PartnerId, Month), u8>>);
@@ -30,19 +51,21 @@ impl KnownMonths {
         months.get(&(partner.clone(), month)).copied()
     }
 
-    /// Returns the months from `first` to `last` if all of them are known, because then the directory adds nothing.
-    fn range(&self, partner: &PartnerId, first: Month, last: Month) -> Option<Vec<(Month, u8)>> {
+    /// Returns the first months of a span in an order if all of them are known, because then the directory adds nothing.
+    fn first_months(&self, partner: &PartnerId, span: MonthSpan) -> Option<Vec<(Month, u8)>> {
         let months = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut month, end) = match span.order {
+            SortOrder::Ascending => (span.first, span.last),
+            SortOrder::Descending => (span.last, span.first),
+        };
         let mut found = Vec::new();
-        let mut month = first;
-        while month <= last {
+        loop {
             found.push((month, *months.get(&(partner.clone(), month))?));
-            if month == last {
-                break;
+            if month == end || found.len() == span.limit {
+                return Some(found);
             }
-            month = month.next();
+            month = if span.order == SortOrder::Ascending { month.next() } else { month.previous() };
         }
-        Some(found)
     }
 
     fn insert(&self, partner: &PartnerId, month: Month, shards: u8) {
@@ -76,36 +99,59 @@ impl Ledger {
         Ok(Some(shards))
     }
 
-    /// Lists the months with data from `first` to `last`, in calendar order, with their numbers of shards.
+    /// Lists the newest months in UTC with activities that a period touches, newest first. Those of the last second may be
+    /// missing.
+    ///
+    /// # Errors
+    /// When the table fails.
+    pub async fn newest_months(&self, partner: &PartnerId, period: Period, limit: usize) -> Result<Vec<Month>, Error> {
+        let (first, last) = period.utc_months();
+        let span = MonthSpan { first, last, order: SortOrder::Descending, limit };
+        let list = self.months(partner, span, false).await?;
+        Ok(list.months.into_iter().map(|(month, _)| month).take(limit).collect())
+    }
+
+    /// Lists the months with data of a span.
     pub(super) async fn months(
         &self,
         partner: &PartnerId,
-        first: Month,
-        last: Month,
+        span: MonthSpan,
         consistent: bool,
-    ) -> Result<Vec<(Month, u8)>, Error> {
-        if let Some(months) = self.known_months.range(partner, first, last) {
-            return Ok(months);
+    ) -> Result<MonthList, Error> {
+        if span.first > span.last {
+            return Ok(MonthList::default());
         }
-        let mut entries = self
+        if let Some(months) = self.known_months.first_months(partner, span) {
+            return Ok(MonthList { months, queries: 0 });
+        }
+        let mut pages = self
             .dynamodb
             .query()
             .table_name(&*self.table)
             .key_condition_expression("pk = :pk AND sk BETWEEN :first AND :last")
             .expression_attribute_values(":pk", AttributeValue::S(keys::months_partition(partner)))
-            .expression_attribute_values(":first", AttributeValue::S(first.to_string()))
-            .expression_attribute_values(":last", AttributeValue::S(last.to_string()))
+            .expression_attribute_values(":first", AttributeValue::S(span.first.to_string()))
+            .expression_attribute_values(":last", AttributeValue::S(span.last.to_string()))
+            .scan_index_forward(span.order == SortOrder::Ascending)
             .consistent_read(consistent)
+            .set_limit(i32::try_from(span.limit).ok())
+            .set_return_consumed_capacity(self.wanted_capacity())
             .into_paginator()
-            .items()
             .send();
-        let mut months = Vec::new();
-        while let Some(entry) = entries.next().await {
-            let (month, shards) = parse_entry(&entry.map_err(|error| Error::sdk("Query of the months", error))?)?;
-            self.known_months.insert(partner, month, shards);
-            months.push((month, shards));
+        let mut list = MonthList::default();
+        while list.months.len() < span.limit
+            && let Some(page) = pages.next().await
+        {
+            let page = page.map_err(|error| Error::sdk("Query of the months", error))?;
+            list.queries += 1;
+            self.count_capacity(page.consumed_capacity());
+            for entry in page.items() {
+                let (month, shards) = parse_entry(entry)?;
+                self.known_months.insert(partner, month, shards);
+                list.months.push((month, shards));
+            }
         }
-        Ok(months)
+        Ok(list)
     }
 
     /// Enters a month into the directory, unless it is there. Returns the number of shards that the entry has.

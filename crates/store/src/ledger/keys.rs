@@ -42,9 +42,21 @@ pub(super) fn months_partition(partner: &PartnerId) -> String {
     format!("{partner}#months")
 }
 
-/// The partition of a customer's month in the index `by_customer`.
-pub(super) fn customer_partition(partner: &PartnerId, customer: &str, month: Month) -> String {
-    format!("{partner}#{customer}#{month}")
+/// The partition of a customer's month in the index of customers. `spelling` is one of [`customer_spellings`].
+pub(super) fn customer_partition(partner: &PartnerId, spelling: &str, month: Month) -> String {
+    format!("{partner}#{spelling}#{month}")
+}
+
+/// The spelling of a customer's id in new keys: without capital letters of ASCII, because filters ignore their case.
+pub(super) fn customer_spelling(customer: &str) -> String {
+    customer.to_ascii_lowercase()
+}
+
+/// The spellings under which a customer's activities may be found.
+///
+/// Up to 0.1.0, the key had the id as it was recorded. Those activities are found by the recorded spelling only.
+pub(super) fn customer_spellings(customer: &str) -> [String; 2] {
+    [customer_spelling(customer), customer.to_owned()]
 }
 
 /// The sort key of an activity.
@@ -76,6 +88,14 @@ pub(super) fn published_details(activity: &Activity<&str>, digest: &str) -> Stri
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keys_of_a_customer_have_no_capital_letters() {
+        assert_eq!(customer_spellings("ÉTÉ-Fabrikam"), ["ÉtÉ-fabrikam", "ÉTÉ-Fabrikam"]);
+        assert_eq!(customer_spellings("fabrikam"), ["fabrikam", "fabrikam"]);
+        let (partner, month) = (PartnerId::parse("contoso").unwrap(), Month::parse("2026-11").unwrap());
+        assert_eq!(customer_partition(&partner, "f#1", month), "contoso#f#1#2026-11");
+    }
 
     #[test]
     fn ids_spread_over_all_shards_and_always_the_same_way() {

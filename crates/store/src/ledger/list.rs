@@ -4,21 +4,22 @@ use std::collections::VecDeque;
 
 use domain::{
     activity::{Activity, PartnerId},
-    query::{Position, Selection},
-    time::Month,
+    query::{Position, Selection, SortOrder},
+    time::{Month, Zone},
 };
 use futures_util::{TryStreamExt as _, stream::FuturesUnordered};
 
 use super::{
     Ledger,
+    directory::MonthList,
     item::Attributes,
     source::{PartitionKey, Source, first_of, position_behind, without_details},
     stored::{StoredActivities, StoredActivity},
 };
 use crate::error::Error;
 
-/// The most rounds of Query that one page may cost; a round is one call for each shard. The longest period has fewer months
-/// than this, so a page can touch every month. With a filter that matches little the page is short instead.
+/// The most calls of Query that one page may cost, whether they find something or not. A month of more shards takes one call
+/// for each of them. With a filter that matches little, the page is short instead.
 pub const MAX_QUERIES_PER_PAGE: usize = 16;
 /// The most bytes of items in one page, because a Lambda function's answer is limited to 6 MB. A page of texts that need
 /// many escapes is cut further where it is written.
@@ -58,9 +59,9 @@ impl ActivityPage {
 impl Ledger {
     /// Lists a page of selected activities from `after` on, without details; of these, only those that `also` accepts.
     ///
-    /// The cost of a page is bounded by [`MAX_QUERIES_PER_PAGE`]. So a page with a filter may be short or empty and still
-    /// have a next one. A first page is read with strong consistency, so that a caller finds what it has just recorded.
-    /// A list of few customers comes from an index, which follows within a second.
+    /// The cost of a page is bounded by [`MAX_QUERIES_PER_PAGE`]. So a page may be short or empty and still have a next one. A
+    /// first page is read with strong consistency, so that a caller finds what it has just recorded. A list of few customers
+    /// comes from an index, which follows within a second.
     ///
     /// # Errors
     /// When the table fails or holds an unreadable item.
@@ -73,19 +74,15 @@ impl Ledger {
         also: Option<&Condition<'_>>,
     ) -> Result<ActivityPage, Error> {
         let limit = limit.clamp(1, MAX_PAGE_ROWS);
-        let consistent = after.is_none();
         let source = Source::new(self, partner, selection);
         let selects_all = also.is_none() && source.selects_all();
-        let months = source.months(after.as_ref(), consistent).await?;
-        let mut walk = Walk { source, consistent, months, partitions: Vec::new(), after };
+        let mut walk = Walk::begin(source, after).await?;
         let mut page = Vec::with_capacity(limit.min(256));
         let (mut bytes, mut bytes_read) = (0, 0);
-        for _ in 0..MAX_QUERIES_PER_PAGE {
+        while !walk.must_stop() && bytes_read <= MAX_READ_BYTES {
             // One more than wanted shows whether there is a next page. A filter needs activities to choose from.
             let wanted = limit - page.len() + 1;
-            let read = walk.read_round(if selects_all { wanted } else { MAX_PAGE_ROWS }).await?;
-            let Some(read) = read else { return Ok(ActivityPage { stored: page, next: None }) };
-            for stored in read {
+            for stored in walk.read_round(if selects_all { wanted } else { MAX_PAGE_ROWS }).await? {
                 let size = stored.size();
                 bytes_read += size;
                 let is_selected = selects_all || {
@@ -102,11 +99,9 @@ impl Ledger {
                 bytes += size;
                 page.push(stored);
             }
-            if bytes_read > MAX_READ_BYTES {
-                break;
-            }
         }
-        Ok(ActivityPage { stored: page, next: walk.after })
+        let next = if walk.is_at_end() { None } else { walk.after };
+        Ok(ActivityPage { stored: page, next })
     }
 }
 
@@ -117,10 +112,18 @@ struct Walk {
     consistent: bool,
     /// The months that are not read yet, with their numbers of shards.
     months: VecDeque<(Month, u8)>,
-    /// The partitions of the current month that are not read to their end.
+    /// Whether other months may follow.
+    has_more_months: bool,
+    /// The month that is being read.
+    month: Option<Month>,
+    /// The partitions of this month that are not read to their end.
     partitions: Vec<Partition>,
-    /// The last activity seen, of any month.
+    /// The position behind everything that was read.
     after: Option<Position>,
+    /// Whether this position moved.
+    has_moved: bool,
+    /// The number of calls of Query.
+    queries: usize,
 }
 
 /// One partition of a month, and the activities read from it.
@@ -138,25 +141,71 @@ impl Partition {
     fn is_empty(&self) -> bool {
         self.waiting.as_ref().is_none_or(StoredActivities::is_empty)
     }
+
+    /// Whether the walk cannot go on before this partition is read.
+    fn must_be_read(&self) -> bool {
+        self.is_empty() && !self.has_ended
+    }
 }
 
 impl Walk {
-    /// Reads the next activities of one month, about `wanted` of them; none at the end.
-    async fn read_round(&mut self, wanted: usize) -> Result<Option<Vec<StoredActivity>>, Error> {
-        loop {
-            if self.partitions.is_empty() {
-                let Some((month, shards)) = self.months.pop_front() else { return Ok(None) };
-                let keys = self.source.partitions(month, shards).into_iter();
-                let open = |key| Partition { key, start: None, has_ended: false, waiting: None };
-                self.partitions = keys.map(open).collect();
-            }
-            self.fill(wanted).await?;
-            let merged = self.merge();
-            if let Some(last) = merged.last() {
-                self.after = Some(position_behind(last));
-                return Ok(Some(merged));
-            }
+    /// Begins a walk behind a position. Each month takes at least one call, so no more months are looked up than calls are left.
+    async fn begin(source: Source, after: Option<Position>) -> Result<Self, Error> {
+        let consistent = after.is_none();
+        let MonthList { months, queries } = source.months(after.as_ref(), MAX_QUERIES_PER_PAGE, consistent).await?;
+        let is_last = months.last().is_some_and(|(month, _)| *month == source.last_month());
+        let has_more_months = months.len() == MAX_QUERIES_PER_PAGE && !is_last;
+        let (months, partitions) = (months.into(), Vec::new());
+        let (month, has_moved) = (None, false);
+        Ok(Self { source, consistent, months, has_more_months, month, partitions, after, has_moved, queries })
+    }
+
+    /// Whether nothing is left to read.
+    fn is_at_end(&self) -> bool {
+        self.partitions.is_empty() && self.months.is_empty() && !self.has_more_months
+    }
+
+    /// Whether the next round would exceed the calls of a page, or nothing is left to read.
+    ///
+    /// A walk that did not move goes on, because its next page would begin at the same position.
+    fn must_stop(&self) -> bool {
+        let next = match (self.partitions.is_empty(), self.months.front()) {
+            (false, _) => self.partitions.iter().filter(|partition| partition.must_be_read()).count(),
+            (true, Some((_, shards))) => self.source.partition_count(*shards),
+            (true, None) => return true,
+        };
+        self.has_moved && self.queries + next > MAX_QUERIES_PER_PAGE
+    }
+
+    /// Reads the next activities of one month, about `wanted` of them; none if a month or a page of it has none.
+    async fn read_round(&mut self, wanted: usize) -> Result<Vec<StoredActivity>, Error> {
+        if self.partitions.is_empty() {
+            let Some((month, shards)) = self.months.pop_front() else { return Ok(Vec::new()) };
+            let keys = self.source.partitions(month, shards).into_iter();
+            let open = |key| Partition { key, start: None, has_ended: false, waiting: None };
+            self.partitions = keys.map(open).collect();
+            self.month = Some(month);
         }
+        self.fill(wanted).await?;
+        let merged = self.merge();
+        if let Some(last) = merged.last() {
+            self.move_behind(position_behind(last));
+        }
+        if self.partitions.is_empty()
+            && let Some(month) = self.month.take()
+        {
+            let end = match self.source.selection.order {
+                SortOrder::Descending => month,
+                SortOrder::Ascending => month.next(),
+            };
+            self.move_behind(Position::below(end.period(Zone::UTC).from()));
+        }
+        Ok(merged)
+    }
+
+    fn move_behind(&mut self, position: Position) {
+        self.after = Some(position);
+        self.has_moved = true;
     }
 
     /// Reads on in every partition that has no activity to offer, side by side.
@@ -170,7 +219,7 @@ impl Walk {
             .partitions
             .iter()
             .enumerate()
-            .filter(|(_, partition)| partition.is_empty() && !partition.has_ended)
+            .filter(|(_, partition)| partition.must_be_read())
             .map(|(index, partition)| async move {
                 let (start, after) = (partition.start.clone(), this.after.as_ref());
                 let answer = this.source.query(&partition.key, start, after, limit, this.consistent).await?;
@@ -178,6 +227,7 @@ impl Walk {
             })
             .collect();
         let answers: Vec<_> = queries.try_collect().await?;
+        self.queries += answers.len();
         for (index, (activities, start)) in answers {
             let partition = &mut self.partitions[index];
             partition.has_ended = start.is_none();
@@ -193,7 +243,7 @@ impl Walk {
         if let [partition] = self.partitions.as_mut_slice() {
             merged.extend(partition.waiting.iter_mut().flatten());
         }
-        while !self.partitions.iter().any(|partition| partition.is_empty() && !partition.has_ended) {
+        while !self.partitions.iter().any(Partition::must_be_read) {
             let waiting = self.partitions.iter().map(|partition| partition.waiting.as_ref());
             let Some(index) = first_of(waiting, self.source.selection.order) else { break };
             merged.extend(self.partitions[index].waiting.as_mut().and_then(StoredActivities::next));

@@ -24,6 +24,7 @@ mod keys;
 mod late;
 mod list;
 mod page_json;
+mod read_units;
 mod scanner;
 mod source;
 mod stored;
@@ -40,9 +41,9 @@ use domain::{
 
 use self::{directory::KnownMonths, stored::ItemBuffer};
 pub use self::{
-    item::INDEXED,
     late::{LateIndex, may_be_late},
     list::{ActivityPage, Condition, MAX_PAGE_BYTES, MAX_PAGE_ROWS, MAX_QUERIES_PER_PAGE},
+    read_units::ReadUnits,
     stored::StoredActivity,
     stream::{ActivityStream, Chunk},
     write::{RecordError, Recorded, Recorder},
@@ -57,6 +58,8 @@ pub struct Ledger {
     table: Arc<str>,
     bucket: Arc<str>,
     known_months: Arc<KnownMonths>,
+    /// The counter of read units; none if nobody wants to know them.
+    read_units: Option<ReadUnits>,
 }
 
 impl Ledger {
@@ -64,7 +67,14 @@ impl Ledger {
     pub fn new(dynamodb: aws_sdk_dynamodb::Client, s3: aws_sdk_s3::Client, table: String, bucket: String) -> Self {
         let config = dynamodb.config().to_builder().retry_classifier(RetryCutAnswers).build();
         let dynamodb = aws_sdk_dynamodb::Client::from_conf(config);
-        Self { dynamodb, s3, table: table.into(), bucket: bucket.into(), known_months: Arc::default() }
+        let known_months = Arc::default();
+        Self { dynamodb, s3, table: table.into(), bucket: bucket.into(), known_months, read_units: None }
+    }
+
+    /// Returns this ledger with a counter for the read units that its lists and look-ups consume.
+    #[must_use]
+    pub fn count_reads(&self, read_units: &ReadUnits) -> Self {
+        Self { read_units: Some(read_units.clone()), ..self.clone() }
     }
 
     /// The index of late activities.
@@ -92,9 +102,11 @@ impl Ledger {
             .key("pk", AttributeValue::S(partition))
             .key("sk", AttributeValue::S(keys::sort_key(occurred_at, id)))
             .consistent_read(true)
+            .set_return_consumed_capacity(self.wanted_capacity())
             .send()
             .await
             .map_err(|error| Error::sdk("GetItem of an activity", error))?;
+        self.count_capacity(found.consumed_capacity());
         let Some(item) = found.item else { return Ok(None) };
         let stored = ItemBuffer::read_one(partner, &item);
         stored.map(Some).map_err(|error| Error::permanent("reading an activity", error))

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_sdk_dynamodb::{
     operation::query::{Query, QueryOutput},
-    types::AttributeValue,
+    types::{AttributeValue, ConsumedCapacity},
 };
 use aws_smithy_runtime_api::{
     box_error::BoxError,
@@ -24,6 +24,7 @@ use aws_smithy_runtime_api::{
     },
 };
 use aws_smithy_types::{body::SdkBody, config_bag::ConfigBag};
+use serde::Deserialize;
 
 use super::{
     item::{Attributes, CUSTOMER_KEY, LATE_KEY},
@@ -41,6 +42,15 @@ pub(super) struct DecodedPage {
     pub(super) items: ItemBuffer,
     /// The key at which the next page starts, if there is one.
     pub(super) next: Option<Attributes>,
+    /// The read units that the page has consumed, if the request asked for them.
+    pub(super) read_units: Option<f64>,
+}
+
+/// The capacity that an answer says it has consumed.
+#[derive(Deserialize)]
+struct Consumed {
+    #[serde(rename = "CapacityUnits")]
+    units: Option<f64>,
 }
 
 /// Reads the start of the next page from the end of a page, without decoding the items.
@@ -169,17 +179,23 @@ impl PageDecoder {
     /// Decodes a page; nothing if it is not a page.
     fn decode(&self, body: &str, cfg: &ConfigBag) -> Option<Result<DecodedPage, UnreadableItem>> {
         let mut scanner = Scanner { text: body, at: 0 };
-        let (mut items, mut next) = (None, None);
+        let (mut items, mut next, mut read_units) = (None, None, None);
         scanner.object(|scanner, name| {
             match name {
                 "Items" if items.is_none() => items = Some(self.decode_items(scanner, cfg)?),
                 "LastEvaluatedKey" if next.is_none() => next = Some(read_key(scanner)?),
+                "ConsumedCapacity" => {
+                    let begun_at = scanner.at;
+                    scanner.skip()?;
+                    let consumed = serde_json::from_str::<Consumed>(scanner.text.get(begun_at..scanner.at)?);
+                    read_units = consumed.ok()?.units;
+                }
                 _ => scanner.skip()?,
             }
             Some(())
         })?;
         scanner.end()?;
-        Some(items?.map(|items| DecodedPage { items, next }))
+        Some(items?.map(|items| DecodedPage { items, next, read_units }))
     }
 
     fn decode_items(&self, scanner: &mut Scanner<'_>, cfg: &ConfigBag) -> Option<Result<ItemBuffer, UnreadableItem>> {
@@ -211,10 +227,11 @@ impl PageDecoder {
     /// Converts a page that the SDK has decoded.
     fn convert(&self, output: Output) -> Result<Result<DecodedPage, UnreadableItem>, Output> {
         let output = output.downcast::<QueryOutput>()?;
+        let read_units = output.consumed_capacity().and_then(ConsumedCapacity::capacity_units);
         let read = output.items.unwrap_or_default();
         let mut items = ItemBuffer::new(&self.partner, 0);
         let added = read.iter().try_for_each(|item| items.add(item));
-        Ok(added.map(|()| DecodedPage { items, next: output.last_evaluated_key }))
+        Ok(added.map(|()| DecodedPage { items, next: output.last_evaluated_key, read_units }))
     }
 }
 
@@ -315,8 +332,9 @@ mod tests {
             Err(_) => "refused".to_owned(),
             Ok(output) => {
                 let mut items = ItemBuffer::new(&partner, 0);
+                let read_units = output.consumed_capacity().and_then(ConsumedCapacity::capacity_units);
                 let added = output.items.unwrap_or_default().iter().try_for_each(|item| items.add(item));
-                describe(added.map(|()| DecodedPage { items, next: output.last_evaluated_key }))
+                describe(added.map(|()| DecodedPage { items, next: output.last_evaluated_key, read_units }))
             }
         };
         let ours = match ours {
@@ -334,14 +352,14 @@ mod tests {
     fn describe(page: Result<DecodedPage, UnreadableItem>) -> String {
         match page {
             Err(unreadable) => unreadable.to_string(),
-            Ok(DecodedPage { items, next }) => {
+            Ok(DecodedPage { items, next, read_units }) => {
                 let next: Option<std::collections::BTreeMap<_, _>> = next.map(|next| next.into_iter().collect());
                 let stored: Vec<_> = StoredActivities::of(items).collect();
                 let shown: Vec<_> = stored
                     .iter()
                     .map(|one| (one.activity(), one.partition(), one.details_location(), one.size()))
                     .collect();
-                format!("{shown:?} {next:?}")
+                format!("{shown:?} {next:?} {read_units:?}")
             }
         }
     }

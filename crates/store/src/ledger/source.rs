@@ -1,7 +1,5 @@
 //! A selection of activities, and the partitions and queries that it is read from.
 
-use std::collections::VecDeque;
-
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::{
     activity::{Activity, Details, PartnerId},
@@ -12,16 +10,17 @@ use domain::{
 
 use super::{
     Ledger,
-    item::{Attributes, CUSTOMER_KEY},
+    directory::{MonthList, MonthSpan},
+    item::{Attributes, CUSTOMER_INDEX, CUSTOMER_KEY},
     keys,
     page_json::{DecodedPage, PageDecoder, QueryAnswer},
     stored::{StoredActivities, StoredActivity},
 };
 use crate::error::Error;
 
-/// The number of customers that are read side by side from the index `by_customer`. A filter on more customers reads all of
-/// the partner's activities.
-const MAX_INDEXED_CUSTOMERS: usize = 8;
+/// The number of partitions of the index of customers that are read side by side: one for each spelling of each customer. A
+/// filter with more reads all of the partner's activities.
+const MAX_INDEXED_PARTITIONS: usize = 8;
 
 /// The name of the read in errors.
 const OPERATION: &str = "Query of activities";
@@ -32,52 +31,64 @@ pub(super) struct Source {
     pub(super) ledger: Ledger,
     partner: PartnerId,
     pub(super) selection: Selection,
+    /// The spellings of the customers to read from the index of customers; none if the index is not used.
+    spellings: Vec<String>,
 }
 
-/// The key of a partition of the table or of the index `by_customer`: the attribute's name and its value.
+/// The key of a partition of the table or of the index of customers: the attribute's name and its value.
 pub(super) type PartitionKey = (&'static str, String);
 
 impl Source {
     pub(super) fn new(ledger: &Ledger, partner: &PartnerId, selection: &Selection) -> Self {
-        Self { ledger: ledger.clone(), partner: partner.clone(), selection: selection.clone() }
+        let customers = selection.filter.customer.included();
+        let mut spellings: Vec<String> = customers.iter().flat_map(|id| keys::customer_spellings(id)).collect();
+        spellings.sort_unstable();
+        spellings.dedup();
+        if spellings.len() > MAX_INDEXED_PARTITIONS {
+            spellings.clear();
+        }
+        Self { ledger: ledger.clone(), partner: partner.clone(), selection: selection.clone(), spellings }
     }
 
-    /// Lists the months with data from a position on, in the order of reading, with their numbers of shards.
+    /// Lists the first months with data from a position on, in the order of reading, with their numbers of shards.
     pub(super) async fn months(
         &self,
         after: Option<&Position>,
+        limit: usize,
         consistent: bool,
-    ) -> Result<VecDeque<(Month, u8)>, Error> {
+    ) -> Result<MonthList, Error> {
+        let order = self.selection.order;
         let (mut first, mut last) = self.selection.period.utc_months();
         if let Some(position) = after {
-            match self.selection.order {
+            match order {
                 SortOrder::Ascending => first = first.max(position.occurred_at().utc_month()),
-                SortOrder::Descending => last = last.min(position.occurred_at().utc_month()),
+                SortOrder::Descending => match position.latest_before() {
+                    Some(latest) => last = last.min(latest.utc_month()),
+                    None => return Ok(MonthList::default()),
+                },
             }
         }
-        if first > last {
-            return Ok(VecDeque::new());
-        }
-        let mut months = self.ledger.months(&self.partner, first, last, consistent).await?;
-        if self.selection.order == SortOrder::Descending {
-            months.reverse();
-        }
-        Ok(months.into())
+        self.ledger.months(&self.partner, MonthSpan { first, last, order, limit }, consistent).await
     }
 
-    /// The customers to read from their index, if the filter names few.
-    pub(super) fn indexed_customers(&self) -> Option<&[String]> {
-        let customers = &self.selection.filter.customer;
-        (1..=MAX_INDEXED_CUSTOMERS).contains(&customers.len()).then_some(customers)
+    /// The month of the selection that is read last.
+    pub(super) fn last_month(&self) -> Month {
+        let (first, last) = self.selection.period.utc_months();
+        if self.selection.order == SortOrder::Ascending { last } else { first }
+    }
+
+    /// Whether the activities come from the index of customers.
+    pub(super) fn is_indexed(&self) -> bool {
+        !self.spellings.is_empty()
     }
 
     /// Whether the filter accepts every activity of the partitions.
     pub(super) fn filter_accepts_all(&self) -> bool {
         let filter = &self.selection.filter;
-        match self.indexed_customers() {
-            Some(_) => Filter { customer: Vec::new(), ..filter.clone() }.is_empty(),
-            None => filter.is_empty(),
+        if !self.is_indexed() {
+            return filter.is_empty();
         }
+        Filter { customer: filter.customer.clone().without_included(), ..filter.clone() }.is_empty()
     }
 
     /// Whether every activity between the keys is selected.
@@ -89,21 +100,22 @@ impl Source {
     pub(super) fn selects(&self, activity: &Activity<&str>) -> bool {
         self.selection.recorded_from.is_none_or(|from| activity.recorded_at >= from)
             && self.selection.recorded_before.is_none_or(|before| activity.recorded_at < before)
-            && self.selection.filter.matches(&activity.entry)
+            && self.selection.filter.matches(activity)
     }
 
     /// The partitions that hold a month.
     pub(super) fn partitions(&self, month: Month, shards: u8) -> Vec<PartitionKey> {
-        match self.indexed_customers() {
-            Some(customers) => {
-                let mut keys: Vec<String> =
-                    customers.iter().map(|id| keys::customer_partition(&self.partner, id, month)).collect();
-                keys.sort_unstable();
-                keys.dedup();
-                keys.into_iter().map(|key| (CUSTOMER_KEY, key)).collect()
-            }
-            None => (0..shards).map(|shard| ("pk", keys::partition(&self.partner, month, shard, shards))).collect(),
+        if self.is_indexed() {
+            let key = |spelling: &String| keys::customer_partition(&self.partner, spelling, month);
+            self.spellings.iter().map(|spelling| (CUSTOMER_KEY, key(spelling))).collect()
+        } else {
+            (0..shards).map(|shard| ("pk", keys::partition(&self.partner, month, shard, shards))).collect()
         }
+    }
+
+    /// The number of partitions that hold a month.
+    pub(super) fn partition_count(&self, shards: u8) -> usize {
+        if self.is_indexed() { self.spellings.len() } else { usize::from(shards) }
     }
 
     /// Queries a partition from `start`, or else behind `after`: about `limit` activities, or a whole page of 1 MB.
@@ -142,7 +154,7 @@ impl Source {
             .dynamodb
             .query()
             .table_name(&*self.ledger.table)
-            .set_index_name(is_index.then(|| "by_customer".to_owned()))
+            .set_index_name(is_index.then(|| CUSTOMER_INDEX.to_owned()))
             .key_condition_expression(format!("{name} = :key AND sk BETWEEN :from AND :to"))
             .expression_attribute_values(":key", AttributeValue::S(value.clone()))
             .expression_attribute_values(":from", AttributeValue::S(from))
@@ -152,6 +164,7 @@ impl Source {
             .consistent_read(consistent && !is_index)
             .scan_index_forward(is_ascending)
             .set_limit(limit.map(|limit| i32::try_from(limit).unwrap_or(i32::MAX)))
+            .set_return_consumed_capacity(self.ledger.wanted_capacity())
             .customize()
             .interceptor(decoder.clone())
             .send();
@@ -173,7 +186,9 @@ impl Source {
                 page.ok_or_else(|| Error::permanent(OPERATION, "the items of the answer do not fit its end"))?
             }
         };
-        let DecodedPage { items, next } = page.map_err(|error| Error::permanent("reading an activity", error))?;
+        let page = page.map_err(|error| Error::permanent("reading an activity", error))?;
+        let DecodedPage { items, next, read_units } = page;
+        self.ledger.count_units(read_units);
         let mut activities = StoredActivities::of(items);
         if let Some(after) = after
             && activities.peek().is_some_and(|first| first.sort_key() == after.to_text())

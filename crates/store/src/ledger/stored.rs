@@ -376,7 +376,7 @@ mod tests {
     use domain::activity::NewActivity;
 
     use super::*;
-    use crate::ledger::item::{INDEXED, write_item};
+    use crate::ledger::item::write_item;
 
     #[test]
     fn an_item_reads_back_as_the_activity_that_was_written() {
@@ -396,7 +396,10 @@ mod tests {
                 _ => item,
             };
             let item = item.into_attributes();
-            assert!(item.keys().all(|name| matches!(&**name, "pk" | "sk" | "ck" | "lk") || INDEXED.contains(&&**name)));
+            let is_known = |name: &String| {
+                matches!(&**name, CUSTOMER_KEY | LATE_KEY | DIGEST | DETAILS_SIZE) || name.parse::<Text>().is_ok()
+            };
+            assert!(item.keys().all(is_known), "{:?}", item.keys());
             let row = ItemBuffer::read_one(&activity.partner, &item).unwrap();
             assert_eq!(row.activity().owned(), activity);
             assert_eq!((row.partition(), row.details_location()), ("contoso#2026-11#03", None));

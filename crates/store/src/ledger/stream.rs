@@ -92,7 +92,7 @@ impl Ledger {
         after: Option<Position>,
     ) -> Result<ActivityStream, Error> {
         let source = Source::new(self, partner, selection);
-        let months = source.months(after.as_ref(), true).await?;
+        let months = source.months(after.as_ref(), usize::MAX, true).await?.months.into();
         Ok(ActivityStream {
             source: Arc::new(source),
             with_details,
@@ -137,7 +137,7 @@ impl ActivityStream {
         }
         // Few activities are recorded after an instant in the past, so their details are fetched one by one.
         let is_late = self.source.selection.recorded_from.is_some();
-        let is_dense = self.source.indexed_customers().is_none() && self.source.filter_accepts_all() && !is_late;
+        let is_dense = !self.source.is_indexed() && self.source.filter_accepts_all() && !is_late;
         let details = self.source.ledger.fetch_details(&stored, is_dense).await?;
         let reached = if self.waiting.is_empty() { self.reached.take() } else { None };
         Ok(Some(Chunk { stored, reached, details: Some(details) }))

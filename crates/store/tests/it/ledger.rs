@@ -219,8 +219,7 @@ async fn a_filter_selects_what_a_scan_of_everything_selects() {
         json!({"actor": ["nobody"]}),
     ] {
         let filter: Filter = serde_json::from_value(filter).unwrap();
-        let expected: Vec<&str> =
-            all.iter().filter(|a| filter.matches(&a.entry.borrowed())).map(|a| a.id.as_str()).collect();
+        let expected: Vec<&str> = all.iter().filter(|a| filter.matches(&a.borrowed())).map(|a| a.id.as_str()).collect();
         for limit in [1, 7, 1_000] {
             let selection =
                 Selection { filter: filter.clone(), ..selection(november.0, november.1, SortOrder::Descending) };

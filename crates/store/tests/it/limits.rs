@@ -1,15 +1,21 @@
 //! Limits of partners, on a real table.
 
+use std::time::Duration;
+
 use domain::{
+    activity::ActivityId,
     filter::Filter,
     job::{ExportRequest, File, Job, Output},
+    query::{Selection, SortOrder},
     quota::Limits,
-    time::{Instant, Zone},
+    time::{Instant, Period, Zone},
 };
-use harness::{Fault, Faults, LIMITS, Stores, at, contoso, partner};
+use harness::{Fault, Faults, LIMITS, Stores, at, contoso, parsed, partner, sent};
+use serde_json::json;
 use store::{
     control::Control,
-    meter::{Meter, check_exports},
+    ledger::ReadUnits,
+    meter::{Amounts, Meter, check_exports},
     partners::Settings,
 };
 
@@ -18,7 +24,13 @@ fn records(limit: u32) -> Limits {
 }
 
 fn meter(stores: &Stores, faults: &Faults, installation: Limits) -> Meter {
-    Meter::new(stores.dynamodb(Some(faults)), LIMITS.to_owned(), stores.partners(), installation)
+    let dynamodb = stores.dynamodb(Some(faults));
+    Meter::new(Amounts::Activities, dynamodb, LIMITS.to_owned(), stores.partners(), installation)
+}
+
+fn read_meter(stores: &Stores, rate: u32) -> Meter {
+    let limits = Limits { read_units_per_second: Some(rate), ..Limits::default() };
+    Meter::new(Amounts::ReadUnits, stores.dynamodb(None), LIMITS.to_owned(), stores.partners(), limits)
 }
 
 #[tokio::test]
@@ -86,6 +98,66 @@ async fn a_new_limit_holds_a_minute_after_it_was_saved() {
     assert_eq!(stores.partners().settings(&contoso()).await.unwrap(), limited);
     assert_eq!(meter.allow(&contoso(), 500, now.plus_seconds(59)).await, (500, None));
     assert_eq!(meter.allow(&contoso(), 500, now.plus_seconds(60)).await.0, 30);
+}
+
+#[tokio::test]
+async fn a_read_is_refused_until_what_was_read_is_paid() {
+    let stores = Stores::start().await;
+    let (one, other) = (read_meter(&stores, 10), read_meter(&stores, 10));
+    let now = at("2026-11-02T09:30:04Z");
+    assert_eq!(one.allow(&contoso(), 1, now).await, (1, None));
+    // The first read costs two and a half spans.
+    one.charge(&contoso(), 249);
+    let (granted, over) = one.allow(&contoso(), 1, now).await;
+    let over = over.unwrap();
+    assert_eq!((granted, over.retry_after), (0, 6));
+    assert!(over.detail.contains("10 read units a second"), "{}", over.detail);
+    assert_eq!(other.allow(&contoso(), 1, now).await.0, 0, "the debt is reserved for all functions");
+    assert_eq!(other.allow(&partner("fabrikam"), 1, now).await, (1, None), "another partner is not affected");
+    assert_eq!(one.allow(&contoso(), 1, now.plus_seconds(10)).await.0, 0);
+    assert_eq!(one.allow(&contoso(), 1, now.plus_seconds(20)).await, (1, None), "the debt is paid");
+}
+
+#[tokio::test]
+async fn read_units_do_not_count_as_activities() {
+    let stores = Stores::start().await;
+    let (reads, records) = (read_meter(&stores, 1), meter(&stores, &Faults::none(), records(1)));
+    let now = at("2026-11-02T09:30:00Z");
+    assert_eq!(reads.allow(&contoso(), 10, now).await, (10, None));
+    assert_eq!(records.allow(&contoso(), 10, now).await, (10, None));
+    assert_eq!(reads.allow(&contoso(), 1, now).await.0, 0);
+}
+
+#[tokio::test]
+async fn lists_and_look_ups_count_the_read_units_they_consume() {
+    let stores = Stores::start().await;
+    let recorder = stores.recorder(None);
+    let (noise, time) = ("x".repeat(700), "2026-11-01T00:00:00Z");
+    for number in 0..120 {
+        let extra = json!({"customer": {"id": "c-1"}, "details": {"text": noise}});
+        let new = parsed(&sent(&format!("e-{number}"), time, &extra), at(time));
+        recorder.record(new.into_activity(contoso(), at(time)), Duration::MAX).await.unwrap();
+    }
+    let everything = json!({});
+    let of_customer = json!({"customer": ["c-1"]});
+    for filter in [everything, of_customer] {
+        let units = ReadUnits::default();
+        let ledger = stores.ledger(None).count_reads(&units);
+        let selection = Selection {
+            period: Period::new(at(time), at("2026-12-01T00:00:00Z")).unwrap(),
+            filter: serde_json::from_value(filter).unwrap(),
+            order: SortOrder::Descending,
+            recorded_from: None,
+            recorded_before: None,
+        };
+        ledger.list_page(&contoso(), &selection, 1_000, None, None).await.unwrap();
+        let whole = units.total();
+        // 120 items of about 1 KB: half a unit for 4 KB, or one with strong consistency.
+        assert!((10..60).contains(&whole), "{whole}");
+        let id = ActivityId::parse("e-1").unwrap();
+        ledger.find(&contoso(), at(time), &id).await.unwrap().unwrap();
+        assert_eq!(units.total(), whole + 1);
+    }
 }
 
 async fn export(control: &Control, number: u32, created_at: Instant) -> Job {

@@ -7,8 +7,9 @@ use domain::activity::{NewActivity, PartnerId};
 use fuzz::run;
 use harness::Stores;
 use lambda::response;
+use query::App;
 use serde_json::{Map, Value, json};
-use store::ledger::{Ledger, Recorder};
+use store::ledger::Recorder;
 use tokio::runtime::Runtime;
 use url::form_urlencoded;
 
@@ -22,7 +23,7 @@ const AUDIT: &str = "/v1/auditrecords";
 /// The routes of `query`, asked by a caller of contoso.
 struct Api {
     runtime: Runtime,
-    ledger: Ledger,
+    app: App,
     _stores: Stores,
 }
 
@@ -37,7 +38,8 @@ impl Api {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let stores = runtime.block_on(Stores::start());
         runtime.block_on(fill(&stores.recorder(None)));
-        Self { runtime, ledger: stores.ledger(None), _stores: stores }
+        let app = App { ledger: stores.ledger(None), meter: None };
+        Self { runtime, app, _stores: stores }
     }
 
     /// Sends a request of a contoso caller. The response must not be a server error and must not show another partner.
@@ -51,7 +53,7 @@ impl Api {
             // API Gateway rejects headers with control characters.
             return Answer { status: 400, body: Value::Null };
         };
-        let answer = self.runtime.block_on(query::handle(&self.ledger, request, now()));
+        let answer = self.runtime.block_on(query::handle(&self.app, request, now()));
         let response = response::complete(answer, "r-1", None);
         let body = response.body();
         let body = if body.is_empty() { Value::Null } else { serde_json::from_slice(body).unwrap() };
@@ -106,7 +108,7 @@ fn parameters(text: &str) -> Map<String, Value> {
     many
 }
 
-const QUERY_PIECES: [&str; 30] = [
+const QUERY_PIECES: [&str; 34] = [
     "from=",
     "to=",
     "time_zone=",
@@ -116,7 +118,11 @@ const QUERY_PIECES: [&str; 30] = [
     "status=",
     "target_type=",
     "target=",
+    "correlation=",
+    "source=",
     "q=",
+    "!",
+    "e\u{301}\u{2019}",
     "order=",
     "limit=",
     "cursor=",

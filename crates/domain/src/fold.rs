@@ -1,0 +1,97 @@
+//! Folding: the form in which texts are compared for a search.
+
+use icu_normalizer::DecomposingNormalizerBorrowed;
+
+/// Folds a text for comparison: without case, accents, Unicode forms, and the kinds of apostrophes and hyphens.
+pub fn fold(text: &str) -> String {
+    let mut folded = String::with_capacity(text.len());
+    fold_into(&mut folded, text);
+    folded
+}
+
+/// Folds texts into one, each on a line of its own.
+pub(crate) fn fold_all<const N: usize>(texts: [&str; N]) -> String {
+    texts.map(fold).join("\n")
+}
+
+/// Appends a folded text.
+pub(crate) fn fold_into(folded: &mut String, text: &str) {
+    // Most texts are ASCII, and need no tables.
+    if text.is_ascii() {
+        let start = folded.len();
+        folded.push_str(text);
+        folded[start..].make_ascii_lowercase();
+        return;
+    }
+    // The acute accent that stands alone is typed as an apostrophe. Its decomposition is a blank and an accent.
+    let chars = text.chars().map(|char| if char == '\u{b4}' { '\'' } else { char });
+    for char in DecomposingNormalizerBorrowed::new_nfkd().normalize_iter(chars).filter(|char| !is_accent(*char)) {
+        for lower in char.to_lowercase() {
+            match replacement(lower) {
+                Some(plain) => folded.push_str(plain),
+                None => folded.push(lower),
+            }
+        }
+    }
+}
+
+/// Whether a character is a combining mark of the blocks for accents. The marks of scripts that write vowels with them stay.
+fn is_accent(char: char) -> bool {
+    matches!(
+        char,
+        '\u{300}'..='\u{36f}'
+            | '\u{1ab0}'..='\u{1aff}'
+            | '\u{1dc0}'..='\u{1dff}'
+            | '\u{20d0}'..='\u{20ff}'
+            | '\u{fe20}'..='\u{fe2f}'
+    )
+}
+
+/// The plain letters of Latin letters that Unicode does not decompose, and the plain forms of apostrophes and hyphens.
+fn replacement(lower: char) -> Option<&'static str> {
+    Some(match lower {
+        '\u{2b9}' | '\u{2bb}' | '\u{2bc}' | '\u{2018}' | '\u{2019}' | '\u{201b}' | '\u{2032}' => "'",
+        '\u{2010}' | '\u{2011}' => "-",
+        'ß' => "ss",
+        'æ' => "ae",
+        'œ' => "oe",
+        'ø' => "o",
+        'ł' => "l",
+        'đ' => "d",
+        'ħ' => "h",
+        'ı' => "i",
+        // The sigma at the end of a word.
+        'ς' => "σ",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn folding_removes_what_people_do_not_type() {
+        for (text, folded) in [
+            ("STRASSE", "strasse"),
+            ("Straße ẞ", "strasse ss"),
+            ("Æther Øre Łódź İstanbul ısı", "aether ore lodz istanbul isi"),
+            ("ΟΔΟΣ οδός", "οδοσ οδοσ"),
+            ("ﬁn Ａｂ ｶﾞ", "fin ab カ\u{3099}"),
+            ("Jean\u{2011}Luc d\u{2bc}Or", "jean-luc d'or"),
+            ("日本 हिन्दी", "日本 हिन्दी"),
+        ] {
+            assert_eq!(fold(text), folded);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn folded_texts_fold_to_themselves(text in any::<String>()) {
+            let folded = fold(&text);
+            prop_assert_eq!(fold(&folded), folded);
+        }
+    }
+}
