@@ -209,12 +209,8 @@ pub(crate) async fn save(app: &App, request: &Request, now: Instant) -> Answer {
     check_limits_apply(app.limits_apply, &update.limits)?;
     let read = app.partners.settings(&partner).await?;
     let Author { subject, name } = caller.author();
-    let settings = Settings {
-        updated_at: Some(now),
-        updated_by: Some(name),
-        updated_by_subject: subject,
-        ..update.apply(&read)
-    };
+    let settings =
+        Settings { updated_at: Some(now), updated_by: Some(name), updated_by_subject: subject, ..update.apply(&read) };
     if !app.partners.save(&partner, &read, &settings).await? {
         return Err(Problem::new(
             ProblemKind::Conflict,
@@ -275,7 +271,12 @@ mod tests {
 
     #[test]
     fn absent_limits_stay_and_null_is_the_installations() {
-        let stored = Limits { records_per_second: Some(1), open_exports: Some(2), export_rows_per_day: Some(3), read_units_per_second: Some(4) };
+        let stored = Limits {
+            records_per_second: Some(1),
+            open_exports: Some(2),
+            export_rows_per_day: Some(3),
+            read_units_per_second: Some(4),
+        };
         let read = Settings { limits: stored, ..Settings::default() };
         for (json, expected) in [
             ("{}", stored),

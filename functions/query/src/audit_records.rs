@@ -339,7 +339,10 @@ fn parse_filter(text: &str) -> Result<RecordFilter, Problem> {
 /// documents three.
 pub(crate) fn read_filter(name: &str, filter: &FieldFilter) -> Result<RecordFilter, Problem> {
     if filter.value.trim().is_empty() {
-        return Err(Problem::field(name, "has an empty value; leave the filter out to list all records, or name a value"));
+        return Err(Problem::field(
+            name,
+            "has an empty value; leave the filter out to list all records, or name a value",
+        ));
     }
     if filter.value.chars().count() > MAX_NAME_CHARS {
         return Err(Problem::field(name, format!("has a value longer than {MAX_NAME_CHARS} characters")));
