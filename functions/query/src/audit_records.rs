@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use store::{
     error::Error,
-    ledger::{Condition, MAX_PAGE_ROWS},
+    ledger::{Condition, Ledger, MAX_PAGE_ROWS},
 };
 use utoipa::ToSchema;
 
@@ -349,7 +349,7 @@ pub(crate) fn read_filter(name: &str, filter: &FieldFilter) -> Result<RecordFilt
     }
     match (filter.field.to_lowercase().as_str(), filter.operator.to_lowercase().as_str()) {
         ("companyname", "substring") => Ok(RecordFilter::Company(fold(&filter.value))),
-        ("customerid", "equals") => Ok(RecordFilter::Customer(filter.value)),
+        ("customerid", "equals") => Ok(RecordFilter::Customer(filter.value.clone())),
         ("resourcetype", "equals") => Ok(RecordFilter::Resource(snake_case(&filter.value))),
         _ => {
             let detail = "has a field or operator that is not known; known are CompanyName with substring, CustomerId with equals, ResourceType with equals";

@@ -57,7 +57,7 @@ async fn upload_and_its_parts_name_the_same_checksum() {
     let files = Files::new(aws_sdk_s3::Client::from_conf(config), BUCKET.to_owned());
     let worker = Worker { files, ..worker_of(&stores, None, LIMITS) };
     let clock = || at(NOW);
-    let run = WorkerRun { name: "w", stop_at: Instant::MAX, clock: &clock };
+    let run = WorkerRun { name: "w", stop_at: Instant::MAX, clock: &clock, message: None };
     assert_eq!(worker.work(&contoso(), "parts", &run).await.result.unwrap(), WorkResult::Done);
     let named = named.0.lock().unwrap();
     assert!(named.iter().filter(|(operation, _)| *operation == "part").count() > 1, "{named:?}");
