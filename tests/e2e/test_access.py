@@ -204,7 +204,7 @@ def test_invalid_registration_is_refused(operator, body, field):
         ("GET", "/v2/partners/contoso/activities"),
         ("GET", "/v1/partners"),
         ("GET", "/v1/partners/contoso"),
-        ("GET", "/v1/partners/contoso/activities/e-1/details"),
+        ("GET", "/v1/partners/contoso/activities/e-1/details/more"),
         ("GET", "/v1"),
         ("GET", "/nothing"),
         ("POST", "/v1/actions"),
