@@ -33,7 +33,7 @@ async fn periods_of_every_age_are_exported_in_every_format() {
             let output = Output { format, ..Output::default() };
             let (from, to) = (at(&format!("{year}-01-01T00:00:00Z")), at(&format!("{year}-12-31T23:59:59Z")));
             let wanted = ExportRequest { from, to, time_zone: Zone::UTC, ..request(output) };
-            let id = format!("{year}-{}", output.extension());
+            let id = format!("of{year}{}", output.extension());
             let job = Job::on_demand(id.clone(), wanted, "Ana".to_owned(), at(NOW), 86_400);
             stores.control(None).create_job(&contoso(), &job).await.unwrap();
             assert_eq!(run(&stores, None, &id, "w", at(NOW)).await.unwrap(), WorkResult::Done, "{id}");
