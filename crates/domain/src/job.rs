@@ -458,7 +458,10 @@ mod tests {
     fn file_names_tell_a_full_export_from_others() {
         let full = Output::default();
         let french = Output { locale: Locale::Fr, ..full };
-        let failed = Filter { status: crate::filter::Choice::any_of(vec![crate::activity::Status::Failed]), ..Filter::default() };
+        let failed = Filter {
+            status: crate::filter::Choice::any_of(vec![crate::activity::Status::Failed]),
+            ..Filter::default()
+        };
         let days = "activity_contoso_2026-10-01_2026-10-31";
         for (output, filter, name) in [
             (full, Filter::default(), format!("{days}.csv")),

@@ -100,13 +100,14 @@ impl NewActivityJson<'_> {
         // Checked before anything is missed, so that all faults are found.
         let correlation_id = faults.text("/correlation_id", self.correlation_id, MAX_ID_CHARS);
         let source = faults.text("/source", self.source, MAX_ID_CHARS);
+        let reason = faults.text("/reason", self.reason, MAX_REASON_CHARS);
         let entry = Entry {
             customer,
             action: action?,
             status: status?,
             actor: actor?,
             target: target.filter(|target| *target != Target::default()),
-            reason: faults.text("/reason", self.reason, MAX_REASON_CHARS),
+            reason,
             changes: changes.as_ref().map(|json| json.as_str().to_owned()),
             correlation_id,
             source,

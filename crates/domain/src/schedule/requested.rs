@@ -113,6 +113,10 @@ mod tests {
     }
 
     fn schedule(zone: &str, from: &str) -> Schedule {
+        save(None, zone, from)
+    }
+
+    fn save(before: Option<Schedule>, zone: &str, from: &str) -> Schedule {
         let request = ScheduleRequest {
             enabled: true,
             time_zone: Zone::parse(zone).unwrap(),
@@ -120,7 +124,7 @@ mod tests {
             from: Some(month(from)),
             notify: Vec::new(),
         };
-        Schedule::save(None, request, at(NOW), "Ana".to_owned()).unwrap()
+        Schedule::save(before, request, at(NOW), "Ana".to_owned()).unwrap()
     }
 
     #[test]
@@ -179,5 +183,22 @@ mod tests {
         let removed = schedule.remove(now, "Ana".to_owned());
         let again = Schedule::save(Some(removed), request, now, "Ana".to_owned()).unwrap();
         assert_eq!(again.next, month("2026-11"));
+    }
+
+    #[test]
+    fn a_month_is_covered_if_planned_or_ended() {
+        let now = at(NOW);
+        let schedule = schedule("UTC", "2026-10");
+        for (text, covered) in [("2026-09", false), ("2026-10", true), ("2026-11", false)] {
+            assert_eq!(schedule.check_month(month(text), GRACE, now).is_ok(), covered, "{text}");
+        }
+        let ended = at("2026-11-01T06:00:00Z");
+        assert!(schedule.check_month(month("2026-10"), GRACE, ended).is_ok());
+        assert!(schedule.check_month(month("2026-10"), GRACE, ended.plus_seconds(-1)).is_err());
+        let mut planned = schedule.clone();
+        assert!(!planned.plan_month(month("2026-10"), GRACE, settled_cut(ended), ended.plus_seconds(-1)));
+        assert!(planned.plan_month(month("2026-10"), GRACE, settled_cut(ended), ended));
+        let later = save(Some(planned), "UTC", "2026-11");
+        assert!(later.check_month(month("2026-10"), GRACE, now).is_ok(), "planned before the schedule was changed");
     }
 }

@@ -14,6 +14,10 @@ use store::partners::{Settings, ShardsFrom};
 
 use crate::support::*;
 
+/// Columns of a file of order lines, counted from 0.
+const ACTIVITY_ID: usize = 19;
+const LINE_NUMBER: usize = 22;
+
 #[tokio::test]
 async fn export_has_same_bytes_when_any_call_fails() {
     let stores = Stores::start().await;
@@ -65,8 +69,8 @@ async fn export_of_lines_has_same_rows_when_any_call_fails() {
         for row in reader.records() {
             let row = row.unwrap();
             rows += 1;
-            if &row[10] == "e-00700" {
-                order.push(row[12].parse::<usize>().unwrap());
+            if &row[ACTIVITY_ID] == "e-00700" {
+                order.push(row[LINE_NUMBER].parse::<usize>().unwrap());
             }
         }
     }

@@ -124,7 +124,8 @@ async fn month_is_not_copied_when_its_file_is_gone() {
 #[tokio::test]
 async fn month_of_another_form_version_is_written_and_not_copied() {
     let stores = Stores::start().await;
-    record_three_months(&stores, FORM_VERSION - 1).await;
+    // A worker starts jobs of an older form again, so the month is of a newer one: as after a return to this version.
+    record_three_months(&stores, FORM_VERSION + 1).await;
     let (written, copies) = export_three_months(&stores, "written").await;
     assert_eq!(copies, 0);
     assert_eq!(written.iter().filter(|byte| **byte == b'\n').count(), 901, "the file holds every activity");

@@ -61,5 +61,6 @@ async fn list_of_large_filters_is_shorter_and_complete() {
             break;
         }
     }
-    assert_eq!((found, pages), (made, 2));
+    assert_eq!(found, made);
+    assert!(pages > 1, "{pages}");
 }
