@@ -68,7 +68,7 @@ pub(crate) fn reads_as_value(text: &str, has_digits: bool) -> bool {
         // Numbers of other scripts are rare, so only texts with them are looked at again.
         return is_constant(text) || (!text.is_ascii() && text.contains(char::is_numeric) && has_parts_of_values(text));
     }
-    has_parts_of_values(text) && !is_dotted_address(text)
+    is_constant(text) || (has_parts_of_values(text) && !is_dotted_address(text))
 }
 
 /// Returns whether a spreadsheet shows a number digit for digit, and thus unchanged: a whole number or a decimal without

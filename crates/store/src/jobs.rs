@@ -308,8 +308,13 @@ impl Control {
     ) -> Result<(Vec<(Job, JobStatus)>, Option<ListPosition>), Error> {
         let limit = limit.clamp(1, MAX_LISTED);
         let mut lists = [VecDeque::new(), VecDeque::new()];
-        for ((of_kind, position), list) in
-            [(Kind::OnDemand, &after.on_demand), (Kind::Monthly, &after.monthly)].into_iter().zip(&mut lists)
+        // DynamoDB answers 1 MB at most, so a list may go on although it has fewer jobs than were asked for.
+        let mut goes_on = [false, false];
+        for (((of_kind, position), list), goes_on) in
+            [(Kind::OnDemand, &after.on_demand), (Kind::Monthly, &after.monthly)]
+                .into_iter()
+                .zip(&mut lists)
+                .zip(&mut goes_on)
         {
             if kind.is_some_and(|kind| kind != of_kind) {
                 continue;
@@ -330,6 +335,7 @@ impl Control {
                 .send()
                 .await
                 .map_err(|error| Error::sdk("Query of exports", error))?;
+            *goes_on = answer.last_evaluated_key.is_some();
             for item in answer.items.unwrap_or_default() {
                 list.push_back(parse_job(item)?);
             }
@@ -338,13 +344,17 @@ impl Control {
         // the order of their months, not of their creation.
         let mut jobs: Vec<(Job, JobStatus)> = Vec::new();
         while jobs.len() < limit {
+            // The next job of a list that goes on is not known here, so none may come before it.
+            if lists.iter().zip(goes_on).any(|(list, goes_on)| list.is_empty() && goes_on) {
+                break;
+            }
             let newest = |list: &VecDeque<(Job, JobStatus)>| list.front().map(|(job, _)| job.created_at);
             let [on_demand, monthly] = &mut lists;
             let list = if newest(on_demand) >= newest(monthly) { on_demand } else { monthly };
             let Some(job) = list.pop_front() else { break };
             jobs.push(job);
         }
-        let more = lists.iter().any(|list| !list.is_empty());
+        let more = goes_on.contains(&true) || lists.iter().any(|list| !list.is_empty());
         let next = more.then(|| after.behind(jobs.iter().map(|(job, _)| job)));
         Ok((jobs, next))
     }

@@ -124,8 +124,18 @@ async fn month_is_not_copied_when_its_file_is_gone() {
 #[tokio::test]
 async fn month_of_another_form_version_is_written_and_not_copied() {
     let stores = Stores::start().await;
-    // A worker starts jobs of an older form again, so the month is of a newer one: as after a return to this version.
-    record_three_months(&stores, FORM_VERSION + 1).await;
+    let control = stores.control(None);
+    let monthly = record_three_months(&stores, FORM_VERSION).await;
+    let (_, made) = control.job(&contoso(), &monthly.id).await.unwrap().unwrap();
+    // Workers start jobs of an older form again, so this month was made before.
+    control.cancel_job(&contoso(), &monthly.id).await.unwrap();
+    let older = Job { form_version: FORM_VERSION - 1, ..monthly };
+    assert!(control.renew_job(&contoso(), &older, at(NOW)).await.unwrap());
+    let lease = control.take_job(&contoso(), &older.id, "w", at(NOW), at(NOW).plus_seconds(1)).await.unwrap();
+    assert!(matches!(lease, Lease::Taken(_)));
+    let key = older.object_key(&contoso(), &older.file_name(&contoso(), 0));
+    stores.s3(None).put_object().bucket(BUCKET).key(key).body(b"of another form".to_vec().into()).send().await.unwrap();
+    assert!(control.finish_job(&contoso(), &older, "w", &made.files).await.unwrap());
     let (written, copies) = export_three_months(&stores, "written").await;
     assert_eq!(copies, 0);
     assert_eq!(written.iter().filter(|byte| **byte == b'\n').count(), 901, "the file holds every activity");
