@@ -17,10 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import boto3
+import indexes
 import yaml
 from botocore.exceptions import BotoCoreError, ClientError
-
-import indexes
 
 ROOT = Path(__file__).resolve().parents[1]
 BUILT = ROOT / ".aws-sam" / "build"

@@ -36,7 +36,11 @@ STACK = TOOLS / "e2e"
 SUMMARY = re.compile(r"Summary \[.*?\] +[\d/]+ tests? run: (.*)$", re.MULTILINE)
 DOC_RESULT = re.compile(r"^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored", re.MULTILINE)
 # The tests that find more in a long run; `make soak` runs these and all tests in Rust.
-SOAK_PYTHON = ["tests/formats", "tests/workspace/test_zones.py", *(f"tests/e2e/test_{name}.py" for name in ("killed", "load", "openapi", "real_input", "roles"))]
+SOAK_PYTHON = [
+    "tests/formats",
+    "tests/workspace/test_zones.py",
+    *(f"tests/e2e/test_{name}.py" for name in ("killed", "load", "openapi", "real_input", "roles")),
+]
 ROW = re.compile(r"^ *tried \| (.+?) \| (.+?) \| (\d+)$", re.MULTILINE)
 TRUST = ROOT / "docs" / "trust.md"
 HEADING, TABLE = "## Last results of `make soak`", re.compile(r"(\|---\|--:\|---\|---\|---\|\n)((?:\|.*\n)*)")

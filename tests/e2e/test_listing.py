@@ -208,7 +208,7 @@ def meets(activity, filters):
 
     exact = {"customer": customer.get("id"), "actor": actor["id"], "status": status, "target_type": target.get("type"), "target": target.get("id")}
     exact |= {"correlation": activity.get("correlation_id"), "source": activity.get("source")}
-    if not all(accepts(name, lambda value: id is not None and value.lower() == id.lower()) for name, id in exact.items()):
+    if not all(accepts(name, lambda value, id=id: id is not None and value.lower() == id.lower()) for name, id in exact.items()):
         return False
     if not accepts("action", lambda value: action.startswith(value[:-1].lower()) if value.endswith(".*") else action == value.lower()):
         return False

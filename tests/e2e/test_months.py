@@ -10,7 +10,6 @@ import pytest
 import spreadsheet
 from api import Partner, compact, eventually, in_parallel, instant, is_problem, new_activity, newest_first, now, rfc3339
 
-
 MICROSECOND, SECOND = timedelta(microseconds=1), timedelta(seconds=1)
 
 

@@ -12,7 +12,6 @@ from amounts import amount, report
 
 from api import ALL_OF_2024, new_activity
 
-
 HERE = Path(__file__).resolve().parent
 # Generated requests for each operation, besides those at the limits of values.
 EXAMPLES = amount("SCHEMATHESIS_EXAMPLES", 2, 150)

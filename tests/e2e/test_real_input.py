@@ -93,7 +93,7 @@ def test_every_record_is_recorded(recorded):
 @pytest.mark.parametrize("limit", [1, 7, 100, 1000])
 def test_every_record_is_listed_once_on_pages_of_any_size(recorded, limit):
     # Small pages list the newest records only.
-    first = recorded.sent[:PAGES * limit][-1].occurred_at
+    first = recorded.sent[: PAGES * limit][-1].occurred_at
     expected = [one for one in recorded.sent if instant(one.occurred_at) >= instant(first)]
     listed = recorded.all(**PERIOD | {"from": first}, limit=limit)
     assert [one["id"] for one in listed] == [one.id for one in expected]

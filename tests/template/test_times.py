@@ -29,7 +29,9 @@ NO_TIMES = {
     "PointInTimeRecoverySpecification", "PointInTimeRecoveryEnabled", "Runtime", "TIME_ZONE", "EXPORT_ROWS_PER_DAY", "RECORDS_PER_SECOND",
     "GlobalSecondaryIndexes", "Hourly", "ExpiredObjectDeleteMarker", "EXPIRED_TOKEN", "INTEGRATION_TIMEOUT", "Retry-After", "NOTIFY_WAITS", "RETENTION_DAYS", "GRACE_HOURS",
 }  # fmt: skip
-LOOKS_LIKE_A_TIME = re.compile(r"Time|Second|Minute|Hour|Day|Expir|Retention|Retry|Retries|ReceiveCount|Every|MaxAge|Window|Lease|Wait|_(DAYS|HOURS|SECONDS|WAITS|TIME)")
+LOOKS_LIKE_A_TIME = re.compile(
+    r"Time|Second|Minute|Hour|Day|Expir|Retention|Retry|Retries|ReceiveCount|Every|MaxAge|Window|Lease|Wait|_(DAYS|HOURS|SECONDS|WAITS|TIME)"
+)
 PARAMETERS = {"RetentionDays": DAY, "GraceHours": 3_600, "LogRetentionDays": DAY, "NotifyWaits": 1}
 LENGTHS = {"s": 1, "min": 60, "h": 3_600, "d": DAY, "times": 1}
 
@@ -103,7 +105,12 @@ def test_operations_page_names_a_test_for_every_time(rows):
 
 # Functions and queues
 
-QUEUES = {"ExportJobs": ("export-worker", "Jobs"), "ActivityIntake": ("intake", "Messages"), "MonthRuns": ("monthly", "Runs"), "Notices": ("notifier", "Notices")}
+QUEUES = {
+    "ExportJobs": ("export-worker", "Jobs"),
+    "ActivityIntake": ("intake", "Messages"),
+    "MonthRuns": ("monthly", "Runs"),
+    "Notices": ("notifier", "Notices"),
+}
 
 
 @pytest.fixture

@@ -89,10 +89,8 @@ pub(crate) fn is_shown_unchanged(text: &str, decimal_mark: char) -> bool {
             // Smaller numbers are shown with an exponent, and `1,234` is a thousand in an English spreadsheet.
             Some(fraction) => {
                 let is_group = decimal_mark == ',' && fraction.len().is_multiple_of(3);
-                all(fraction)
-                    && !fraction.ends_with('0')
-                    && !is_group
-                    && !(whole == "0" && fraction.starts_with("0000"))
+                let has_exponent = whole == "0" && fraction.starts_with("0000");
+                all(fraction) && !(fraction.ends_with('0') || is_group || has_exponent)
             }
         }
 }
