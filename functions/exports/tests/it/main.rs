@@ -1,4 +1,5 @@
 //! The routes of exports, on real engines.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use domain::recipient::Reach;
 use export::Files;

@@ -13,7 +13,7 @@ const SIZE: (&str, &str) = ("auditRequest.size", "4");
 async fn start() -> Installation {
     let installation = Installation::start().await;
     let activity = |number: usize| {
-        let customer = if number % 2 == 0 { "fabrikam" } else { "northwind" };
+        let customer = if number.is_multiple_of(2) { "fabrikam" } else { "northwind" };
         let more = json!({"customer": {"id": customer, "name": format!("{customer} SARL")}});
         parsed(&sent(&format!("e-{number:02}"), &format!("2026-11-02T09:00:{number:02}Z"), &more), at(NOW))
     };
