@@ -217,7 +217,7 @@ def _deploy(client, port: int, built: str, allowed_origin: str) -> dict:
 def _finish_gateway(client, outputs: dict) -> None:
     """Adds to the API the parts of its document that the emulator's import ignores.
 
-    These are the gateway's own error responses and the headers of its responses to preflight requests.
+    These are the gateway's own error responses, the headers of its responses to preflight requests, and routes of any method.
     """
     gateway = client("apigateway")
     api, stage = outputs["ApiUrl"].split("/")[-2:]
@@ -242,7 +242,12 @@ def _finish_gateway(client, outputs: dict) -> None:
             responseTemplates={name: text(value) for name, value in answer["responseTemplates"].items()},
         )
     resources = {each["path"]: each["id"] for each in gateway.get_resources(restApiId=api, limit=500)["items"]}
+    portal = gateway.get_integration(restApiId=api, resourceId=resources["/health"], httpMethod="GET")["uri"]
     for path, operations in document["paths"].items():
+        if "x-amazon-apigateway-any-method" in operations:
+            any_method = {"restApiId": api, "resourceId": resources[path], "httpMethod": "ANY"}
+            gateway.put_method(**any_method, authorizationType="NONE")
+            gateway.put_integration(**any_method, type="AWS_PROXY", integrationHttpMethod="POST", uri=portal)
         if "options" not in operations:
             continue
         answer = operations["options"]["x-amazon-apigateway-integration"]["responses"]["default"]
