@@ -102,16 +102,19 @@ def move_all(sqs, outputs: dict) -> dict[str, int]:
 
 def _work_on(sqs, queue: str, dead: str, live: str, send: list[str], drop: list[str], choices: dict[str, int], done: Done) -> None:
     kept: dict[str, str] = {}
+    # A letter that can never succeed is back within a second. It is sent once by each command.
+    sent: set[str] = set()
     while messages := _receive(sqs, dead):
         # A letter that comes back was left before: all others have been seen.
         if all(message["MessageId"] in kept for message in messages):
             break
         for message in messages:
             letter = Letter.read(queue, message)
-            if _chosen(letter, send, choices):
+            if message["Body"] not in sent and _chosen(letter, send, choices):
                 # Sent before it is deleted, because a lost message does harm and a repeated one does not.
                 sqs.send_message(QueueUrl=live, MessageBody=message["Body"])
                 sqs.delete_message(QueueUrl=dead, ReceiptHandle=message["ReceiptHandle"])
+                sent.add(message["Body"])
                 done.sent[queue] += 1
             elif _chosen(letter, drop, choices):
                 sqs.delete_message(QueueUrl=dead, ReceiptHandle=message["ReceiptHandle"])

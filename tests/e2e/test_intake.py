@@ -115,6 +115,9 @@ def test_dead_letters_are_chosen_by_queue_or_id(partner, send, dead, aws, stack)
     assert sent.sent["intake"] == 1
     assert {letter.id for letter in sent.kept if letter.partner == partner.name} == {letter.id for letter in shown} - {first.id}
     eventually(lambda: bodies[0] in dead(), "the letter that was sent again is one again")
+    # Letters that are back at once do not keep the command busy.
+    assert redrive.work(aws("sqs"), stack["outputs"], ["intake"], []).sent["intake"] >= len(bodies)
+    eventually(lambda: set(bodies) <= set(dead()), "all are dead letters again")
     for words in (["nobody-has-this-id"], ["short"]):
         with pytest.raises(redrive.UserFacingError):
             redrive.work(aws("sqs"), stack["outputs"], words, [])
