@@ -110,6 +110,8 @@ def test_rehearsal_prints_what_it_says(stack, shell, on_the_emulator):
             if (number, at) == (8, 1):
                 commands = f"{on_the_emulator['order']} $PARTNER\n{commands}"
             blocks.append(commands)
+            # The emulator's limit of concurrent executions depends on the machine.
+            expected = re.sub("^1000$", "…", expected, flags=re.MULTILINE)
             expectations.append((number, expected.replace("200 *", f"200 {stack['allowed_origin']}")))
     for printed, (number, expected) in zip(shell(blocks), expectations):
         assert is_as_expected(printed, expected), f"step {number} printed:\n{printed}\ninstead of:\n{expected}"
