@@ -102,6 +102,7 @@ def resources(stack, aws):
     objects = {
         "DataBucket/exports/*": (bucket, "exports/probe"),
         "DataBucket/details/*": (bucket, "details/probe"),
+        "DataBucket/downloads/*": (bucket, "downloads/probe"),
         "DataBucket": (bucket, "probe"),
         "other": (other, "exports/probe"),
     }
