@@ -113,7 +113,9 @@ def test_dead_letters_are_chosen_by_queue_or_id(partner, send, dead, aws, stack)
     (first,) = [letter for letter in shown if letter.activities == [activities[0]["id"]]]
     sent = redrive.work(aws("sqs"), stack["outputs"], [first.id[:13]], [])
     assert sent.sent["intake"] == 1
-    assert {letter.id for letter in sent.kept if letter.partner == partner.name} == {letter.id for letter in shown} - {first.id}
+    # The letter that was sent again may be back already, under another id.
+    kept = {letter.id for letter in sent.kept if letter.partner == partner.name}
+    assert first.id not in kept and {letter.id for letter in shown} - {first.id} <= kept
     eventually(lambda: bodies[0] in dead(), "the letter that was sent again is one again")
     # Letters that are back at once do not keep the command busy.
     assert redrive.work(aws("sqs"), stack["outputs"], ["intake"], []).sent["intake"] >= len(bodies)

@@ -91,7 +91,7 @@ MAY = {
     "get an activity": (["query", "export-worker"], lambda at: at.db.get_item(**at.activities, Key=KEY)),
     "query activities": (["query", "export-worker"], lambda at: at.query(at.activities, "pk")),
     "query a customer's": (["query", "export-worker"], lambda at: at.query(at.activities, "ck", IndexName="by_customer_id")),
-    "query late activities": (["admin", "monthly"], lambda at: at.query(at.activities, "lk", IndexName="late")),
+    "query late activities": (["admin", "export-worker", "monthly"], lambda at: at.query(at.activities, "lk", IndexName="late")),
     "get from control": (["authorizer", "exports", "admin", "export-worker", "notifier"], lambda at: at.db.get_item(**at.control, Key=KEY)),
     "put into control": (["exports", "admin", "monthly", "notifier"], lambda at: at.db.put_item(**at.control, Item=KEY, **NEVER)),
     "update control": (["exports", "admin", "export-worker", "monthly", "notifier"], lambda at: at.db.update_item(**at.control, **SET, **NEVER)),

@@ -56,6 +56,7 @@ ALLOWED = {
         ("ActivitiesTable", "dynamodb:GetItem"),
         ("ActivitiesTable", "dynamodb:Query"),
         ("ActivitiesTable/index/by_customer_id", "dynamodb:Query"),
+        ("ActivitiesTable/index/late", "dynamodb:Query"),
         ("ControlTable", "dynamodb:GetItem"),
         ("ControlTable", "dynamodb:UpdateItem"),
         ("Notices", "sqs:SendMessage"),
