@@ -508,6 +508,8 @@ impl<'a> ExportWriter<'a> {
             }
             // The checkpoint marks the last part as the last. Otherwise a worker that takes over would end the file twice.
             while self.add_stored_part().await? {}
+            // The last part of a copied month was stored before the rows of the month were counted.
+            self.checkpoint.file.rows = self.rows;
             self.checkpoint.file.complete = true;
             if !more {
                 WritePosition::default().store(&mut self.checkpoint);

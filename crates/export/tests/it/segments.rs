@@ -6,7 +6,7 @@ use std::{
 };
 
 use domain::{
-    job::{Checkpoint, ExportRequest, FORM_VERSION, File, Job, Progress, State},
+    job::{Checkpoint, ExportRequest, FORM_VERSION, File, Format, Job, JobStatus, Output, Progress, State},
     time::{Month, Zone},
 };
 use export::{LEASE_SECONDS, WorkResult, WorkerRun};
@@ -17,7 +17,7 @@ use store::jobs::Lease;
 use crate::support::*;
 
 /// Records activities of three months and writes the monthly export of the second, which has several parts.
-async fn record_three_months(stores: &Stores, form_version: u32) -> Job {
+async fn record_three_months(stores: &Stores, form_version: u32, output: Output) -> Job {
     let recorder = stores.recorder(None);
     for number in 0..900_i64 {
         let lines = if number % 3 == 0 { 1 } else { 750 };
@@ -27,8 +27,10 @@ async fn record_three_months(stores: &Stores, form_version: u32) -> Job {
         recorder.record(new.into_activity(contoso(), at(&time)), Duration::MAX).await.unwrap();
     }
     let month = Month::parse("2026-09").unwrap();
-    let monthly =
-        Job { form_version, ..monthly(month, Zone::parse("Europe/Paris").unwrap(), csv(), at("2026-10-01T06:00:00Z")) };
+    let monthly = Job {
+        form_version,
+        ..monthly(month, Zone::parse("Europe/Paris").unwrap(), output, at("2026-10-01T06:00:00Z"))
+    };
     assert!(stores.control(None).create_job(&contoso(), &monthly).await.unwrap());
     assert_eq!(run(stores, None, &monthly.id, "m", at("2026-10-01T06:00:00Z")).await.unwrap(), WorkResult::Done);
     monthly
@@ -52,7 +54,7 @@ async fn export_three_months(stores: &Stores, id: &str) -> (Vec<u8>, usize) {
 #[tokio::test]
 async fn finished_month_is_copied_until_a_late_activity_arrives() {
     let stores = Stores::start().await;
-    let monthly = record_three_months(&stores, FORM_VERSION).await;
+    let monthly = record_three_months(&stores, FORM_VERSION, csv()).await;
     let (copied, copies) = export_three_months(&stores, "copied").await;
     assert!(copies > 0);
     // Any call may fail, also within the copied month.
@@ -112,7 +114,7 @@ async fn finished_month_is_copied_until_a_late_activity_arrives() {
 #[tokio::test]
 async fn month_is_not_copied_when_its_file_is_gone() {
     let stores = Stores::start().await;
-    let monthly = record_three_months(&stores, FORM_VERSION).await;
+    let monthly = record_three_months(&stores, FORM_VERSION, csv()).await;
     let (copied, copies) = export_three_months(&stores, "copied").await;
     assert!(copies > 0);
     let key = monthly.object_key(&contoso(), &monthly.file_name(&contoso(), 0));
@@ -125,7 +127,7 @@ async fn month_is_not_copied_when_its_file_is_gone() {
 async fn month_of_another_form_version_is_written_and_not_copied() {
     let stores = Stores::start().await;
     let control = stores.control(None);
-    let monthly = record_three_months(&stores, FORM_VERSION).await;
+    let monthly = record_three_months(&stores, FORM_VERSION, csv()).await;
     let (_, made) = control.job(&contoso(), &monthly.id).await.unwrap().unwrap();
     // Workers start jobs of an older form again, so this month was made before.
     control.cancel_job(&contoso(), &monthly.id).await.unwrap();
@@ -184,4 +186,21 @@ async fn job_of_a_newer_form_version_waits_for_a_newer_worker() {
     assert!(run(&stores, None, "newer", "w", at(NOW)).await.is_err());
     assert_ne!(status(&control, "newer").await.state, State::Failed);
     assert!(stores.objects("exports/contoso/newer/").await.is_empty());
+}
+
+#[tokio::test]
+async fn file_that_is_one_copied_month_has_its_rows() {
+    let stores = Stores::start().await;
+    let output = Output { format: Format::Jsonl, ..csv() };
+    let monthly = record_three_months(&stores, FORM_VERSION, output).await;
+    let (_, made) = stores.control(None).job(&contoso(), &monthly.id).await.unwrap().unwrap();
+    let job = Job::on_demand("month".to_owned(), monthly.request.clone(), "Ana".to_owned(), at(NOW), 86_400);
+    assert!(stores.control(None).create_job(&contoso(), &job).await.unwrap());
+    let faults = Faults::none();
+    assert_eq!(run(&stores, Some(&faults), "month", "w", at(NOW)).await.unwrap(), WorkResult::Done);
+    assert!(faults.copies() > 0);
+    let (_, copied) = stores.control(None).job(&contoso(), "month").await.unwrap().unwrap();
+    let totals = |status: &JobStatus| (status.files[0].rows, status.files[0].bytes, status.files[0].sha256.clone());
+    assert!(totals(&made).0 > 0);
+    assert_eq!(totals(&copied), totals(&made));
 }
