@@ -2,6 +2,7 @@
 
 use std::{io::Cursor, time::Duration};
 
+use amounts::amount;
 use calamine::{Data, Reader as _, Xlsx};
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
@@ -209,7 +210,7 @@ fn cell_text(cell: &Data) -> String {
 
 /// Returns the generated records, and the real ones if their file exists.
 fn sets() -> Vec<Vec<Activity>> {
-    let mut sets = vec![generated(20_000, SEED)];
+    let mut sets = vec![generated(usize::try_from(amount("FILES_ROWS", 4_000, 20_000)).unwrap(), SEED)];
     match real() {
         Some(records) => {
             assert_eq!(records.len(), 1_445);

@@ -158,7 +158,7 @@ pub(crate) async fn files_of(stores: &Stores, id: &str, output: Output) -> Vec<(
 
 /// Returns the numbers of the calls that fail in turn.
 ///
-/// These are all calls in `make soak`. In `make test` they are every eleventh call, beginning elsewhere for each fault, so that
+/// These are all calls in `make soak`. In `make test` they are every 23rd call, beginning elsewhere for each fault, so that
 /// each kind of call fails in some way.
 pub(crate) fn failing_calls(fault: Fault) -> impl Iterator<Item = usize> {
     let step = fault_step();
@@ -167,7 +167,7 @@ pub(crate) fn failing_calls(fault: Fault) -> impl Iterator<Item = usize> {
 
 /// Returns the distance between two calls of [`failing_calls`].
 pub(crate) fn fault_step() -> usize {
-    usize::try_from(amount("FAULT_STEP", 11, 1)).unwrap()
+    usize::try_from(amount("FAULT_STEP", 23, 1)).unwrap()
 }
 
 /// Writes an export without faults, and then once for each of its calls with a fault there and a second worker that takes

@@ -850,7 +850,7 @@ fn run_through<T>(future: impl Future<Output = T>) -> T {
 
 #[test]
 fn every_activity_of_years_is_in_one_version_of_one_month() {
-    let (first, seeds) = (setting("SIMULATED_FROM", 1), amount("SIMULATED_SEEDS", 200, 20_000));
+    let (first, seeds) = (setting("SIMULATED_FROM", 1), amount("SIMULATED_SEEDS", 40, 20_000));
     let next = AtomicU64::new(first);
     let total = Mutex::new(Counts::default());
     thread::scope(|scope| {
