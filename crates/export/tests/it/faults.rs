@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use amounts::amount;
 use domain::{
     job::{Compression, Format, Output, Rows},
     time::Month,
@@ -78,15 +79,15 @@ async fn export_of_lines_has_same_rows_when_any_call_fails() {
     assert_eq!(order, (1..=1_500).collect::<Vec<_>>());
 }
 
-/// Each kind of fault, at every call of an export of 20,000 rows in months of one and of three shards.
+/// Each kind of fault, at calls of an export in months of one and of three shards: 20,000 rows and every call in `make soak`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn large_export_has_same_bytes_when_any_call_fails() {
-    const ROWS: usize = 20_000;
+    let rows = usize::try_from(amount("FAULT_ROWS", 11_000, 20_000)).unwrap();
     let stores = Stores::start().await;
     let three = Settings::default().with_shards(ShardsFrom { from: Month::parse("2026-10").unwrap(), shards: 3 });
     assert!(stores.partners().save(&contoso(), &Settings::default(), &three).await.unwrap());
     let recorder = stores.recorder(None);
-    let generated = (0..ROWS).map(|number| {
+    let generated = (0..rows).map(|number| {
         let extra = json!({"customer": {"id": format!("{:04}", number % 7), "name": "Société « Été »; \"fils\""},
             "target": {"type": "order", "id": format!("o-{number}")}, "correlation_id": "c".repeat(number % 128),
             "details": {"lines": [{"product": "Été", "quantity": number}], "note": "n".repeat(number % 300)}});
@@ -103,7 +104,7 @@ async fn large_export_has_same_bytes_when_any_call_fails() {
     let expected = write_export(&stores, "undisturbed", output).await;
     assert!(expected.len() > LIMITS.part_bytes, "several parts: {}", expected.len());
     let reader = csv::ReaderBuilder::new().delimiter(b';').from_reader(&expected[3..]).into_records().count();
-    assert_eq!(reader, ROWS);
+    assert_eq!(reader, rows);
     let reads = ReadCache::default();
     let calls = {
         let faults = Faults::none().with_cache(&reads);
