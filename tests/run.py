@@ -30,8 +30,8 @@ sys.path.insert(0, str(ROOT / "infra" / "local"))
 import cargo_build
 from environments import TOOLS, UserFacingError, ensure, installing
 
-# Processes of pytest. Many tests wait; functions, browsers and the emulator need processors too.
-PROCESSES = 3
+# Processes of pytest: functions, browsers and the emulator need processors too.
+PROCESSES = 2
 STACK = TOOLS / "e2e"
 SUMMARY = re.compile(r"Summary \[.*?\] +[\d/]+ tests? run: (.*)$", re.MULTILINE)
 DOC_RESULT = re.compile(r"^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored", re.MULTILINE)
