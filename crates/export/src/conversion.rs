@@ -6,8 +6,6 @@
 //! English and French.** `docs/spreadsheets.md` lists what Excel and LibreOffice convert, with sources. Tests open each
 //! text of that list, and random ones, with LibreOffice in both languages.
 
-use crate::guard::is_invisible;
-
 /// The names of months and days without accents. Spreadsheets also read names that are cut after three letters or more.
 const DATE_WORDS: [&str; 38] = [
     "january",
@@ -97,6 +95,14 @@ pub(crate) fn is_shown_unchanged(text: &str, decimal_mark: char) -> bool {
 
 fn is_blank(char: char) -> bool {
     char.is_whitespace() || is_invisible(char)
+}
+
+/// Returns whether a character takes no room: marks of direction, joiners, and the byte order mark.
+pub(crate) fn is_invisible(char: char) -> bool {
+    matches!(
+        char,
+        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}'
+    )
 }
 
 /// Returns whether a text is a truth value, or an error such as `#N/A`.

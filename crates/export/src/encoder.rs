@@ -5,6 +5,7 @@ use domain::{
     job::{Format, Output},
     time::Zone,
 };
+use store::error::Error;
 
 use crate::{csv::CsvEncoder, jsonl::JsonlEncoder, lines::OrderLines};
 
@@ -69,6 +70,11 @@ impl Encoder {
         }
         Ok(())
     }
+}
+
+/// Wraps an error of an encoder as a failure of the export.
+pub(crate) fn encoding_error(error: EncodeError) -> Error {
+    Error::permanent("encoding an activity", error)
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@
 //! file as data remove one apostrophe from the start of a cell and behind each comma, semicolon, tab and line break inside:
 //! `re.sub(r"(^|[,;\t\r\n])'", r"\1", cell)` in Python.
 
-use crate::conversion::{is_shown_unchanged, reads_as_value};
+use crate::conversion::{is_invisible, is_shown_unchanged, reads_as_value};
 
 /// The flag of a sign that may start a formula, and of a line break, which must not start a cell. These bytes count at the
 /// start, and behind a separator, a blank or a quotation mark.
@@ -114,14 +114,6 @@ fn starts_formula(text: &str, separator: Option<char>) -> bool {
 /// Returns whether a spreadsheet may skip a character in front of a formula.
 fn is_skipped(char: char) -> bool {
     char == '"' || (char.is_whitespace() && !char.is_ascii_control()) || is_invisible(char)
-}
-
-/// Returns whether a character takes no room: marks of direction, joiners, and the byte order mark.
-pub(crate) fn is_invisible(char: char) -> bool {
-    matches!(
-        char,
-        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}'
-    )
 }
 
 /// Returns whether a text with a sign starts with a number that cannot go on as a formula, as the numbers of JSON.

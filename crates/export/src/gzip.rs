@@ -14,6 +14,7 @@
 use crc32fast::Hasher;
 use domain::job::GzipState;
 use flate2::{Compress, CompressError, Compression, FlushCompress};
+use store::error::Error;
 
 /// The least bytes of content of a block that is not the last. Independent blocks of this size enlarge a file by less than
 /// one percent.
@@ -86,6 +87,11 @@ impl GzipWriter {
         content.clear();
         Ok(())
     }
+}
+
+/// Wraps an error of the compressor as a failure of the export.
+pub(crate) fn compression_error(error: CompressError) -> Error {
+    Error::permanent("compressing an export", error)
 }
 
 #[cfg(test)]

@@ -10,7 +10,12 @@ use sha2::{
 use store::error::Error;
 use tokio::task::JoinHandle;
 
-use crate::position::WritePosition;
+use crate::{position::WritePosition, run::Limits};
+
+/// Creates a buffer for a part. Rows and blocks may overshoot the least size by a quarter without another allocation.
+pub(crate) fn empty_part(limits: &Limits) -> Vec<u8> {
+    Vec::with_capacity(limits.part_bytes + limits.part_bytes / 4)
+}
 
 /// A task that uploads or copies a part and returns the part's tag.
 type PartTask = JoinHandle<Result<String, Error>>;

@@ -35,11 +35,11 @@ use tokio::{
 };
 
 use crate::{
-    encoder::{EncodeError, Encoder},
+    encoder::{Encoder, encoding_error},
     files::{Files, Written},
-    gzip::{BLOCK_BYTES, GzipWriter},
+    gzip::{BLOCK_BYTES, GzipWriter, compression_error},
     lines::OrderLines,
-    parts::{Part, PartQueue, digest_of_state},
+    parts::{Part, PartQueue, digest_of_state, empty_part},
     position::WritePosition,
     run::{Limits, Stop, WorkerRun},
     xlsx::{SubscriptionsUrl, Workbook},
@@ -593,17 +593,4 @@ impl<'a> ExportWriter<'a> {
             fraction: self.position().map_or(0.0, |position| self.context.job.fraction_at(position.occurred_at())),
         }
     }
-}
-
-/// Creates a buffer for a part. Rows and blocks may overshoot the least size by a quarter without another allocation.
-fn empty_part(limits: &Limits) -> Vec<u8> {
-    Vec::with_capacity(limits.part_bytes + limits.part_bytes / 4)
-}
-
-fn encoding_error(error: EncodeError) -> Error {
-    Error::permanent("encoding an activity", error)
-}
-
-fn compression_error(error: flate2::CompressError) -> Error {
-    Error::permanent("compressing an export", error)
 }

@@ -5,11 +5,12 @@
 
 use std::io;
 
+use lambda_http::{Body, Response};
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use store::error;
 
-use crate::{problem::Problem, response::Response};
+use crate::problem::Problem;
 
 /// The most bytes of a request or an answer, as Lambda carries it.
 ///
@@ -50,7 +51,7 @@ pub fn value_bytes<T: Serialize>(value: &T) -> usize {
 }
 
 /// Returns the bytes of an answer as the function sends it to Lambda, or slightly more.
-pub fn answer_bytes(response: &Response) -> usize {
+pub fn answer_bytes(response: &Response<Body>) -> usize {
     let headers = response.headers().iter();
     let headers = headers.map(|(name, value)| {
         name.as_str().len() + string_bytes(&String::from_utf8_lossy(value.as_bytes())) + HEADER_BYTES
@@ -60,12 +61,12 @@ pub fn answer_bytes(response: &Response) -> usize {
 }
 
 /// Tells whether Lambda carries an answer.
-pub fn fits(response: &Response) -> bool {
+pub fn fits(response: &Response<Body>) -> bool {
     answer_bytes(response) <= MAX_PAYLOAD_BYTES
 }
 
 /// Tells whether an answer leaves room for the headers that are set later.
-pub(crate) fn leaves_room(response: &Response) -> bool {
+pub(crate) fn leaves_room(response: &Response<Body>) -> bool {
     answer_bytes(response) <= MAX_PAYLOAD_BYTES - FRAME_BYTES
 }
 
@@ -107,7 +108,7 @@ mod tests {
     };
 
     /// Returns an answer's bytes as `lambda_http` hands them to the runtime.
-    async fn sent(response: Response) -> usize {
+    async fn sent(response: Response<Body>) -> usize {
         let event = json!({"httpMethod": "GET", "requestContext": {"resourcePath": "/health", "httpMethod": "GET"}});
         let request: LambdaRequest = serde_json::from_str(&event.to_string()).unwrap();
         let mut response = Some(response);

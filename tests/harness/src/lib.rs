@@ -14,6 +14,7 @@
 pub mod data;
 pub mod engines;
 pub mod faults;
+mod http;
 pub mod names;
 pub mod random;
 pub mod runtime_api;

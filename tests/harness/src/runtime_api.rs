@@ -7,10 +7,12 @@ use std::{
 
 use serde_json::{Value, json};
 use tokio::{
-    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
+    io::{AsyncWriteExt as _, BufReader},
     net::{TcpListener, TcpStream},
     sync::{Mutex, mpsc},
 };
+
+use crate::http::read_request;
 
 /// The most bytes of an answer that Lambda takes from a function.
 pub const MAX_RESPONSE_BYTES: usize = 6 * 1_024 * 1_024 + 100;
@@ -81,24 +83,7 @@ async fn serve(
     answers: &mpsc::UnboundedSender<Vec<u8>>,
 ) -> std::io::Result<()> {
     let mut socket = BufReader::new(socket);
-    loop {
-        let mut request_line = String::new();
-        if socket.read_line(&mut request_line).await? == 0 {
-            return Ok(());
-        }
-        let mut length = 0;
-        loop {
-            let mut line = String::new();
-            socket.read_line(&mut line).await?;
-            if line == "\r\n" {
-                break;
-            }
-            if let Some(number) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-                length = number.trim().parse().unwrap();
-            }
-        }
-        let mut body = vec![0; length];
-        socket.read_exact(&mut body).await?;
+    while let Some((request_line, body)) = read_request(&mut socket).await? {
         let answer = if request_line.starts_with("GET ") {
             // No event comes any more once the test is over.
             let Some(event) = events.lock().await.recv().await else { return Ok(()) };
@@ -110,6 +95,7 @@ async fn serve(
         };
         socket.write_all(answer.as_bytes()).await?;
     }
+    Ok(())
 }
 
 /// Makes the event of a request through the gateway, by somebody of `contoso` who may read.

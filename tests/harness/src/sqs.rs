@@ -4,9 +4,11 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
 use tokio::{
-    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
+    io::{AsyncWriteExt as _, BufReader},
     net::{TcpListener, TcpStream},
 };
+
+use crate::http::read_request;
 
 /// A server of queues that keeps all messages together until a test takes them.
 #[derive(Debug)]
@@ -83,22 +85,7 @@ fn body(message: &Value) -> String {
 
 async fn take_calls(socket: TcpStream, calls: &Mutex<Calls>) -> std::io::Result<()> {
     let mut socket = BufReader::new(socket);
-    loop {
-        let mut length = 0;
-        loop {
-            let mut line = String::new();
-            if socket.read_line(&mut line).await? == 0 {
-                return Ok(());
-            }
-            if line == "\r\n" {
-                break;
-            }
-            if let Some(number) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-                length = number.trim().parse().unwrap();
-            }
-        }
-        let mut body = vec![0; length];
-        socket.read_exact(&mut body).await?;
+    while let Some((_, body)) = read_request(&mut socket).await? {
         let call: Value = serde_json::from_slice(&body).unwrap();
         match call["VisibilityTimeout"].as_i64() {
             Some(seconds) => {
@@ -111,4 +98,5 @@ async fn take_calls(socket: TcpStream, calls: &Mutex<Calls>) -> std::io::Result<
         let head = "HTTP/1.1 200 OK\r\ncontent-type: application/x-amz-json-1.0\r\ncontent-length:";
         socket.write_all(format!("{head} {}\r\n\r\n{answer}", answer.len()).as_bytes()).await?;
     }
+    Ok(())
 }
