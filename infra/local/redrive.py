@@ -95,11 +95,6 @@ def work(sqs, outputs: dict, send: list[str], drop: list[str]) -> Done:
     return done
 
 
-def move_all(sqs, outputs: dict) -> dict[str, int]:
-    """Sends all dead letters again, and returns their number for each queue."""
-    return work(sqs, outputs, [ALL], []).sent
-
-
 def _work_on(sqs, queue: str, dead: str, live: str, send: list[str], drop: list[str], choices: dict[str, int], done: Done) -> None:
     kept: dict[str, str] = {}
     # A letter that can never succeed is back within a second. It is sent once by each command.

@@ -74,13 +74,6 @@ impl Rejection {
             Self::Invalid(faults) | Self::TooLarge(faults) | Self::Unprocessable(faults) => faults,
         }
     }
-
-    /// Keeps the first fault only, for answers that have no room for all of them.
-    pub fn keep_first_fault(&mut self) {
-        match self {
-            Self::Invalid(faults) | Self::TooLarge(faults) | Self::Unprocessable(faults) => faults.truncate(1),
-        }
-    }
 }
 
 /// The faults of a request that were found so far, by their kind.

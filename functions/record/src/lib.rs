@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use domain::{
     access::Operation,
-    activity::{Activity, ActivityId, PartnerId, RecordRequest, Rejection, Sent, cloud_events::EventHeaders},
+    activity::{Activity, ActivityId, PartnerId, RecordRequest, Sent, cloud_events::EventHeaders},
     quota::LimitExceeded,
     time::Instant,
 };
@@ -24,8 +24,6 @@ use utoipa::ToSchema;
 
 /// The part of the function's time that is kept for the answer.
 const TIME_TO_ANSWER: Duration = Duration::from_secs(3);
-/// How many faults the answer to a batch names, before it names only the first fault of each further activity.
-const MAX_BATCH_FAULTS: usize = 2_000;
 
 /// The stores that the function works with.
 #[derive(Clone, Debug)]
@@ -146,13 +144,9 @@ async fn record_batch(app: &App, partner: &PartnerId, batch: &[Sent<'_>], now: I
     let mut results = Vec::with_capacity(batch.len());
     let mut accepted: Vec<Activity> = Vec::with_capacity(batch.len());
     let mut indexes = Vec::with_capacity(batch.len());
-    let mut named_faults = 0;
     for (index, sent) in batch.iter().enumerate() {
         let (id, occurred_at, problem) = match sent.parse(now) {
-            Err(mut rejection) => {
-                shorten(&mut rejection, &mut named_faults);
-                (sent.id(), None, Some(Problem::from(rejection).document()))
-            }
+            Err(rejection) => (sent.id(), None, Some(Problem::from(rejection).document())),
             Ok(new) => {
                 let activity = new.into_activity(partner.clone(), now);
                 let known = (Some(activity.id.clone()), Some(activity.occurred_at), None);
@@ -190,14 +184,6 @@ async fn record_batch(app: &App, partner: &PartnerId, batch: &[Sent<'_>], now: I
     metrics::add(Metric::Rejected, rejected);
     shorten::fit_problems(&mut results);
     response::json(StatusCode::OK, &BatchAnswer { results, recorded, duplicates, rejected })
-}
-
-/// Shortens a rejection if the answer names very many faults already, because an answer has a limit of 6 MB.
-fn shorten(rejection: &mut Rejection, named_faults: &mut usize) {
-    if *named_faults + rejection.faults().len() > MAX_BATCH_FAULTS {
-        rejection.keep_first_fault();
-    }
-    *named_faults += rejection.faults().len();
 }
 
 /// Explains why an activity was not recorded. `given_id` is the id that the service gave an activity without one.
