@@ -24,8 +24,13 @@ pub const INTERACTIVE: Duration = Duration::from_secs(4);
 pub const BULK: Duration = Duration::from_secs(60);
 /// How long the SDK waits for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// How many times the SDK tries a call in all.
-const MAX_ATTEMPTS: u32 = 5;
+/// How many times the SDK tries a call in all while a person waits: 24 seconds of tries and at most 3.1 of waits.
+const INTERACTIVE_ATTEMPTS: u32 = 6;
+/// How many times the SDK tries a call in all that carries megabytes: with the waits below, for some 15 seconds.
+const BULK_ATTEMPTS: u32 = 10;
+/// The longest wait before the second try; a random part of it is waited. Each further wait is up to twice as long. A
+/// throttled partition of DynamoDB has capacity again within tens of milliseconds.
+const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 /// The longest wait between two tries.
 const MAX_BACKOFF: Duration = Duration::from_secs(3);
 
@@ -34,13 +39,18 @@ const AMAZON_ROOTS: &[u8] = include_bytes!("amazon-roots.pem");
 
 /// Loads the configuration of the SDK's clients; each try of a call may take `attempt_timeout`.
 ///
-/// Region and credentials are those that Lambda puts into the environment. The SDK's adaptive mode retries throttled and
-/// transient errors, more slowly the more calls are throttled.
+/// Region and credentials are those that Lambda puts into the environment. Throttled and transient errors are tried again,
+/// each call for itself: the SDK's adaptive mode would slow all calls of the client after one throttled partition, those of
+/// other partitions and partners too.
 ///
 /// # Errors
 /// As [`http_client`].
 pub async fn config(attempt_timeout: Duration) -> Result<SdkConfig, Error> {
-    let retries = RetryConfig::adaptive().with_max_attempts(MAX_ATTEMPTS).with_max_backoff(MAX_BACKOFF);
+    let attempts = if attempt_timeout > INTERACTIVE { BULK_ATTEMPTS } else { INTERACTIVE_ATTEMPTS };
+    let retries = RetryConfig::standard()
+        .with_max_attempts(attempts)
+        .with_initial_backoff(FIRST_BACKOFF)
+        .with_max_backoff(MAX_BACKOFF);
     let timeouts =
         TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_attempt_timeout(attempt_timeout).build();
     let config = aws_config::defaults(BehaviorVersion::latest())

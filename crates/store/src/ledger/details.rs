@@ -3,7 +3,7 @@
 //! The digest of the text is part of the name of both. So what a dead recorder left behind is neither overwritten nor
 //! taken for another activity's details, and a reader can verify what it has read.
 
-use std::collections::{BTreeMap, HashMap, btree_map::Entry};
+use std::fmt;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_s3::error::ProvideErrorMetadata as _;
@@ -14,7 +14,9 @@ use super::{
     Ledger,
     item::{DetailsLocation, NewItem},
     keys,
+    partition::FoundActivity,
     stored::StoredActivity,
+    twins::PACKED,
 };
 use crate::{
     error::Error,
@@ -53,7 +55,7 @@ impl Ledger {
         }
         let sort_key = keys::twin_sort_key(&keys::sort_key(activity.occurred_at, &activity.id), &digest);
         let twin = NewItem::default();
-        let twin = twin.text("pk", keys::details_partition(partition)).text("sk", sort_key).bytes("z", packed);
+        let twin = twin.text("pk", keys::details_partition(partition)).text("sk", sort_key).bytes(PACKED, packed);
         // A stored item with this name has the same details, because the name has their digest.
         self.put_if_absent(twin, "PutItem of details").await?;
         Ok(DetailsLocation::Twin(digest))
@@ -105,8 +107,12 @@ impl Ledger {
                     .await
                     .map_err(|error| Error::sdk("GetItem of details", error))?;
                 self.count_capacity(found.consumed_capacity());
-                let packed = found.item.and_then(|mut item| item.remove("z"));
-                unpack(stored, digest, packed.as_ref().and_then(|value| value.as_b().ok()).map(AsRef::as_ref))
+                let packed = found.item.and_then(|mut item| item.remove(PACKED));
+                Unpacker::new()?.unpack(
+                    stored,
+                    digest,
+                    packed.as_ref().and_then(|value| value.as_b().ok()).map(AsRef::as_ref),
+                )
             }
         }
     }
@@ -125,7 +131,7 @@ impl Ledger {
             .collect()
             .await
             .map_err(|error| Error::Unavailable { operation: "GetObject of details", source: Box::new(error) })?;
-        unpack(stored, digest, Some(&packed.into_bytes()))
+        Unpacker::new()?.unpack(stored, digest, Some(&packed.into_bytes()))
     }
 
     /// Writes details as plain JSON to an object that lives for a day, and signs a link to the object.
@@ -155,100 +161,72 @@ impl Ledger {
         sign_link(&self.s3, &self.bucket, &key, &file_name, "application/json", method).await
     }
 
-    /// Fetches the details of activities that follow one another, for those whose details are not in their items.
-    ///
-    /// If the activities are dense, that is, without others between them, one range read per partition fetches the twin
-    /// items. Otherwise they are fetched one by one.
-    pub(super) async fn fetch_details(
+    /// Loads the details of activities whose details are not in their items. Those that were read already are unpacked, and
+    /// the others are fetched one by one.
+    pub(super) async fn load_all_details(
         &self,
-        activities: &[StoredActivity],
-        is_dense: bool,
+        activities: &[FoundActivity],
+        unpacker: &mut Unpacker,
     ) -> Result<Vec<Option<String>>, Error> {
-        let mut twins = if is_dense { self.query_twins(activities).await? } else { HashMap::new() };
-        stream::iter(activities.to_vec())
-            .map(|stored| {
-                let twin = match stored.details_location() {
-                    Some(DetailsLocation::Twin(digest)) => {
-                        twins.remove(&keys::twin_sort_key(stored.sort_key(), digest))
-                    }
-                    _ => None,
-                };
-                async move {
-                    match (stored.details_location(), twin) {
-                        (None, _) => Ok(None),
-                        (Some(DetailsLocation::Twin(digest)), Some(packed)) => {
-                            unpack(&stored, digest, Some(&packed)).map(Some)
-                        }
-                        (Some(location), _) => self.get_details(&stored, location).await.map(Some),
-                    }
+        let mut details = Vec::with_capacity(activities.len());
+        let mut missing = Vec::new();
+        for (index, FoundActivity { stored, packed }) in activities.iter().enumerate() {
+            details.push(match (stored.details_location(), packed) {
+                (Some(DetailsLocation::Twin(digest)), Some(packed)) => {
+                    Some(unpacker.unpack(stored, digest, Some(packed.bytes()))?)
                 }
+                (Some(_), _) => {
+                    missing.push((index, stored.clone()));
+                    None
+                }
+                (None, _) => None,
+            });
+        }
+        let mut fetched = stream::iter(missing)
+            .map(|(index, stored)| async move {
+                let Some(location) = stored.details_location() else { return Ok((index, None)) };
+                self.get_details(&stored, location).await.map(|text| (index, Some(text)))
             })
-            .buffered(CONCURRENCY)
-            .try_collect()
-            .await
-    }
-
-    /// Reads the twin items between the first and the last activity that has one, in each partition. Returns them by their
-    /// sort keys.
-    ///
-    /// The reads are eventually consistent, at half the price. A twin item that is not found yet is fetched by itself.
-    async fn query_twins(&self, activities: &[StoredActivity]) -> Result<HashMap<String, Vec<u8>>, Error> {
-        let mut ranges: BTreeMap<String, (String, String)> = BTreeMap::new();
-        for stored in activities {
-            if let Some(DetailsLocation::Twin(digest)) = stored.details_location() {
-                let sort_key = keys::twin_sort_key(stored.sort_key(), digest);
-                match ranges.entry(keys::details_partition(stored.partition())) {
-                    Entry::Vacant(range) => {
-                        range.insert((sort_key.clone(), sort_key));
-                    }
-                    Entry::Occupied(mut range) => {
-                        let (first, last) = range.get_mut();
-                        if sort_key < *first {
-                            *first = sort_key;
-                        } else if sort_key > *last {
-                            *last = sort_key;
-                        }
-                    }
-                }
-            }
+            .buffer_unordered(CONCURRENCY);
+        while let Some((index, text)) = fetched.try_next().await? {
+            details[index] = text;
         }
-        let mut twins = HashMap::new();
-        for (partition, (first, last)) in ranges {
-            let mut pages = self
-                .dynamodb
-                .query()
-                .table_name(&*self.table)
-                .key_condition_expression("pk = :pk AND sk BETWEEN :first AND :last")
-                .expression_attribute_values(":pk", AttributeValue::S(partition))
-                .expression_attribute_values(":first", AttributeValue::S(first))
-                .expression_attribute_values(":last", AttributeValue::S(last))
-                .into_paginator()
-                .items()
-                .send();
-            while let Some(twin) = pages.next().await {
-                let mut twin = twin.map_err(|error| Error::sdk("Query of details", error))?;
-                if let (Some(AttributeValue::S(sk)), Some(AttributeValue::B(z))) = (twin.remove("sk"), twin.remove("z"))
-                {
-                    twins.insert(sk, z.into_inner());
-                }
-            }
-        }
-        Ok(twins)
+        Ok(details)
     }
 }
 
-/// Decompresses details and verifies them.
-fn unpack(stored: &StoredActivity, digest: &str, packed: Option<&[u8]>) -> Result<String, Error> {
-    let activity = stored.activity();
-    let fail = |cause: &str| {
-        let cause = format!("the details of activity {} at {} are {cause}", activity.id, activity.occurred_at);
-        Error::permanent("reading details", cause)
-    };
-    let packed = packed.ok_or_else(|| fail("missing"))?;
-    let size = usize::try_from(activity.details.size()).unwrap_or(usize::MAX);
-    let text = zstd::bulk::decompress(packed, size).map_err(|_| fail("not readable"))?;
-    if hex(&Sha256::digest(&text)) != digest {
-        return Err(fail("not what was recorded"));
+/// Unpacks details. An unpacker keeps its memory, which costs more than to unpack one activity's details.
+pub(super) struct Unpacker(zstd::bulk::Decompressor<'static>);
+
+impl fmt::Debug for Unpacker {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Unpacker")
     }
-    String::from_utf8(text).map_err(|_| fail("not UTF-8"))
+}
+
+impl Unpacker {
+    /// Creates an unpacker.
+    ///
+    /// # Errors
+    /// When there is not enough memory.
+    pub(super) fn new() -> Result<Self, Error> {
+        let decompressor = zstd::bulk::Decompressor::new();
+        decompressor.map(Self).map_err(|error| Error::permanent("preparing to read details", error))
+    }
+
+    /// Decompresses details and verifies them.
+    fn unpack(&mut self, stored: &StoredActivity, digest: &str, packed: Option<&[u8]>) -> Result<String, Error> {
+        let activity = stored.activity();
+        let fail = |cause: &str| {
+            let cause = format!("the details of activity {} at {} are {cause}", activity.id, activity.occurred_at);
+            Error::permanent("reading details", cause)
+        };
+        let packed = packed.ok_or_else(|| fail("missing"))?;
+        let size = usize::try_from(activity.details.size()).unwrap_or(usize::MAX);
+        let text = self.0.decompress(packed, size).map_err(|_| fail("not readable"))?;
+        if hex(&Sha256::digest(&text)) != digest {
+            return Err(fail("not what was recorded"));
+        }
+        String::from_utf8(text).map_err(|_| fail("not UTF-8"))
+    }
 }

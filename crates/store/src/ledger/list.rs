@@ -223,7 +223,8 @@ impl Walk {
             .map(|(index, partition)| async move {
                 let (start, after) = (partition.start.clone(), this.after.as_ref());
                 let answer = this.source.query(&partition.key, start, after, limit, this.consistent).await?;
-                Ok::<_, Error>((index, this.source.decode(answer, after)?))
+                let (items, next) = this.source.decode(answer)?;
+                Ok::<_, Error>((index, (Source::activities(items, after), next)))
             })
             .collect();
         let answers: Vec<_> = queries.try_collect().await?;

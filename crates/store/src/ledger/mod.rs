@@ -24,11 +24,13 @@ mod keys;
 mod late;
 mod list;
 mod page_json;
+mod partition;
 mod read_units;
 mod scanner;
 mod source;
 mod stored;
 mod stream;
+mod twins;
 mod write;
 
 use std::sync::Arc;

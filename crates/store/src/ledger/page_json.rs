@@ -1,11 +1,14 @@
 //! Decodes pages of Query from their JSON, which exports spend most of their time on.
 //!
 //! The SDK makes a map with owned strings of every item. An interceptor puts [`PageDecoder`] in the place of the SDK's
-//! decoder; the SDK still finds the endpoint, signs and retries. `PageDecoder` decodes exactly the items that
-//! [`super::item`] writes, and copies their texts into one buffer. The SDK's decoder gets everything else: an item with
+//! decoder; the SDK still finds the endpoint, signs and retries. `PageDecoder` decodes exactly the items that the ledger
+//! writes, and copies their values into one buffer, the [`PageItems`]. The SDK's decoder gets everything else: an item with
 //! other attributes, and any answer that is not a page. So errors, and what is retried after them, stay the SDK's.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use aws_sdk_dynamodb::{
     operation::query::{Query, QueryOutput},
@@ -35,11 +38,26 @@ use domain::activity::PartnerId;
 
 type Answer = Result<Output, OrchestratorError<ErasedError>>;
 
+/// The items of a page: activities, or twin items with details.
+pub(super) trait PageItems: fmt::Debug + Send + Sized + 'static {
+    /// Creates an empty buffer for the items of a page of `body_bytes`.
+    fn new(partner: &PartnerId, body_bytes: usize) -> Self;
+
+    /// Reads an item that the ledger writes and adds it. Adds nothing for any other item.
+    fn read(&mut self, scanner: &mut Scanner<'_>) -> Option<Result<(), UnreadableItem>>;
+
+    /// Adds an item that the SDK has decoded.
+    fn add(&mut self, item: &Attributes) -> Result<(), UnreadableItem>;
+
+    /// Gives back unused memory once all items are read, because many pages wait at a time.
+    fn shrink(&mut self);
+}
+
 /// A page of Query.
 #[derive(Debug)]
-pub(super) struct DecodedPage {
+pub(super) struct DecodedPage<T> {
     /// The items.
-    pub(super) items: ItemBuffer,
+    pub(super) items: T,
     /// The key at which the next page starts, if there is one.
     pub(super) next: Option<Attributes>,
     /// The read units that the page has consumed, if the request asked for them.
@@ -77,9 +95,9 @@ pub(super) fn find_next(body: &[u8]) -> Option<Attributes> {
 
 /// The answer of one call of Query.
 #[derive(Debug)]
-pub(super) enum QueryAnswer {
+pub(super) enum QueryAnswer<T> {
     /// A decoded page.
-    Decoded(Result<DecodedPage, UnreadableItem>),
+    Decoded(Result<DecodedPage<T>, UnreadableItem>),
     /// A page that has a next one, not decoded yet.
     Deferred {
         /// The answer as it came.
@@ -90,14 +108,20 @@ pub(super) enum QueryAnswer {
 }
 
 /// Decodes the answer of one call of Query, which takes it as an interceptor.
-#[derive(Clone, Debug)]
-pub(super) struct PageDecoder {
+#[derive(Debug)]
+pub(super) struct PageDecoder<T> {
     partner: PartnerId,
     defers: bool,
-    answer: Arc<Mutex<Option<QueryAnswer>>>,
+    answer: Arc<Mutex<Option<QueryAnswer<T>>>>,
 }
 
-impl PageDecoder {
+impl<T> Clone for PageDecoder<T> {
+    fn clone(&self) -> Self {
+        Self { partner: self.partner.clone(), defers: self.defers, answer: Arc::clone(&self.answer) }
+    }
+}
+
+impl<T: PageItems> PageDecoder<T> {
     /// Creates a decoder that decodes a page as soon as it comes.
     pub(super) fn new(partner: &PartnerId) -> Self {
         Self { partner: partner.clone(), defers: false, answer: Arc::default() }
@@ -113,32 +137,32 @@ impl PageDecoder {
         &self,
         body: &SdkBody,
         next: &Attributes,
-    ) -> Option<Result<DecodedPage, UnreadableItem>> {
+    ) -> Option<Result<DecodedPage<T>, UnreadableItem>> {
         let page = self.decode(std::str::from_utf8(body.bytes()?).ok()?, &ConfigBag::base())?;
         let goes_with_its_end = page.as_ref().map_or(true, |page| page.next.as_ref() == Some(next));
         goes_with_its_end.then_some(page)
     }
 
     /// Takes the answer; nothing is there before the call has succeeded.
-    pub(super) fn take_answer(&self) -> Option<QueryAnswer> {
+    pub(super) fn take_answer(&self) -> Option<QueryAnswer<T>> {
         self.answer.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Keeps the answer for the caller, and returns an empty one for the SDK.
-    fn keep(&self, answer: QueryAnswer) -> Output {
+    fn keep(&self, answer: QueryAnswer<T>) -> Output {
         *self.answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(answer);
         Output::erase(QueryOutput::builder().build())
     }
 
     /// Defers a page if its end says that there is a next one.
-    fn defer(&self, response: &HttpResponse) -> Option<QueryAnswer> {
+    fn defer(&self, response: &HttpResponse) -> Option<QueryAnswer<T>> {
         let body = response.body().try_clone().filter(|_| self.defers)?;
         let next = find_next(body.bytes()?)?;
         Some(QueryAnswer::Deferred { body, next })
     }
 }
 
-impl Intercept for PageDecoder {
+impl<T: PageItems> Intercept for PageDecoder<T> {
     fn name(&self) -> &'static str {
         "PageDecoder"
     }
@@ -153,7 +177,7 @@ impl Intercept for PageDecoder {
     }
 }
 
-impl DeserializeResponse for PageDecoder {
+impl<T: PageItems> DeserializeResponse for PageDecoder<T> {
     fn deserialize_nonstreaming_with_config(&self, response: &HttpResponse, cfg: &ConfigBag) -> Answer {
         let body = response.body().bytes().filter(|_| response.status().as_u16() == 200);
         if body.is_some()
@@ -175,9 +199,9 @@ impl DeserializeResponse for PageDecoder {
     }
 }
 
-impl PageDecoder {
+impl<T: PageItems> PageDecoder<T> {
     /// Decodes a page; nothing if it is not a page.
-    fn decode(&self, body: &str, cfg: &ConfigBag) -> Option<Result<DecodedPage, UnreadableItem>> {
+    fn decode(&self, body: &str, cfg: &ConfigBag) -> Option<Result<DecodedPage<T>, UnreadableItem>> {
         let mut scanner = Scanner { text: body, at: 0 };
         let (mut items, mut next, mut read_units) = (None, None, None);
         scanner.object(|scanner, name| {
@@ -198,13 +222,12 @@ impl PageDecoder {
         Some(items?.map(|items| DecodedPage { items, next, read_units }))
     }
 
-    fn decode_items(&self, scanner: &mut Scanner<'_>, cfg: &ConfigBag) -> Option<Result<ItemBuffer, UnreadableItem>> {
-        // Names, braces and quotation marks are nearly half of a page.
-        let mut items = ItemBuffer::new(&self.partner, scanner.text.len() / 8 * 5);
+    fn decode_items(&self, scanner: &mut Scanner<'_>, cfg: &ConfigBag) -> Option<Result<T, UnreadableItem>> {
+        let mut items = T::new(&self.partner, scanner.text.len());
         let mut unreadable = None;
         scanner.array(|scanner| {
             let begun_at = scanner.at;
-            let read = match read_item(scanner, &mut items) {
+            let read = match items.read(scanner) {
                 Some(read) => read,
                 // Another kind of item: the SDK decodes it.
                 None => {
@@ -225,11 +248,11 @@ impl PageDecoder {
     }
 
     /// Converts a page that the SDK has decoded.
-    fn convert(&self, output: Output) -> Result<Result<DecodedPage, UnreadableItem>, Output> {
+    fn convert(&self, output: Output) -> Result<Result<DecodedPage<T>, UnreadableItem>, Output> {
         let output = output.downcast::<QueryOutput>()?;
         let read_units = output.consumed_capacity().and_then(ConsumedCapacity::capacity_units);
         let read = output.items.unwrap_or_default();
-        let mut items = ItemBuffer::new(&self.partner, 0);
+        let mut items = T::new(&self.partner, 0);
         let added = read.iter().try_for_each(|item| items.add(item));
         Ok(added.map(|()| DecodedPage { items, next: output.last_evaluated_key, read_units }))
     }
@@ -243,29 +266,43 @@ fn by_sdk(response: &HttpResponse, cfg: &ConfigBag) -> Answer {
     deserializer.deserialize_nonstreaming_with_config(response, cfg)
 }
 
-/// Reads an item that the ledger writes and adds it to the buffer. Adds nothing for any other item.
-fn read_item(scanner: &mut Scanner<'_>, items: &mut ItemBuffer) -> Option<Result<(), UnreadableItem>> {
-    let mut draft = items.begin();
-    let read = scanner.members(|scanner| {
-        let (name, kind, text) = scanner.attribute()?;
-        let is_known = match kind {
-            b'S' if text.has_escapes => {
-                let mut is_text = None;
-                items.take_text(&mut draft, name, |texts| is_text = unescape(text.raw, texts))
-                    && (is_text.is_some() || matches!(name, CUSTOMER_KEY | LATE_KEY))
-            }
-            b'S' => items.take_text(&mut draft, name, |texts| texts.push_str(text.raw)),
-            b'B' if !text.has_escapes => ItemBuffer::take_bytes(&mut draft, name, text.raw),
-            b'N' if !text.has_escapes => ItemBuffer::take_number(&mut draft, name, text.raw),
-            _ => false,
-        };
-        is_known.then_some(())
-    });
-    if read.is_none() {
-        items.discard(&draft);
-        return None;
+impl PageItems for ItemBuffer {
+    fn new(partner: &PartnerId, body_bytes: usize) -> Self {
+        // Names, braces and quotation marks are nearly half of a page.
+        Self::with_capacity(partner, body_bytes / 8 * 5)
     }
-    Some(items.finish(draft))
+
+    fn read(&mut self, scanner: &mut Scanner<'_>) -> Option<Result<(), UnreadableItem>> {
+        let mut draft = self.begin();
+        let read = scanner.members(|scanner| {
+            let (name, kind, text) = scanner.attribute()?;
+            let is_known = match kind {
+                b'S' if text.has_escapes => {
+                    let mut is_text = None;
+                    self.take_text(&mut draft, name, |texts| is_text = unescape(text.raw, texts))
+                        && (is_text.is_some() || matches!(name, CUSTOMER_KEY | LATE_KEY))
+                }
+                b'S' => self.take_text(&mut draft, name, |texts| texts.push_str(text.raw)),
+                b'B' if !text.has_escapes => Self::take_bytes(&mut draft, name, text.raw),
+                b'N' if !text.has_escapes => Self::take_number(&mut draft, name, text.raw),
+                _ => false,
+            };
+            is_known.then_some(())
+        });
+        if read.is_none() {
+            self.discard(&draft);
+            return None;
+        }
+        Some(self.finish(draft))
+    }
+
+    fn add(&mut self, item: &Attributes) -> Result<(), UnreadableItem> {
+        self.add_decoded(item)
+    }
+
+    fn shrink(&mut self) {
+        self.shrink_to_fit();
+    }
 }
 
 /// Reads a key, whose attributes are texts.
@@ -324,14 +361,15 @@ mod tests {
     fn decode_both(body: &str, defers: bool) -> (String, String) {
         let partner = PartnerId::parse("contoso").unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let decoder = if defers { PageDecoder::deferring(&partner) } else { PageDecoder::new(&partner) };
+        let decoder: PageDecoder<ItemBuffer> =
+            if defers { PageDecoder::deferring(&partner) } else { PageDecoder::new(&partner) };
         let client = client(body);
         let sdk = runtime.block_on(client.query().table_name("t").send());
         let ours = runtime.block_on(client.query().table_name("t").customize().interceptor(decoder.clone()).send());
         let sdk = match sdk {
             Err(_) => "refused".to_owned(),
             Ok(output) => {
-                let mut items = ItemBuffer::new(&partner, 0);
+                let mut items = ItemBuffer::with_capacity(&partner, 0);
                 let read_units = output.consumed_capacity().and_then(ConsumedCapacity::capacity_units);
                 let added = output.items.unwrap_or_default().iter().try_for_each(|item| items.add(item));
                 describe(added.map(|()| DecodedPage { items, next: output.last_evaluated_key, read_units }))
@@ -349,7 +387,7 @@ mod tests {
         (ours, sdk)
     }
 
-    fn describe(page: Result<DecodedPage, UnreadableItem>) -> String {
+    fn describe(page: Result<DecodedPage<ItemBuffer>, UnreadableItem>) -> String {
         match page {
             Err(unreadable) => unreadable.to_string(),
             Ok(DecodedPage { items, next, read_units }) => {

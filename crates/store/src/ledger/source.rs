@@ -13,8 +13,8 @@ use super::{
     directory::{MonthList, MonthSpan},
     item::{Attributes, CUSTOMER_INDEX, CUSTOMER_KEY},
     keys,
-    page_json::{DecodedPage, PageDecoder, QueryAnswer},
-    stored::{StoredActivities, StoredActivity},
+    page_json::{DecodedPage, PageDecoder, PageItems, QueryAnswer},
+    stored::{ItemBuffer, StoredActivities, StoredActivity},
 };
 use crate::error::Error;
 
@@ -97,6 +97,12 @@ impl Source {
         recorded_from.is_none() && recorded_before.is_none() && self.filter_accepts_all()
     }
 
+    /// Whether most activities of a partition are selected, so that their details are read fastest as a range.
+    pub(super) fn is_dense(&self) -> bool {
+        // Few activities are recorded after an instant in the past, so their details are fetched one by one.
+        !self.is_indexed() && self.filter_accepts_all() && self.selection.recorded_from.is_none()
+    }
+
     pub(super) fn selects(&self, activity: &Activity<&str>) -> bool {
         self.selection.recorded_from.is_none_or(|from| activity.recorded_at >= from)
             && self.selection.recorded_before.is_none_or(|before| activity.recorded_at < before)
@@ -121,14 +127,14 @@ impl Source {
     /// Queries a partition from `start`, or else behind `after`: about `limit` activities, or a whole page of 1 MB.
     ///
     /// The answer to a whole page may be deferred: [`Self::decode`] decodes it.
-    pub(super) async fn query(
+    pub(super) async fn query<T: PageItems>(
         &self,
         (name, value): &PartitionKey,
         start: Option<Attributes>,
         after: Option<&Position>,
         limit: Option<usize>,
         consistent: bool,
-    ) -> Result<QueryAnswer, Error> {
+    ) -> Result<QueryAnswer<T>, Error> {
         let period = &self.selection.period;
         let is_ascending = self.selection.order == SortOrder::Ascending;
         // A sort key is an instant and an id, so every key at an instant comes after the text of the instant itself.
@@ -173,12 +179,8 @@ impl Source {
         decoder.take_answer().ok_or_else(|| Error::permanent(OPERATION, "the answer was not decoded"))
     }
 
-    /// Decodes an answer into its activities, without the one at `after`, and the start of the next page.
-    pub(super) fn decode(
-        &self,
-        answer: QueryAnswer,
-        after: Option<&Position>,
-    ) -> Result<(StoredActivities, Option<Attributes>), Error> {
+    /// Decodes an answer into its items and the start of the next page.
+    pub(super) fn decode<T: PageItems>(&self, answer: QueryAnswer<T>) -> Result<(T, Option<Attributes>), Error> {
         let page = match answer {
             QueryAnswer::Decoded(page) => page,
             QueryAnswer::Deferred { body, next } => {
@@ -189,13 +191,18 @@ impl Source {
         let page = page.map_err(|error| Error::permanent("reading an activity", error))?;
         let DecodedPage { items, next, read_units } = page;
         self.ledger.count_units(read_units);
+        Ok((items, next))
+    }
+
+    /// Returns the activities of a page, without the one at `after`.
+    pub(super) fn activities(items: ItemBuffer, after: Option<&Position>) -> StoredActivities {
         let mut activities = StoredActivities::of(items);
         if let Some(after) = after
             && activities.peek().is_some_and(|first| first.sort_key() == after.to_text())
         {
             activities.next();
         }
-        Ok((activities, next))
+        activities
     }
 }
 
@@ -256,8 +263,8 @@ mod tests {
             (format!(r#"{{"Count":1,{other},"Items":[{item}],{end},"ScannedCount":1}}"#), None),
         ] {
             let next = find_next(body.as_bytes()).unwrap();
-            let decoded = source().decode(QueryAnswer::Deferred { body: body.into_bytes().into(), next }, None);
-            assert_eq!(decoded.ok().map(|(activities, _)| activities.count()), count);
+            let decoded = source().decode::<ItemBuffer>(QueryAnswer::Deferred { body: body.into_bytes().into(), next });
+            assert_eq!(decoded.ok().map(|(items, _)| Source::activities(items, None).count()), count);
         }
     }
 }

@@ -70,13 +70,13 @@ pub(super) struct DraftItem {
 #[derive(Debug, thiserror::Error)]
 #[error("the item {key:?} has no readable {attribute}")]
 pub(super) struct UnreadableItem {
-    key: String,
-    attribute: &'static str,
+    pub(super) key: String,
+    pub(super) attribute: &'static str,
 }
 
 impl ItemBuffer {
     /// Creates an empty buffer for about `bytes` of texts.
-    pub(super) fn new(partner: &PartnerId, bytes: usize) -> Self {
+    pub(super) fn with_capacity(partner: &PartnerId, bytes: usize) -> Self {
         // Texts have about 24 bytes on average.
         let spans = Vec::with_capacity(bytes / 24);
         Self { partner: partner.clone(), texts: String::with_capacity(bytes), spans, items: Vec::new() }
@@ -84,13 +84,13 @@ impl ItemBuffer {
 
     /// Reads one item that the SDK has decoded.
     pub(super) fn read_one(partner: &PartnerId, item: &Attributes) -> Result<StoredActivity, UnreadableItem> {
-        let mut buffer = Self::new(partner, size(item));
-        buffer.add(item)?;
+        let mut buffer = Self::with_capacity(partner, size(item));
+        buffer.add_decoded(item)?;
         Ok(StoredActivity { buffer: Arc::new(buffer), index: 0 })
     }
 
     /// Adds an item that the SDK has decoded. Unknown attributes are left out.
-    pub(super) fn add(&mut self, item: &Attributes) -> Result<(), UnreadableItem> {
+    pub(super) fn add_decoded(&mut self, item: &Attributes) -> Result<(), UnreadableItem> {
         let mut draft = self.begin();
         for (name, value) in item {
             match (value, name.parse::<Text>()) {
@@ -105,8 +105,8 @@ impl ItemBuffer {
         self.finish(draft)
     }
 
-    /// Gives back unused memory once all items are read, because many pages wait at a time.
-    pub(super) fn shrink(&mut self) {
+    /// Gives back unused memory.
+    pub(super) fn shrink_to_fit(&mut self) {
         self.texts.shrink_to_fit();
         self.spans.shrink_to_fit();
         self.items.shrink_to_fit();
