@@ -107,6 +107,7 @@ def report(found: dict) -> str:
         "eventually consistent reads; 40,000 for the table. Uploads take no time. Faults are throttles, internal errors, resets and cut answers, in turn, for one page of 25.\n\n"
         "**The limit.** Activities and their compressed details lie in partitions with different keys, and AWS serves each key at 3,000 units a second. So the default export may read both "
         "side by side, and its limit is the time of the fullest partition of the two kinds, or of the table where that is longer. Details in objects of S3 have no limit besides their latency.\n\n"
+        "The limit assumes that DynamoDB has moved the busy keys to physical partitions of their own, which its adaptive capacity does within minutes.\n\n"
         + table(["", "MB of activities", "MB of details", "activities, s", "details, s", "the table, s", "limit"], limits)
         + "\n\n**Measured**\n\n"
         + table(["", "MB of items", "limit, s", "seconds", "MB/s", "of the limit", "CPU, s", "memory", "read units", "faults", "invocations"], rows)

@@ -267,7 +267,8 @@ impl Store {
             }
             Some(Fault::Reset) => Err(Broken.into()),
             Some(Fault::Truncate) => {
-                let half = Bytes::from(page.body).slice(..100);
+                let body = Bytes::from(page.body);
+                let half = body.slice(..body.len().min(100));
                 Ok(Response::builder()
                     .header(header::CONTENT_TYPE, JSON)
                     .header(header::CONTENT_LENGTH, "100000")
