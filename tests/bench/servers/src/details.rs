@@ -93,7 +93,7 @@ pub(crate) fn details_of(random: &mut Random, kind: &str, bytes: usize, hard: bo
 }
 
 /// Appends members while there is room, and at least one.
-fn push_members(text: &mut String, members: &Members, bytes: usize) {
+fn push_members(text: &mut String, members: &[(&str, Value)], bytes: usize) {
     for (index, (name, value)) in members.iter().enumerate() {
         if index > 0 {
             if text.len() >= bytes {
