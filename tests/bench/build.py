@@ -138,7 +138,7 @@ def start_recorder(tools: Tools, runtime: Runtime, store: Store) -> Contestant:
 def _fingerprint(plan: dict) -> str:
     """Returns a digest of everything that decides how the recorder stores the activities of a plan."""
     sources = [file for folder in _storing_code() for file in sorted(folder.rglob("*.rs"))]
-    sources.append(BENCH / "servers" / "src" / "generate.rs")
+    sources += [BENCH / "servers" / "src" / name for name in ("generate.rs", "details.rs")]
     # Count `format` up when the format of the data file changes.
     digest = hashlib.sha256(json.dumps(plan | {"format": 1}).encode())
     for source in sources:
@@ -148,8 +148,7 @@ def _fingerprint(plan: dict) -> str:
 
 def _storing_code() -> list[Path]:
     crates = ROOT / "crates"
-    folders = [crates / "domain" / "src", crates / "store" / "src" / "ledger", ROOT / "functions" / "record" / "src"]
-    return [folder for folder in [*folders, crates / "daybook" / "src"] if folder.exists()]
+    return [crates / "domain" / "src", crates / "store" / "src" / "ledger", ROOT / "functions" / "record" / "src"]
 
 
 def engines(tools: Tools, data: Path | None = None) -> Server:

@@ -51,12 +51,13 @@ def measure(tools: Tools, options) -> dict:
                 for _ in range(REPEATS)
             ]
             noise = max(noise, _keep(counted, name, slopes))
-        print_progress("· counting instructions: an export")
+        print_progress("· counting instructions: exports")
         with build.engines(tools) as engine:
             store.load(build.data(tools, activities=exports.CORRECT_ROWS, partners=1))
             store.configure(mode="replay", upstream=engine.addresses["url"])
-            slopes = [_exports(tools, runtime, store, 2) - _exports(tools, runtime, store, 1) for _ in range(REPEATS)]
-            noise = max(noise, _keep(counted, f"{exports.CORRECT_ROWS:,} activities exported as CSV", slopes))
+            for form, title in exports.FORM_TITLES.items():
+                slopes = [_exports(tools, runtime, store, form, 2) - _exports(tools, runtime, store, form, 1) for _ in range(REPEATS)]
+                noise = max(noise, _keep(counted, f"{exports.CORRECT_ROWS:,} activities: {title}", slopes))
     if options.accept:
         COMMITTED.write_text(json.dumps({"profile": tools.profile, "counts": counted}, indent=2) + "\n")
     committed = json.loads(COMMITTED.read_text()) if COMMITTED.exists() else {}
@@ -97,10 +98,10 @@ def _calls(tools: Tools, runtime: Runtime, store: Store, function: str, event: b
     return _stop_and_count(process)
 
 
-def _exports(tools: Tools, runtime: Runtime, store: Store, count: int) -> int:
+def _exports(tools: Tools, runtime: Runtime, store: Store, form: str, count: int) -> int:
     exporter = exports.Exporter(tools, runtime, store, below=_callgrind())
     for _ in range(count):
-        exporter.export()
+        exporter.export(**exports.FORMS[form])
     return _stop_and_count(exporter.process)
 
 

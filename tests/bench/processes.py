@@ -72,6 +72,10 @@ class Store:
         """Returns the number of rows and their bytes by hash key."""
         return json.loads(send(f"{self.url}/bench/sizes"))
 
+    def details(self) -> dict:
+        """Returns the number of details, their bytes of JSON and their stored bytes: in items, in twin items, in objects."""
+        return json.loads(send(f"{self.url}/bench/details"))
+
     def load(self, data: Path) -> None:
         """Replaces the items and objects by those of a file."""
         send(f"{self.url}/bench/load", str(data).encode())

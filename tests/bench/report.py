@@ -56,17 +56,19 @@ DETAILS = """\
 - **Deployed functions.** The benchmark starts the release bootstraps of `functions/*` as Lambda does, with the variables that `template.yaml` sets. A server of the
   benchmark imitates the Runtime API; events have the form of the gateway's proxy integration.
 - **Peers** (`tests/bench/peers`) do the same in the ordinary way of their language: the same items with the same attributes, the same conditional put with a digest of
-  the content, the same checks of required fields, the same list, the same columns.
+  the content, the same checks of required fields, the same list, the same columns. Their default export reads the twin items with compressed details beside the activities,
+  decompresses, parses the JSON for the subscriptions of the order's lines, and writes the same texts.
 - **Tier A, real engines**: DynamoDB on SQLite and S3 on a folder, each in its own process. They are slower than the contestants, so they prove correctness, not speed.
 - **Tier B, from memory**: a small server keeps the items that the recording function wrote. The server answers `Query` by DynamoDB's rules (pages of 1 MB, limits,
   positions), and drops puts and uploads after it has checked their CRC. Plain HTTP.
-- **Tier C, at AWS's pace**: tier B with AWS's latency and limits, and with faults.
+- **Tier C, at AWS's pace**: tier B with AWS's latency, AWS's limits for a partition key and for the table, and with faults.
 - **CPU** is user and system time of all threads, read from the kernel's clock of the process while the process waits for its next event. Memory comes from the kernel too.
   Only tier C compares wall time, because the machine is shared.
 - **Rounds** alternate between the contestants in changing order. Contestants and servers run on different cores. The tables show the minimum and the median of all rounds.
   A ratio is the ratio of medians, with the smallest and the largest ratio of single rounds. ⚠ marks a spread too wide to claim.
 - **Data** come from a seed: sizes are log-normal with a median of 350 bytes and a 99th percentile of 20 KB; one activity in a thousand has 100 to 350 KB; two in a
-  hundred contain other scripts, separators, quotes, line breaks, and cells that begin like formulas. The activities spread over three months.
+  hundred contain other scripts, separators, quotes, line breaks, and cells that begin like formulas. The activities spread over three months. Details are lines of orders and
+  steps of requests: names come from a catalogue; ids, prices, quantities and times differ. The section on exports states how well they compress.
 
 ## Unfair points
 
@@ -75,7 +77,10 @@ function in Lambda's ordinary runtime client, which is written in C, would save 
 
 Against Daybook: the peers leave out all that is not the ordinary way. In lists and recordings: the directory of months (one request more for a list), details in items of their
 own, detection of late activities, refusal of numbers and texts that other programs could not read back, errors that name all faults, languages. In exports: the checkpoint, the
-lease, the running digest, the guard of cells, the labels of actions. Their pages lie in one partition, so they need not merge months.
+lease, the running digest, the check of each details' digest, the guard of cells, the labels of actions. Their pages lie in one partition, so they need not merge months.
+
+Against the peers: they read activities and details one page after the other, which costs time at AWS's pace and no CPU. They parse all details as JSON to find subscriptions, as
+one would; Daybook first looks for the word. Node 20 has no zstd of its own, so its peer uses the C library as WebAssembly; from Node 22.15 on, the peer uses Node's own.
 
 In both directions: over plain HTTP the SDKs sign bodies with their SHA-256, which they do not for uploads over TLS. Processors with other SHA and AES instructions change the share of signing."""
 

@@ -6,7 +6,7 @@ const ID = /^[A-Za-z0-9._:-]{1,128}$/;
 const ACTION = /^[a-z0-9_]+(\.[a-z0-9_]+)+$/;
 const STATUSES = new Set(["succeeded", "failed", "in_progress", "declined"]);
 const FIELDS = new Set(
-  ["id", "occurred_at", "customer", "action", "status", "actor", "target", "changes", "correlation_id", "source", "details"],
+  ["id", "occurred_at", "customer", "action", "status", "actor", "target", "reason", "changes", "correlation_id", "source", "details"],
 );
 
 export class Invalid extends Error {}
@@ -48,10 +48,11 @@ export function itemOf(partner, activity, occurredAt, recordedAt) {
     ua: actor.user_agent,
     c: customer?.id,
     cn: customer?.name,
-    ck: customer && `${partner}#${customer.id}#${month}`,
+    ck: customer && `${partner}#${customer.id.toLowerCase()}#${month}`,
     t: target.id,
     tt: target.type,
     tn: target.name,
+    re: activity.reason,
     ch: activity.changes && JSON.stringify(activity.changes),
     co: activity.correlation_id,
     so: activity.source,
@@ -83,6 +84,7 @@ export function shown(partner, item, withDetails = false) {
     status: item.s ?? "succeeded",
     actor: { type: item.ut ?? "user", id: item.u, name: item.un, role: item.ur, ip: item.ui, user_agent: item.ua },
     target: target && { type: item.tt, id: item.t, name: item.tn },
+    reason: item.re ?? null,
     changes: item.ch && JSON.parse(item.ch),
     correlation_id: item.co,
     source: item.so,

@@ -7,6 +7,8 @@ import { DynamoDBDocumentClient, PutCommand, QueryCommand } from "@aws-sdk/lib-d
 import { Invalid, checked, itemOf, shown } from "./activities.mjs";
 
 const CONCURRENCY = 32;
+// Reads are eventually consistent, so a list is complete up to a while ago.
+const SETTLE_MILLISECONDS = 120_000;
 const READERS = ["global_admin", "billing_admin", "admin_agent", "user_management_admin", "sales_agent", "helpdesk_agent", "reader"];
 const headers = { "content-type": "application/json", "cache-control": "no-store" };
 const TableName = process.env.ACTIVITIES_TABLE;
@@ -109,7 +111,8 @@ async function query(event) {
   const following = page.LastEvaluatedKey;
   const next_cursor = following ? Buffer.from(JSON.stringify(following)).toString("base64url") : null;
   const activities = page.Items.map((item) => shown(partner, item));
-  return answered(200, { activities, range: { from: asked.from, to: asked.to, time_zone: "UTC" }, next_cursor });
+  const complete_through = new Date(Date.now() - SETTLE_MILLISECONDS).toISOString();
+  return answered(200, { activities, range: { from: asked.from, to: asked.to, time_zone: "UTC" }, complete_through, next_cursor });
 }
 
 const handler = { record, query }[process.argv[2]];

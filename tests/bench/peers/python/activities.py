@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 ACTION = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)+")
 STATUSES = {"succeeded", "failed", "in_progress", "declined"}
-FIELDS = {"id", "occurred_at", "customer", "action", "status", "actor", "target", "changes", "correlation_id", "source", "details"}
+FIELDS = {"id", "occurred_at", "customer", "action", "status", "actor", "target", "reason", "changes", "correlation_id", "source", "details"}
 
 
 class Invalid(Exception):
@@ -55,6 +55,7 @@ def item_of(partner, activity, occurred_at, recorded_at):
         "t": target.get("id"),
         "tt": target.get("type"),
         "tn": target.get("name"),
+        "re": activity.get("reason"),
         "co": activity.get("correlation_id"),
         "so": activity.get("source"),
     }
@@ -63,7 +64,7 @@ def item_of(partner, activity, occurred_at, recorded_at):
     if activity.get("status", "succeeded") != "succeeded":
         item["s"] = activity["status"]
     if customer:
-        item |= {"c": customer["id"], "cn": customer.get("name"), "ck": f"{partner}#{customer['id']}#{month}"}
+        item |= {"c": customer["id"], "cn": customer.get("name"), "ck": f"{partner}#{customer['id'].lower()}#{month}"}
     if activity.get("changes"):
         item["ch"] = json.dumps(activity["changes"], separators=(",", ":"), ensure_ascii=False)
     if "details" in activity:
@@ -85,6 +86,7 @@ def shown(partner, item, with_details=False):
         "action": item["a"],
         "status": item.get("s", "succeeded"),
         "actor": _present(type=item.get("ut", "user"), id=item["u"], name=item.get("un"), role=item.get("ur"), ip=item.get("ui"), user_agent=item.get("ua")),
+        "reason": item.get("re"),
         "has_details": "dz" in item,
         "details_size": int(item.get("dz", 0)),
         "url": f"/v1/partners/{partner}/activities/{identifier}?occurred_at={occurred_at}",

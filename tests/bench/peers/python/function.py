@@ -9,7 +9,7 @@ import json
 import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 
 import boto3
 from activities import Invalid, checked, item_of, shown
@@ -18,6 +18,8 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 READERS = {"global_admin", "billing_admin", "admin_agent", "user_management_admin", "sales_agent", "helpdesk_agent", "reader"}
+# Reads are eventually consistent, so a list is complete up to a while ago.
+SETTLE_TIME = timedelta(seconds=120)
 HEADERS = {"content-type": "application/json", "cache-control": "no-store"}
 
 table = boto3.resource("dynamodb", config=Config(max_pool_connections=32)).Table(os.environ["ACTIVITIES_TABLE"])
@@ -113,7 +115,9 @@ def query(event):
     following = page.get("LastEvaluatedKey")
     cursor = base64.urlsafe_b64encode(json.dumps(following).encode()).decode() if following else None
     rows = [shown(partner, item) for item in page["Items"]]
-    return answered(200, {"activities": rows, "range": {"from": asked["from"], "to": asked["to"], "time_zone": "UTC"}, "next_cursor": cursor})
+    period = {"from": asked["from"], "to": asked["to"], "time_zone": "UTC"}
+    complete_through = (datetime.now(timezone.utc) - SETTLE_TIME).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return answered(200, {"activities": rows, "range": period, "complete_through": complete_through, "next_cursor": cursor})
 
 
 main()

@@ -2,10 +2,13 @@
 //!
 //! Partners follow Zipf's law with exponent 1.1. Sizes are log-normal with a median of 350 bytes and a 99th percentile of
 //! 20 KB; one activity in a thousand has 100 to 350 KB. Two in a hundred contain text that exports must treat with care:
-//! other scripts, separators, quotes, line breaks, cells that begin like a formula.
+//! other scripts, separators, quotes, line breaks, cells that begin like a formula. [`details`](crate::details) makes the
+//! details.
 
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
+
+use crate::details::{change_of, details_of};
 
 /// The plan of a data set.
 #[derive(Clone, Debug, Deserialize)]
@@ -50,7 +53,17 @@ const NAMES: [&str; 10] = [
     "Patricio Simpson",
     "Yang Wang",
 ];
-const HARD: [&str; 8] = [
+const ROLES: [&str; 5] = ["admin_agent", "sales_agent", "helpdesk_agent", "billing_admin", "global_admin"];
+const REASONS: [&str; 4] = [
+    "The customer's credit limit is exceeded.",
+    "The requested quantity is above the limit of the offer.",
+    "The subscription is suspended.",
+    "The service did not answer in time.",
+];
+/// The bytes of an item with neither details nor the fields that only some activities have.
+const ITEM_BYTES: usize = 300;
+/// Texts that exports must treat with care.
+pub(crate) const HARD: [&str; 8] = [
     "Øresund & Søn, A/S",
     "株式会社 東京商事",
     "=HYPERLINK(\"x\")",
@@ -60,16 +73,12 @@ const HARD: [&str; 8] = [
     "0042",
     "Ünïcödé; \u{1f4d2} livre",
 ];
-const WORDS: [&str; 16] = [
-    "seat", "license", "annual", "monthly", "renewal", "upgrade", "quantity", "price", "currency", "tenant", "domain",
-    "region", "support", "premium", "standard", "trial",
-];
 
 /// SplitMix64.
-struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
-    fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -77,13 +86,25 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.next() % bound
     }
 
-    fn one<'a>(&mut self, of: &[&'a str]) -> &'a str {
+    pub(crate) fn one<'a>(&mut self, of: &[&'a str]) -> &'a str {
         let at = self.below(of.len() as u64);
         of[usize::try_from(at).unwrap_or_default()]
+    }
+
+    pub(crate) fn uuid(&mut self) -> String {
+        let (high, low) = (self.next(), self.next());
+        format!(
+            "{:08x}-{:04x}-4{:03x}-a{:03x}-{:012x}",
+            high >> 32,
+            (high >> 16) & 0xffff,
+            high & 0xfff,
+            (low >> 48) & 0xfff,
+            low & 0xffff_ffff_ffff
+        )
     }
 
     /// Returns a number from 0 to 1, evenly distributed.
@@ -136,6 +157,7 @@ impl<'a> Generator<'a> {
     fn activity(&mut self) -> String {
         let number = self.made;
         self.made += 1;
+        let wanted = self.size();
         let random = &mut self.random;
         let months = self.plan.months.len() as u64;
         let month = &self.plan.months[usize::try_from(random.below(months)).unwrap_or_default()];
@@ -146,24 +168,49 @@ impl<'a> Generator<'a> {
         let customer = random.below(500);
         let customer_name = if hard { random.one(&HARD).to_owned() } else { format!("Customer {customer} GmbH") };
         let person = random.below(40);
+        let action = random.one(&ACTIONS);
+        let kind = action.split_once('.').map_or(action, |(kind, _)| kind);
+        let id = random.below(1 << 32);
+        let target = match kind {
+            "subscription" => random.uuid(),
+            _ => format!("{}-{id:08x}", &kind[..1]),
+        };
         let mut activity = json!({
             "id": format!("e-{number:09}"),
             "occurred_at": occurred_at,
-            "action": random.one(&ACTIONS),
-            "actor": {"id": format!("person{person}@partner.example"), "name": random.one(&NAMES)},
+            "action": action,
+            "actor": {
+                "id": format!("person{person}@partner.example"), "name": random.one(&NAMES),
+                "role": random.one(&ROLES), "ip": format!("203.0.113.{}", random.below(256)),
+            },
             "customer": {"id": format!("c-{customer:05}"), "name": customer_name},
-            "target": {"type": "order", "id": format!("o-{:08x}", random.below(1 << 32))},
+            "target": {"type": kind, "id": target},
         });
+        let mut bytes = ITEM_BYTES;
         if random.below(20) == 0 {
+            let reason = random.one(&REASONS);
+            bytes += reason.len();
             activity["status"] = json!("failed");
+            activity["reason"] = json!(reason);
         }
-        let wanted = self.size();
-        // An item without details takes about 260 bytes.
-        let details = wanted.saturating_sub(260);
+        if let Some(change) = change_of(random, action) {
+            let changes = json!([change]);
+            bytes += changes.to_string().len();
+            activity["changes"] = changes;
+        }
+        if random.below(3) == 0 && bytes + 40 < wanted {
+            bytes += 40;
+            activity["correlation_id"] = json!(random.uuid());
+        }
+        let mut text = activity.to_string();
+        let details = wanted.saturating_sub(bytes);
         if details > 40 {
-            activity["details"] = details_of(&mut self.random, details, hard);
+            text.truncate(text.len() - 1);
+            text.push_str(",\"details\":");
+            text.push_str(&details_of(random, kind, details, hard));
+            text.push('}');
         }
-        activity.to_string()
+        text
     }
 
     fn size(&mut self) -> usize {
@@ -209,27 +256,6 @@ impl Iterator for Generator<'_> {
         let partner = self.waiting.iter().position(|waiting| !waiting.is_empty())?;
         Some(self.event(partner))
     }
-}
-
-fn details_of(random: &mut Random, bytes: usize, hard: bool) -> Value {
-    let mut lines = Vec::new();
-    let mut written = 14;
-    while written < bytes {
-        let mut note = String::new();
-        while note.len() < 60 && written + note.len() < bytes {
-            if !note.is_empty() {
-                note.push(' ');
-            }
-            note.push_str(random.one(&WORDS));
-            note.push_str(&random.below(1_000).to_string());
-        }
-        if hard && lines.is_empty() {
-            note.push_str(random.one(&HARD));
-        }
-        written += note.len() + 3;
-        lines.push(note);
-    }
-    json!({"lines": lines})
 }
 
 /// Returns an event of a request that records activities.

@@ -10,6 +10,7 @@
 //! with its standard input, so that none outlives the program that started it.
 
 mod bills;
+mod details;
 mod engine;
 mod generate;
 mod http;

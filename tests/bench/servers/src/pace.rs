@@ -15,6 +15,8 @@ pub(crate) struct Settings {
     latency_ms: (u64, u64),
     /// The limit of one hash key, in read units a second; 0 means no limit.
     units_per_second: f64,
+    /// The limit of the table, in read units a second; 0 means no limit.
+    table_units_per_second: f64,
     /// The number of reads for each fault; 0 means no faults.
     fault_every: u64,
     /// The faults, in turn.
@@ -40,7 +42,10 @@ pub(crate) struct Pace {
     settings: Settings,
     /// The time at which each hash key has served all reads so far.
     free_at: HashMap<String, Instant>,
+    /// The time at which the table has served all reads so far.
+    table_free_at: Option<Instant>,
     reads: u64,
+    answers: u64,
 }
 
 impl Pace {
@@ -57,18 +62,31 @@ impl Pace {
         due.then(|| faults[turn % faults.len()])
     }
 
-    /// Returns the time at which the answer is due. The server's own work is part of the latency.
-    pub(crate) fn due(&mut self, arrived: Instant, hash: &str, units: f64) -> Instant {
+    /// Returns the time at which the latency of an answer ends. The server's own work is part of the latency.
+    pub(crate) fn latency_end(&mut self, arrived: Instant) -> Instant {
+        self.answers += 1;
         let (least, most) = self.settings.latency_ms;
         // Multiples of the golden ratio spread evenly, without a random generator.
-        let spread = (self.reads * 618_034 % 1_000_000) * most.saturating_sub(least) / 1_000_000;
-        let due = arrived + Duration::from_millis(least + spread);
-        if self.settings.units_per_second <= 0.0 {
-            return due;
+        let spread = (self.answers * 618_034 % 1_000_000) * most.saturating_sub(least) / 1_000_000;
+        arrived + Duration::from_millis(least + spread)
+    }
+
+    /// Returns the time at which the answer to a read is due.
+    pub(crate) fn due(&mut self, arrived: Instant, hash: &str, units: f64) -> Instant {
+        let mut due = self.latency_end(arrived);
+        let Settings { units_per_second, table_units_per_second, .. } = self.settings;
+        if units_per_second > 0.0 {
+            let free_at = self.free_at.entry(hash.to_owned()).or_insert(arrived);
+            *free_at = (*free_at).max(arrived) + Duration::from_secs_f64(units / units_per_second);
+            due = due.max(*free_at);
         }
-        let free_at = self.free_at.entry(hash.to_owned()).or_insert(arrived);
-        *free_at = (*free_at).max(arrived) + Duration::from_secs_f64(units / self.settings.units_per_second);
-        due.max(*free_at)
+        if table_units_per_second > 0.0 {
+            let free_at = self.table_free_at.map_or(arrived, |free_at| free_at.max(arrived));
+            let free_at = free_at + Duration::from_secs_f64(units / table_units_per_second);
+            self.table_free_at = Some(free_at);
+            due = due.max(free_at);
+        }
+        due
     }
 }
 

@@ -18,7 +18,7 @@ use std::{
 use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
 use http_body_util::{BodyExt as _, Full, StreamBody};
-use hyper::{Request, Response, StatusCode, Uri, body::Frame, header};
+use hyper::{Method, Request, Response, StatusCode, Uri, body::Frame, header};
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
@@ -164,7 +164,7 @@ impl Store {
                     .control(&asked)
                     .or_else(|error| http::answer(StatusCode::INTERNAL_SERVER_ERROR, "text/plain", error.to_string()));
             }
-            "" => self.state().objects.answer(&asked),
+            "" => self.object(&asked).await,
             target => match target.split_once('.') {
                 Some(("AmazonSQS", call)) => self.queue(call),
                 Some((_, call)) => self.table(call, &asked).await,
@@ -187,6 +187,18 @@ impl Store {
         Ok(answer)
     }
 
+    /// Answers a call of S3. Reads have the latency of the pace; uploads have none.
+    async fn object(&self, asked: &Asked) -> Answer {
+        let arrived = Instant::now();
+        let (answer, due) = {
+            let mut state = self.state();
+            let due = if asked.head.method == Method::GET { state.pace.latency_end(arrived) } else { arrived };
+            (state.objects.answer(asked), due)
+        };
+        wait_until(due).await;
+        answer
+    }
+
     fn queue(&self, call: &str) -> Answer {
         *self.state().counts.calls.entry(format!("SQS {call}")).or_default() += 1;
         http::answer(StatusCode::OK, JSON, r#"{"MessageId":"1"}"#)
@@ -202,7 +214,9 @@ impl Store {
         match call {
             "Query" if ours && mode != Mode::Pass => self.query(asked).await,
             "GetItem" if ours && mode != Mode::Pass => {
-                let body = self.state().get(&read)?;
+                let arrived = Instant::now();
+                let (body, due) = self.state().get(&read, arrived)?;
+                wait_until(due).await;
                 signed(body.into(), false)
             }
             "PutItem" if ours && mode != Mode::Pass => {
@@ -253,7 +267,8 @@ impl Store {
             }
             Some(Fault::Reset) => Err(Broken.into()),
             Some(Fault::Truncate) => {
-                let half = Bytes::from(page.body).slice(..100);
+                let body = Bytes::from(page.body);
+                let half = body.slice(..body.len().min(100));
                 Ok(Response::builder()
                     .header(header::CONTENT_TYPE, JSON)
                     .header(header::CONTENT_LENGTH, "100000")
@@ -340,6 +355,12 @@ impl Store {
                 }))
             }
             "sizes" => http::json(&state.table.sizes()),
+            "details" => {
+                let mut sizes = json!(state.table.details());
+                let stored: usize = state.objects.kept().map(|(_, body)| body.len()).sum();
+                sizes["objects"]["stored"] = json!(stored);
+                http::json(&sizes)
+            }
             "object" => match state.objects.bytes(argument()?) {
                 Some(bytes) => http::answer(StatusCode::OK, "application/octet-stream", bytes),
                 None => http::answer(StatusCode::NOT_FOUND, "text/plain", ""),
@@ -366,16 +387,17 @@ impl Store {
 }
 
 impl State {
-    /// Answers a GetItem, and counts its units.
-    fn get(&mut self, call: &Call<'_>) -> Result<String, Error> {
-        let body = self.table.get(call.key.as_ref().ok_or("a GetItem without a key")?)?;
+    /// Answers a GetItem, counts its units, and returns the time at which the answer is due.
+    fn get(&mut self, call: &Call<'_>, arrived: Instant) -> Result<(String, Instant), Error> {
+        let key = call.key.as_ref().ok_or("a GetItem without a key")?;
+        let (hash, item) = self.table.get(key)?;
+        let bytes = item.map(|(_, bytes)| bytes).unwrap_or_default();
+        let body = item.map_or_else(|| "{}".to_owned(), |(text, _)| format!("{{\"Item\":{text}}}"));
+        let units = read_units(bytes, call.consistent_read == Some(true));
         if self.settings.bills {
-            let read: Value = serde_json::from_str(&body)?;
-            let bytes = read["Item"].as_object().map(billed).unwrap_or_default();
-            let units = read_units(bytes, call.consistent_read == Some(true));
             self.counts.bills.add(&call.table_name, "GetItem", units);
         }
-        Ok(body)
+        Ok((body, self.pace.due(arrived, &hash, units)))
     }
 
     /// Remembers the size of an item, and returns the units of its put, copies in indexes included.

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json, value::RawValue};
 
 use crate::Error;
@@ -39,10 +39,45 @@ struct Partition {
     sorted: bool,
 }
 
+/// Details in one kind of place: in their items, in twin items, or in objects.
+#[derive(Clone, Copy, Default, Serialize)]
+struct Place {
+    count: u64,
+    /// The bytes of JSON.
+    bytes: u64,
+    /// The bytes that are stored: those of JSON, or the compressed ones. The table does not know those of objects.
+    stored: u64,
+}
+
+/// The details of all items that were put.
+#[derive(Clone, Copy, Default, Serialize)]
+pub(crate) struct DetailsSizes {
+    inline: Place,
+    twins: Place,
+    objects: Place,
+}
+
+impl DetailsSizes {
+    fn add(&mut self, item: &Map<String, Value>) {
+        if let Some(packed) = item.get("z") {
+            self.twins.stored += value_bytes(packed);
+        }
+        let size = item.get("dz").and_then(|size| size["N"].as_str()?.parse().ok()).unwrap_or_default();
+        for (name, place) in [("d", &mut self.inline), ("dh", &mut self.twins), ("ds", &mut self.objects)] {
+            if item.contains_key(name) {
+                place.count += 1;
+                place.bytes += size;
+                place.stored += if name == "d" { size } else { 0 };
+            }
+        }
+    }
+}
+
 /// The items, by the keys of the table and of each index.
 pub(crate) struct Table {
     schema: Schema,
     items: Vec<Item>,
+    details: DetailsSizes,
     /// By index, then by hash key; the empty name stands for the keys of the table.
     partitions: HashMap<String, HashMap<String, Partition>>,
 }
@@ -169,11 +204,15 @@ impl Query<'_> {
 
 impl Table {
     pub(crate) fn new(schema: Schema) -> Self {
-        Self { schema, items: Vec::new(), partitions: HashMap::new() }
+        Self { schema, items: Vec::new(), details: DetailsSizes::default(), partitions: HashMap::new() }
     }
 
     pub(crate) fn len(&self) -> usize {
         self.items.len()
+    }
+
+    pub(crate) fn details(&self) -> DetailsSizes {
+        self.details
     }
 
     pub(crate) fn texts(&self) -> impl Iterator<Item = &str> {
@@ -193,6 +232,7 @@ impl Table {
                 partition.sorted = false;
             }
         }
+        self.details.add(&item);
         self.items.push(Item { bytes: billed(&item), text: text.into() });
         Ok(())
     }
@@ -300,8 +340,11 @@ impl Table {
         Ok(Page { body, hash, bytes, units: query.units(bytes) })
     }
 
-    /// Answers a GetItem.
-    pub(crate) fn get(&mut self, key: &HashMap<String, HashMap<String, String>>) -> Result<String, Error> {
+    /// Returns the hash key of a GetItem, and the text and the bytes of its item.
+    pub(crate) fn get(
+        &mut self,
+        key: &HashMap<String, HashMap<String, String>>,
+    ) -> Result<(String, Option<(&str, u64)>), Error> {
         let (hash, range) = self.schema.keys.clone();
         let part = |name: &str| key.get(name).and_then(|value| value.get("S")).cloned().ok_or("no such key");
         let (hash, range) = (part(&hash)?, part(&range)?);
@@ -310,7 +353,7 @@ impl Table {
             let at = partition.entries.binary_search_by(|entry| (*entry.range).cmp(&*range)).ok()?;
             Some(partition.entries[at].item)
         });
-        Ok(item.map_or_else(|| "{}".to_owned(), |item| format!("{{\"Item\":{}}}", self.items[item].text)))
+        Ok((hash, item.map(|item| (&*self.items[item].text, self.items[item].bytes))))
     }
 
     /// Returns the number of items and their bytes by hash key.
@@ -338,19 +381,20 @@ pub(crate) fn read_units(bytes: u64, consistent: bool) -> f64 {
 
 /// Returns the size that DynamoDB bills: the bytes of names and values.
 pub(crate) fn billed(item: &Map<String, Value>) -> u64 {
-    fn value(value: &Value) -> u64 {
-        match value {
-            Value::Object(typed) => typed
-                .iter()
-                .map(|(kind, value)| match (kind.as_str(), value) {
-                    ("S", Value::String(text)) => text.len() as u64,
-                    ("N", Value::String(digits)) => digits.len() as u64 / 2 + 1,
-                    ("B", Value::String(encoded)) => encoded.trim_end_matches('=').len() as u64 * 3 / 4,
-                    _ => 1,
-                })
-                .sum(),
-            _ => 0,
-        }
+    item.iter().map(|(name, typed)| name.len() as u64 + value_bytes(typed)).sum()
+}
+
+fn value_bytes(value: &Value) -> u64 {
+    match value {
+        Value::Object(typed) => typed
+            .iter()
+            .map(|(kind, value)| match (kind.as_str(), value) {
+                ("S", Value::String(text)) => text.len() as u64,
+                ("N", Value::String(digits)) => digits.len() as u64 / 2 + 1,
+                ("B", Value::String(encoded)) => encoded.trim_end_matches('=').len() as u64 * 3 / 4,
+                _ => 1,
+            })
+            .sum(),
+        _ => 0,
     }
-    item.iter().map(|(name, typed)| name.len() as u64 + value(typed)).sum()
 }

@@ -1,38 +1,73 @@
-//! An export in the ordinary Rust way: the SDK's paginator, `serde_dynamo` into a struct, the `csv` crate, `flate2` with
-//! its default level, parts of 8 MiB one after the other.
+//! An export in the ordinary Rust way: the SDK's paginator, `serde_dynamo` into a struct, `serde_json`, the `csv` crate,
+//! `flate2` and `zstd`, parts of 8 MiB one after the other.
 //!
-//! The export has no checkpoint, no digest, no guard of cells, and leaves out details in items of their own.
-//! Arguments: the table, the bucket, the object, `plain` or `gzip`, then hash keys.
+//! The export has no checkpoint, no digest, no guard of cells and no labels.
+//! Arguments: the table, the bucket, the object, `details`, `plain` or `gzip`, then hash keys. With `details`, the file has
+//! the details of the activities.
 
-use std::{error::Error, io::Write};
+use std::{borrow::Cow, collections::HashSet, error::Error, io::Write};
 
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::{operation::query::paginator::QueryPaginator, types::AttributeValue};
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use flate2::{Compression, write::GzEncoder};
 use serde::Deserialize;
+use serde_json::Value;
 
 const PART_BYTES: usize = 8 * 1_024 * 1_024;
+/// What a spreadsheet keeps of a cell, in UTF-16 units, and what is left for the mark of a cut.
+const CELL_UNITS: usize = 32_767;
+const MARK_UNITS: usize = 64;
 
 #[derive(Deserialize)]
 struct Row {
     sk: String,
+    r: String,
     a: String,
     s: Option<String>,
     u: String,
     un: Option<String>,
+    ur: Option<String>,
+    ui: Option<String>,
     c: Option<String>,
     cn: Option<String>,
     t: Option<String>,
     tt: Option<String>,
     tn: Option<String>,
+    re: Option<String>,
+    ch: Option<String>,
+    co: Option<String>,
+    so: Option<String>,
     d: Option<String>,
+    dh: Option<String>,
+    ds: Option<String>,
+    dz: Option<usize>,
+}
+
+#[derive(Deserialize)]
+struct Change {
+    field: String,
+    #[serde(default)]
+    old: Value,
+    #[serde(default)]
+    new: Value,
+}
+
+#[derive(Deserialize)]
+struct Order {
+    #[serde(default)]
+    lines: Vec<Line>,
+}
+
+#[derive(Deserialize)]
+struct Line {
+    subscription_id: Option<String>,
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [table, bucket, key, form, hashes @ ..] = arguments.as_slice() else {
-        return Err("expected TABLE BUCKET OBJECT plain|gzip HASH…".into());
+        return Err("expected TABLE BUCKET OBJECT details|plain|gzip HASH…".into());
     };
     let config = aws_config::load_defaults(aws_config::BehaviorVersion::latest()).await;
     let dynamodb = aws_sdk_dynamodb::Client::new(&config);
@@ -45,17 +80,37 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(&mut out);
     writer.write_record(TITLES)?;
     for hash in hashes {
-        let mut pages = dynamodb
-            .query()
-            .table_name(table)
-            .key_condition_expression("pk = :pk")
-            .expression_attribute_values(":pk", AttributeValue::S(hash.clone()))
-            .scan_index_forward(false)
-            .into_paginator()
-            .send();
+        let mut pages = query(&dynamodb, table, hash.clone()).send();
+        // Twin items hold compressed details and are in the order of their activities. The first read is on demand.
+        let mut twins = query(&dynamodb, table, format!("{hash}#details")).items().send();
         while let Some(page) = pages.next().await {
             for item in page?.items.unwrap_or_default() {
-                write_row(&mut writer, serde_dynamo::from_item(item)?)?;
+                let row: Row = serde_dynamo::from_item(item)?;
+                let details = match &row {
+                    _ if form != "details" => None,
+                    Row { d: Some(text), .. } => Some(Cow::Borrowed(&**text)),
+                    Row { dh: Some(digest), .. } => {
+                        let sort_key = format!("{}#{digest}", row.sk);
+                        let packed = loop {
+                            let mut twin = twins.next().await.ok_or("a twin item is missing")??;
+                            if let (Some(AttributeValue::S(found)), Some(AttributeValue::B(packed))) =
+                                (twin.remove("sk"), twin.remove("z"))
+                                && found == sort_key
+                            {
+                                break packed.into_inner();
+                            }
+                        };
+                        Some(Cow::Owned(unpack(&packed, row.dz)?))
+                    }
+                    Row { ds: Some(digest), .. } => {
+                        let (partner, month) = hash.split_once('#').ok_or("a hash key without a month")?;
+                        let object = format!("details/{partner}/{month}/{digest}.json.zst");
+                        let object = s3.get_object().bucket(bucket).key(object).send().await?;
+                        Some(Cow::Owned(unpack(&object.body.collect().await?.into_bytes(), row.dz)?))
+                    }
+                    _ => None,
+                };
+                write_row(&mut writer, &row, details.as_deref())?;
                 rows += 1;
             }
             writer.flush()?;
@@ -76,22 +131,46 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-const TITLES: [&str; 12] = [
+fn query(dynamodb: &aws_sdk_dynamodb::Client, table: &str, hash: String) -> QueryPaginator {
+    dynamodb
+        .query()
+        .table_name(table)
+        .key_condition_expression("pk = :pk")
+        .expression_attribute_values(":pk", AttributeValue::S(hash))
+        .scan_index_forward(false)
+        .into_paginator()
+}
+
+fn unpack(packed: &[u8], size: Option<usize>) -> Result<String, Box<dyn Error>> {
+    Ok(String::from_utf8(zstd::bulk::decompress(packed, size.ok_or("details without a size")?)?)?)
+}
+
+const TITLES: [&str; 22] = [
     "Date and time (UTC)",
     "Customer",
     "Action",
     "Partner user",
     "Status",
+    "Reason",
     "Target",
+    "Changes",
     "Details",
     "Customer ID",
     "Actor ID",
+    "Actor role",
+    "IP address",
+    "Target type",
+    "Target ID",
     "Action ID",
+    "Subscription IDs",
+    "Correlation ID",
+    "Source",
     "Activity ID",
     "Occurred at (UTC)",
+    "Recorded at (UTC)",
 ];
 
-fn write_row<W: Write>(writer: &mut csv::Writer<W>, row: Row) -> Result<(), Box<dyn Error>> {
+fn write_row<W: Write>(writer: &mut csv::Writer<W>, row: &Row, details: Option<&str>) -> Result<(), Box<dyn Error>> {
     let (occurred_at, id) = row.sk.split_once('#').ok_or("a key without an id")?;
     let customer_id = row.c.as_deref().unwrap_or_default();
     let target = row.tn.as_deref().or(row.t.as_deref()).unwrap_or_default();
@@ -100,21 +179,72 @@ fn write_row<W: Write>(writer: &mut csv::Writer<W>, row: Row) -> Result<(), Box<
         None => target.to_owned(),
     };
     let shown_at = format!("{} {}", &occurred_at[..10], &occurred_at[11..19]);
+    let changes = match &row.ch {
+        Some(json) => {
+            serde_json::from_str::<Vec<Change>>(json)?.iter().map(shown_change).collect::<Vec<_>>().join("\n")
+        }
+        None => String::new(),
+    };
     writer.write_record([
         shown_at.as_str(),
         row.cn.as_deref().unwrap_or(customer_id),
         row.a.as_str(),
         row.un.as_deref().unwrap_or(&row.u),
         row.s.as_deref().unwrap_or("succeeded"),
+        row.re.as_deref().unwrap_or_default(),
         &target,
-        row.d.as_deref().unwrap_or_default(),
+        &changes,
+        &cut(details.unwrap_or_default()),
         customer_id,
         &row.u,
+        row.ur.as_deref().unwrap_or_default(),
+        row.ui.as_deref().unwrap_or_default(),
+        row.tt.as_deref().unwrap_or_default(),
+        row.t.as_deref().unwrap_or_default(),
         &row.a,
+        &subscription_ids(row, details)?.join(", "),
+        row.co.as_deref().unwrap_or_default(),
+        row.so.as_deref().unwrap_or_default(),
         id,
         occurred_at,
+        &row.r,
     ])?;
     Ok(())
+}
+
+fn shown_change(change: &Change) -> String {
+    let shown = |value: &Value| match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    format!("{}: {} → {}", change.field, shown(&change.old), shown(&change.new))
+}
+
+/// Returns the subscriptions concerned, each once: the target, and those of the order's lines.
+fn subscription_ids(row: &Row, details: Option<&str>) -> Result<Vec<String>, Box<dyn Error>> {
+    let target = row.t.clone().filter(|_| row.tt.as_deref() == Some("subscription"));
+    let lines = match details {
+        Some(json) => serde_json::from_str::<Order>(json)?.lines,
+        None => Vec::new(),
+    };
+    let mut seen = HashSet::new();
+    let ids = target.into_iter().chain(lines.into_iter().filter_map(|line| line.subscription_id));
+    Ok(ids.filter(|id| seen.insert(id.clone())).collect())
+}
+
+/// Cuts a text that is too long for a cell of a spreadsheet.
+fn cut(text: &str) -> Cow<'_, str> {
+    if text.len() <= CELL_UNITS || text.encode_utf16().count() <= CELL_UNITS {
+        return Cow::Borrowed(text);
+    }
+    let mut units = 0;
+    let end = text.char_indices().find(|(_, char)| {
+        units += char.len_utf16();
+        units > CELL_UNITS - MARK_UNITS
+    });
+    let (kept, rest) = text.split_at(end.map_or(text.len(), |(at, _)| at));
+    Cow::Owned(format!("{kept}… [cut: {} more characters]", rest.chars().count()))
 }
 
 async fn send(
