@@ -7,6 +7,8 @@
 //! **Length.** Excel keeps 32,767 characters of a cell, counted in UTF-16 units. A longer text is cut and ends in a mark
 //! that states how many characters are missing. JSON lines keep everything.
 
+use std::ops::Range;
+
 use domain::locale::Locale;
 
 use crate::guard::{Findings, guards_cell, guards_rest};
@@ -30,27 +32,52 @@ pub(crate) fn decimal_mark(locale: Locale) -> char {
 
 /// Appends the text of a cell of CSV to `out`.
 pub(crate) fn write_guarded(text: &str, locale: Locale, out: &mut String) {
-    let mut cell = CellWriter::new(text, out);
-    if guards_cell(text, decimal_mark(locale)) {
+    write_cell(text, locale, true, out);
+}
+
+/// Appends the text of a cell of a workbook to `out`.
+pub(crate) fn write_plain(text: &str, locale: Locale, out: &mut String) {
+    write_cell(text, locale, false, out);
+}
+
+fn write_cell(text: &str, locale: Locale, is_guarded: bool, out: &mut String) {
+    let mut cell = CellWriter { text, out, units: 0, cut: None };
+    cell.out.reserve(text.len().min(2 * MAX_CELL_UNITS));
+    if is_guarded && guards_cell(text, decimal_mark(locale)) {
         cell.push_guard();
     }
-    for (at, char) in text.char_indices() {
+    let mut at = 0;
+    while at < text.len() && !cell.is_full() {
+        // Most characters stay as they are and are copied together.
+        let rest = &text.as_bytes()[at..];
+        let run = rest.iter().position(|byte| IS_SPECIAL[usize::from(*byte)]).unwrap_or(rest.len());
+        cell.push_run(at..at + run);
+        at += run;
+        let Some(char) = text[at..].chars().next() else { break };
         cell.push(at, char);
-        if matches!(char, ',' | ';' | '\t' | '\r' | '\n') && guards_rest(&text[at + 1..], char) {
+        at += char.len_utf8();
+        if is_guarded && is_separator(char) && guards_rest(&text[at..], char) {
             cell.push_guard();
         }
     }
     cell.finish(locale);
 }
 
-/// Appends the text of a cell of a workbook to `out`.
-pub(crate) fn write_plain(text: &str, locale: Locale, out: &mut String) {
-    let mut cell = CellWriter::new(text, out);
-    for (at, char) in text.char_indices() {
-        cell.push(at, char);
-    }
-    cell.finish(locale);
+/// Returns whether a spreadsheet may split a cell at a character.
+fn is_separator(char: char) -> bool {
+    matches!(char, ',' | ';' | '\t' | '\r' | '\n')
 }
+
+/// The first bytes of characters that need a look: separators, control characters, and those from U+F000 on.
+const IS_SPECIAL: [bool; 256] = {
+    let mut special = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        special[byte] = matches!(byte as u8, 0..=31 | 127 | b',' | b';' | 0xef);
+        byte += 1;
+    }
+    special
+};
 
 /// A writer of a cell's text that remembers where the text would be cut.
 struct CellWriter<'a> {
@@ -62,15 +89,32 @@ struct CellWriter<'a> {
     cut: Option<(usize, usize)>,
 }
 
-impl<'a> CellWriter<'a> {
-    fn new(text: &'a str, out: &'a mut String) -> Self {
-        out.reserve(text.len());
-        Self { text, out, units: 0, cut: None }
+impl CellWriter<'_> {
+    /// Returns whether the cell is cut, whatever follows.
+    fn is_full(&self) -> bool {
+        self.units > MAX_CELL_UNITS
     }
 
     fn push_guard(&mut self) {
         self.out.push('\'');
         self.units += 1;
+    }
+
+    /// Appends characters that stay as they are.
+    fn push_run(&mut self, run: Range<usize>) {
+        let text = &self.text[run.clone()];
+        // A character takes at least as many bytes as UTF-16 units.
+        if self.units + text.len() <= MAX_CELL_UNITS - MARK_UNITS {
+            self.out.push_str(text);
+            self.units += if text.is_ascii() { text.len() } else { text.encode_utf16().count() };
+            return;
+        }
+        for (offset, char) in text.char_indices() {
+            if self.is_full() {
+                return;
+            }
+            self.push(run.start + offset, char);
+        }
     }
 
     /// Appends the character at a place of the text, in the form that a spreadsheet can hold.
@@ -90,8 +134,8 @@ impl<'a> CellWriter<'a> {
 
     /// Cuts a text that is too long.
     fn finish(self, locale: Locale) {
-        if let Some((out_length, text_length)) = self.cut
-            && self.units > MAX_CELL_UNITS
+        if self.is_full()
+            && let Some((out_length, text_length)) = self.cut
         {
             let missing = self.text[text_length..].chars().count();
             self.out.truncate(out_length);
