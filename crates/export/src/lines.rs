@@ -61,6 +61,9 @@ const MEMBERS: [&[&str]; 10] = [
     &["subscriptionid", "subscription"],
 ];
 
+/// At least the length of the longest of these names.
+const MAX_NAME_BYTES: usize = 20;
+
 /// The lines of an activity's order, as recorded. Empty where the files need none.
 #[derive(Debug)]
 pub struct OrderLines<'a> {
@@ -145,8 +148,18 @@ impl<'a> Line<'a> {
 
     /// Returns the subscription's id, if there is one.
     pub(crate) fn subscription_id(&self) -> Option<Cow<'a, str>> {
-        self.get(Member::SubscriptionId).map(plain_text).filter(|id| !id.is_empty())
+        subscription_id(self.get(Member::SubscriptionId))
     }
+}
+
+/// Returns the id of the subscription of a line, without reading the line's other members.
+pub(crate) fn subscription_id_of(line: &RawValue) -> Option<Cow<'_, str>> {
+    let [subscription] = read_members(line.get(), &[MEMBERS[Member::SubscriptionId as usize]]);
+    subscription_id(subscription)
+}
+
+fn subscription_id(value: Option<&RawValue>) -> Option<Cow<'_, str>> {
+    value.map(plain_text).filter(|id| !id.is_empty())
 }
 
 /// Reads members of a JSON object by lists of names: for each list, the value of the first name that is present and not
@@ -191,11 +204,14 @@ struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// Finds the list that has a name, and the place of the name in the list.
 fn find_name(names: &[&[&str]], key: &str) -> Option<(usize, usize)> {
-    let is_same = |name: &str| {
-        let letters = key.bytes().filter(|byte| !matches!(byte, b'_' | b'-' | b' '));
-        letters.map(|byte| byte.to_ascii_lowercase()).eq(name.bytes())
-    };
-    names.iter().enumerate().find_map(|(member, names)| Some((member, names.iter().position(|name| is_same(name))?)))
+    let mut letters = [0; MAX_NAME_BYTES];
+    let mut length = 0;
+    for byte in key.bytes().filter(|byte| !matches!(byte, b'_' | b'-' | b' ')) {
+        *letters.get_mut(length)? = byte.to_ascii_lowercase();
+        length += 1;
+    }
+    let is_same = |name: &&str| name.as_bytes() == &letters[..length];
+    names.iter().enumerate().find_map(|(member, names)| Some((member, names.iter().position(is_same)?)))
 }
 
 /// Returns a JSON value as a person would write it: a string without quotes, nothing for null, anything else unchanged.
@@ -242,6 +258,12 @@ mod tests {
 
     fn line(json: &str) -> Box<RawValue> {
         serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn no_name_is_longer_than_the_room_for_names() {
+        let names = LINES.iter().chain(&MEMBERS).flat_map(|names| names.iter());
+        assert!(names.map(|name| name.len()).max().is_some_and(|longest| longest <= MAX_NAME_BYTES));
     }
 
     #[test]

@@ -17,7 +17,7 @@ use domain::{
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::lines::{Line, Member, OrderLines, is_decimal, plain_text};
+use crate::lines::{Line, Member, OrderLines, is_decimal, plain_text, subscription_id_of};
 
 /// The most rows of a sheet besides its header: a sheet holds 1,048,576.
 pub(crate) const MAX_ROWS: u64 = 1_048_575;
@@ -139,7 +139,7 @@ impl<'a> TableRow<'a> {
         let line = lines.line_of_row(number).map(|raw| (number, raw, Line::parse(raw)));
         let subscription_ids = match &line {
             Some((_, _, line)) => line.subscription_id().into_iter().collect(),
-            None => lines.lines_of_activity().iter().filter_map(|raw| Line::parse(raw).subscription_id()).collect(),
+            None => lines.lines_of_activity().iter().filter_map(|raw| subscription_id_of(raw)).collect(),
         };
         Self { activity, line, subscription_ids, locale: output.locale, with_details: output.details }
     }
