@@ -154,7 +154,8 @@ struct Question {
     source: Option<Vec<IdFilter>>,
     /// Words that the activity contains, all of them: in the customer's or actor's name or id, the actor's role or IP address,
     /// the action, the status, their labels in any language, the target's name, type or id, the activity's id or the
-    /// correlation id. Case, accents, Unicode form and kind of apostrophe do not count.
+    /// correlation id. Case, accents, Unicode form, invisible characters, and kinds of apostrophes, quotation marks and dashes do
+    /// not count.
     #[param(min_length = 1, max_length = 256, pattern = r"\S")]
     q: Option<String>,
     /// `desc`, newest first, or `asc`. Default: `desc`.
