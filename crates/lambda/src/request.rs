@@ -323,7 +323,7 @@ impl Parameters {
     /// A fault when the value is no such number.
     pub fn number(&self, name: &str, default: usize, max: usize) -> Result<usize, Rejection> {
         let number = self.parse(name, |text| {
-            let number = text.parse().ok().filter(|number| (1..=max).contains(number));
+            let number = text.parse::<usize>().ok().filter(|number| (1..=max).contains(number));
             number.ok_or_else(|| format!("{} is not a whole number from 1 to {max}", quoted(text)))
         })?;
         Ok(number.unwrap_or(default))
