@@ -73,6 +73,7 @@ impl Modify for Common {
                     vec![(404, NOT_FOUND), (500, "Something went wrong on our side; it is logged under `trace_id`.")];
                 if path.contains("/v1/") {
                     problems.extend([
+                        (400, "The query has a parameter that the route does not read; `errors` names each one."),
                         (401, "There is no token, or it cannot be verified."),
                         (
                             403,
