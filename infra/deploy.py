@@ -268,8 +268,10 @@ def check_sender(session, sender: str) -> None:
     try:
         mail = session.client("sesv2")
         identities = {each["IdentityName"]: each for each in mail.list_email_identities(PageSize=1000)["EmailIdentities"]}
-        identity = identities.get(sender) or identities.get(sender.split("@", 1)[1])
-        if not (identity and identity.get("SendingEnabled")):
+        # A verified domain may send for its subdomains, too.
+        labels = sender.split("@", 1)[1].split(".")
+        names = [sender, *(".".join(labels[at:]) for at in range(len(labels)))]
+        if not any(identities[name].get("SendingEnabled") for name in names if name in identities):
             raise DeploymentError(f"SES has no verified identity for {sender} in {session.region_name}. Verify its address or domain first.")
         if not mail.get_account().get("ProductionAccessEnabled"):
             print(
@@ -310,7 +312,8 @@ REMOVAL = {
         "aws dynamodb update-table --table-name {id} --no-deletion-protection-enabled && aws dynamodb wait table-exists --table-name {id}",
         "aws dynamodb delete-table --table-name {id}",
     ],
-    "AWS::S3::Bucket": ["aws s3 rb s3://{id} --force"],
+    # Nothing was written before the first deployment was complete, so that the bucket has no versions either.
+    "AWS::S3::Bucket": ["aws s3 rb s3://{id}"],
     "AWS::Cognito::UserPool": [
         "aws cognito-idp update-user-pool --user-pool-id {id} --deletion-protection INACTIVE",
         "aws cognito-idp delete-user-pool --user-pool-id {id}",

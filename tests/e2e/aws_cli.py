@@ -13,9 +13,11 @@ from botocore import xform_name
 
 def main(arguments: list[str]) -> None:
     service, operation, *rest = arguments
+    if (service, operation) == ("s3", "rb"):
+        return remove_bucket(*rest)
     options = named_options(rest)
     (query,), (output,) = options.pop("query", ["@"]), options.pop("output", ["json"])
-    client = boto3.client(service)
+    client = boto3.client("s3" if service == "s3api" else service)
     method = operation.replace("-", "_")
     shape = client.meta.service_model.operation_model(client.meta.method_to_api_mapping[method]).input_shape
     members = {xform_name(name, "-"): name for name in shape.members} if shape else {}
@@ -25,6 +27,14 @@ def main(arguments: list[str]) -> None:
         return
     found = jmespath.search(query, answer)
     print(as_text(found) if output == "text" else json.dumps(found, indent=4, ensure_ascii=False, default=str))
+
+
+def remove_bucket(address: str, force: str = "") -> None:
+    """Removes a bucket, with `--force` its current objects first. As in the AWS CLI, versions stay, and S3 then refuses."""
+    name, s3 = address.removeprefix("s3://"), boto3.client("s3")
+    for each in s3.list_objects_v2(Bucket=name).get("Contents", []) if force else []:
+        s3.delete_object(Bucket=name, Key=each["Key"])
+    s3.delete_bucket(Bucket=name)
 
 
 def named_options(arguments: list[str]) -> dict[str, list[str]]:

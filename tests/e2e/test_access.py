@@ -195,7 +195,32 @@ def test_invalid_registration_is_refused(operator, body, field):
     is_problem(operator.get("/v1/clients/of-nobody"), 404, "not-found")
 
 
-# Unknown paths
+# Unknown parameters and paths
+
+
+@pytest.mark.parametrize(
+    "method, path",
+    [
+        ("POST", "/activities"),
+        ("GET", "/exports/x"),
+        ("DELETE", "/exports/x"),
+        ("GET", "/export-schedule"),
+        ("PUT", "/export-schedule"),
+        ("DELETE", "/export-schedule"),
+        ("GET", "/export-schedule/secret"),
+        ("POST", "/export-schedule/secret"),
+        ("GET", "/settings"),
+        ("PUT", "/settings"),
+        ("GET", "/v1/clients/x"),
+        ("PUT", "/v1/clients/x"),
+        ("DELETE", "/v1/clients/x"),
+        ("POST", "/v1/months/2024-01/run"),
+    ],
+)
+def test_route_without_parameters_refuses_a_query(operator, partner, method, path):
+    path = path if path.startswith("/v1") else f"{partner.path}{path}"
+    answer = operator.request(method, path, params={"partner": "contoso"})
+    is_problem(answer, 400, "invalid-request", "/partner")
 
 
 @pytest.mark.parametrize(

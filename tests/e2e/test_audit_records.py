@@ -201,6 +201,19 @@ def test_unsupported_parameter_is_refused_by_name(caller, parameters, field):
     is_problem(caller("contoso-sales-agent").get("/v1/auditrecords", params=parameters), 400, "invalid-request", field)
 
 
+@pytest.mark.parametrize(
+    "path, prefix, sent, refused",
+    [
+        ("/v1/auditrecords", "", {"filter": "?"}, "/filter"),
+        ("/auditactivity/v1/auditrecords", "auditRequest.", {"auditRequest.filter.field": "CustomerId"}, "/auditRequest.filter.value"),
+    ],
+)
+def test_all_faults_of_a_query_for_records_are_named_at_once(caller, path, prefix, sent, refused):
+    wrong = {f"{prefix}{name}": "?" for name in ("startDate", "endDate", "size")} | {"colour": "red"}
+    found = is_problem(caller("contoso-sales-agent").get(path, params=wrong | sent), 400, "invalid-request")
+    assert {error["pointer"] for error in found["errors"]} == {f"/{name}" for name in wrong} | {refused}
+
+
 def test_person_reads_records_of_its_own_partner_only(caller, operator):
     marker = uuid.uuid4().hex
     for name in ("contoso", "fabrikam"):

@@ -185,6 +185,14 @@ def test_export_with_an_empty_filter_is_refused(partner, name):
     assert partner.exports() == []
 
 
+def test_export_with_its_filter_in_the_query_is_refused(partner):
+    for body in ({"json": {}}, {}):
+        refused = partner.caller.post(f"{partner.path}/exports", params={"customer": "fabrikam", "from": "2024-01-01"}, **body)
+        found = is_problem(refused, 400, "invalid-request", "/customer")
+        assert {error["pointer"] for error in found["errors"]} == {"/customer", "/from"}
+    assert partner.exports() == []
+
+
 def test_export_covers_any_period(partner):
     sent = [new_activity(occurred_at=f"{year}-06-01T00:00:00Z") for year in (1990, 2005, 2024)]
     partner.record(sent)

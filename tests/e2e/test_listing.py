@@ -310,6 +310,19 @@ def test_invalid_query_is_refused_by_parameter_name(book, parameters, field):
     is_problem(book.caller.get(f"{book.path}/customers/fabrikam/activities", params=parameters), 400, "invalid-request", field)
 
 
+def test_all_faults_of_a_query_are_named_at_once(book, operator):
+    query = {"from": "x", "to": "y", "limit": "0", "order": "up", "status": "done", "actor": "", "q": " ", "colour": "red", "a/b": "1"}
+    found = is_problem(book.list(**query), 400, "invalid-request")
+    assert {error["pointer"] for error in found["errors"]} == {"/a~1b"} | {f"/{name}" for name in query if name != "a/b"}
+    for path, query, pointers in [
+        (f"{book.path}/exports", {"kind": "x", "limit": "x", "colour": "red"}, {"/kind", "/limit", "/colour"}),
+        (f"{book.path}/activities/e-1", {"occurred_at": "soon", "colour": "red"}, {"/occurred_at", "/colour"}),
+        ("/v1/exports", {"status": "x", "limit": "0", "colour": "red"}, {"/kind", "/month", "/status", "/limit", "/colour"}),
+    ]:
+        found = is_problem(operator.get(path, params=query), 400, "invalid-request")
+        assert {error["pointer"] for error in found["errors"]} == pointers
+
+
 def test_list_covers_any_period_in_pages_of_bounded_cost(partner):
     sent = [new_activity(occurred_at=f"{year:04}-06-01T00:00:00Z") for year in range(1980, 2020)]
     partner.record(sent)

@@ -168,6 +168,7 @@ def test_replaced_secret_keeps_signing_for_a_day(partner, receiver, made, schedu
     is_problem(partner.caller.post(path), 404, "not-found")
     schedules(partner, notify=[receiver.url])
     old = secret_of(partner)
+    is_problem(partner.caller.post(path, json={"secret": "whsec_mine"}), 400, "invalid-request", "/secret")
     between = partner.caller.post(path).json()["secret"]
     rotated = partner.caller.post(path).json()
     assert len({rotated["secret"], between, old}) == 3 and rotated["secret"] == secret_of(partner) and rotated["previous_valid_until"]

@@ -9,6 +9,7 @@ import re
 import shlex
 import subprocess
 import sys
+import uuid
 from datetime import timedelta
 from pathlib import Path
 
@@ -115,6 +116,19 @@ def test_rehearsal_prints_what_it_says(stack, shell, on_the_emulator):
             expectations.append((number, expected.replace("200 *", f"200 {stack['allowed_origin']}")))
     for printed, (number, expected) in zip(shell(blocks), expectations):
         assert is_as_expected(printed, expected), f"step {number} printed:\n{printed}\ninstead of:\n{expected}"
+
+
+def test_rehearsal_removes_a_bucket_with_versions(shell, aws):
+    (removal,) = [commands for commands, _ in steps()[12] if "kept.txt" in commands]
+    loop = removal[removal.index("while read -r kind name") :]
+    s3, name = aws("s3"), f"rehearsal-{uuid.uuid4().hex}"
+    s3.create_bucket(Bucket=name)
+    s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+    for key in ("details/a", "exports/b", "details/a"):
+        s3.put_object(Bucket=name, Key=key, Body=b"x")
+    s3.delete_object(Bucket=name, Key="exports/b")
+    shell([f"echo 'AWS::S3::Bucket {name}' > kept.txt\n{loop}"])
+    assert name not in [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]]
 
 
 def test_an_output_differs_when_a_line_is_missing():

@@ -226,9 +226,11 @@ def test_account_that_cannot_be_read_changes_nothing(capsys):
 
 
 def test_deployment_is_refused_when_the_sender_is_not_verified():
-    deploy.check_sender(Account(identities=["portal.example"]), "daybook@portal.example")
-    with pytest.raises(deploy.DeploymentError, match="daybook@portal.example"):
-        deploy.check_sender(Account(), "daybook@portal.example")
+    for identity in ("daybook@mail.portal.example", "mail.portal.example", "portal.example"):
+        deploy.check_sender(Account(identities=[identity]), "daybook@mail.portal.example")
+    for identities in ([], ["other.example"], ["al.example"], ["news@portal.example"]):
+        with pytest.raises(deploy.DeploymentError, match="daybook@portal.example"):
+            deploy.check_sender(Account(identities=identities), "daybook@portal.example")
 
 
 def test_sandbox_of_ses_is_told(capsys):
@@ -264,7 +266,7 @@ def test_failed_first_deployment_says_what_to_remove():
     for command in (
         "aws dynamodb update-table --table-name daybook-ActivitiesTable-1 --no-deletion-protection-enabled",
         "aws dynamodb delete-table --table-name daybook-ActivitiesTable-1",
-        "aws s3 rb s3://daybook-databucket-1 --force",
+        "aws s3 rb s3://daybook-databucket-1",
         "aws cognito-idp delete-user-pool --user-pool-id eu-west-3_1",
         "aws cloudformation delete-stack --stack-name daybook",
     ):

@@ -149,6 +149,11 @@ impl Faults {
         self.append(part, |pointer| Some(pointer.to_owned()));
     }
 
+    /// Keeps a value that could be read, or adds the faults of the part that was refused.
+    pub fn keep_part<T>(&mut self, read: Result<T, Rejection>) -> Option<T> {
+        read.map_err(|rejection| self.append_rejection(rejection)).ok()
+    }
+
     /// Returns the value if there are no faults.
     ///
     /// # Errors

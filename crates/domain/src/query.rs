@@ -65,7 +65,7 @@ impl Question {
             Zone::UTC
         });
         let period = Period::resolve(self.from.as_deref(), self.to.as_deref(), zone, now);
-        if let Err(error) = &period {
+        for error in period.as_ref().err().into_iter().flatten() {
             let name = if matches!(error, PeriodError::To(_)) { "to" } else { "from" };
             faults.push(fault(name, error.to_string()));
         }
@@ -312,6 +312,10 @@ mod tests {
             (Question { from: Some("x".to_owned()), ..Question::default() }, vec!["/from"]),
             (Question { from: Some("2027-01-01".to_owned()), ..Question::default() }, vec!["/from"]),
             (Question { to: Some("x".to_owned()), ..Question::default() }, vec!["/to"]),
+            (
+                Question { from: Some("x".to_owned()), to: Some("y".to_owned()), ..Question::default() },
+                vec!["/from", "/to"],
+            ),
             (Question { customer: many(51), ..Question::default() }, vec!["/customer"]),
             (Question { actor: many(51), ..Question::default() }, vec!["/actor"]),
             (Question { target_type: many(51), ..Question::default() }, vec!["/target_type"]),

@@ -132,7 +132,7 @@ mod tests {
         let created = activity(
             r#"{"id":"evt-77","occurred_at":"2026-11-02T09:30:00Z","action":"order.created","status":"declined",
             "actor":{"id":"ana@contoso.example","name":"Ana Ñuñez","role":"admin_agent","ip":"203.0.113.7"},
-            "customer":{"id":"c-1","name":"Société de l’Été"},"target":{"type":"purchase","id":"o-1","name":"Œuvre n° 5"},
+            "customer":{"id":"c-1","name":"Société de l’Été"},"target":{"type":"purchase","id":"o-1","name":"Œuvre n°\u00a05 – “Fleur\u200bs”"},
             "correlation_id":"trace-5f"}"#,
         );
         for q in [
@@ -158,6 +158,7 @@ mod tests {
             "oeuvre",
             "OEUVRE n° 5",
             "ŒUVRE",
+            "5 - \"fleurs\"",
             "c-1",
             "O-1",
             "contoso.example",

@@ -103,9 +103,9 @@ impl<'a> OrderLines<'a> {
 }
 
 fn names_subscription(details: &str) -> bool {
-    // The first letter may have either case.
-    static WORD: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("ubscription"));
-    WORD.find(details.as_bytes()).is_some()
+    // The first letter may have either case, or all letters may be capitals.
+    static WORDS: LazyLock<[Finder<'static>; 2]> = LazyLock::new(|| ["ubscription", "UBSCRIPTION"].map(Finder::new));
+    WORDS.iter().any(|word| word.find(details.as_bytes()).is_some())
 }
 
 /// Details are any JSON, so the lines may be absent or something else than a list.
@@ -288,6 +288,18 @@ mod tests {
             assert_eq!(text(member).as_deref(), Some(expected), "{member:?}");
         }
         assert_eq!(text(Member::Sku), None);
+    }
+
+    #[test]
+    fn subscription_is_found_in_lower_and_upper_case() {
+        for name in ["subscription", "subscriptionId", "SubscriptionId", "SUBSCRIPTION_ID"] {
+            let details = format!(r#"{{"lines":[{{"{name}":"s-1"}}]}}"#);
+            assert!(names_subscription(&details), "{name}");
+            let lines = read_lines(&details);
+            let [line] = lines[..] else { panic!("not one line") };
+            assert_eq!(Line::parse(line).subscription_id().as_deref(), Some("s-1"), "{name}");
+        }
+        assert!(!names_subscription(r#"{"lines":[{"sku":"s-1"}]}"#));
     }
 
     #[test]

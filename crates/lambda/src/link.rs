@@ -1,13 +1,12 @@
 //! Answers that lead to a file in the bucket, by a link that works for minutes.
 
-use domain::{text::quoted, time::Instant};
+use domain::{fault::Rejection, text::quoted, time::Instant};
 use lambda_http::http::{Method, StatusCode, header};
 use serde::Serialize;
 use store::links::{LINK_SECONDS, LinkMethod};
 use utoipa::ToSchema;
 
 use crate::{
-    problem::Problem,
     request::{Parameters, Request},
     response::{self, Answer},
 };
@@ -26,13 +25,14 @@ pub struct LinkAnswer {
 /// Tells whether the caller wants a redirect, which is the default, or the link as JSON.
 ///
 /// # Errors
-/// 400 when `redirect` is neither `true` nor `false`.
-pub fn wants_redirect(parameters: &Parameters) -> Result<bool, Problem> {
-    match parameters.one("redirect")?.as_deref() {
-        None | Some("true") => Ok(true),
-        Some("false") => Ok(false),
-        Some(other) => Err(Problem::field("redirect", format!("{} is neither true nor false", quoted(other)))),
-    }
+/// A fault when `redirect` is neither `true` nor `false`.
+pub fn wants_redirect(parameters: &Parameters) -> Result<bool, Rejection> {
+    let asked = parameters.parse("redirect", |text| match text {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        other => Err(format!("{} is neither true nor false", quoted(other))),
+    })?;
+    Ok(asked.unwrap_or(true))
 }
 
 /// Returns the method to sign a link for: the client repeats its own method at the link.

@@ -7,9 +7,9 @@ use std::{borrow::Cow, time::Duration};
 use domain::{
     access::{Caller, Operation},
     activity::PartnerId,
-    fault::{Fault, Rejection},
+    fault::{Fault, Faults, Rejection, push_name},
     locale::Locale,
-    request_json::without_byte_order_mark,
+    request_json::{read_owned, without_byte_order_mark},
     text::quoted,
     time::Instant,
 };
@@ -20,6 +20,7 @@ use lambda_http::{
     request::RequestContext,
 };
 use percent_encoding::percent_decode_str;
+use serde::Deserialize;
 
 use crate::{
     environment, identity, log,
@@ -28,9 +29,6 @@ use crate::{
 };
 
 pub use lambda_http::Request;
-
-/// How much of a parameter's unknown name an error repeats, in characters.
-const MAX_SHOWN_CHARS: usize = 60;
 
 fn context(request: &Request) -> Option<&ApiGatewayProxyRequestContext> {
     match request.request_context_ref()? {
@@ -197,6 +195,31 @@ pub fn has_current(request: &Request, tag: &str) -> bool {
     })
 }
 
+/// Refuses a query at a route that has no parameters.
+///
+/// A filter that stands in the query instead of the body would be ignored, and the answer would hold everything.
+///
+/// # Errors
+/// 400 that names the parameters.
+pub fn refuse_parameters(request: &Request) -> Result<(), Problem> {
+    Parameters::read(request, &[]).map(drop).map_err(Problem::from)
+}
+
+/// Refuses a body with fields at a route that reads none.
+///
+/// # Errors
+/// 400 that names the fields, or says that the body is no JSON object.
+pub fn refuse_fields(request: &Request) -> Result<(), Problem> {
+    /// A body without fields.
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct NoFields {}
+
+    let mut faults = Faults::default();
+    let body: Option<NoFields> = read_owned(body_or_empty_object(request)?, &mut faults);
+    faults.finish(body).map(drop).map_err(Problem::from)
+}
+
 /// The parameters of the query, in the order of the names that the route knows.
 #[derive(Debug)]
 pub struct Parameters(Vec<(&'static str, String)>);
@@ -205,35 +228,45 @@ impl Parameters {
     /// Reads the query, which may hold only these names.
     ///
     /// # Errors
-    /// 400 that names an unknown parameter.
-    pub fn read(request: &Request, known: &[&'static str]) -> Result<Self, Problem> {
-        Self::read_if(request, known, |name, known| name == known)
+    /// The unknown parameters.
+    pub fn read(request: &Request, known: &[&'static str]) -> Result<Self, Rejection> {
+        let mut faults = Faults::default();
+        let parameters = Self::read_known(request, known, &mut faults);
+        faults.finish(Some(parameters))
     }
 
-    /// Reads the query, whatever the case of its names.
-    ///
-    /// # Errors
-    /// 400 that names an unknown parameter.
-    pub fn read_any_case(request: &Request, known: &[&'static str]) -> Result<Self, Problem> {
-        Self::read_if(request, known, str::eq_ignore_ascii_case)
+    /// Reads the known parameters of the query, and adds a fault for each other one.
+    pub fn read_known(request: &Request, known: &[&'static str], faults: &mut Faults) -> Self {
+        Self::read_if(request, known, faults, |name, known| name == known)
+    }
+
+    /// Reads the known parameters as [`Self::read_known`] does, whatever the case of their names.
+    pub fn read_any_case(request: &Request, known: &[&'static str], faults: &mut Faults) -> Self {
+        Self::read_if(request, known, faults, str::eq_ignore_ascii_case)
     }
 
     fn read_if(
         request: &Request,
         known: &[&'static str],
+        faults: &mut Faults,
         is_same: impl Fn(&str, &str) -> bool,
-    ) -> Result<Self, Problem> {
-        let mut parameters = Vec::new();
+    ) -> Self {
+        let (mut parameters, mut unknown) = (Vec::new(), Vec::new());
         for (name, value) in request.query_string_parameters_ref().into_iter().flat_map(|query| query.iter()) {
-            let Some(place) = known.iter().position(|known| is_same(name, known)) else {
-                let shown: String = name.chars().take(MAX_SHOWN_CHARS).collect();
-                return Err(Problem::field(&shown, format!("unknown parameter; known are {}", known.join(", "))));
-            };
-            parameters.push((place, value.to_owned()));
+            match known.iter().position(|known| is_same(name, known)) {
+                Some(place) => parameters.push((place, value.to_owned())),
+                None => unknown.push(name),
+            }
         }
         // Sorted, because the event's map has no order; the values of one name keep theirs.
         parameters.sort_by_key(|(place, _)| *place);
-        Ok(Self(parameters.into_iter().filter_map(|(place, value)| Some((*known.get(place)?, value))).collect()))
+        unknown.sort_unstable();
+        for name in unknown {
+            let mut pointer = String::new();
+            push_name(&mut pointer, name);
+            faults.invalid(&pointer, explain_unknown(known));
+        }
+        Self(parameters.into_iter().filter_map(|(place, value)| Some((*known.get(place)?, value))).collect())
     }
 
     /// Iterates over names and values.
@@ -251,24 +284,33 @@ impl Parameters {
     /// An empty value is refused, because a caller whose variable is not set would be answered something else than it asked.
     ///
     /// # Errors
-    /// 400 when the parameter is empty or sent more than once.
-    pub fn one(&self, name: &str) -> Result<Option<String>, Problem> {
+    /// A fault when the parameter is empty or sent more than once.
+    pub fn one(&self, name: &str) -> Result<Option<String>, Rejection> {
         let mut values = self.all(name);
         let first = values.pop();
         if !values.is_empty() {
-            return Err(Problem::field(name, "is given more than once"));
+            return Err(fault(name, "is given more than once"));
         }
         match first {
-            Some(value) if value.is_empty() => Err(Problem::field(name, "is empty: leave it out, or give it a value")),
+            Some(value) if value.is_empty() => Err(fault(name, "is empty: leave it out, or give it a value")),
             first => Ok(first),
         }
+    }
+
+    /// Reads the one value of a parameter with a function whose error says what is wrong.
+    ///
+    /// # Errors
+    /// As [`Self::one`], and the function's.
+    pub fn parse<T>(&self, name: &str, read: impl FnOnce(&str) -> Result<T, String>) -> Result<Option<T>, Rejection> {
+        let value = self.one(name)?;
+        value.map(|text| read(&text)).transpose().map_err(|detail| fault(name, detail))
     }
 
     /// Returns the parameter `cursor`. An empty cursor asks for the first page, as an absent one does.
     ///
     /// # Errors
-    /// 400 when the parameter is sent more than once.
-    pub fn cursor(&self) -> Result<Option<String>, Problem> {
+    /// A fault when the parameter is sent more than once.
+    pub fn cursor(&self) -> Result<Option<String>, Rejection> {
         match self.0.iter().any(|(name, value)| *name == "cursor" && !value.is_empty()) {
             true => self.one("cursor"),
             false => Ok(None),
@@ -278,13 +320,24 @@ impl Parameters {
     /// Returns a whole number from 1 to `max`.
     ///
     /// # Errors
-    /// 400 when the value is no such number.
-    pub fn number(&self, name: &str, default: usize, max: usize) -> Result<usize, Problem> {
-        let Some(text) = self.one(name)? else { return Ok(default) };
-        text.parse()
-            .ok()
-            .filter(|number| (1..=max).contains(number))
-            .ok_or_else(|| Problem::field(name, format!("{} is not a whole number from 1 to {max}", quoted(&text))))
+    /// A fault when the value is no such number.
+    pub fn number(&self, name: &str, default: usize, max: usize) -> Result<usize, Rejection> {
+        let number = self.parse(name, |text| {
+            let number = text.parse::<usize>().ok().filter(|number| (1..=max).contains(number));
+            number.ok_or_else(|| format!("{} is not a whole number from 1 to {max}", quoted(text)))
+        })?;
+        Ok(number.unwrap_or(default))
+    }
+}
+
+fn fault(name: &str, detail: impl Into<String>) -> Rejection {
+    Rejection::invalid(format!("/{name}"), detail)
+}
+
+fn explain_unknown(known: &[&str]) -> String {
+    match known {
+        [] => "unknown parameter: this route has none in its query".to_owned(),
+        known => format!("unknown parameter; known are {}", known.join(", ")),
     }
 }
 

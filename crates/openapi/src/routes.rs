@@ -73,6 +73,7 @@ impl Modify for Common {
                     vec![(404, NOT_FOUND), (500, "Something went wrong on our side; it is logged under `trace_id`.")];
                 if path.contains("/v1/") {
                     problems.extend([
+                        (400, "The query has a parameter that the route does not read; `errors` names each one."),
                         (401, "There is no token, or it cannot be verified."),
                         (
                             403,
@@ -154,7 +155,8 @@ struct Question {
     source: Option<Vec<IdFilter>>,
     /// Words that the activity contains, all of them: in the customer's or actor's name or id, the actor's role or IP address,
     /// the action, the status, their labels in any language, the target's name, type or id, the activity's id or the
-    /// correlation id. Case, accents, Unicode form and kind of apostrophe do not count.
+    /// correlation id. Case, accents, Unicode form, invisible characters, and kinds of apostrophes, quotation marks and dashes do
+    /// not count.
     #[param(min_length = 1, max_length = 256, pattern = r"\S")]
     q: Option<String>,
     /// `desc`, newest first, or `asc`. Default: `desc`.

@@ -62,6 +62,7 @@ pub(crate) async fn remove(app: &App, request: &Request) -> Answer {
 
 fn client_id(request: &Request) -> Result<String, Problem> {
     request::caller(request)?.may_operate()?;
+    request::refuse_parameters(request)?;
     let id = request::path(request, "client_id")?;
     if (1..=MAX_CLIENT_ID_CHARS).contains(&id.chars().count()) {
         Ok(id)

@@ -126,21 +126,19 @@ pub struct MonthExport {
 
 pub(crate) async fn list(app: &App, request: &Request, now: Instant) -> Answer {
     request::caller(request)?.may_operate()?;
-    let parameters = Parameters::read(request, &["kind", "month", "status", "limit", "cursor"])?;
-    match parameters.one("kind")?.as_deref() {
-        Some("monthly") => {}
-        Some(other) => {
-            return Err(Problem::field("kind", format!("{} is not monthly, the only kind listed here", quoted(other))));
-        }
-        None => return Err(Problem::field("kind", "is missing; give kind=monthly, the only kind listed here")),
+    let mut faults = Faults::default();
+    let parameters = Parameters::read_known(request, &["kind", "month", "status", "limit", "cursor"], &mut faults);
+    if faults.keep_part(parameters.parse("kind", check_kind)).flatten().is_none() {
+        faults.invalid("/kind", "is missing; give kind=monthly, the only kind listed here");
     }
-    let Some(month) = parameters.one("month")? else {
-        return Err(Problem::field("month", "is missing; give one such as month=2026-10"));
-    };
-    let month = Month::parse(&month).map_err(|detail| Problem::field("month", detail))?;
-    let state = parameters.one("status")?.as_deref().map(state).transpose()?;
-    let limit = parameters.number("limit", DEFAULT_LISTED, MAX_LISTED)?;
-    let text = parameters.cursor()?;
+    let month = faults.keep_part(parameters.parse("month", Month::parse)).flatten();
+    if month.is_none() {
+        faults.invalid("/month", "is missing; give one such as month=2026-10");
+    }
+    let state = faults.keep_part(parameters.parse("status", parse_state));
+    let limit = faults.keep_part(parameters.number("limit", DEFAULT_LISTED, MAX_LISTED));
+    let text = faults.keep_part(parameters.cursor());
+    let (((month, state), limit), text) = faults.finish(month.zip(state).zip(limit).zip(text))?;
     let counts = match text {
         None => Some(count(app, month, now).await?),
         Some(_) => None,
@@ -161,12 +159,18 @@ pub(crate) async fn list(app: &App, request: &Request, now: Instant) -> Answer {
     response::json(StatusCode::OK, &MonthAnswer { month, counts, exports, next_cursor })
 }
 
+fn check_kind(kind: &str) -> Result<(), String> {
+    match kind {
+        "monthly" => Ok(()),
+        other => Err(format!("{} is not monthly, the only kind listed here", quoted(other))),
+    }
+}
+
 /// Reads a state that is stored; one that follows from the time is none.
-fn state(word: &str) -> Result<State, Problem> {
+fn parse_state(word: &str) -> Result<State, String> {
     let stored = [State::Pending, State::Running, State::Ready, State::Failed, State::Cancelled];
-    stored.into_iter().find(|state| state.as_str() == word).ok_or_else(|| {
-        Problem::field("status", format!("{} is none of pending, running, ready, failed, cancelled", quoted(word)))
-    })
+    let found = stored.into_iter().find(|state| state.as_str() == word);
+    found.ok_or_else(|| format!("{} is none of pending, running, ready, failed, cancelled", quoted(word)))
 }
 
 async fn count(app: &App, month: Month, now: Instant) -> Result<Counts, Problem> {
@@ -195,6 +199,7 @@ fn shown(entry: MonthEntry, now: Instant) -> MonthExport {
 
 pub(crate) async fn run(app: &App, request: &Request, now: Instant) -> Answer {
     request::caller(request)?.may_operate()?;
+    request::refuse_parameters(request)?;
     let mut faults = Faults::default();
     let month = faults.keep("/month", Month::parse(&request::path(request, "month")?));
     let wanted: Option<RunMonth> = read_owned(request::body_or_empty_object(request)?, &mut faults);

@@ -86,6 +86,7 @@ pub struct SettingsAnswer {
 
 pub(crate) async fn show(app: &App, request: &Request) -> Answer {
     let (_, partner) = request::partner_for_operator(request)?;
+    request::refuse_parameters(request)?;
     let settings = app.partners.settings(&partner).await?;
     response::json(StatusCode::OK, &shown(app, partner, settings))
 }
@@ -205,6 +206,7 @@ fn shards_step(shards: Update<u8>, from: Update<String>, now: Instant, faults: &
 
 pub(crate) async fn save(app: &App, request: &Request, now: Instant) -> Answer {
     let (caller, partner) = request::partner_for_operator(request)?;
+    request::refuse_parameters(request)?;
     let update = SettingsUpdate::read(request, now)?;
     check_limits_apply(app.limits_apply, &update.limits)?;
     let read = app.partners.settings(&partner).await?;

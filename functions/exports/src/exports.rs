@@ -183,6 +183,8 @@ struct RequestedExport {
 fn read_export_request(request: &Request, now: Instant) -> Result<RequestedExport, Problem> {
     let body = request::body_or_empty_object(request)?;
     let mut faults = Faults::default();
+    // A filter in the query would be ignored, and the export would hold everything.
+    Parameters::read_known(request, &[], &mut faults);
     let sent_keys = request.headers().get_all(&IDEMPOTENCY_KEY).iter().count();
     let is_usable = idempotency_key(request).is_some_and(|key| (1..=MAX_KEY_CHARS).contains(&key.chars().count()));
     if sent_keys > 1 || (sent_keys == 1 && !is_usable) {
@@ -316,17 +318,17 @@ fn shown(partner: &PartnerId, job: Job, standing: JobStatus, now: Instant) -> Ex
 
 pub(crate) async fn list(app: &App, request: &Request, now: Instant) -> Answer {
     let (_, partner) = request::partner_for(request, Operation::Read)?;
-    let parameters = Parameters::read(request, &["kind", "limit", "cursor"])?;
-    let kind = match parameters.one("kind")?.as_deref() {
-        None => None,
-        Some("on_demand") => Some(Kind::OnDemand),
-        Some("monthly") => Some(Kind::Monthly),
-        Some(other) => {
-            return Err(Problem::field("kind", format!("{} is neither on_demand nor monthly", quoted(other))));
-        }
-    };
-    let limit = parameters.number("limit", DEFAULT_LISTED, MAX_LISTED)?;
-    let after: ListPosition = match parameters.cursor()? {
+    let mut faults = Faults::default();
+    let parameters = Parameters::read_known(request, &["kind", "limit", "cursor"], &mut faults);
+    let kind = faults.keep_part(parameters.parse("kind", |kind| match kind {
+        "on_demand" => Ok(Kind::OnDemand),
+        "monthly" => Ok(Kind::Monthly),
+        other => Err(format!("{} is neither on_demand nor monthly", quoted(other))),
+    }));
+    let limit = faults.keep_part(parameters.number("limit", DEFAULT_LISTED, MAX_LISTED));
+    let text = faults.keep_part(parameters.cursor());
+    let ((kind, limit), text) = faults.finish(kind.zip(limit).zip(text))?;
+    let after: ListPosition = match text {
         None => ListPosition::default(),
         Some(text) => cursor::decode_cursor("cursor", &text)?,
     };
@@ -342,12 +344,14 @@ pub(crate) async fn list(app: &App, request: &Request, now: Instant) -> Answer {
 
 pub(crate) async fn show(app: &App, request: &Request, now: Instant) -> Answer {
     let (_, partner) = request::partner_for(request, Operation::Read)?;
+    request::refuse_parameters(request)?;
     let (job, standing) = app.control.job(&partner, &id(request)?).await?.ok_or_else(Problem::not_found)?;
     response::json(StatusCode::OK, &shown(&partner, job, standing, now))
 }
 
 pub(crate) async fn cancel(app: &App, request: &Request) -> Answer {
     let (caller, partner) = request::partner_for(request, Operation::Read)?;
+    request::refuse_parameters(request)?;
     let id = id(request)?;
     let (job, _) = app.control.job(&partner, &id).await?.ok_or_else(Problem::not_found)?;
     caller.may_remove_export(job.created_by_subject.as_deref())?;
@@ -367,8 +371,10 @@ pub(crate) async fn cancel(app: &App, request: &Request) -> Answer {
 
 pub(crate) async fn download(app: &App, request: &Request, now: Instant) -> Answer {
     let (_, partner) = request::partner_for(request, Operation::Read)?;
-    let parameters = Parameters::read(request, &["redirect"])?;
-    let is_redirect = link::wants_redirect(&parameters)?;
+    let mut faults = Faults::default();
+    let parameters = Parameters::read_known(request, &["redirect"], &mut faults);
+    let is_redirect = faults.keep_part(link::wants_redirect(&parameters));
+    let is_redirect = faults.finish(is_redirect)?;
     let name = request::path(request, "name")?;
     let (job, standing) = app.control.job(&partner, &id(request)?).await?.ok_or_else(Problem::not_found)?;
     match standing.state_at(&job, now) {

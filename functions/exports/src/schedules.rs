@@ -170,6 +170,7 @@ pub struct SecretAnswer {
 
 pub(crate) async fn show(app: &App, request: &Request, now: Instant) -> Answer {
     let (_, partner) = request::partner_for(request, Operation::Settings)?;
+    request::refuse_parameters(request)?;
     let schedule = present(app, &partner).await?;
     shown(app, &partner, &schedule, now).await
 }
@@ -205,6 +206,7 @@ fn read_update(app: &App, request: &Request) -> Result<ScheduleUpdate, Problem> 
 
 pub(crate) async fn save(app: &App, request: &Request, now: Instant) -> Answer {
     let (caller, partner) = request::partner_for(request, Operation::Settings)?;
+    request::refuse_parameters(request)?;
     let update = read_update(app, request)?;
     if let Update::Set(recipients) = &update.notify
         && recipients.iter().any(|recipient| matches!(recipient, Recipient::Webhook(_)))
@@ -249,6 +251,7 @@ fn recipients(app: &App, sent: &[TextOrOther], faults: &mut Faults) -> Vec<Recip
 
 pub(crate) async fn remove(app: &App, request: &Request, now: Instant) -> Answer {
     let (caller, partner) = request::partner_for(request, Operation::Settings)?;
+    request::refuse_parameters(request)?;
     for _ in 0..TRIES {
         let schedule = app.control.schedule(&partner).await?.filter(|schedule| !schedule.removed);
         let gone = match schedule {
@@ -277,12 +280,16 @@ fn fresh_secret() -> Result<Secret, Problem> {
 
 pub(crate) async fn show_secret(app: &App, request: &Request, now: Instant) -> Answer {
     let (_, partner) = request::partner_for(request, Operation::Settings)?;
+    request::refuse_parameters(request)?;
     let secrets = app.control.secrets(&partner).await?.ok_or_else(Problem::not_found)?;
     response::json(StatusCode::OK, &shown_secret(&secrets, now))
 }
 
 pub(crate) async fn rotate_secret(app: &App, request: &Request, now: Instant) -> Answer {
     let (_, partner) = request::partner_for(request, Operation::Settings)?;
+    request::refuse_parameters(request)?;
+    // A secret of the caller's own would be ignored, and its signatures would not match.
+    request::refuse_fields(request)?;
     match app.control.rotate_secret(&partner, fresh_secret()?, now).await? {
         Rotation::Done(secrets) => response::json(StatusCode::OK, &shown_secret(&secrets, now)),
         Rotation::NoSecret => Err(Problem::not_found()),

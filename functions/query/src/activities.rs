@@ -3,6 +3,7 @@
 use domain::{
     access::Operation,
     activity::{ActivityId, ActivityJson, Details, MAX_NAME_CHARS, PartnerId},
+    fault::Faults,
     filter::Choice,
     query::{Position, Question, SETTLE_SECONDS, Selection, SortOrder},
     text::{hex, quoted},
@@ -80,18 +81,17 @@ struct Cursor {
 pub(crate) async fn list(app: &App, request: &Request, customer: Option<String>, now: Instant) -> Answer {
     let (_, partner) = request::partner_for(request, Operation::Read)?;
     log::time_invocation(Metric::ListLatency);
-    let parameters = Parameters::read(request, &PARAMETERS)?;
-    let order = match parameters.one("order")?.as_deref() {
-        None | Some("desc") => SortOrder::Descending,
-        Some("asc") => SortOrder::Ascending,
-        Some(other) => return Err(Problem::field("order", format!("{} is neither asc nor desc", quoted(other)))),
-    };
-    let limit = parameters.number("limit", DEFAULT_LIMIT, MAX_PAGE_ROWS)?;
+    let mut faults = Faults::default();
+    let parameters = Parameters::read_known(request, &PARAMETERS, &mut faults);
+    let order = faults.keep_part(parameters.parse("order", parse_order)).flatten().unwrap_or_default();
+    let limit = faults.keep_part(parameters.number("limit", DEFAULT_LIMIT, MAX_PAGE_ROWS));
+    let text = faults.keep_part(parameters.cursor());
     let all = |name: &str| Some(parameters.all(name)).filter(|values| !values.is_empty());
+    let mut one = |name: &str| faults.keep_part(parameters.one(name)).flatten();
     let question = Question {
-        from: parameters.one("from")?,
-        to: parameters.one("to")?,
-        time_zone: parameters.one("time_zone")?,
+        from: one("from"),
+        to: one("to"),
+        time_zone: one("time_zone"),
         customer: all("customer"),
         actor: all("actor"),
         action: all("action"),
@@ -100,14 +100,15 @@ pub(crate) async fn list(app: &App, request: &Request, customer: Option<String>,
         target: all("target"),
         correlation: all("correlation"),
         source: all("source"),
-        q: parameters.one("q")?,
+        q: one("q"),
     };
     if customer.is_some() && question.customer.is_some() {
-        return Err(Problem::field("customer", "is given by the path already"));
+        faults.invalid("/customer", "is given by the path already");
     }
     // Pages of one list may have different lengths.
     let fingerprint = cursor::fingerprint(&format!("{partner} {customer:?} {question:?} {order:?}"));
-    let (mut period, zone, mut filter) = question.read(now)?;
+    let asked = faults.keep_part(question.read(now));
+    let (((mut period, zone, mut filter), limit), text) = faults.finish(asked.zip(limit).zip(text))?;
     if let Some(customer) = customer {
         if customer.chars().count() > MAX_NAME_CHARS {
             return Err(Problem::field("customer", format!("is longer than {MAX_NAME_CHARS} characters")));
@@ -115,7 +116,7 @@ pub(crate) async fn list(app: &App, request: &Request, customer: Option<String>,
         filter.customer = Choice::any_of(vec![customer]);
     }
     let (mut after, mut begun_at) = (None, now);
-    if let Some(text) = parameters.cursor()? {
+    if let Some(text) = text {
         let cursor: Cursor = cursor::decode_cursor("cursor", &text)?;
         if cursor.query != fingerprint {
             let detail = "belongs to another query: send it with the same parameters as the page before, or start again without it";
@@ -149,6 +150,14 @@ pub(crate) async fn list(app: &App, request: &Request, customer: Option<String>,
         );
     }
     Ok(response)
+}
+
+fn parse_order(text: &str) -> Result<SortOrder, String> {
+    match text {
+        "desc" => Ok(SortOrder::Descending),
+        "asc" => Ok(SortOrder::Ascending),
+        other => Err(format!("{} is neither asc nor desc", quoted(other))),
+    }
 }
 
 fn resume(cursor: &Cursor) -> Option<(Period, Option<Position>)> {
@@ -207,12 +216,14 @@ impl Address {
     /// Reads an address. The query may hold only the `known` parameters.
     fn read(request: &Request, known: &[&'static str]) -> Result<Self, Problem> {
         let (_, partner) = request::partner_for(request, Operation::Read)?;
-        let parameters = Parameters::read(request, known)?;
         let id = ActivityId::parse(&request::path(request, "id")?).map_err(|_| Problem::not_found())?;
-        let occurred_at = parameters.one("occurred_at")?;
-        let occurred_at = occurred_at
-            .ok_or_else(|| Problem::field("occurred_at", "is required: it is part of an activity's address"))?;
-        let occurred_at = Instant::parse(&occurred_at).map_err(|detail| Problem::field("occurred_at", detail))?;
+        let mut faults = Faults::default();
+        let parameters = Parameters::read_known(request, known, &mut faults);
+        let occurred_at = faults.keep_part(parameters.parse("occurred_at", Instant::parse)).flatten();
+        if occurred_at.is_none() {
+            faults.invalid("/occurred_at", "is required: it is part of an activity's address");
+        }
+        let occurred_at = faults.finish(occurred_at)?;
         Ok(Self { partner, occurred_at, id, parameters })
     }
 }

@@ -7,6 +7,7 @@
 use domain::{
     access::Operation,
     activity::PartnerId,
+    fault::Faults,
     query::Position,
     time::{Instant, Period},
 };
@@ -47,16 +48,22 @@ pub(crate) async fn list(app: &App, request: &Request, now: Instant) -> Answer {
     let partner = caller.may_at_home(Operation::Read)?;
     log::set_partner(partner);
     log::time_invocation(Metric::ListLatency);
-    let parameters = Parameters::read_any_case(request, &[START, END, FIELD, VALUE, OPERATOR, SIZE, SEEK])?;
-    let token = parameters.one(SEEK)?;
+    let mut faults = Faults::default();
+    let known = [START, END, FIELD, VALUE, OPERATOR, SIZE, SEEK];
+    let parameters = Parameters::read_any_case(request, &known, &mut faults);
+    let token = faults.keep_part(parameters.one(SEEK)).flatten();
     let seek: Option<Seek> = token.map(|token| cursor::decode_cursor(SEEK, &token)).transpose()?;
     // What the token says stands in for parameters that do not come along.
     let bounds = seek.as_ref().map_or_else(|| default_period(now), |seek| [seek.from, seek.to]);
-    let (start, end) = (parameters.one(START)?, parameters.one(END)?);
-    let period = read_period([START, END], [start.as_deref(), end.as_deref()], bounds)?;
-    let filter = sent_filter(&parameters)?.or_else(|| seek.as_ref()?.filter.clone());
-    let wanted = filter.as_ref().map_or(Ok(RecordFilter::All), |filter| read_filter("auditRequest.filter", filter))?;
-    let size = parameters.number(SIZE, seek.as_ref().map_or(DEFAULT_SIZE, |seek| seek.size), MAX_PAGE_ROWS)?;
+    let start = faults.keep_part(parameters.one(START)).flatten();
+    let end = faults.keep_part(parameters.one(END)).flatten();
+    let period = read_period([START, END], [start.as_deref(), end.as_deref()], bounds, &mut faults);
+    let filter = sent_filter(&parameters, &mut faults).or_else(|| seek.as_ref()?.filter.clone());
+    let wanted = filter.as_ref().map_or(Ok(RecordFilter::All), |filter| read_filter("auditRequest.filter", filter));
+    let wanted = faults.keep_part(wanted);
+    let default_size = seek.as_ref().map_or(DEFAULT_SIZE, |seek| seek.size);
+    let size = faults.keep_part(parameters.number(SIZE, default_size, MAX_PAGE_ROWS));
+    let ((period, wanted), size) = faults.finish(period.zip(wanted).zip(size))?;
     let query = fingerprint(partner, period, filter.as_ref());
     let after = seek.map(|seek| resume(&seek, period, &query)).transpose()?;
     let reading = app.begin_read(partner, now).await?;
@@ -81,15 +88,20 @@ fn fingerprint(partner: &PartnerId, period: Period, filter: Option<&FieldFilter>
     cursor::fingerprint(&format!("{partner} {} {} {filter:?}", period.from(), period.to()))
 }
 
-/// Reads the filter that three parameters hold. Without an operator, the field's only one is meant.
-fn sent_filter(parameters: &Parameters) -> Result<Option<FieldFilter>, Problem> {
-    let (field, value, operator) = (parameters.one(FIELD)?, parameters.one(VALUE)?, parameters.one(OPERATOR)?);
+/// Reads the filter that three parameters hold, if one of them is sent. Without an operator, the field's only one is meant.
+fn sent_filter(parameters: &Parameters, faults: &mut Faults) -> Option<FieldFilter> {
+    let [field, value, operator] = [FIELD, VALUE, OPERATOR].map(|name| faults.keep_part(parameters.one(name)));
+    // The faults of parameters that cannot be read are known.
+    let (field, value, operator) = (field?, value?, operator?);
     if field.is_none() && value.is_none() && operator.is_none() {
-        return Ok(None);
+        return None;
     }
-    let missing = |name| Problem::field(name, "is missing; a filter has a field and a value");
-    let field = field.ok_or_else(|| missing(FIELD))?;
-    let value = value.ok_or_else(|| missing(VALUE))?;
+    for (name, sent) in [(FIELD, &field), (VALUE, &value)] {
+        if sent.is_none() {
+            faults.invalid(&format!("/{name}"), "is missing; a filter has a field and a value");
+        }
+    }
+    let (field, value) = (field?, value?);
     let operator = match operator {
         None if field.eq_ignore_ascii_case("CompanyName") => "Substring".to_owned(),
         None => "Equals".to_owned(),
@@ -98,5 +110,5 @@ fn sent_filter(parameters: &Parameters) -> Result<Option<FieldFilter>, Problem> 
             None => sent,
         },
     };
-    Ok(Some(FieldFilter { field, value, operator }))
+    Some(FieldFilter { field, value, operator })
 }

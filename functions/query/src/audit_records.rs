@@ -8,6 +8,7 @@ use chrono::NaiveDateTime;
 use domain::{
     access::Operation,
     activity::{Activity, ActorType, MAX_NAME_CHARS, PartnerId},
+    fault::{Faults, Rejection},
     filter::{Choice, Filter},
     fold::fold,
     partner_center::{operation_status, operation_type, resource_type},
@@ -182,13 +183,18 @@ pub(crate) async fn list(app: &App, request: &Request, now: Instant) -> Answer {
     let partner = caller.may_at_home(Operation::Read)?;
     log::set_partner(partner);
     log::time_invocation(Metric::ListLatency);
-    let parameters = Parameters::read_any_case(request, &["startDate", "endDate", "filter", "size", "seekOperation"])?;
-    let size = parameters.number("size", DEFAULT_SIZE, MAX_PAGE_ROWS)?;
-    let (start, end, filter) = (parameters.one("startDate")?, parameters.one("endDate")?, parameters.one("filter")?);
+    let mut faults = Faults::default();
+    let known = ["startDate", "endDate", "filter", "size", "seekOperation"];
+    let parameters = Parameters::read_any_case(request, &known, &mut faults);
+    let size = faults.keep_part(parameters.number("size", DEFAULT_SIZE, MAX_PAGE_ROWS));
+    let mut one = |name: &str| faults.keep_part(parameters.one(name)).flatten();
+    let (start, end, filter) = (one("startDate"), one("endDate"), one("filter"));
     // Pages of one list may have different lengths.
     let fingerprint = cursor::fingerprint(&format!("{partner} {start:?} {end:?} {filter:?}"));
-    let wanted = filter.as_deref().map_or(Ok(RecordFilter::All), parse_filter)?;
-    let mut period = read_period(["startDate", "endDate"], [start.as_deref(), end.as_deref()], default_period(now))?;
+    let wanted = faults.keep_part(filter.as_deref().map_or(Ok(RecordFilter::All), parse_filter));
+    let bounds = [start.as_deref(), end.as_deref()];
+    let period = read_period(["startDate", "endDate"], bounds, default_period(now), &mut faults);
+    let ((mut period, wanted), size) = faults.finish(period.zip(wanted).zip(size))?;
     let mut after = None;
     if let Some(token) = request::header_text(request, &CONTINUATION_TOKEN) {
         let token: Token = cursor::decode_cursor("MS-ContinuationToken", token)?;
@@ -291,25 +297,25 @@ pub(crate) fn read_period(
     [start_name, end_name]: [&str; 2],
     [start, end]: [Option<&str>; 2],
     [default_start, default_end]: [Instant; 2],
-) -> Result<Period, Problem> {
-    let fault = |name: &str, text: &str| {
-        let detail = Instant::explain_lost_plus(text.trim()).unwrap_or_else(|| {
-            format!("{} is neither a date such as 2026-11-02 nor a time such as 11/2/2026 9:30:00 AM", quoted(text))
+    faults: &mut Faults,
+) -> Option<Period> {
+    let mut read = |name: &str, text: &str| {
+        let read = instant(text).ok_or_else(|| {
+            Instant::explain_lost_plus(text.trim()).unwrap_or_else(|| {
+                format!("{} is neither a date such as 2026-11-02 nor a time such as 11/2/2026 9:30:00 AM", quoted(text))
+            })
         });
-        Problem::field(name, detail)
+        faults.keep(&format!("/{name}"), read)
     };
-    let from = match start {
-        None => default_start,
-        Some(text) => instant(text).ok_or_else(|| fault(start_name, text))?,
-    };
-    let to = match end {
-        None => default_end,
-        Some(text) => {
-            let at = instant(text).ok_or_else(|| fault(end_name, text))?;
-            if at.micros().rem_euclid(DAY_SECONDS * 1_000_000) == 0 { at.plus_seconds(DAY_SECONDS) } else { at }
-        }
-    };
-    Period::new(from, to).map_err(|_| Problem::field(start_name, format!("{from} must be before the end, {to}")))
+    let from = start.map_or(Some(default_start), |text| read(start_name, text));
+    let to = end.map_or(Some(default_end), |text| {
+        let at = read(end_name, text)?;
+        let is_midnight = at.micros().rem_euclid(DAY_SECONDS * 1_000_000) == 0;
+        Some(if is_midnight { at.plus_seconds(DAY_SECONDS) } else { at })
+    });
+    let (from, to) = (from?, to?);
+    let period = Period::new(from, to).map_err(|_| format!("{from} must be before the end, {to}"));
+    faults.keep(&format!("/{start_name}"), period)
 }
 
 fn instant(text: &str) -> Option<Instant> {
@@ -327,25 +333,23 @@ fn instant(text: &str) -> Option<Instant> {
 }
 
 /// Reads `{"Field": …, "Value": …, "Operator": …}`.
-fn parse_filter(text: &str) -> Result<RecordFilter, Problem> {
+fn parse_filter(text: &str) -> Result<RecordFilter, Rejection> {
     let filter: FieldFilter = serde_json::from_str(text).map_err(|_| {
         let detail = r#"must be JSON such as {"Field":"CompanyName","Value":"fabrikam","Operator":"substring"}"#;
-        Problem::field("filter", detail)
+        Rejection::invalid("/filter", detail)
     })?;
     read_filter("filter", &filter)
 }
 
 /// Reads a filter that was sent in the parameter `name`. Of the many combinations that could be written, Partner Center
 /// documents three.
-pub(crate) fn read_filter(name: &str, filter: &FieldFilter) -> Result<RecordFilter, Problem> {
+pub(crate) fn read_filter(name: &str, filter: &FieldFilter) -> Result<RecordFilter, Rejection> {
+    let refuse = |detail: String| Err(Rejection::invalid(format!("/{name}"), detail));
     if filter.value.trim().is_empty() {
-        return Err(Problem::field(
-            name,
-            "has an empty value; leave the filter out to list all records, or name a value",
-        ));
+        return refuse("has an empty value; leave the filter out to list all records, or name a value".to_owned());
     }
     if filter.value.chars().count() > MAX_NAME_CHARS {
-        return Err(Problem::field(name, format!("has a value longer than {MAX_NAME_CHARS} characters")));
+        return refuse(format!("has a value longer than {MAX_NAME_CHARS} characters"));
     }
     match (filter.field.to_lowercase().as_str(), filter.operator.to_lowercase().as_str()) {
         ("companyname", "substring") => Ok(RecordFilter::Company(fold(&filter.value))),
@@ -353,7 +357,7 @@ pub(crate) fn read_filter(name: &str, filter: &FieldFilter) -> Result<RecordFilt
         ("resourcetype", "equals") => Ok(RecordFilter::Resource(snake_case(&filter.value))),
         _ => {
             let detail = "has a field or operator that is not known; known are CompanyName with substring, CustomerId with equals, ResourceType with equals";
-            Err(Problem::field(name, detail))
+            refuse(detail.to_owned())
         }
     }
 }

@@ -54,6 +54,7 @@ impl App {
 /// A problem; nothing is recorded then. A batch answers for each of its activities instead.
 pub async fn handle(app: &App, request: Request, now: Instant) -> Answer {
     let (_, partner) = request::partner_for(&request, Operation::Record)?;
+    request::refuse_parameters(&request)?;
     let time = request::time_left(&request, now).saturating_sub(TIME_TO_ANSWER);
     let headers = request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
     let event = EventHeaders::find(headers);

@@ -52,17 +52,16 @@ impl Period {
     /// absent `from` means one calendar month before `to`.
     ///
     /// # Errors
-    /// The bound that cannot be read, or reversed bounds.
-    pub fn resolve(from: Option<&str>, to: Option<&str>, zone: Zone, now: Instant) -> Result<Self, PeriodError> {
-        let to = match to {
-            None => now,
-            Some(text) => parse_bound(text, zone, 1).map_err(PeriodError::To)?,
-        };
-        let from = match from {
-            None => one_month_before(to, zone),
-            Some(text) => parse_bound(text, zone, 0).map_err(PeriodError::From)?,
-        };
-        Self::new(from, to)
+    /// Each bound that cannot be read, or reversed bounds.
+    pub fn resolve(from: Option<&str>, to: Option<&str>, zone: Zone, now: Instant) -> Result<Self, Vec<PeriodError>> {
+        let from = from.map(|text| parse_bound(text, zone, 0).map_err(PeriodError::From)).transpose();
+        let to = to.map_or(Ok(now), |text| parse_bound(text, zone, 1).map_err(PeriodError::To));
+        match (from, to) {
+            (Ok(from), Ok(to)) => {
+                Self::new(from.unwrap_or_else(|| one_month_before(to, zone)), to).map_err(|error| vec![error])
+            }
+            (from, to) => Err(from.err().into_iter().chain(to.err()).collect()),
+        }
     }
 
     /// Returns the first instant.
@@ -120,7 +119,7 @@ mod tests {
         Instant::parse(text).unwrap()
     }
 
-    fn resolve(from: Option<&str>, to: Option<&str>, zone: &str, now: &str) -> Result<Period, PeriodError> {
+    fn resolve(from: Option<&str>, to: Option<&str>, zone: &str, now: &str) -> Result<Period, Vec<PeriodError>> {
         Period::resolve(from, to, Zone::parse(zone).unwrap(), at(now))
     }
 
@@ -162,16 +161,19 @@ mod tests {
     #[test]
     fn bounds_that_are_wrong_are_named() {
         let with = |from, to| resolve(Some(from), Some(to), "UTC", "0000-01-01T00:00:00Z");
-        assert!(matches!(with("2024-01-01", "2023-01-01"), Err(PeriodError::Reversed { .. })));
-        assert!(matches!(with("2024-01-01", "yesterday"), Err(PeriodError::To(_))));
-        assert!(matches!(with("2024-01-01", "2024-2-1"), Err(PeriodError::To(_))));
-        assert!(matches!(with("yesterday", "2024-01-01"), Err(PeriodError::From(_))));
-        let PeriodError::From(message) = with("2024-01-01T00:00:00 01:00", "2024-02-01").unwrap_err() else {
+        let one = |from, to| with(from, to).unwrap_err().pop();
+        assert!(matches!(one("2024-01-01", "2023-01-01"), Some(PeriodError::Reversed { .. })));
+        assert!(matches!(one("2024-01-01", "yesterday"), Some(PeriodError::To(_))));
+        assert!(matches!(one("2024-01-01", "2024-2-1"), Some(PeriodError::To(_))));
+        assert!(matches!(one("yesterday", "2024-01-01"), Some(PeriodError::From(_))));
+        let both = with("yesterday", "today").unwrap_err();
+        assert!(matches!(&both[..], [PeriodError::From(_), PeriodError::To(_)]), "{both:?}");
+        let Some(PeriodError::From(message)) = one("2024-01-01T00:00:00 01:00", "2024-02-01") else {
             panic!("not `from`")
         };
         assert!(message.contains("write %2B instead of +"), "{message}");
         for date in ["+024-01-01", "2024- 1- 1", "2024-02-30", "2024-1-001"] {
-            assert!(matches!(with(date, "2025-01-01"), Err(PeriodError::From(_))), "{date}");
+            assert!(matches!(one(date, "2025-01-01"), Some(PeriodError::From(_))), "{date}");
         }
         let now = at("2024-01-01T00:00:00Z");
         assert!(matches!(Period::new(now, now), Err(PeriodError::Reversed { .. })), "an empty period");

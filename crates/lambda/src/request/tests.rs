@@ -13,8 +13,8 @@ fn request(members: Value) -> Request {
     from_str(&event.to_string()).unwrap()
 }
 
-fn detail(problem: Problem) -> String {
-    problem.document().detail
+fn detail(problem: impl Into<Problem>) -> String {
+    problem.into().document().detail
 }
 
 #[test]
@@ -56,7 +56,40 @@ fn empty_parameter_is_refused_unless_it_is_the_cursor() {
 fn unknown_parameter_is_refused() {
     let request = request(json!({"multiValueQueryStringParameters": {"A": [""]}}));
     assert_eq!(detail(Parameters::read(&request, &["a"]).unwrap_err()), "/A: unknown parameter; known are a");
-    assert_eq!(Parameters::read_any_case(&request, &["a"]).unwrap().iter().count(), 1);
+    let mut faults = Faults::default();
+    assert_eq!(Parameters::read_any_case(&request, &["a"], &mut faults).iter().count(), 1);
+    assert_eq!(faults, Faults::default());
+}
+
+#[test]
+fn all_faults_of_a_query_are_named_at_once() {
+    let query = json!({"z": ["1"], "b/c": ["1", "2"], "limit": ["0"], "a": ["x", "y"], "order": ["up"]});
+    let request = request(json!({"multiValueQueryStringParameters": query}));
+    let mut faults = Faults::default();
+    let parameters = Parameters::read_known(&request, &["a", "limit", "order"], &mut faults);
+    faults.keep_part(parameters.number("limit", 1, 9));
+    faults.keep_part(parameters.one("a"));
+    faults.keep_part(parameters.parse("order", |order| Err::<(), _>(format!("is {order}"))));
+    let pointers: Vec<String> = match faults.finish(Some(())).unwrap_err() {
+        Rejection::Invalid(faults) => faults.into_iter().map(|fault| fault.pointer).collect(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(pointers, ["/b~1c", "/z", "/limit", "/a", "/order"]);
+}
+
+#[test]
+fn query_is_refused_where_a_route_has_no_parameters() {
+    let sent = request(json!({"multiValueQueryStringParameters": {"customer": ["c"]}}));
+    let expected = "/customer: unknown parameter: this route has none in its query";
+    assert_eq!(detail(refuse_parameters(&sent).unwrap_err()), expected);
+    assert!(refuse_parameters(&request(json!({"multiValueQueryStringParameters": null}))).is_ok());
+}
+
+#[test]
+fn body_with_fields_is_refused_where_a_route_reads_none() {
+    for (body, is_read) in [("", true), ("{}", true), (" {} ", true), (r#"{"secret":"s"}"#, false), ("[]", false)] {
+        assert_eq!(refuse_fields(&request(json!({"body": body}))).is_ok(), is_read, "{body:?}");
+    }
 }
 
 #[test]
