@@ -6,7 +6,7 @@
 //! Source of Partner Center's words: the enumerations `OperationType` and `ResourceType` of Microsoft's Partner Center SDK
 //! for .NET, in the snake case of its JSON converter.
 
-use std::sync::LazyLock;
+use std::{borrow::Cow, sync::LazyLock};
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -36,6 +36,9 @@ pub struct ListedAction {
     pub action: &'static str,
     /// The first word of the action: the kind of thing that was acted on.
     pub category: &'static str,
+    /// The name of the category to show.
+    #[schema(value_type = String)]
+    pub category_label: Cow<'static, str>,
     /// The name to show.
     pub label: &'static str,
 }
@@ -45,6 +48,7 @@ pub fn list_actions(locale: Locale) -> impl Iterator<Item = ListedAction> {
     KNOWN.iter().map(move |known| ListedAction {
         action: known.action,
         category: category(known.action),
+        category_label: category_label(category(known.action), locale),
         label: known.label(locale),
     })
 }
@@ -52,6 +56,27 @@ pub fn list_actions(locale: Locale) -> impl Iterator<Item = ListedAction> {
 /// Returns the first word of an action.
 pub(crate) fn category(action: &str) -> &str {
     action.split('.').next().unwrap_or_default()
+}
+
+/// The category of actions whose first word the table does not have.
+pub(crate) const OTHER_CATEGORY: &str = "other";
+
+/// Returns the category of an action: its first word if a known action has it, else [`OTHER_CATEGORY`].
+pub(crate) fn listed_category(action: &str) -> &'static str {
+    let noun = category(action);
+    // In the table, actions of one noun follow one another, and the dot sorts before letters, digits and underscores.
+    let first = KNOWN.partition_point(|known| (category(known.action), known.action) < (noun, ""));
+    KNOWN.get(first).map(|known| category(known.action)).filter(|known| *known == noun).unwrap_or(OTHER_CATEGORY)
+}
+
+/// Returns the name of a category to show, with a capital letter.
+pub(crate) fn category_label(category: &str, locale: Locale) -> Cow<'static, str> {
+    let Some((_, en, fr)) = TARGETS.iter().find(|(known, ..)| *known == category) else {
+        return Cow::Borrowed(locale.pick("Other", "Autre"));
+    };
+    let mut chars = locale.pick(*en, *fr).chars();
+    let first = chars.next().into_iter().flat_map(char::to_uppercase);
+    Cow::Owned(first.chain(chars.clone()).collect())
 }
 
 /// Returns the name of an action to show, or its own text if the action is not known.

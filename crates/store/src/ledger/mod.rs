@@ -29,6 +29,7 @@ mod scanner;
 mod source;
 mod stored;
 mod stream;
+mod visit;
 mod write;
 
 use std::sync::Arc;
@@ -46,6 +47,7 @@ pub use self::{
     read_units::ReadUnits,
     stored::StoredActivity,
     stream::{ActivityStream, Chunk},
+    visit::{MAX_QUERIES_PER_VISIT, Visitor},
     write::{RecordError, Recorded, Recorder},
 };
 use crate::error::{Error, RetryCutAnswers};
