@@ -145,17 +145,17 @@ async fn visits_of_many_months_and_shards_end() {
             NewActivity::parse(&sent(&format!("e-{number}"), &time, &json!({"customer": {"id": "c-1"}})), at(NOW));
         recorder.record(new.unwrap().into_activity(old.clone(), at(NOW)), Duration::MAX).await.unwrap();
     }
-    shard(&stores, &wide, 80).await;
+    shard(&stores, &wide, 64).await;
     for day in ["2026-01-10", "2026-02-10", "2026-03-10"] {
         record(&stores, &wide, day, 100, &|_| json!({})).await;
     }
-    // A call takes the directory and 63 months, 31 months of a customer with two spellings, or one month of 80 shards.
+    // A call takes the directory and 63 months, 31 months of a customer with two spellings, or one month of 64 shards.
     for (partner, filter, expected, calls_needed, most_queries) in [
         (&old, json!({}), 200, 4, MAX_QUERIES_PER_VISIT),
         (&old, json!({"customer": ["C-1"]}), 200, 7, MAX_QUERIES_PER_VISIT),
         (&old, json!({"customer": ["nobody"]}), 0, 4, MAX_QUERIES_PER_VISIT),
-        (&wide, json!({}), 300, 3, 1 + 80),
-        (&wide, json!({"actor": ["nobody"]}), 0, 3, 1 + 80),
+        (&wide, json!({}), 300, 3, 1 + 64),
+        (&wide, json!({"actor": ["nobody"]}), 0, 3, 1 + 64),
     ] {
         for order in [SortOrder::Descending, SortOrder::Ascending] {
             let filter: Filter = serde_json::from_value(filter.clone()).unwrap();
