@@ -63,10 +63,14 @@ pub(crate) const OTHER_CATEGORY: &str = "other";
 
 /// Returns the category of an action: its first word if a known action has it, else [`OTHER_CATEGORY`].
 pub(crate) fn listed_category(action: &str) -> &'static str {
-    let noun = category(action);
-    // In the table, actions of one noun follow one another, and the dot sorts before letters, digits and underscores.
-    let first = KNOWN.partition_point(|known| (category(known.action), known.action) < (noun, ""));
-    KNOWN.get(first).map(|known| category(known.action)).filter(|known| *known == noun).unwrap_or(OTHER_CATEGORY)
+    // Sorted as the table is, because the dot sorts before the other characters of a word.
+    static CATEGORIES: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
+        let mut categories: Vec<&'static str> = KNOWN.iter().map(|known| category(known.action)).collect();
+        categories.dedup();
+        categories
+    });
+    let found = CATEGORIES.binary_search(&category(action));
+    found.ok().and_then(|index| CATEGORIES.get(index)).copied().unwrap_or(OTHER_CATEGORY)
 }
 
 /// Returns the name of a category to show, with a capital letter.
@@ -313,8 +317,34 @@ mod tests {
             assert_eq!((listed.action, listed.label), (known.action, known.fr));
             assert!(known.action.starts_with(&format!("{}.", listed.category)));
             assert!(!listed.category.contains('.'));
+            assert_eq!(listed_category(known.action), listed.category);
+            assert!(listed.category_label.starts_with(char::is_uppercase), "{}", listed.category_label);
+            assert!(TARGETS.iter().any(|(target, ..)| *target == listed.category), "{} has no name", listed.category);
         }
         assert!(KNOWN.len() >= 70, "{}", KNOWN.len());
+    }
+
+    #[test]
+    fn an_unknown_action_has_a_category_by_its_first_word() {
+        for (action, category) in [
+            ("order.shipped", "order"),
+            ("order.line.created", "order"),
+            ("order_line.created", "other"),
+            ("orde.created", "other"),
+            ("a.b", "other"),
+            ("zzz.b", "other"),
+            ("partner.created", "other"),
+            ("partner_user.greeted", "partner_user"),
+        ] {
+            assert_eq!(listed_category(action), category, "{action}");
+        }
+        for (category, en, fr) in [
+            ("order", "Order", "Commande"),
+            ("partner_id", "Partner ID", "ID de partenaire"),
+            ("other", "Other", "Autre"),
+        ] {
+            assert_eq!((&*category_label(category, Locale::En), &*category_label(category, Locale::Fr)), (en, fr));
+        }
     }
 
     #[test]

@@ -26,7 +26,10 @@ async fn counts_have_every_bucket_and_the_values_of_each_facet() {
         .await;
     let query = [&OCTOBER[..], &[("interval", "day"), ("by", "customer"), ("by", "category")]].concat();
     let counts = installation.ask(COUNTS, "", &query).await.json();
-    assert_eq!((&counts["total"], &counts["complete"], &counts["next_cursor"]), (&json!(3), &json!(true), &Value::Null));
+    assert_eq!(
+        (&counts["total"], &counts["complete"], &counts["next_cursor"]),
+        (&json!(3), &json!(true), &Value::Null)
+    );
     let buckets = counts["buckets"].as_array().unwrap();
     assert_eq!(buckets.len(), 31);
     assert_eq!(
