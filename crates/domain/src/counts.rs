@@ -67,7 +67,7 @@ impl Facet {
         }
     }
 
-    /// Appends the names under which people know a value, folded.
+    /// Appends the names under which people know a value, folded and each on a line of its own.
     fn push_labels(self, labels: &mut String, value: &str) {
         const LOCALES: [Locale; 2] = [Locale::En, Locale::Fr];
         match self {
@@ -107,14 +107,16 @@ impl ValueMatch {
 
     /// Tells whether a value matches. `scratch` is memory that can be used again.
     fn accepts(&self, facet: Facet, value: &str, name: Option<&str>, scratch: &mut String) -> bool {
-        scratch.clear();
-        fold_into(scratch, value);
-        // No text matches across two texts, because a line break separates them and is trimmed from what is looked for.
-        scratch.push('\n');
-        fold_into(scratch, name.unwrap_or_default());
-        scratch.push('\n');
-        facet.push_labels(scratch, value);
-        scratch.contains(&self.folded)
+        let is_in_text = [Some(value), name].into_iter().flatten().any(|text| {
+            scratch.clear();
+            fold_into(scratch, text);
+            scratch.contains(&self.folded)
+        });
+        is_in_text || {
+            scratch.clear();
+            facet.push_labels(scratch, value);
+            scratch.lines().any(|label| label.contains(&self.folded))
+        }
     }
 }
 

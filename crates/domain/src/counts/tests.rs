@@ -160,15 +160,15 @@ fn call_ends_before_a_value_that_has_no_room() {
 
 #[test]
 fn long_names_end_a_call_earlier() {
-    let name = "\"\\".repeat(128);
+    let name = "\u{1}".repeat(256);
     let named = |number: usize| {
         activity(
-            json!({"actor": {"id": format!("a-{number}"), "name": name}, "customer": {"id": format!("c-{number}"), "name": "\u{1}".repeat(256)}}),
+            json!({"actor": {"id": format!("a-{number}"), "name": name}, "customer": {"id": format!("c-{number}"), "name": name}}),
         )
     };
     let mut counting = tally(Some("hour"), &["actor", "customer"], None);
     let counted = (0..2_000).take_while(|number| counting.add(&named(*number).borrowed())).count();
-    assert!((900..1_000).contains(&counted), "{counted}");
+    assert!((650..700).contains(&counted), "{counted}");
     assert!(!counting.add(&activity(json!({"actor": {"id": "a-0"}, "customer": {"id": "new"}})).borrowed()));
     assert!(counting.add(&named(5).borrowed()), "nothing new");
     let counts = counting.finish();
