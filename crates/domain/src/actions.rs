@@ -69,7 +69,8 @@ pub(crate) fn listed_category(action: &str) -> &'static str {
         categories.dedup();
         categories
     });
-    let found = CATEGORIES.binary_search(&category(action));
+    let noun = category(action);
+    let found = CATEGORIES.binary_search_by(|known| (**known).cmp(noun));
     found.ok().and_then(|index| CATEGORIES.get(index)).copied().unwrap_or(OTHER_CATEGORY)
 }
 
