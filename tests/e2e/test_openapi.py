@@ -105,6 +105,9 @@ def test_answers_hold_described_fields_only(document, partner):
         ("get", "/v1/partners/{partner}/activities/{id}", "200"): partner.caller.get(
             f"{partner.path}/activities/{full['id']}", params={"occurred_at": full["occurred_at"]}
         ),
+        ("get", "/v1/partners/{partner}/counts", "200"): partner.caller.get(
+            f"{partner.path}/counts", params=ALL_OF_2024 | {"interval": "month", "by": ["customer", "actor", "category", "target_type"]}
+        ),
         ("get", "/v1/actions", "200"): partner.caller.get("/v1/actions"),
         ("post", "/v1/partners/{partner}/exports", "202"): partner.order(ALL_OF_2024 | {"customer": "c", "q": "n"}),
         ("put", "/v1/partners/{partner}/export-schedule", "200"): partner.caller.put(f"{partner.path}/export-schedule", json={"enabled": False}),

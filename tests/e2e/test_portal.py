@@ -98,6 +98,7 @@ def test_api_serves_its_description(caller):
         "/v1/partners/{partner}/activities",
         "/v1/partners/{partner}/activities/{id}",
         "/v1/partners/{partner}/customers/{customer}/activities",
+        "/v1/partners/{partner}/counts",
         "/v1/actions",
         "/v1/partners/{partner}/exports",
         "/v1/partners/{partner}/exports/{id}",

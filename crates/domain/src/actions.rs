@@ -6,7 +6,7 @@
 //! Source of Partner Center's words: the enumerations `OperationType` and `ResourceType` of Microsoft's Partner Center SDK
 //! for .NET, in the snake case of its JSON converter.
 
-use std::sync::LazyLock;
+use std::{borrow::Cow, sync::LazyLock};
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -36,6 +36,9 @@ pub struct ListedAction {
     pub action: &'static str,
     /// The first word of the action: the kind of thing that was acted on.
     pub category: &'static str,
+    /// The name of the category to show.
+    #[schema(value_type = String)]
+    pub category_label: Cow<'static, str>,
     /// The name to show.
     pub label: &'static str,
 }
@@ -45,6 +48,7 @@ pub fn list_actions(locale: Locale) -> impl Iterator<Item = ListedAction> {
     KNOWN.iter().map(move |known| ListedAction {
         action: known.action,
         category: category(known.action),
+        category_label: category_label(category(known.action), locale),
         label: known.label(locale),
     })
 }
@@ -52,6 +56,32 @@ pub fn list_actions(locale: Locale) -> impl Iterator<Item = ListedAction> {
 /// Returns the first word of an action.
 pub(crate) fn category(action: &str) -> &str {
     action.split('.').next().unwrap_or_default()
+}
+
+/// The category of actions whose first word the table does not have.
+pub(crate) const OTHER_CATEGORY: &str = "other";
+
+/// Returns the category of an action: its first word if a known action has it, else [`OTHER_CATEGORY`].
+pub(crate) fn listed_category(action: &str) -> &'static str {
+    // Sorted as the table is, because the dot sorts before the other characters of a word.
+    static CATEGORIES: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
+        let mut categories: Vec<&'static str> = KNOWN.iter().map(|known| category(known.action)).collect();
+        categories.dedup();
+        categories
+    });
+    let noun = category(action);
+    let found = CATEGORIES.binary_search_by(|known| (**known).cmp(noun));
+    found.ok().and_then(|index| CATEGORIES.get(index)).copied().unwrap_or(OTHER_CATEGORY)
+}
+
+/// Returns the name of a category to show, with a capital letter.
+pub(crate) fn category_label(category: &str, locale: Locale) -> Cow<'static, str> {
+    let Some((_, en, fr)) = TARGETS.iter().find(|(known, ..)| *known == category) else {
+        return Cow::Borrowed(locale.pick("Other", "Autre"));
+    };
+    let mut chars = locale.pick(*en, *fr).chars();
+    let first = chars.next().into_iter().flat_map(char::to_uppercase);
+    Cow::Owned(first.chain(chars.clone()).collect())
 }
 
 /// Returns the name of an action to show, or its own text if the action is not known.
@@ -288,8 +318,34 @@ mod tests {
             assert_eq!((listed.action, listed.label), (known.action, known.fr));
             assert!(known.action.starts_with(&format!("{}.", listed.category)));
             assert!(!listed.category.contains('.'));
+            assert_eq!(listed_category(known.action), listed.category);
+            assert!(listed.category_label.starts_with(char::is_uppercase), "{}", listed.category_label);
+            assert!(TARGETS.iter().any(|(target, ..)| *target == listed.category), "{} has no name", listed.category);
         }
         assert!(KNOWN.len() >= 70, "{}", KNOWN.len());
+    }
+
+    #[test]
+    fn an_unknown_action_has_a_category_by_its_first_word() {
+        for (action, category) in [
+            ("order.shipped", "order"),
+            ("order.line.created", "order"),
+            ("order_line.created", "other"),
+            ("orde.created", "other"),
+            ("a.b", "other"),
+            ("zzz.b", "other"),
+            ("partner.created", "other"),
+            ("partner_user.greeted", "partner_user"),
+        ] {
+            assert_eq!(listed_category(action), category, "{action}");
+        }
+        for (category, en, fr) in [
+            ("order", "Order", "Commande"),
+            ("partner_id", "Partner ID", "ID de partenaire"),
+            ("other", "Other", "Autre"),
+        ] {
+            assert_eq!((&*category_label(category, Locale::En), &*category_label(category, Locale::Fr)), (en, fr));
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! | [`request_json`], [`fault`] | reading of requests, and their faults |
 //! | [`time`] | instants, zones, periods, months |
 //! | [`query`], [`filter`], [`search`], [`fold`] | which activities a list or an export covers |
+//! | [`counts`] | counts of activities by time and by values |
 //! | [`access`] | which role may do what |
 //! | [`actions`], [`partner_center`], [`locale`] | names of actions in each language, and in Partner Center's words |
 //! | [`job`] | export jobs |
@@ -16,6 +17,7 @@
 pub mod access;
 pub mod actions;
 pub mod activity;
+pub mod counts;
 pub mod delivery;
 pub mod fault;
 pub mod filter;

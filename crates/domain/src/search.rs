@@ -98,8 +98,13 @@ fn searched_texts(activity: &Activity<&str>) -> String {
     }
     texts.push_str(searched_labels(entry.action.as_str()));
     texts.push(SEPARATOR);
-    texts.push_str(&STATUS_LABELS[entry.status as usize]);
+    texts.push_str(searched_status_labels(entry.status));
     texts
+}
+
+/// Returns the labels of a status in every language, folded for a search.
+pub(crate) fn searched_status_labels(status: Status) -> &'static str {
+    &STATUS_LABELS[status as usize]
 }
 
 /// The folded labels of each status in every language, in the order of the statuses.

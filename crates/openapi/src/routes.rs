@@ -5,9 +5,10 @@
 use domain::{
     actions::ListedAction,
     activity::{ActivityId, ActivityJson, BatchJson, NewActivityJson, PartnerId, cloud_events::CloudEvent},
+    counts::Facet,
     filter::{ActionFilter, IdFilter, StatusFilter},
     job::Kind,
-    time::{Instant, Month},
+    time::{Instant, Interval, Month},
 };
 use lambda::ProblemDocument;
 use utoipa::{
@@ -38,7 +39,7 @@ pub(crate) fn document() -> Document {
         (name = "portal", description = "What a browser loads, without a token."),
     ),
     paths(
-        record, list, list_of_customer, show, show_details, actions, audit_records, audit_activity,
+        record, list, list_of_customer, count, show, show_details, actions, audit_records, audit_activity,
         create_export, list_exports, show_export, cancel_export, download, show_schedule, save_schedule, remove_schedule,
         show_secret, rotate_secret,
         show_settings, save_settings, show_client, save_client, remove_client, run_month, list_month,
@@ -119,7 +120,7 @@ enum Refused {
     Unprocessable(ProblemDocument),
 }
 
-/// The filters of a list.
+/// The period and the filters of a list or of counts.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 struct Question {
@@ -159,6 +160,12 @@ struct Question {
     /// not count.
     #[param(min_length = 1, max_length = 256, pattern = r"\S")]
     q: Option<String>,
+}
+
+/// The pages of a list.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Paging {
     /// `desc`, newest first, or `asc`. Default: `desc`.
     #[param(pattern = "^(asc|desc)$")]
     order: Option<String>,
@@ -166,6 +173,27 @@ struct Question {
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<u32>,
     /// Where to go on: `next_cursor` of the page before, with the same other parameters. Only `limit` may change.
+    cursor: Option<String>,
+}
+
+/// What is counted, and the calls that count it.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Counting {
+    /// The length of buckets by the clocks of `time_zone`. Weeks begin on Monday. At most 1,000 buckets of a period.
+    #[param(example = "day")]
+    interval: Option<Interval>,
+    /// The fields whose values are counted, each of them once.
+    #[param(max_items = 4, example = json!(["status", "customer"]))]
+    by: Option<Vec<Facet>>,
+    /// Counts only the values of `by` whose id or name contains this text, or whose label in any language does. Case, accents,
+    /// Unicode form and kind of apostrophe do not count. It changes neither `total` nor `buckets`.
+    #[param(rename = "match", min_length = 1, max_length = 256, pattern = r"\S", example = "societe")]
+    matching: Option<String>,
+    /// The order in which the calls go through the period: `desc`, newest first, or `asc`. Default: `desc`.
+    #[param(pattern = "^(asc|desc)$")]
+    order: Option<String>,
+    /// Where to go on: `next_cursor` of the call before, with the same other parameters.
     cursor: Option<String>,
 }
 
@@ -225,7 +253,7 @@ enum Recorded {
 /// Everything but the details, of a period of any length. What one page reads is bounded, so a page may be short, or empty, and
 /// have a next one: only a null `next_cursor` means the end. A filter without a value is refused.
 #[utoipa::path(get, path = "/v1/partners/{partner}/activities", tag = "activities", security(("token" = [])),
-    params(("partner" = inline(PartnerId), Path, description = "The partner"), Question,
+    params(("partner" = inline(PartnerId), Path, description = "The partner"), Question, Paging,
         ("customer" = Option<Vec<IdFilter>>, Query, description = "Customers' ids: any of them, or with `!` in front none of them. The case of ASCII letters does not count", max_items = 50)),
     responses((status = 200, description = "A page", body = query::ListAnswer, headers(("Link" = String, description = "The next page, `rel=\"next\"`"))), Refused))]
 fn list() {}
@@ -234,9 +262,41 @@ fn list() {}
 ///
 /// The same list for one customer, from an index: its cost does not grow with the partner's other activity.
 #[utoipa::path(get, path = "/v1/partners/{partner}/customers/{customer}/activities", tag = "activities", security(("token" = [])),
-    params(("partner" = inline(PartnerId), Path, description = "The partner"), ("customer" = String, Path, description = "The customer's id"), Question),
+    params(("partner" = inline(PartnerId), Path, description = "The partner"), ("customer" = String, Path, description = "The customer's id"), Question, Paging),
     responses((status = 200, description = "A page", body = query::ListAnswer, headers(("Link" = String, description = "The next page, `rel=\"next\"`"))), Refused))]
 fn list_of_customer() {}
+
+/// Count activities
+///
+/// How many activities the same list has: in all, in buckets of time by status, and by the values of up to four fields. One call
+/// reads a bounded amount. Where that does not suffice, `complete` is false, and the call with `next_cursor` counts what comes
+/// next. Add up the answers of all calls: the sum equals the list, exactly. Values that differ only in the case of ASCII letters
+/// are one value, as they are for filters.
+///
+/// Every answer has every bucket of the period, with zeroes where this call counted nothing. The first and the last bucket are
+/// cut at the period. A day on which clocks change has 23 or 25 hours. An interval that makes more than 1,000 buckets is refused.
+///
+/// An answer has at most 1,000 values of a field. A call ends before an activity with another value, so that no value is left out.
+/// To find values by what people type, ask with `match`: `by=customer&match=societe` finds "Société Été" wherever it stands.
+#[utoipa::path(get, path = "/v1/partners/{partner}/counts", tag = "activities", security(("token" = [])),
+    params(("partner" = inline(PartnerId), Path, description = "The partner"), Question,
+        ("customer" = Option<Vec<IdFilter>>, Query, description = "Customers' ids: any of them, or with `!` in front none of them. The case of ASCII letters does not count", max_items = 50),
+        Counting),
+    responses((status = 200, description = "What this call counted", body = query::CountAnswer,
+        example = json!({
+            "range": {"from": "2026-10-24T22:00:00.000000Z", "to": "2026-10-26T23:00:00.000000Z", "time_zone": "Europe/Paris"},
+            "total": 54,
+            "buckets": [
+                {"from": "2026-10-24T22:00:00.000000Z", "to": "2026-10-25T23:00:00.000000Z", "counts": {"succeeded": 0, "failed": 0, "in_progress": 0, "declined": 0}},
+                {"from": "2026-10-25T23:00:00.000000Z", "to": "2026-10-26T23:00:00.000000Z", "counts": {"succeeded": 50, "failed": 3, "in_progress": 0, "declined": 1}},
+            ],
+            "by": {"customer": [{"value": "fabrikam", "name": "Fabrikam SARL", "count": 42}, {"value": null, "name": null, "count": 12}]},
+            "complete": true,
+            "complete_through": "2026-11-02T11:58:00.000Z",
+            "next_cursor": null,
+        }),
+        headers(("Link" = String, description = "The next call, `rel=\"next\"`"))), Refused))]
+fn count() {}
 
 /// Show an activity
 ///
@@ -263,7 +323,7 @@ fn show_details() {}
 
 /// The catalogue of actions
 ///
-/// The names of known actions. The vocabulary is open: an unknown action is shown by its own text.
+/// The names of known actions and of their categories. The vocabulary is open: an unknown action is shown by its own text.
 #[utoipa::path(get, path = "/v1/actions", tag = "activities", security(("token" = [])),
     params(("locale" = Option<String>, Query, description = "The language, `en` or `fr`; that of `Accept-Language` where it is absent", pattern = "^(en|fr)([-_].*)?$")),
     responses((status = 200, description = "The known actions", body = Vec<ListedAction>), Refused))]

@@ -1,8 +1,10 @@
-//! Reads activities: lists, one activity with its details, names of actions, and the log as Partner Center's.
+//! Reads activities: lists, counts, one activity with its details, names of actions, and the log as Partner Center's.
 
 mod activities;
 mod audit_activity;
 mod audit_records;
+mod counts;
+mod paging;
 
 use domain::{actions, activity::PartnerId, time::Instant};
 use lambda::{
@@ -15,8 +17,10 @@ use store::{
     meter::Meter,
 };
 
-pub use activities::{ListAnswer, Range};
+pub use activities::ListAnswer;
 pub use audit_records::{AuditRecord, AuditRecords, Header, Link, Links};
+pub use counts::CountAnswer;
+pub use paging::Range;
 
 /// The stores that the function works with.
 #[derive(Clone, Debug)]
@@ -68,6 +72,7 @@ pub async fn handle(app: &App, request: Request, now: Instant) -> Answer {
             let customer = request::path(&request, "customer")?;
             activities::list(app, &request, Some(customer), now).await
         }
+        "GET /v1/partners/{partner}/counts" => counts::count(app, &request, now).await,
         "GET /v1/auditrecords" => audit_records::list(app, &request, now).await,
         "GET /auditactivity/v1/auditrecords" => audit_activity::list(app, &request, now).await,
         "GET /v1/actions" => list_actions(&request),

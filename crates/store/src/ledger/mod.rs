@@ -31,6 +31,7 @@ mod source;
 mod stored;
 mod stream;
 mod twins;
+mod visit;
 mod write;
 
 use std::sync::Arc;
@@ -48,6 +49,7 @@ pub use self::{
     read_units::ReadUnits,
     stored::StoredActivity,
     stream::{ActivityStream, Chunk},
+    visit::{MAX_QUERIES_PER_VISIT, Visitor},
     write::{RecordError, Recorded, Recorder},
 };
 use crate::error::{Error, RetryCutAnswers};

@@ -22,10 +22,12 @@ use store::{
     partners::{Settings, ShardsFrom},
 };
 
+use crate::visits::visit_all;
+
 const NOW: &str = "2026-11-02T12:00:00Z";
 const SIZES: [usize; 6] = [1, 2, 3, 7, 100, 1_000];
 
-fn selection(from: &str, to: &str, order: SortOrder, filter: Filter) -> Selection {
+pub(crate) fn selection(from: &str, to: &str, order: SortOrder, filter: Filter) -> Selection {
     Selection {
         period: Period::new(at(from), at(to)).unwrap(),
         filter,
@@ -184,6 +186,12 @@ async fn replay(stores: &Stores, partner: &PartnerId, steps: &[Step], filters: &
                 let found = listed(&ledger, partner, &selection, limit).await;
                 let found: Vec<(Instant, &str)> = found.iter().map(|one| (one.occurred_at, one.id.as_str())).collect();
                 assert_eq!(found, expected, "{filter:?} {order:?} by {limit}");
+                if !matches!(limit, 3 | 1_000) {
+                    continue;
+                }
+                let visited = visit_all(&ledger, partner, &selection, limit, Duration::MAX).await;
+                let visited = visited.iter().map(|(time, id)| (*time, id.as_str()));
+                assert!(visited.eq(expected.iter().copied()), "visits: {filter:?} {order:?} by {limit}");
             }
         }
     }

@@ -7,3 +7,4 @@ mod limits;
 mod lists;
 mod months;
 mod simulation;
+mod visits;

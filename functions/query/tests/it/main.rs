@@ -3,4 +3,5 @@
 
 mod answers;
 mod audit_activity;
+mod counts;
 mod support;

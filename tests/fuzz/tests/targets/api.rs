@@ -17,6 +17,7 @@ use super::{now, outline};
 
 const LIST: &str = "/v1/partners/{partner}/activities";
 const CUSTOMER_LIST: &str = "/v1/partners/{partner}/customers/{customer}/activities";
+const COUNTS: &str = "/v1/partners/{partner}/counts";
 const ONE: &str = "/v1/partners/{partner}/activities/{id}";
 const AUDIT: &str = "/v1/auditrecords";
 
@@ -108,7 +109,12 @@ fn parameters(text: &str) -> Map<String, Value> {
     many
 }
 
-const QUERY_PIECES: [&str; 34] = [
+const QUERY_PIECES: [&str; 39] = [
+    "counts:contoso?",
+    "interval=",
+    "by=",
+    "match=",
+    "hour",
     "from=",
     "to=",
     "time_zone=",
@@ -157,6 +163,7 @@ fn query() {
             Some(("customer", customer)) => {
                 api.get(CUSTOMER_LIST, json!({"partner": "contoso", "customer": customer}), &query, json!({}))
             }
+            Some(("counts", partner)) => api.get(COUNTS, json!({"partner": partner}), &query, json!({})),
             Some(("id", id)) => api.get(ONE, json!({"partner": "contoso", "id": id}), &query, json!({})),
             _ if path.is_empty() => api.get(LIST, json!({"partner": "contoso"}), &query, json!({})),
             _ => api.get(LIST, json!({"partner": path}), &query, json!({})),
