@@ -131,7 +131,10 @@ def test_monthly_exports_come_first_by_month_and_version(window, stack, person, 
     assert titles.all_inner_texts() == [months[0], *months]
     first, second, _ = page.locator("activity-log .monthly tbody tr").all_inner_texts()
     assert "Version 2" in second and "Version" not in first
-    words = {"en": ["Status: not Failed", "Orders", "Excel workbook", "a row for each order line"], "fr": ["sauf Échouée", "Commandes", "Classeur Excel", "une ligne par ligne"]}
+    words = {
+        "en": ["Status: not Failed", "Orders", "Excel workbook", "a row for each order line"],
+        "fr": ["sauf Échouée", "Commandes", "Classeur Excel", "une ligne par ligne"],
+    }
     assert all(word in first for word in words[language]), first
     assert page.locator("activity-log .monthly").evaluate("(monthly) => monthly.getBoundingClientRect().bottom") < page.locator("activity-log .jobs").evaluate(
         "(jobs) => jobs.getBoundingClientRect().top"
@@ -144,7 +147,9 @@ def test_monthly_exports_come_first_by_month_and_version(window, stack, person, 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_exports_and_views_are_accessible_at_every_size(window, stack, person, partner, language, width):
     page = window(language, viewport={"width": width, "height": 900})
-    answer_with(page, [on_demand(1, filters={"customer": ["fabrikam"]}), on_demand(2, status="failed", files=[]), monthly("2026-10"), monthly("2026-10", version=2)])
+    answer_with(
+        page, [on_demand(1, filters={"customer": ["fabrikam"]}), on_demand(2, status="failed", files=[]), monthly("2026-10"), monthly("2026-10", version=2)]
+    )
     sign_in(page, stack, person(partner), language)
     open_exports(page)
     page.locator("activity-log .monthly tbody tr").nth(1).wait_for()
@@ -212,7 +217,12 @@ def test_schedule_exports_order_lines_of_the_filtered_log(window, stack, person,
     form.get_by_text("Saved.").wait_for()
     address = f"{partner.path}/export-schedule"
     saved = partner.caller.get(address).json()
-    assert (saved["filters"], saved["rows"], saved["format"], saved["time_zone"]) == ({"action": ["order.*"], "status": ["failed"]}, "lines", "xlsx", "Asia/Tokyo")
+    assert (saved["filters"], saved["rows"], saved["format"], saved["time_zone"]) == (
+        {"action": ["order.*"], "status": ["failed"]},
+        "lines",
+        "xlsx",
+        "Asia/Tokyo",
+    )
     # The next month is the present one, and its export lies ahead.
     page.get_by_text(re.compile(r"^Next: ")).wait_for()
     form.locator("select[name=filters]").select_option("all")
