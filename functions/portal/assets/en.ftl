@@ -187,7 +187,7 @@ order_asc = Oldest first
 
 # The list
 
-caption = Activity from { $from } to { $to }, { $zone }
+caption = Activity, { $period } ({ $zone })
 andMore = More follow as you scroll.
 andThatIsAll = End of the list.
 completeThrough = Complete through { $time }
@@ -275,3 +275,43 @@ replaceSecretWarning = A new secret signs messages from now on. The current secr
 replaceSecretNow = Replace now
 secretReplaced = Replaced. Copy the new one now: it is hidden again when you leave this view.
 secretBefore = The previous secret also signs until { $time }.
+
+## List
+
+skipToList = Skip to the list
+display = Display
+density = Rows
+density_comfortable = Comfortable
+density_compact = Compact
+columns = Columns
+columnsHint = Columns without room are left out.
+keysHint = Keys: / search, j and k next and previous row, Enter open, Esc close.
+print = Print
+printing = Loading rows to print: { $count } so far…
+printedAll =
+    { $count ->
+        [one] { $count } activity: all that match.
+       *[other] { $count } activities: all that match.
+    }
+printedFirst = The first { $count } activities only. To get all of them, choose a shorter period or export the log.
+newActivities =
+    { $count ->
+        [one] { $count } new activity
+       *[other] { $count } new activities
+    }
+newAtLeast = At least { $count } new activities
+changedFrom = { $field } { $before } → { $after }
+changesLeft =
+    { $count ->
+        [one] and { $count } more change
+       *[other] and { $count } more changes
+    }
+changed_quantity = quantity
+changed_auto_renew = automatic renewal
+changed_role = role
+changed_status = status
+changed_name = name
+changed_term = term
+changed_billing_cycle = billing cycle
+changed_price = price
+changed_unit_price = unit price

@@ -187,7 +187,7 @@ order_asc = Les plus anciennes d'abord
 
 # La liste
 
-caption = Activités du { $from } au { $to }, { $zone }
+caption = Activités, { $period } ({ $zone })
 andMore = Faites défiler pour afficher la suite.
 andThatIsAll = Fin de la liste.
 completeThrough = Données complètes jusqu'au { $time }
@@ -275,3 +275,43 @@ replaceSecretWarning = Un nouveau secret signera désormais les messages. L'actu
 replaceSecretNow = Remplacer maintenant
 secretReplaced = Secret remplacé. Copiez le nouveau maintenant : il sera de nouveau masqué dès que vous quitterez cette vue.
 secretBefore = L'ancien secret reste valable jusqu'au { $time }.
+
+## List
+
+skipToList = Aller à la liste
+display = Affichage
+density = Lignes
+density_comfortable = Aérées
+density_compact = Serrées
+columns = Colonnes
+columnsHint = Les colonnes qui ne tiennent pas dans la largeur sont masquées.
+keysHint = Touches : / recherche, j et k ligne suivante et précédente, Entrée ouverture, Échap fermeture.
+print = Impression
+printing = Chargement des lignes à imprimer : { $count } pour l’instant…
+printedAll =
+    { $count ->
+        [one] { $count } activité : toutes celles qui correspondent.
+       *[other] { $count } activités : toutes celles qui correspondent.
+    }
+printedFirst = Les { $count } premières activités seulement. Pour les avoir toutes, choisissez une période plus courte ou exportez le journal.
+newActivities =
+    { $count ->
+        [one] { $count } nouvelle activité
+       *[other] { $count } nouvelles activités
+    }
+newAtLeast = Au moins { $count } nouvelles activités
+changedFrom = { $field } { $before } → { $after }
+changesLeft =
+    { $count ->
+        [one] et { $count } autre modification
+       *[other] et { $count } autres modifications
+    }
+changed_quantity = quantité
+changed_auto_renew = renouvellement automatique
+changed_role = rôle
+changed_status = statut
+changed_name = nom
+changed_term = durée
+changed_billing_cycle = cycle de facturation
+changed_price = prix
+changed_unit_price = prix unitaire
