@@ -321,3 +321,27 @@ category_support_request = Support requests
 category_transfer = Transfers
 category_usage_budget = Usage budgets
 category_user = Users
+filter_kind = Kind of action
+filterBy = Filter by
+text = Text
+suggestions = Suggestions
+chosenFilters = Filters that apply
+removeFilter = (remove)
+notValue = not { $value }
+searchText = Search for “{ $text }”
+searchSyntax = Type a name, an ID or text. To filter by one thing, begin with { $keywords }. Put ! in front to leave something out.
+suggestionCount =
+    { $count ->
+        [one] { $count } suggestion.
+       *[other] { $count } suggestions.
+    }
+namesFailed = Names could not be loaded. You can still search for text.
+valueUnclear = { $name }: “{ $value }” does not name exactly one. Choose from the list.
+valueMissing = Choose a value from the list, or type one.
+textExcluded = Text cannot be left out. Choose a value from the list, or begin with { $example }
+quick_custom = Chosen dates
+openCalendar = Calendar: { $name }
+previousMonth = Previous month
+nextMonth = Next month
+dateUnreadable = { $name }: enter a date as in { $example }.
+moreOptions = Time zone and order

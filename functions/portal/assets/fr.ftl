@@ -321,3 +321,27 @@ category_support_request = Demandes d’assistance
 category_transfer = Transferts
 category_usage_budget = Budgets de consommation
 category_user = Utilisateurs
+filter_kind = Nature de l’action
+filterBy = Filtrer par
+text = Texte
+suggestions = Suggestions
+chosenFilters = Filtres appliqués
+removeFilter = (retirer)
+notValue = sauf { $value }
+searchText = Rechercher « { $text } »
+searchSyntax = Saisissez un nom, un ID ou du texte. Pour filtrer sur un seul champ, commencez par { $keywords }. Placez ! devant pour exclure.
+suggestionCount =
+    { $count ->
+        [one] { $count } suggestion.
+       *[other] { $count } suggestions.
+    }
+namesFailed = Impossible de charger les noms. La recherche de texte reste possible.
+valueUnclear = { $name } : « { $value } » ne désigne pas une seule valeur. Choisissez dans la liste.
+valueMissing = Choisissez une valeur dans la liste, ou saisissez-la.
+textExcluded = Du texte ne peut pas être exclu. Choisissez une valeur dans la liste, ou commencez par { $example }
+quick_custom = Dates choisies
+openCalendar = Calendrier : { $name }
+previousMonth = Mois précédent
+nextMonth = Mois suivant
+dateUnreadable = { $name } : saisissez une date comme { $example }.
+moreOptions = Fuseau horaire et tri
