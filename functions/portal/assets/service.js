@@ -33,6 +33,15 @@ export function digits(value) {
   return /** @type {any} */ (JSON).isRawJSON?.(value) ? value.rawJSON : null;
 }
 
+/** A value with the number of its activities. @typedef {{value: string | null, name?: string | null, count: number}} Count */
+/**
+ * @typedef {{
+ *   range: {from: string, to: string, time_zone: string}, total: number,
+ *   buckets?: {from: string, to: string, counts: Record<string, number>}[], by?: Record<string, Count[]>,
+ *   complete: boolean, next_cursor: string | null,
+ * }} Counts
+ */
+
 export class Service {
   #root;
   #partner;
@@ -56,11 +65,18 @@ export class Service {
     this.signal = signal;
   }
 
-  /** @returns {Promise<{action: string, category: string, label: string}[]>} */
-  actions() { return this.#call(`/v1/actions?locale=${this.#locale}`); }
+  /** Reads the catalogue of actions. @param {string} [locale] @returns {Promise<{action: string, category: string, label: string}[]>} */
+  actions(locale = this.#locale) { return this.#call(`/v1/actions?locale=${encodeURIComponent(locale)}`); }
 
   /** Lists a page of activities. @param {URLSearchParams} parameters @param {AbortSignal} stop */
   activities(parameters, stop) { return this.#call(`${this.#partner}/activities?${parameters}`, { signal: AbortSignal.any([stop, this.signal]) }, parseExactly); }
+
+  /**
+   * Counts activities. One call reads a bounded amount; `next_cursor` goes on.
+   * @param {URLSearchParams} parameters @param {AbortSignal} stop
+   * @returns {Promise<Counts>}
+   */
+  counts(parameters, stop) { return this.#call(`${this.#partner}/counts?${parameters}`, { signal: AbortSignal.any([stop, this.signal]) }); }
 
   /** Reads an activity with its details. @param {string} url from the list */
   activity(url) { return this.#call(url, {}, parseExactly); }
