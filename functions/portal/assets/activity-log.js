@@ -18,9 +18,14 @@
 import { Context, Names } from "./context.js";
 import { h } from "./elements.js";
 import { Exports } from "./exports.js";
+import { History } from "./history.js";
 import { isTimeZone, language, ownTimeZone, texts, Words } from "./language.js";
 import { ActivityList } from "./list.js";
+import { PeriodField } from "./period-field.js";
+import { Permalink } from "./permalink.js";
 import { Query } from "./query.js";
+import { keyOf } from "./row.js";
+import { SearchField } from "./search-field.js";
 import { Service } from "./service.js";
 import { loadStyles, sheets } from "./styles.js";
 
@@ -129,13 +134,14 @@ class ActivityLog extends HTMLElement {
     if (!this.#query) this.#readAddress();
     else this.#query = this.#fix(this.#query);
     // Failures are ignored, because an action without a name shows its id.
-    const named = service.actions().then((known) => { context.setActions(known); this.#parts.search?.show(context.query); }, () => {});
+    const named = service.actions().then((known) => { context.setActions(known); this.#parts.search.show(context.query); }, () => {});
     if (keepsRows) {
       await named;
       if (signal.aborted) return old.abort();
     }
     const { list } = this.#parts;
     const loaded = keepsRows && list && !list.isLoading ? list.loaded : null;
+    const shown = keepsRows ? this.#parts.history?.shown : null;
     const place = this.#scroller.scrollTop;
     old.abort();
     this.lang = locale;
@@ -144,11 +150,13 @@ class ActivityLog extends HTMLElement {
       this.#parts.list.take(loaded);
       this.#scroller.scrollTop = place;
     }
+    if (shown) this.#parts.history.open(...shown);
     if (this.hasAttribute("url-state")) addEventListener("popstate", () => this.#followAddress(), { signal });
     addEventListener("online", () => context.retry(), { signal });
     if (!loaded) await this.#parts.list.load(true, named);
     if (signal.aborted) return;
     if (!loaded && this.#parts.list.isLoaded) this.#tell("daybook-ready");
+    this.#followLinks();
     this.#parts.exports.list();
   }
 
@@ -164,8 +172,6 @@ class ActivityLog extends HTMLElement {
       subscriptionsUrl: this.getAttribute("subscriptions-url") ?? "",
       query: () => /** @type {Query} */ (this.#query),
       change: (query) => this.#change(query),
-      openActivity: (activity) => this.#parts.list.open(activity),
-      neighbour: (activity, step) => this.#parts.list.neighbour(activity, step),
     });
   }
 
@@ -206,7 +212,14 @@ class ActivityLog extends HTMLElement {
     this.#readAddress();
     this.#showView();
     // The same list stays as it is, with its open rows.
-    if (!this.#query?.equals(before)) this.#show();
+    if (this.#query?.equals(before)) this.#followLinks();
+    else this.#show().then(() => this.#followLinks());
+  }
+
+  /** Opens the activity and the history that the address names. */
+  #followLinks() {
+    this.#parts.permalink.show();
+    this.#parts.history.show();
   }
 
   /** Shows another query. @param {Query} query */
@@ -220,10 +233,10 @@ class ActivityLog extends HTMLElement {
   }
 
   #show() {
-    const { search, overview, list } = this.#parts;
-    search?.show(this.#query);
-    overview?.show(this.#query);
-    list.load(true);
+    const { search, period, list } = this.#parts;
+    search.show(this.#query);
+    period.show(this.#query);
+    return list.load(true);
   }
 
   // The page
@@ -244,15 +257,26 @@ class ActivityLog extends HTMLElement {
     });
     const views = h("nav", { class: "views", "aria-label": say("views") }, ...VIEWS.map((key) =>
       h("button", { type: "button", "data-view": key, onclick: () => this.#choose(key) }, say(`view_${key}`))));
-    const log = h("div", { class: "view" }, list.element);
-    this.#parts = { list, exports, views, log };
+    const isInAddress = this.hasAttribute("url-state");
+    const history = new History(context, { isInAddress });
+    const permalink = new Permalink(context, {
+      partner: this.getAttribute("partner") ?? "", isInAddress, openRow: (occurredAt, id) => list.open(keyOf({ occurred_at: occurredAt, id })),
+    });
+    context.history = history;
+    context.permalink = permalink;
+    const search = new SearchField(context);
+    const period = new PeriodField(context);
+    search.show(context.query);
+    period.show(context.query);
+    const log = h("div", { class: "view" }, h("div", { class: "controls" }, search.element, period.element), permalink.element, list.element);
+    this.#parts = { list, search, period, history, permalink, exports, views, log };
     this.#root.replaceChildren(h("div", { class: "log" },
       h("header", { class: "top" },
         this.hasAttribute("compact") ? null : h("h1", {}, say("title")), views,
         // Between the views and the list are many controls.
         h("button", { type: "button", class: "skip", onclick: () => { this.#choose(VIEWS[0]); list.focusFirst(); } }, say("skipToList")),
         exports.button),
-      exports.bar, log, exports.section, exports.dialog));
+      exports.bar, log, exports.section, exports.dialog, history.element));
     this.#showView();
   }
 
@@ -297,7 +321,7 @@ class ActivityLog extends HTMLElement {
     }
     const isField = target.matches("input:not([type=checkbox], [type=radio], [type=button]), select, textarea, [role=combobox], [contenteditable]");
     if (isField || this.#view !== VIEWS[0]) return;
-    if (event.key === "/") this.#parts.log.querySelector("[type=search], [role=combobox]")?.focus();
+    if (event.key === "/") this.#parts.search.focus();
     else if (!this.#parts.list.press(event.key)) return;
     event.preventDefault();
   }

@@ -7,6 +7,9 @@ import { ApiError, NetworkError } from "./service.js";
 /** @typedef {import("./language.js").Words} Words */
 /** @typedef {import("./query.js").Query} Query */
 /** @typedef {import("./service.js").Service} Service */
+// Described here, because scripts that name each other would not be named by their content.
+/** @typedef {{open: (kind: "target" | "customer" | "actor", id: string, name?: string | null, type?: string | null) => void, close: () => void}} History */
+/** @typedef {{isInAddress: boolean, address: (activity: Activity) => string, close: () => void}} Permalink */
 /** An activity as the list answers it. @typedef {Record<string, any>} Activity */
 
 /** Names of ids that answers have shown. Ids differ in case only by accident, so case does not count. */
@@ -38,7 +41,6 @@ export class Context {
    * @param {{
    *   words: Words, service: Service, names: Names, fixed: ReadonlyMap<string, readonly string[]>, partner: string, partnerZone: string | null,
    *   subscriptionsUrl: string, query: () => Query, change: (query: Query) => void,
-   *   openActivity: (activity: Activity) => void, neighbour: (activity: Activity, step: 1 | -1) => Activity | null,
    * }} host `query` returns what the list shows; `change` shows another query
    */
   constructor(host) {
@@ -52,10 +54,10 @@ export class Context {
     /** The time zone that the partner works in, if the portal sets it. */
     this.partnerZone = host.partnerZone;
     this.change = host.change;
-    /** Opens the row of an activity. */
-    this.openActivity = host.openActivity;
-    /** Returns the activity in the row before (-1) or after (1) another's, or null. */
-    this.neighbour = host.neighbour;
+    /** The dialog with the history of an object. @type {History | null} */
+    this.history = null;
+    /** Links to single activities. @type {Permalink | null} */
+    this.permalink = null;
     /** The catalogue of actions. @type {Map<string, {label: string, category: string}>} */
     this.actions = new Map();
     this.#query = host.query;

@@ -1,5 +1,5 @@
-// How the list looks: order, density and columns. The browser remembers density and columns for all partners, because they are a
-// person's habit. A button opens the choices.
+// How the list looks: density and columns. The browser remembers them for all partners, because they are a person's habit. A button
+// opens the choices.
 
 import { h } from "./elements.js";
 import { COLUMNS } from "./row.js";
@@ -42,8 +42,6 @@ export class Display {
     this.#details = h("details", { class: "display", onfocusout: (/** @type {FocusEvent} */ event) => this.#closeOutside(event) },
       h("summary", {}, say("display")),
       h("div", { class: "panel" },
-        group("order", ...["desc", "asc"].map((order) => choice("radio", "order", order, context.query.order === order, say(`order_${order}`),
-          () => context.change(context.query.with({ order }))))),
         group("density", ...DENSITIES.map((density) => choice("radio", "density", density, this.density === density, say(`density_${density}`),
           () => { this.density = density; choose(); }))),
         group("columns", ...Object.entries(COLUMNS).map(([key, { title }]) => choice("checkbox", "column", key, this.columns.has(key), say(title),
@@ -54,9 +52,6 @@ export class Display {
   }
 
   get isOpen() { return this.#details.open; }
-
-  /** Shows the order of the query. @param {string} order */
-  showOrder(order) { this.#details.querySelector(`[name=order][value=${order}]`).checked = true; }
 
   close() {
     const hadFocus = this.#details.contains(this.#details.getRootNode().activeElement);

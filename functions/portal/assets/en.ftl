@@ -297,21 +297,11 @@ newActivities =
        *[other] { $count } new activities
     }
 newAtLeast = At least { $count } new activities
-changedFrom = { $field } { $before } → { $after }
 changesLeft =
     { $count ->
         [one] and { $count } more change
        *[other] and { $count } more changes
     }
-changed_quantity = quantity
-changed_auto_renew = automatic renewal
-changed_role = role
-changed_status = status
-changed_name = name
-changed_term = term
-changed_billing_cycle = billing cycle
-changed_price = price
-changed_unit_price = unit price
 
 
 ## Search

@@ -297,21 +297,11 @@ newActivities =
        *[other] { $count } nouvelles activités
     }
 newAtLeast = Au moins { $count } nouvelles activités
-changedFrom = { $field } { $before } → { $after }
 changesLeft =
     { $count ->
         [one] et { $count } autre modification
        *[other] et { $count } autres modifications
     }
-changed_quantity = quantité
-changed_auto_renew = renouvellement automatique
-changed_role = rôle
-changed_status = statut
-changed_name = nom
-changed_term = durée
-changed_billing_cycle = cycle de facturation
-changed_price = prix
-changed_unit_price = prix unitaire
 
 
 ## Recherche

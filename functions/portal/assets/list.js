@@ -2,10 +2,9 @@
 // until the new ones are there.
 
 import { dayIn } from "./calendar.js";
-import { details, detailsFile } from "./details.js";
+import { details } from "./details.js";
 import { Display } from "./display.js";
 import { h, isBusy, setBusy } from "./elements.js";
-import { ownTimeZone } from "./language.js";
 import { News } from "./news.js";
 import { cells, classOf, columnsOf, keyOf, titleOf } from "./row.js";
 import { Rows } from "./rows.js";
@@ -14,7 +13,7 @@ import { ApiError } from "./service.js";
 /** @typedef {import("./context.js").Context} Context */
 /** @typedef {import("./context.js").Activity} Activity */
 /** The loaded part of a list, which a list in another language takes over.
- * @typedef {{blocks: Activity[][], cursor: string | null, completeThrough: string, end: string, asked: string, open: Map<string, Activity | null>}} Loaded */
+ * @typedef {{blocks: Activity[][], cursor: string | null, completeThrough: string, end: string, asked: string, open: Set<string>}} Loaded */
 
 /** The list requests further pages until it has this many new rows, because a filter may leave pages nearly empty. */
 const ROWS_PER_LOAD = 50;
@@ -43,8 +42,7 @@ export class ActivityList {
   #asked = "";
   /** Whether scrolling loads more. After a search with few matches, a click loads more instead. */
   #isEndless = false;
-  /** Rows of open activities by key, and what they show once it is loaded. @type {Map<string, {row: HTMLElement, whole: Activity | null}>} */
-  #open = new Map();
+  /** Rows of open activities, by key. @type {Map<string, HTMLElement>} */ #open = new Map();
   #columns;
   #parts;
 
@@ -102,7 +100,7 @@ export class ActivityList {
   get loaded() {
     return {
       blocks: this.#rows.blocks, cursor: this.#cursor, completeThrough: this.#completeThrough, end: this.#end, asked: this.#asked,
-      open: new Map([...this.#open].map(([key, { whole }]) => [key, whole])),
+      open: new Set(this.#open.keys()),
     };
   }
 
@@ -110,10 +108,7 @@ export class ActivityList {
   take({ blocks, cursor, completeThrough, end, asked, open }) {
     const { table, status, more } = this.#parts;
     [this.#cursor, this.#completeThrough, this.#end, this.#asked] = [cursor, completeThrough, end, asked];
-    for (const activity of blocks.flat()) {
-      const whole = open.get(keyOf(activity));
-      if (whole !== undefined) this.#expand(activity, whole);
-    }
+    for (const activity of blocks.flat()) if (open.has(keyOf(activity))) this.#expand(activity);
     for (const block of blocks) this.#rows.append(block);
     table.hidden = this.#rows.count === 0;
     status.replaceChildren(...this.#summary());
@@ -122,21 +117,13 @@ export class ActivityList {
     this.#describe();
   }
 
-  /** The activity in the row before or after another's. @param {Activity} activity @param {1 | -1} step @returns {Activity | null} */
-  neighbour(activity, step) {
-    const all = this.#rows.blocks.flat();
-    const index = all.findIndex((each) => keyOf(each) === keyOf(activity));
-    return index < 0 ? null : all[index + step] ?? null;
-  }
-
-  /** Opens the row of an activity, and closes another's. Says whether the list has the row. @param {Activity} activity @param {Activity | null} [other] */
-  open(activity, other = null) {
-    const key = keyOf(activity);
+  /** Opens a row, and closes another. Says whether the list has the row. @param {string} key @param {Activity | null} [other] the activity to close */
+  open(key, other = null) {
     const found = this.#rows.reveal((each) => keyOf(each) === key);
     if (!found) return false;
-    if (other && this.#open.has(keyOf(other))) this.#rowOf(keyOf(other))?.querySelector(".toggle")?.click();
-    const toggle = this.#rowOf(key)?.querySelector(".toggle");
+    const toggle = this.#toggleOf(key);
     if (!this.#open.has(key)) toggle?.click();
+    if (other && this.#open.has(keyOf(other))) this.#toggleOf(keyOf(other))?.click();
     toggle?.focus();
     return true;
   }
@@ -167,8 +154,8 @@ export class ActivityList {
   /** @returns {any[]} */
   #toggles() { return [...this.#parts.table.querySelectorAll("tr.row .toggle")]; }
 
-  /** @param {string} key */
-  #rowOf(key) { return [...this.#parts.table.querySelectorAll("tr.row")].find((each) => each.dataset.key === key) ?? null; }
+  /** @param {string} key @returns {any} */
+  #toggleOf(key) { return [...this.#parts.table.querySelectorAll("tr.row")].find((each) => each.dataset.key === key)?.querySelector(".toggle"); }
 
   // Columns and density
 
@@ -192,17 +179,16 @@ export class ActivityList {
         isTime ? h("button", { type: "button", class: "sort", title: words.say(`order_${order}`), onclick: () => this.#context.change(this.#context.query.with({ order })) },
           titleOf(this.#context, column)) : titleOf(this.#context, column));
     })));
-    for (const { row } of this.#open.values()) row.querySelector("td")?.setAttribute("colspan", String(this.#columns.length));
+    for (const row of this.#open.values()) row.querySelector("td")?.setAttribute("colspan", String(this.#columns.length));
     this.#rows.render();
   }
 
-  /** Writes what the list shows into the caption, the order and the header. */
+  /** Writes what the list shows into the caption. */
   #describe() {
     const { words, query, names } = this.#context;
     const period = words.say("caption", { period: query.periodWords(words), zone: query.timeZone });
     const filters = query.words(words, names);
     this.#parts.caption.textContent = filters ? `${period} · ${words.say("exportFilters", { filters })}` : period;
-    this.#display.showOrder(query.order);
   }
 
   // Loading
@@ -389,7 +375,7 @@ export class ActivityList {
     // A heading at the beginning of each block too, so that one is near wherever somebody stops scrolling.
     const heading = !before || dayIn(new Date(before.occurred_at), zone) !== day
       ? [h("tr", { role: "row", class: "day" }, h("th", { role: "rowheader", scope: "rowgroup", colspan: String(this.#columns.length) }, h("time", { datetime: day }, words.weekday(day))))] : [];
-    return [...heading, row, ...(opened ? [opened.row] : [])];
+    return [...heading, row, ...(opened ? [opened] : [])];
   }
 
   /** @param {HTMLElement} row @param {HTMLElement} toggle @param {Activity} activity @param {string} key */
@@ -399,44 +385,31 @@ export class ActivityList {
     toggle.setAttribute("aria-expanded", String(!opened));
     if (opened) {
       this.#open.delete(key);
-      opened.row.remove();
+      opened.remove();
       return;
     }
-    row.after(this.#expand(activity, null));
+    row.after(this.#expand(activity));
   }
 
-  /** Creates the row with an activity's details. @param {Activity} activity @param {Activity | null} whole the activity with its details, if they are loaded */
-  #expand(activity, whole) {
-    const place = h("td", { role: "cell", colspan: String(this.#columns.length) });
-    const row = h("tr", { role: "row", class: "opened" }, place);
-    this.#open.set(keyOf(activity), { row, whole });
-    if (whole) this.#show(place, whole);
-    else this.#fetch(place, activity);
+  /** Creates the row with an activity's details. @param {Activity} activity */
+  #expand(activity) {
+    const list = this;
+    // Asked when they are needed, because rows may be added meanwhile.
+    const neighbours = {
+      get previous() { return list.#step(activity, -1); },
+      get next() { return list.#step(activity, 1); },
+    };
+    const row = h("tr", { role: "row", class: "opened" },
+      h("td", { role: "cell", colspan: String(this.#columns.length) }, details(this.#context, activity, neighbours)));
+    this.#open.set(keyOf(activity), row);
     return row;
   }
 
-  /** @param {HTMLElement} place @param {Activity} activity */
-  async #fetch(place, activity) {
-    const { service, words, showError } = this.#context;
-    place.replaceChildren(h("p", { role: "status" }, words.say("loading")));
-    try {
-      const whole = activity.has_details ? await service.activity(activity.url) : activity;
-      const opened = this.#open.get(keyOf(activity));
-      if (opened) opened.whole = whole;
-      this.#show(place, whole);
-    } catch (error) {
-      if (service.signal.aborted) return;
-      showError(place, error, () => this.#fetch(place, activity));
-    }
-  }
-
-  /** @param {HTMLElement} place @param {Activity} whole */
-  #show(place, whole) {
-    const { words, service, zone, partnerZone, showError } = this.#context;
-    const zones = [...new Set([zone, partnerZone ?? "UTC", ownTimeZone()])].slice(0, 2);
-    const customer = whole.customer?.id;
-    const link = (/** @type {string} */ subscription) => (customer ? this.#context.subscriptions(customer, subscription) : null);
-    place.replaceChildren(...details(words, whole, zones.length > 1 ? zones : [zone, "UTC"], link));
-    if (whole.details_url) place.append(detailsFile(words, whole, service, showError));
+  /** What opens the activity before or after another, or null. @param {Activity} activity @param {1 | -1} step */
+  #step(activity, step) {
+    const all = this.#rows.blocks.flat();
+    const to = all.findIndex((each) => keyOf(each) === keyOf(activity)) + step;
+    if (all[to]) return () => { this.open(keyOf(all[to]), activity); };
+    return step > 0 && this.#cursor ? async () => { await this.load(false); this.#step(activity, step)?.(); } : null;
   }
 }

@@ -1,15 +1,13 @@
 // A row of the list: what happened, in one sentence as far as the list's answer knows it, and the columns to choose from.
 
 import { breakable, cell, h, name } from "./elements.js";
-import { digits } from "./service.js";
+import { changeText } from "./values.js";
 
 /** @typedef {import("./context.js").Context} Context */
 /** @typedef {import("./context.js").Activity} Activity */
 
 /** The most changes that a row says; the opened row has all. */
 const MAX_CHANGES = 2;
-/** The longest value that a row says, in UTF-16 units. */
-const MAX_VALUE_LENGTH = 40;
 const STATUSES = ["succeeded", "failed", "declined", "in_progress"];
 
 /** An activity's key among the rows. @param {Activity} activity */
@@ -86,29 +84,11 @@ function customer(context, customer) {
 }
 
 /** What changed, and why it failed. @param {Context} context @param {Activity} activity */
-function sentence({ words }, activity) {
+function sentence({ words, zone }, activity) {
   const changes = activity.changes ?? [];
-  const said = changes.slice(0, MAX_CHANGES).map((/** @type {any} */ change) => h("span", { class: "change" }, name(changeText(words, change))));
+  const said = changes.slice(0, MAX_CHANGES).map((/** @type {any} */ change) => h("span", { class: "change" }, name(changeText(words, change, { zone }))));
   const left = changes.length - said.length;
   if (left > 0) said.push(h("span", { class: "change" }, words.count("changesLeft", left)));
   if (activity.reason) said.push(h("span", { class: "why" }, name(activity.reason)));
   return said.length > 0 ? h("span", { class: "said" }, ...said.flatMap((/** @type {Node} */ each) => [" ", each])) : null;
-}
-
-/** @param {import("./language.js").Words} words @param {{field: string, old?: any, new?: any}} change */
-export function changeText(words, change) {
-  const field = words.has(`changed_${change.field}`) ? words.say(`changed_${change.field}`) : change.field.replaceAll("_", " ");
-  const [before, after] = [change.old, change.new].map((value) => valueText(words, value));
-  // An object or a long text is in the opened row.
-  if (before === null || after === null) return field;
-  return words.say("changedFrom", { field, before, after });
-}
-
-/** A value in a few words, or null if that is impossible. @param {import("./language.js").Words} words @param {any} value */
-function valueText(words, value) {
-  if (value === null || value === undefined || value === "") return "–";
-  if (typeof value === "boolean") return words.say(value ? "yes" : "no");
-  // Digits without separators, because many numbers are ids.
-  const text = digits(value) ?? (typeof value === "string" ? value : null);
-  return text === null || text.length > MAX_VALUE_LENGTH ? null : text;
 }

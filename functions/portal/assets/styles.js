@@ -3,6 +3,8 @@
 const SHEETS = [
   new URL("./activity-log.css", import.meta.url),
   new URL("./list.css", import.meta.url),
+  new URL("./search.css", import.meta.url),
+  new URL("./details.css", import.meta.url),
 ].map((address) => ({ address, sheet: new CSSStyleSheet() }));
 
 /** Constructed style sheets, empty until they are loaded. */
