@@ -302,7 +302,8 @@ LAYOUT_FAULTS = """() => {
   if (page.scrollWidth > page.clientWidth) faults.push(`the page scrolls sideways: ${page.scrollWidth} > ${page.clientWidth}`);
   const root = document.querySelector('activity-log').shadowRoot;
   const host = root.host.getBoundingClientRect();
-  const isShown = (element) => element.checkVisibility() && !element.closest('.unseen, .skip, thead, [aria-hidden=true], dialog:not([open])');
+  const isClipped = (element) => element !== null && (getComputedStyle(element).clipPath !== 'none' || isClipped(element.parentElement));
+  const isShown = (element) => element.checkVisibility() && !element.closest('.skip, [aria-hidden=true]') && !isClipped(element);
   const range = document.createRange();
   const context = document.createElement('canvas').getContext('2d');
   for (const cell of root.querySelectorAll('table.list > tbody > tr.row > td')) {
@@ -340,6 +341,8 @@ LAYOUT_FAULTS = """() => {
     for (let next = index + 1; next < boxes.length && boxes[next].box.top < box.bottom - 2; next += 1) {
       const other = boxes[next];
       if (other.element.contains(element) || element.contains(other.element)) continue;
+      // The button of a calendar stands inside of its field.
+      if ([element, other.element].some((each) => each.matches('input + button'))) continue;
       // Headings that stay at the top lie over the rows that scroll beneath them.
       if ([element, other.element].some((each) => getComputedStyle(each.closest('th') ?? each).position === 'sticky')) continue;
       const wide = Math.min(box.right, other.box.right) - Math.max(box.left, other.box.left);
