@@ -369,6 +369,7 @@ suggestionCount =
 namesFailed = Names could not be loaded. You can still search for text.
 valueUnclear = { $name }: “{ $value }” does not name exactly one. Choose from the list.
 valueMissing = Choose a value from the list, or type one.
+valueAbsent = { $name }: nothing of “{ $value }” in this period. Check the spelling, or choose other dates.
 textExcluded = Text cannot be left out. Choose a value from the list, or begin with { $example }
 quick_custom = Chosen dates
 openCalendar = Calendar: { $name }

@@ -369,6 +369,7 @@ suggestionCount =
 namesFailed = Impossible de charger les noms. La recherche de texte reste possible.
 valueUnclear = { $name } : « { $value } » ne désigne pas une seule valeur. Choisissez dans la liste.
 valueMissing = Choisissez une valeur dans la liste, ou saisissez-la.
+valueAbsent = { $name } : rien pour « { $value } » sur cette période. Vérifiez l’orthographe, ou choisissez d’autres dates.
 textExcluded = Du texte ne peut pas être exclu. Choisissez une valeur dans la liste, ou commencez par { $example }
 quick_custom = Dates choisies
 openCalendar = Calendrier : { $name }

@@ -9,7 +9,9 @@ import { exactMatches, Suggestions } from "./suggestions.js";
 
 /** @typedef {import("./query.js").Query} Query */
 /** @typedef {import("./search-terms.js").Term} Term */
+/** @typedef {import("./suggestions.js").Found} Found */
 /** @typedef {import("./suggestions.js").Suggestion} Suggestion */
+/** What a term means. @typedef {{value?: Suggestion, text?: string, fault?: string}} Taken */
 /** One line of the list. @typedef {{key: string, group: string, text: string, hint: string, choose: () => void}} Option */
 
 /** The service is asked when nothing was typed for this time. */
@@ -22,6 +24,12 @@ const SHOWN = { many: 6, one: 100 };
 const OFFERED = ["customer", "actor", "kind", "action", "status"];
 /** The longest text that the API searches for. */
 const MAX_TEXT = 256;
+/** An action, or the first words of actions. */
+const ACTION = /^[a-z0-9_]+(\.[a-z0-9_]+)*\.([a-z0-9_]+|\*)$/i;
+/** The first word of actions. */
+const KIND = /^[a-z0-9_]+$/i;
+/** What is known before the service has answered. @type {Found} */
+const NOTHING = { found: [], complete: false };
 /** Filters whose values the service only compares, so that any value may be typed. */
 const TYPED = ["target", "correlation", "target_type", "source"];
 let fields = 0;
@@ -59,14 +67,15 @@ export class SearchField {
     });
     const listbox = h("div", { id: `${id}-list`, role: "listbox", "aria-label": say("suggestions") });
     const note = h("p", { class: "quiet" });
-    const hint = words.say("searchSyntax", { keywords: OFFERED.map((filter) => this.#keyword(filter)).join(" ") });
-    const popup = h("div", { class: "suggestions", hidden: true }, listbox, note, h("p", { class: "quiet", id: `${id}-hint` }, hint));
+    const keywords = new Intl.ListFormat(words.locale, { type: "disjunction" }).format(OFFERED.map((filter) => this.#keyword(filter)));
+    const hint = h("p", { class: "quiet hint", id: `${id}-hint` }, words.say("searchSyntax", { keywords }));
+    const popup = h("div", { class: "suggestions", hidden: true }, listbox, note, hint);
     // Kept in the field, because a click on an option would take the focus away.
     popup.addEventListener("mousedown", (/** @type {Event} */ event) => event.preventDefault());
     const chips = h("div", { class: "chips", role: "toolbar", "aria-label": say("chosenFilters"), hidden: true, onkeydown: (/** @type {KeyboardEvent} */ event) => this.#chipKey(event) });
     const status = h("p", { class: "unseen", role: "status" });
     const fault = h("p", { class: "fault", role: "alert" });
-    this.#parts = { id, input, listbox, note, popup, chips, status, fault };
+    this.#parts = { id, input, listbox, note, hint, popup, chips, status, fault };
     this.element = h("div", { class: "search", role: "search", "aria-label": say("search") }, h("div", { class: "search-box" }, input, popup), fault, chips, status);
     this.element.addEventListener("focusout", (/** @type {FocusEvent} */ event) => {
       if (event.relatedTarget instanceof Node && this.element.contains(event.relatedTarget)) return;
@@ -97,13 +106,13 @@ export class SearchField {
   /** Shows the filters of a query. @param {Query} query */
   show(query) {
     const { chips } = this.#parts;
-    const { words, names } = this.#context;
+    const { words, names, fixed } = this.#context;
     const buttons = [...chips.children];
     const focused = buttons.indexOf(/** @type {ShadowRoot | Document} */ (chips.getRootNode()).activeElement);
     const chip = (/** @type {string} */ kind, /** @type {Node[]} */ content, /** @type {() => Query} */ rest) => h("button", {
       type: "button", class: `chip ${kind}`, tabindex: "-1", onclick: () => this.#context.change(rest()),
     }, h("span", {}, ...content), h("span", { class: "unseen" }, ` ${words.say("removeFilter")}`));
-    const ofFilters = FILTERS.flatMap((filter) => query.values(filter).map((value) => {
+    const ofFilters = FILTERS.filter((filter) => !fixed.has(filter)).flatMap((filter) => query.values(filter).map((value) => {
       const shown = valueWords(words, names, filter, value);
       const key = isExcluded(value) ? "filterNot" : "filterIs";
       // Split at the value, so that a name of another direction stands by itself.
@@ -228,7 +237,7 @@ export class SearchField {
 
   /** @returns {Option[]} */
   #makeOptions() {
-    const { words, names, query } = this.#context;
+    const { words, names, query, fixed } = this.#context;
     const term = this.#term();
     const say = (/** @type {string} */ key) => words.say(key);
     const isOne = term.filter !== null;
@@ -236,7 +245,8 @@ export class SearchField {
     const group = (/** @type {Suggestion} */ each) => (each.filter === "action" && each.value.endsWith(".*") ? "kind" : each.filter);
     for (const each of [...this.#found, ...this.#suggestions.known(term)]) {
       const value = term.excluded ? `!${each.value}` : each.value;
-      if (query.has(each.filter, value)) continue;
+      // A portal's own filters cannot be changed here.
+      if (query.has(each.filter, value) || fixed.has(each.filter)) continue;
       groups.set(group(each), [...(groups.get(group(each)) ?? []), each]);
     }
     const options = [...groups].flatMap(([filter, all]) => all.slice(0, isOne ? SHOWN.one : SHOWN.many).map((each) => {
@@ -252,7 +262,7 @@ export class SearchField {
       options.push({ key: "text", group: say("text"), text: words.say("searchText", { text: term.value }), hint: "", choose: () => this.#commit(false, true) });
     }
     if (!isOne && !term.value) {
-      options.push(...OFFERED.map((filter) => ({
+      options.push(...OFFERED.filter((filter) => !fixed.has(filter)).map((filter) => ({
         key: `keyword ${filter}`, group: say("filterBy"), text: `${term.excluded ? "!" : ""}${this.#keyword(filter)}`, hint: say(`filter_${filter}`),
         choose: () => this.#offer(term, filter),
       })));
@@ -261,7 +271,7 @@ export class SearchField {
   }
 
   #render() {
-    const { id, listbox, note, status, input } = this.#parts;
+    const { id, listbox, note, hint, status, input } = this.#parts;
     const { words } = this.#context;
     this.#options = this.#makeOptions();
     const titles = [...new Set(this.#options.map((each) => each.group))];
@@ -277,6 +287,7 @@ export class SearchField {
     if (at < 0) input.removeAttribute("aria-activedescendant");
     else input.setAttribute("aria-activedescendant", `${id}-option-${at}`);
     listbox.querySelector("[aria-selected='true']")?.scrollIntoView({ block: "nearest" });
+    hint.hidden = input.value.trim() !== "";
     note.textContent = this.#hasFailed ? words.say("namesFailed") : this.#isSearching ? words.say("loading") : "";
     // Announced when all is there, because each change would interrupt the last.
     if (this.#isOpen && at < 0 && !this.#isSearching) status.textContent = this.#hasFailed ? note.textContent : words.count("suggestionCount", this.#options.length);
@@ -363,20 +374,20 @@ export class SearchField {
     const terms = parseTerms(typed);
     if (terms.length === 0) return;
     input.setAttribute("aria-busy", "true");
-    /** @type {(Suggestion | string | null)[]} */ const taken = [];
-    for (const term of terms) taken.push(asText && term.filter === null ? term.value : await this.#resolve(term, isWaiting));
+    /** @type {Taken[]} */ const taken = [];
+    for (const term of terms) taken.push(asText && term.filter === null ? { text: term.value } : await this.#resolve(term, isWaiting));
     input.removeAttribute("aria-busy");
     // A person who typed on does not mean this text any more.
     if (input.value !== typed || this.#context.service.signal.aborted) return;
-    const wrong = terms[taken.indexOf(null)];
-    if (wrong) {
-      this.#complain(wrong);
+    const fault = taken.find((each) => each.fault)?.fault;
+    if (fault) {
+      this.#complain(fault);
       return;
     }
     let { query } = this.#context;
     terms.forEach((term, index) => {
-      const value = taken[index];
-      if (typeof value === "string") query = query.with({ text: `${query.text} ${value}`.slice(0, MAX_TEXT) });
+      const { text, value } = taken[index];
+      if (text) query = query.with({ text: `${query.text} ${text}`.slice(0, MAX_TEXT) });
       else if (value) query = query.add(value.filter, term.excluded ? `!${value.value}` : value.value);
     });
     input.value = "";
@@ -385,51 +396,48 @@ export class SearchField {
     if (!query.equals(this.#context.query)) this.#context.change(query);
   }
 
-  /** Returns the value that a term means, text to search for, or null if no value is meant for sure. @param {Term} term @param {boolean} isWaiting @returns {Promise<Suggestion | string | null>} */
+  /** Finds what a term means: a value, text to search for, or the fault that nothing is meant for sure. @param {Term} term @param {boolean} isWaiting @returns {Promise<Taken>} */
   async #resolve(term, isWaiting) {
+    const { words, fixed } = this.#context;
     const { filter, value, excluded } = term;
-    if (!value) return filter === null ? "" : null;
-    /** @type {Suggestion} */ const typed = { filter: filter ?? "", value, label: value, searched: value, count: null };
-    let found = this.#suggestions.remembered(term)?.found;
-    if (!found && isWaiting) found = await this.#lookUp(term);
-    const all = [...(found ?? []), ...this.#suggestions.known(term)];
+    const say = (/** @type {string} */ key) => ({ fault: words.say(key, { name: words.say(`filter_${filter}`), value }) });
+    if (!value) return filter === null ? { text: "" } : say("valueMissing");
+    const { found, complete } = this.#suggestions.remembered(term) ?? (isWaiting ? await this.#lookUp(term) : NOTHING);
+    const all = [...found, ...this.#suggestions.known(term)].filter((each) => !fixed.has(each.filter));
     const exact = exactMatches(all, value);
-    if (exact.length === 1) return exact[0];
-    // Text cannot be excluded.
-    if (filter === null) return excluded ? null : value;
-    if (exact.length === 0 && all.length === 1) return all[0];
-    if (TYPED.includes(filter)) return typed;
-    if (exact.length > 1 || all.length > 1) return null;
-    if (filter === "action" && /^[a-z0-9_]+(\.[a-z0-9_]+)*\.([a-z0-9_]+|\*)$/i.test(value)) return typed;
-    if (filter === "kind" && /^[a-z0-9_]+$/i.test(value)) return { ...typed, filter: "action", value: `${value}.*` };
-    // An id without activities in this period, or of a service that does not count.
-    return (filter === "customer" || filter === "actor") && !/\s/.test(value) ? typed : null;
+    if (exact.length === 1) return { value: exact[0] };
+    if (filter === null) return excluded ? { fault: words.say("textExcluded", { example: `!${this.#keyword("customer")}` }) } : { text: value };
+    if (exact.length === 0 && all.length === 1 && complete) return { value: all[0] };
+    const typed = (/** @type {string} */ name, /** @type {string} */ id) => ({ value: { filter: name, value: id, label: id, searched: id, count: null } });
+    if (TYPED.includes(filter)) return typed(filter, value);
+    if (all.length > 0) return say("valueUnclear");
+    if (filter === "action" && ACTION.test(value)) return typed(filter, value);
+    if (filter === "kind" && KIND.test(value)) return typed("action", `${value}.*`);
+    if (filter !== "customer" && filter !== "actor") return say("valueUnclear");
+    // Without the service's word, the text may be an id.
+    return complete && this.#suggestions.canCount ? say("valueAbsent") : /\s/.test(value) ? say("valueUnclear") : typed(filter, value);
   }
 
-  /** Looks up names for Enter, for a short time. @param {Term} term @returns {Promise<Suggestion[]>} */
+  /** Looks up names for Enter, for a short time. @param {Term} term @returns {Promise<Found>} */
   async #lookUp(term) {
     this.#lookup.abort();
     const lookup = new AbortController();
     this.#lookup = lookup;
-    /** @type {Suggestion[]} */ let found = [];
+    let known = NOTHING;
     const timer = setTimeout(() => lookup.abort(), PATIENCE_MS);
     try {
       await this.#suggestions.prepare();
-      ({ found } = await this.#suggestions.find(term, lookup.signal, (partial) => { ({ found } = partial); }));
+      known = await this.#suggestions.find(term, lookup.signal, (partial) => { known = partial; });
     } catch { /* Without names, the text is searched for. */ }
     clearTimeout(timer);
-    return found;
+    return known;
   }
 
-  /** Says that a term means no value for sure. @param {Term} term */
-  #complain(term) {
+  /** Shows what is wrong with the text, and the suggestions for it. @param {string} text */
+  #complain(text) {
     const { input, fault } = this.#parts;
-    const { words } = this.#context;
-    const isFocused = /** @type {ShadowRoot | Document} */ (input.getRootNode()).activeElement === input;
-    if (isFocused) this.#open();
-    fault.textContent = term.filter === null
-      ? words.say("textExcluded", { example: `!${this.#keyword("customer")}` })
-      : words.say(term.value ? "valueUnclear" : "valueMissing", { name: words.say(`filter_${term.filter}`), value: term.value });
+    if (/** @type {ShadowRoot | Document} */ (input.getRootNode()).activeElement === input) this.#open();
+    fault.textContent = text;
     input.setAttribute("aria-invalid", "true");
   }
 }

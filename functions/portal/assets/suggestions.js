@@ -26,7 +26,7 @@ export class Suggestions {
   #context;
   /** Actions, kinds of actions and statuses. @type {Suggestion[] | null} */ #catalogue = null;
   /** Whether the service has the route that counts. */
-  #canCount = true;
+  canCount = true;
   /** Earlier answers by their parameters. @type {Map<string, Found>} */ #answers = new Map();
 
   /** @param {any} context */
@@ -78,7 +78,7 @@ export class Suggestions {
 
   /** Says whether the service is asked for a term. @param {Term} term */
   #isCounted({ filter, value }) {
-    return this.#canCount && String(filter) in COUNTED && (filter !== null || value.length >= MIN_MATCH);
+    return this.canCount && String(filter) in COUNTED && (filter !== null || value.length >= MIN_MATCH);
   }
 
   /** @param {Term} term */
@@ -133,7 +133,7 @@ export class Suggestions {
     } catch (error) {
       // A service of an earlier version does not count. The field then works with the catalogue and free text.
       if (!(error instanceof ApiError && error.status === 404)) throw error;
-      this.#canCount = false;
+      this.canCount = false;
       result = { found: [], complete: true };
     }
     this.#answers.set(key, result);
@@ -142,7 +142,7 @@ export class Suggestions {
 
   /** Learns the names of ids, so that a link shows names. @param {string} filter @param {string[]} ids @param {AbortSignal} signal */
   async learnNames(filter, ids, signal) {
-    if (!this.#canCount) return;
+    if (!this.canCount) return;
     const { query, service, names } = this.#context;
     const parameters = new URLSearchParams({ ...query.range(), time_zone: query.timeZone, by: filter });
     for (const id of ids) parameters.append(filter, id);
