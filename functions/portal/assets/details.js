@@ -27,9 +27,10 @@ let isMetadataOpen = false;
 /**
  * Creates the element that shows an activity in full.
  * @param {Context} context @param {Activity} activity as the list answers it, or with its details @param {Neighbours | null} [neighbours]
+ * @param {(whole: Activity) => void} [loaded] takes the activity with its details
  * @returns {HTMLElement}
  */
-export function details(context, activity, neighbours) {
+export function details(context, activity, neighbours, loaded) {
   const { words, service } = context;
   /** The activity, with its details as soon as they are known. */
   let whole = activity;
@@ -51,6 +52,7 @@ export function details(context, activity, neighbours) {
     loading.textContent = words.say("loading");
     try {
       whole = await service.activity(activity.url);
+      loaded?.(whole);
       show();
       if (whole.details_url) body.append(detailsFile(context, whole));
     } catch (error) {
@@ -180,8 +182,7 @@ function facts(context, activity) {
   const gone = (/** @type {string} */ group) => (erased[group] ? h("span", { class: "quiet" }, words.say("erased")) : null);
   const valued = (/** @type {Node} */ shown, /** @type {Subject} */ subject) => pivot(context, shown, subject);
   const zones = [...new Set([zone, partnerZone ?? "UTC", ownTimeZone(), "UTC"])].slice(0, 2);
-  const times = h("span", {}, ...zones.flatMap((each, index) => [
-    index > 0 ? " · " : "", h("time", { datetime: instant }, words.time(instant, each)), " ", h("span", { class: "quiet" }, each)]));
+  const times = h("span", { class: "times" }, ...zones.map((each) => h("span", {}, h("time", { datetime: instant }, words.time(instant, each)), " ", h("span", { class: "quiet" }, each))));
   const customerName = customer && (customer.name || names.get("customer", customer.id));
   const actorName = actor && (actor.name || names.get("actor", actor.id));
   const link = customer && context.subscriptions(customer.id);
@@ -230,13 +231,22 @@ const sameCorrelation = (context, { correlation_id: id }) => (id && !context.fix
 /** Creates the buttons to what belongs to the activity. @param {Context} context @param {Activity} activity */
 function related(context, activity) {
   const { words, history } = context;
-  const { target } = activity;
+  const { target, actor } = activity;
+  // Two people take part in an activity about a user, so the texts name them.
+  const isPerson = /user$/i.test(target?.type ?? "");
+  const person = actor && (actor.name || actor.id);
+  const ofUser = sameUser(context, activity);
   const ways = [
-    target?.id && history ? { text: historyText(context, target.type ?? "other"), run: () => history.open("target", target.id, target.name, target.type) } : null,
-    sameTarget(context, target), sameUser(context, activity), sameCorrelation(context, activity),
+    target?.id && history ? {
+      text: isPerson ? words.say("historyOf", { name: target.name || target.id }) : historyText(context, target.type ?? "other"),
+      run: () => history.open("target", target.id, target.name, target.type),
+    } : null,
+    isPerson ? null : sameTarget(context, target),
+    ofUser && { ...ofUser, text: words.say("personAround", { name: person, minutes: MINUTES_AROUND }) },
+    sameCorrelation(context, activity),
   ].filter((way) => way !== null);
   return ways.length > 0 && h("div", { class: "bar related", role: "group", "aria-label": words.say("related") },
-    ...ways.map(({ text, run }) => h("button", { type: "button", onclick: run }, text)));
+    ...ways.map(({ text, run }) => h("button", { type: "button", onclick: run }, name(text))));
 }
 
 /** Creates the folded facts about the record itself. @param {Context} context @param {Activity} activity */

@@ -395,6 +395,7 @@ pivotCopy = Copy
 pivotSubscriptions = Subscriptions (opens a new tab)
 pivotAround = Everything ± { $minutes } minutes
 pivotSameUser = Same user ± { $minutes } minutes
+personAround = { $name }, ± { $minutes } minutes
 pivotSame = Same { $type }
 pivotSameTarget = Same target
 pivotSameCorrelation = Same correlation ID
@@ -414,6 +415,7 @@ history_user = History of this user
 history_partner_user = History of this user
 history_invoice = History of this invoice
 history_other = History
+historyOf = History of { $name }
 historyCount =
     { $count ->
         [one] { $count } activity, newest first.

@@ -395,6 +395,7 @@ pivotCopy = Copier
 pivotSubscriptions = Abonnements (nouvel onglet)
 pivotAround = Toute l’activité à ± { $minutes } minutes
 pivotSameUser = Même utilisateur à ± { $minutes } minutes
+personAround = { $name }, ± { $minutes } minutes
 pivotSame = Même { $type }
 pivotSameTarget = Même cible
 pivotSameCorrelation = Même ID de corrélation
@@ -414,6 +415,7 @@ history_user = Historique de l’utilisateur
 history_partner_user = Historique de l’utilisateur
 history_invoice = Historique de la facture
 history_other = Historique
+historyOf = Historique de { $name }
 historyCount =
     { $count ->
         [one] { $count } activité, de la plus récente à la plus ancienne.

@@ -9,6 +9,7 @@ import { changeText, fieldLabel, targetType } from "./values.js";
 /** @typedef {import("./context.js").Context} Context */
 /** @typedef {import("./context.js").Activity} Activity */
 /** The list's filter that finds the activities of the object. @typedef {"target" | "customer" | "actor"} Kind */
+/** An object, with its name and a target's type as far as they are known. @typedef {{kind: Kind, id: string, name?: string, type?: string}} Shown */
 
 const KINDS = ["target", "customer", "actor"];
 /** The name in the address. */
@@ -30,9 +31,11 @@ export class History {
   /** The dialog. @type {HTMLDialogElement} */ element;
   #context;
   #isInAddress;
-  /** The object that is shown. @type {{kind: Kind, id: string, name?: string, type?: string} | null} */ #object = null;
+  /** The object that is shown. @type {Shown | null} */ #object = null;
   /** Stops the requests of the object before. */ #stopping = new AbortController();
   /** @type {string | null} */ #cursor = null;
+  /** The end of the period: a cursor continues the period of its first page. */
+  #until = "";
   /** @type {Activity[]} */ #steps = [];
   #parts;
 
@@ -101,7 +104,7 @@ export class History {
   }
 
   #showTitle() {
-    const { kind, id, name: title, type } = /** @type {NonNullable<typeof this.#object>} */ (this.#object);
+    const { kind, id, name: title, type } = /** @type {Shown} */ (this.#object);
     const { words } = this.#context;
     this.#parts.title.textContent = historyText(this.#context, kind === "target" ? type ?? "other" : kind);
     const parts = [...new Set([title, kind === "target" && type ? targetType(words, type) : null, id].filter(Boolean))];
@@ -126,17 +129,15 @@ export class History {
 
   /** @param {string | null} cursor */
   #parameters(cursor) {
-    const { kind, id } = /** @type {NonNullable<typeof this.#object>} */ (this.#object);
+    const { kind, id } = /** @type {Shown} */ (this.#object);
     const params = new URLSearchParams({ from: BEGINNING, order: "desc", limit: String(PAGE) });
-    // A cursor continues the period of its first page.
-    this.#until = cursor ? this.#until : new Date(Date.now() + AHEAD_MS).toISOString();
+    if (!cursor) this.#until = new Date(Date.now() + AHEAD_MS).toISOString();
     params.set("to", this.#until);
     for (const [filter, values] of this.#context.fixed) if (filter !== kind) for (const value of values) params.append(filter, value);
     params.append(kind, id);
     if (cursor) params.set("cursor", cursor);
     return params;
   }
-  #until = "";
 
   async #load() {
     const { words, service, names } = this.#context;
@@ -185,7 +186,7 @@ export class History {
 
   /** Takes the object's name and type from its newest activity, and the fields that changed. */
   #learn() {
-    const object = /** @type {NonNullable<typeof this.#object>} */ (this.#object);
+    const object = /** @type {Shown} */ (this.#object);
     const { words, names } = this.#context;
     if (object.kind === "target") object.type ??= this.#steps.find((each) => each.target?.type)?.target.type;
     object.name ??= names.get(object.kind, object.id) ?? undefined;
@@ -212,7 +213,7 @@ export class History {
   #step(activity) {
     const context = this.#context;
     const { words, zone } = context;
-    const { kind } = /** @type {NonNullable<typeof this.#object>} */ (this.#object);
+    const { kind } = /** @type {Shown} */ (this.#object);
     const { actor, customer, target, status, changes = [], reason } = activity;
     const person = actor && (actor.name || actor.id);
     const about = kind === "target" ? null : target && (target.name || target.id);
