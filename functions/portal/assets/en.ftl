@@ -614,3 +614,49 @@ value_suspended = Suspended
 value_trial = Trial
 value_triennial = Every three years
 value_yearly = Yearly
+
+
+## Counts
+
+overview = Overview
+activities =
+    { $count ->
+        [one] { $count } activity
+       *[other] { $count } activities
+    }
+activitiesSoFar =
+    { $count ->
+        [one] At least { $count } activity
+       *[other] At least { $count } activities
+    }
+counting = Counting…
+countOn = Count further
+countStop = Stop counting
+countFailed = The activities could not be counted.
+zoomOut = Zoom out
+histogram = Activities over time
+histogramHint = Click a bar or drag over several to zoom in.
+histogramKeys = The left and right arrow keys move between bars. Enter zooms in. Shift with an arrow key selects several bars, and Escape cancels the selection.
+histogramLegend = Statuses
+histogramBar = { $period } · { $number }: { $parts }
+histogramNoBar = { $period } · { $number }
+histogramPart = { $status } { $count }
+histogramChoice = { $from } to { $to } · { $number }
+histogramTable = Show as a table
+facets = Filters with numbers
+facetsChosen =
+    { $count ->
+        [one] Filters with numbers ({ $count } chosen)
+       *[other] Filters with numbers ({ $count } chosen)
+    }
+facetMore =
+    { $count ->
+        [one] { $count } more
+       *[other] { $count } more
+    }
+facetFind = { $facet }: find
+facetFindHint = Find
+facetNot = Exclude { $value }
+facetNone = Nothing contains “{ $text }”.
+facetSearching = Searching…
+facetFailed = The search failed. Type again.

@@ -614,3 +614,49 @@ value_suspended = Suspendu
 value_trial = Essai
 value_triennial = Triennal
 value_yearly = Annuel
+
+
+## Counts
+
+overview = Vue d’ensemble
+activities =
+    { $count ->
+        [one] { $count } activité
+       *[other] { $count } activités
+    }
+activitiesSoFar =
+    { $count ->
+        [one] Au moins { $count } activité
+       *[other] Au moins { $count } activités
+    }
+counting = Comptage en cours…
+countOn = Poursuivre le comptage
+countStop = Arrêter le comptage
+countFailed = Les activités n’ont pas pu être comptées.
+zoomOut = Zoom arrière
+histogram = Activités au fil du temps
+histogramHint = Cliquez sur une barre, ou faites glisser sur plusieurs, pour zoomer.
+histogramKeys = Les flèches gauche et droite passent d’une barre à l’autre. Entrée zoome. Majuscule et une flèche sélectionnent plusieurs barres, et Échap annule la sélection.
+histogramLegend = Statuts
+histogramBar = { $period } · { $number } : { $parts }
+histogramNoBar = { $period } · { $number }
+histogramPart = { $status } { $count }
+histogramChoice = { $from } à { $to } · { $number }
+histogramTable = Affichage en tableau
+facets = Filtres chiffrés
+facetsChosen =
+    { $count ->
+        [one] Filtres chiffrés ({ $count } choisi)
+       *[other] Filtres chiffrés ({ $count } choisis)
+    }
+facetMore =
+    { $count ->
+        [one] { $count } autre
+       *[other] { $count } autres
+    }
+facetFind = { $facet } : recherche
+facetFindHint = Recherche
+facetNot = Exclusion de { $value }
+facetNone = Rien ne contient « { $text } ».
+facetSearching = Recherche en cours…
+facetFailed = La recherche a échoué. Modifiez le texte pour réessayer.
