@@ -202,15 +202,14 @@ lineLink = Subscription { $id } (opens a new tab)
 # Exports
 
 exportTitle = Export the log
-exportPeriod = Everything from { $from } to { $to } ({ $zone })
 exportFilters = Only: { $filters }
 exportNoFilters = No filters: every activity of the period.
 formatLabel = File format
 format_csv = CSV
 format_xlsx = Excel workbook
 format_jsonl = JSON lines
-formatHint_csv = Opens correctly in Excel: separator and dates follow the language.
-formatHint_xlsx = Dates are dates, customers link to their subscriptions.
+formatHint_csv = Opens in Excel: separator, headings and decimal marks follow the language. Dates are written 2026-11-02 09:30:00 in both languages.
+formatHint_xlsx = Dates are real dates, and customers link to their subscriptions. A first sheet has period, filters and totals.
 formatHint_jsonl = Everything, one activity per line, for programs.
 rowsLabel = One row for each
 rows_activities = activity
@@ -228,7 +227,6 @@ exportStarted = Your export is being prepared. You can continue to work, or leav
 exportProgress = Your export is being prepared: { $percent } done.
 cancelExport = Cancel this export
 exportCancelled = The export was cancelled.
-monthly = Monthly export
 version = version { $version }
 exportsIntro = Exports requested here, and monthly exports. Everyone who may read the log may download them.
 
@@ -240,7 +238,7 @@ scheduleDenied = Global admins, admin agents and billing admins manage the month
 scheduleEnabled = Export every month
 scheduleFrom = First month
 scheduleNotify = Recipients
-scheduleNotifyHint = One address per line: https://… or mailto:…
+scheduleNotifyHint = One on each line: an e-mail address, or https://… for a webhook
 scheduleNext = Next: { $month }, on { $time }
 scheduleOff = No month is exported automatically.
 save = Save
@@ -660,3 +658,68 @@ facetNot = Exclude { $value }
 facetNone = Nothing contains “{ $text }”.
 facetSearching = Searching…
 facetFailed = The search failed. Type again.
+
+
+## Exports and saved views
+
+exportCounting = Counting the rows…
+exportCounted =
+    { $count ->
+        [one] { $count } row
+       *[other] { $count } rows
+    }
+exportCountedAtLeast =
+    { $count ->
+        [one] At least { $count } row
+       *[other] At least { $count } rows
+    }
+exportCountedLines =
+    { $count ->
+        [one] { $count } activity, with a row for each order line
+       *[other] { $count } activities, with a row for each order line
+    }
+exportCountedLinesAtLeast =
+    { $count ->
+        [one] At least { $count } activity, with a row for each order line
+       *[other] At least { $count } activities, with a row for each order line
+    }
+monthlyExports = Monthly exports
+otherExports = Exports on request
+noMonthlyExports = There are no monthly exports yet. The schedule below makes them.
+lateVersion = Version { $version }: activities that were recorded later
+withLines = a row for each order line
+withoutDetails = without details
+compressed = compressed
+downloadStarted = The download has started.
+scheduleFilters = What is exported
+filtersAll = All activities
+filtersOfLog = As in the log now: { $filters }
+filtersOfView = { $name }: { $filters }
+scheduleFromDefault = The month before this one
+monthRange = { $first } to { $last }
+scheduleDue = Due, and exported within the hour: { $months }
+scheduleNextDay = Next: { $month }, on { $day }
+recipientWrong = “{ $recipient }” is neither an e-mail address nor an address that begins with https://. Correct or remove it.
+recipientsTooMany = There are more than ten recipients. Remove some of them.
+recipientRefused = “{ $recipient }” cannot be notified from here. Give a public address that begins with https://, or, if this service sends e-mail, an e-mail address.
+monthRefused = The schedule cannot begin in this month. Choose an earlier one.
+zoneRefused = The service does not know this time zone. Choose another one.
+savedViews = Saved views
+noViews = No view is saved in this browser yet.
+thisView = This view
+viewName = Name
+saveView = Save this view
+copyViewLink = Copy a link to it
+viewAsSchedule = Export it every month…
+viewNameMissing = Enter a name.
+viewsTooMany = This browser keeps 50 views at most. Delete one first.
+viewSaved = “{ $name }” is saved in this browser.
+viewsNotKept = This browser does not store views. Copy the link instead.
+copyLink = Copy link
+scheduleView = Export every month…
+renameView = Rename
+deleteView = Delete
+ofView = { $action }: { $name }
+viewDeleted = “{ $name }” is deleted.
+undo = Undo
+linkCopied = The link is copied.

@@ -202,15 +202,14 @@ lineLink = Abonnement { $id } (nouvel onglet)
 # Exports
 
 exportTitle = Exporter le journal
-exportPeriod = Activités du { $from } au { $to } ({ $zone })
 exportFilters = Filtres : { $filters }
 exportNoFilters = Aucun filtre : toutes les activités de la période.
 formatLabel = Format du fichier
 format_csv = CSV
 format_xlsx = Classeur Excel
 format_jsonl = JSON, une activité par ligne
-formatHint_csv = S'ouvre directement dans Excel ; le séparateur et les dates suivent la langue choisie.
-formatHint_xlsx = De vraies dates, et un lien de chaque client vers ses abonnements.
+formatHint_csv = S’ouvre dans Excel : le séparateur, les titres et la virgule décimale suivent la langue. Les dates s’écrivent 2026-11-02 09:30:00 dans les deux langues.
+formatHint_xlsx = De vraies dates, et un lien de chaque client vers ses abonnements. Une première feuille indique la période, les filtres et les totaux.
 formatHint_jsonl = Toutes les données, une activité par ligne, à l'usage des programmes.
 rowsLabel = Une ligne du fichier par
 rows_activities = activité
@@ -228,7 +227,6 @@ exportStarted = Votre export est en préparation. Vous pouvez continuer à trava
 exportProgress = Votre export est en préparation : { $percent } effectués.
 cancelExport = Annuler cet export
 exportCancelled = L'export a été annulé.
-monthly = Export mensuel
 version = version { $version }
 exportsIntro = Exports demandés ici ou produits chaque mois. Toute personne autorisée à lire le journal peut les télécharger.
 
@@ -240,7 +238,7 @@ scheduleDenied = L'export mensuel est géré par les administrateurs généraux,
 scheduleEnabled = Exporter chaque mois
 scheduleFrom = Premier mois
 scheduleNotify = Qui prévenir
-scheduleNotifyHint = Une adresse par ligne : https://… ou mailto:…
+scheduleNotifyHint = Un par ligne : une adresse e-mail, ou https://… pour un webhook
 scheduleNext = Prochain export : { $month }, le { $time }
 scheduleOff = Aucun mois n'est exporté automatiquement.
 save = Enregistrer
@@ -660,3 +658,68 @@ facetNot = Exclusion de { $value }
 facetNone = Rien ne contient « { $text } ».
 facetSearching = Recherche en cours…
 facetFailed = La recherche a échoué. Modifiez le texte pour réessayer.
+
+
+## Exports et vues enregistrées
+
+exportCounting = Comptage des lignes…
+exportCounted =
+    { $count ->
+        [one] { $count } ligne
+       *[other] { $count } lignes
+    }
+exportCountedAtLeast =
+    { $count ->
+        [one] Au moins { $count } ligne
+       *[other] Au moins { $count } lignes
+    }
+exportCountedLines =
+    { $count ->
+        [one] { $count } activité, avec une ligne du fichier par ligne de commande
+       *[other] { $count } activités, avec une ligne du fichier par ligne de commande
+    }
+exportCountedLinesAtLeast =
+    { $count ->
+        [one] Au moins { $count } activité, avec une ligne du fichier par ligne de commande
+       *[other] Au moins { $count } activités, avec une ligne du fichier par ligne de commande
+    }
+monthlyExports = Exports mensuels
+otherExports = Exports à la demande
+noMonthlyExports = Aucun export mensuel pour l’instant. La planification ci-dessous les produit.
+lateVersion = Version { $version } : activités enregistrées plus tard
+withLines = une ligne par ligne de commande
+withoutDetails = sans les détails
+compressed = compressé
+downloadStarted = Le téléchargement a commencé.
+scheduleFilters = Contenu de l’export
+filtersAll = Toutes les activités
+filtersOfLog = Comme dans le journal affiché : { $filters }
+filtersOfView = { $name } : { $filters }
+scheduleFromDefault = Le mois précédent
+monthRange = de { $first } à { $last }
+scheduleDue = À produire dans l’heure : { $months }
+scheduleNextDay = Prochain export : { $month }, le { $day }
+recipientWrong = « { $recipient } » n’est ni une adresse e-mail ni une adresse commençant par https://. Corrigez-la ou retirez-la.
+recipientsTooMany = Il y a plus de dix destinataires. Retirez-en.
+recipientRefused = « { $recipient } » ne peut pas être prévenu d’ici. Indiquez une adresse publique commençant par https:// ou, si ce service envoie des e-mails, une adresse e-mail.
+monthRefused = La planification ne peut pas commencer ce mois-là. Choisissez un mois antérieur.
+zoneRefused = Le service ne connaît pas ce fuseau horaire. Choisissez-en un autre.
+savedViews = Vues enregistrées
+noViews = Aucune vue n’est enregistrée dans ce navigateur pour l’instant.
+thisView = Cette vue
+viewName = Nom
+saveView = Enregistrer cette vue
+copyViewLink = Copier un lien vers cette vue
+viewAsSchedule = L’exporter chaque mois…
+viewNameMissing = Indiquez un nom.
+viewsTooMany = Ce navigateur conserve 50 vues au plus. Supprimez-en une d’abord.
+viewSaved = « { $name } » est enregistrée dans ce navigateur.
+viewsNotKept = Ce navigateur n’enregistre pas de vues. Copiez plutôt le lien.
+copyLink = Copier le lien
+scheduleView = Exporter chaque mois…
+renameView = Renommer
+deleteView = Supprimer
+ofView = { $action } : { $name }
+viewDeleted = « { $name } » est supprimée.
+undo = Annuler la suppression
+linkCopied = Le lien est copié.
