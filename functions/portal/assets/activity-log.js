@@ -21,10 +21,12 @@ import { Exports } from "./exports.js";
 import { History } from "./history.js";
 import { isTimeZone, language, ownTimeZone, texts, Words } from "./language.js";
 import { ActivityList } from "./list.js";
+import { Overview } from "./overview.js";
 import { PeriodField } from "./period-field.js";
 import { Permalink } from "./permalink.js";
 import { Query } from "./query.js";
 import { keyOf } from "./row.js";
+import { SavedViews } from "./saved-views.js";
 import { SearchField } from "./search-field.js";
 import { Service } from "./service.js";
 import { loadStyles, sheets } from "./styles.js";
@@ -233,9 +235,8 @@ class ActivityLog extends HTMLElement {
   }
 
   #show() {
-    const { search, period, list } = this.#parts;
-    search.show(this.#query);
-    period.show(this.#query);
+    const { search, period, overview, list } = this.#parts;
+    for (const each of [search, period, overview]) each.show(this.#query);
     return list.load(true);
   }
 
@@ -245,15 +246,12 @@ class ActivityLog extends HTMLElement {
   #build(context) {
     const { words } = context;
     const say = (/** @type {string} */ key) => words.say(key);
-    const exports = new Exports({
-      service: context.service, words, zone: () => context.zone, query: () => /** @type {any} */ (context.query.exportRequest()),
-      filters: () => context.query.words(words, context.names), partner: context.partner, partnerZone: context.partnerZone ?? ownTimeZone(),
-      showError: context.showError,
-    });
+    const exports = new Exports(context);
+    const saved = new SavedViews(context, { planMonths: (query) => { this.#choose("exports"); exports.planMonths(query); } });
     const list = new ActivityList(context, {
       open: (activity) => this.#tell("daybook-open", { id: activity.id, occurred_at: activity.occurred_at, url: activity.url }),
       // Hidden, because a role that may not see the log has nothing to export.
-      denied: () => { exports.button.hidden = true; },
+      denied: () => { exports.button.hidden = true; saved.element.hidden = true; },
     });
     const views = h("nav", { class: "views", "aria-label": say("views") }, ...VIEWS.map((key) =>
       h("button", { type: "button", "data-view": key, onclick: () => this.#choose(key) }, say(`view_${key}`))));
@@ -266,16 +264,16 @@ class ActivityLog extends HTMLElement {
     context.permalink = permalink;
     const search = new SearchField(context);
     const period = new PeriodField(context);
-    search.show(context.query);
-    period.show(context.query);
-    const log = h("div", { class: "view" }, h("div", { class: "controls" }, search.element, period.element), permalink.element, list.element);
-    this.#parts = { list, search, period, history, permalink, exports, views, log };
+    const overview = new Overview(context);
+    for (const each of [search, period, overview]) each.show(context.query);
+    const log = h("div", { class: "view" }, h("div", { class: "controls" }, search.element, period.element), permalink.element, overview.element, list.element);
+    this.#parts = { list, search, period, overview, history, permalink, exports, views, log };
     this.#root.replaceChildren(h("div", { class: "log" },
       h("header", { class: "top" },
         this.hasAttribute("compact") ? null : h("h1", {}, say("title")), views,
         // Between the views and the list are many controls.
         h("button", { type: "button", class: "skip", onclick: () => { this.#choose(VIEWS[0]); list.focusFirst(); } }, say("skipToList")),
-        exports.button),
+        saved.element, exports.button),
       exports.bar, log, exports.section, exports.dialog, history.element));
     this.#showView();
   }

@@ -4,7 +4,9 @@ const SHEETS = [
   new URL("./activity-log.css", import.meta.url),
   new URL("./list.css", import.meta.url),
   new URL("./search.css", import.meta.url),
+  new URL("./overview.css", import.meta.url),
   new URL("./details.css", import.meta.url),
+  new URL("./exports.css", import.meta.url),
 ].map((address) => ({ address, sheet: new CSSStyleSheet() }));
 
 /** Constructed style sheets, empty until they are loaded. */
