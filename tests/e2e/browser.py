@@ -328,7 +328,9 @@ LAYOUT_FAULTS = """() => {
     const rectangles = isControl ? [element.getBoundingClientRect()] : [...element.childNodes].filter((node) => node.nodeType === 3 && node.data.trim()).flatMap((node) => {
       if (element.closest('button, select, summary')) return [];
       range.selectNodeContents(node);
-      return [...range.getClientRects()];
+      // A text of two lines at most hides its rest.
+      const limit = element.closest('.event')?.getBoundingClientRect().bottom ?? Infinity;
+      return [...range.getClientRects()].filter((each) => each.top < limit - 2);
     });
     for (const box of rectangles) {
       if (box.width < 1 || box.height < 1) continue;

@@ -58,11 +58,10 @@ function content(context, activity, column, columns, toggle) {
   switch (column) {
     case "time": return [toggle];
     case "customer": return customer(context, activity.customer);
-    case "action": return [
+    case "action": return [h("span", { class: "event" },
       h("span", { class: "did" }, context.label(activity.action)),
       target && !columns.includes("target") && (target.name || target.id) ? h("span", { class: "target" }, " ", breakable(target.name || target.id)) : null,
-      sentence(context, activity),
-    ];
+      sentence(context, activity))];
     // The user is null once it is erased.
     case "user": return plain(actor && (actor.name || context.names.get("actor", actor.id) || actor.id));
     case "status": return [h("span", { class: `state ${STATUSES.includes(activity.status) ? activity.status : ""}` }, context.status(activity.status))];
