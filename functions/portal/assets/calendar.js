@@ -27,16 +27,19 @@ export function parseDay(text) {
 /** The number of days from one day to another, both included. @param {string} from @param {string} to */
 export const countDays = (from, to) => (Date.parse(to) - Date.parse(from)) / 86_400_000 + 1;
 
-/** First and last day of each quick period. @type {Record<string, (today: string) => [string, string]>} */
+/**
+ * First and last day of each quick period. The keys are the names of the periods in links.
+ * @type {Record<string, (today: string) => [string, string]>}
+ */
 export const PERIODS = {
   recent: (today) => [monthsBefore(today, 1), today],
   today: (today) => [today, today],
-  week: (today) => [daysAfter(today, -6), today],
+  last7: (today) => [daysAfter(today, -6), today],
   thisMonth: (today) => [`${today.slice(0, 7)}-01`, today],
   lastMonth: (today) => {
     const last = daysAfter(`${today.slice(0, 7)}-01`, -1);
     return [`${last.slice(0, 7)}-01`, last];
   },
-  quarter: (today) => [daysAfter(monthsBefore(today, 3), 1), today],
-  year: (today) => [daysAfter(monthsBefore(today, 12), 1), today],
+  last3Months: (today) => [daysAfter(monthsBefore(today, 3), 1), today],
+  last12Months: (today) => [daysAfter(monthsBefore(today, 12), 1), today],
 };

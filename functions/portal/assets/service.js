@@ -8,6 +8,8 @@ export class ApiError extends Error {
     this.status = status;
     /** The id of the request in the service's logs. */
     this.trace = String(problem?.trace_id ?? "");
+    /** The refused fields. @type {{pointer: string, detail: string}[]} */
+    this.errors = Array.isArray(problem?.errors) ? problem.errors : [];
   }
 }
 
@@ -33,6 +35,15 @@ export function digits(value) {
   return /** @type {any} */ (JSON).isRawJSON?.(value) ? value.rawJSON : null;
 }
 
+/** A value with the number of its activities. @typedef {{value: string | null, name?: string | null, count: number}} Count */
+/**
+ * @typedef {{
+ *   range: {from: string, to: string, time_zone: string}, total: number,
+ *   buckets?: {from: string, to: string, counts: Record<string, number>}[], by?: Record<string, Count[]>,
+ *   complete: boolean, next_cursor: string | null,
+ * }} Counts
+ */
+
 export class Service {
   #root;
   #partner;
@@ -56,11 +67,18 @@ export class Service {
     this.signal = signal;
   }
 
-  /** @returns {Promise<{action: string, category: string, label: string}[]>} */
-  actions() { return this.#call(`/v1/actions?locale=${this.#locale}`); }
+  /** Reads the catalogue of actions. @param {string} [locale] @returns {Promise<{action: string, category: string, label: string}[]>} */
+  actions(locale = this.#locale) { return this.#call(`/v1/actions?locale=${encodeURIComponent(locale)}`); }
 
   /** Lists a page of activities. @param {URLSearchParams} parameters @param {AbortSignal} stop */
   activities(parameters, stop) { return this.#call(`${this.#partner}/activities?${parameters}`, { signal: AbortSignal.any([stop, this.signal]) }, parseExactly); }
+
+  /**
+   * Counts activities. One call reads a bounded amount; `next_cursor` goes on.
+   * @param {URLSearchParams} parameters @param {AbortSignal} stop
+   * @returns {Promise<Counts>}
+   */
+  counts(parameters, stop) { return this.#call(`${this.#partner}/counts?${parameters}`, { signal: AbortSignal.any([stop, this.signal]) }); }
 
   /** Reads an activity with its details. @param {string} url from the list */
   activity(url) { return this.#call(url, {}, parseExactly); }
@@ -100,9 +118,9 @@ export class Service {
   /** Replaces the secret. @returns {ReturnType<Service["secret"]>} */
   replaceSecret() { return this.#call(`${this.#partner}/export-schedule/secret`, { method: "POST" }); }
 
-  /** @param {string | null} cursor */
-  exports(cursor) {
-    return this.#call(`${this.#partner}/exports?${new URLSearchParams({ limit: "20", ...(cursor ? { cursor } : {}) })}`);
+  /** Lists a page of exports of a kind, newest first. @param {"on_demand" | "monthly"} kind @param {string | null} cursor */
+  exports(kind, cursor) {
+    return this.#call(`${this.#partner}/exports?${new URLSearchParams({ kind, limit: "20", ...(cursor ? { cursor } : {}) })}`);
   }
 
   /** Requests a download link, which is valid for minutes. @param {string} id @param {string} name @returns {Promise<{url: string}>} */
