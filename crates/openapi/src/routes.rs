@@ -283,6 +283,7 @@ fn list_of_customer() {}
         ("customer" = Option<Vec<IdFilter>>, Query, description = "Customers' ids: any of them, or with `!` in front none of them. The case of ASCII letters does not count", max_items = 50),
         Counting),
     responses((status = 200, description = "What this call counted", body = query::CountAnswer,
+        headers(("Link" = String, description = "The next call, `rel=\"next\"`")),
         example = json!({
             "range": {"from": "2026-10-24T22:00:00.000000Z", "to": "2026-10-26T23:00:00.000000Z", "time_zone": "Europe/Paris"},
             "total": 54,
@@ -294,8 +295,7 @@ fn list_of_customer() {}
             "complete": true,
             "complete_through": "2026-11-02T11:58:00.000Z",
             "next_cursor": null,
-        }),
-        headers(("Link" = String, description = "The next call, `rel=\"next\"`"))), Refused))]
+        })), Refused))]
 fn count() {}
 
 /// Show an activity

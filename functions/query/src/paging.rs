@@ -81,12 +81,7 @@ pub(crate) struct Progress {
 
 impl Progress {
     /// Reads the cursor that a request sent. A request without one begins at the period that it asks for.
-    pub(crate) fn read(
-        sent: Option<String>,
-        fingerprint: &str,
-        period: Period,
-        now: Instant,
-    ) -> Result<Self, Problem> {
+    pub(crate) fn read(sent: Option<String>, fingerprint: &str, period: Period, now: Instant) -> Result<Self, Problem> {
         let Some(text) = sent else { return Ok(Self { period, after: None, begun_at: now }) };
         let cursor: Cursor = cursor::decode_cursor("cursor", &text)?;
         if cursor.query != fingerprint {

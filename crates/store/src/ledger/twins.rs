@@ -176,7 +176,7 @@ mod tests {
         let mut twins = TwinBuffer::new(&PartnerId::parse("contoso").unwrap(), 0);
         let mut read = |text: &str| twins.read(&mut Scanner { text, at: 0 }).map(Result::unwrap);
         assert_eq!(read(r#"{"pk":{"S":"p"},"sk":{"S":"a#1"},"z":{"B":"AQI="}}"#), Some(()));
-        assert_eq!(read(r#"{ "z": {"B": ""}, "sk": {"S": "b\"#2"}, "pk": {"S": "p"} }"#), Some(()));
+        assert_eq!(read(r##"{ "z": {"B": ""}, "sk": {"S": "b\"#2"}, "pk": {"S": "p"} }"##), Some(()));
         for other in [
             r#"{"pk":{"S":"p"},"sk":{"S":"c#3"}}"#,
             r#"{"pk":{"S":"p"},"sk":{"S":"c#3"},"z":{"B":"?"}}"#,
@@ -212,7 +212,8 @@ mod tests {
                 match twins.find(id, digest, order) {
                     TwinSearch::Found(packed) => {
                         prop_assert!(*exists);
-                        prop_assert_eq!(packed.bytes(), twin_sort_key(id, digest).as_bytes());
+                        let key = twin_sort_key(id, digest);
+                        prop_assert_eq!(packed.bytes(), key.as_bytes());
                     }
                     TwinSearch::Missing | TwinSearch::Behind => prop_assert!(!exists),
                 }

@@ -23,7 +23,7 @@ use super::{
     item::Attributes,
     page_json::{DecodedPage, QueryAnswer},
     source::{PartitionKey, Source, first_of, position_behind},
-    stored::{StoredActivities, StoredActivity},
+    stored::{ItemBuffer, StoredActivities, StoredActivity},
 };
 use crate::error::Error;
 
@@ -135,7 +135,7 @@ struct OpenMonth {
 struct Partition {
     key: PartitionKey,
     /// The call that was made ahead, if there is one. Dropping it ends the call.
-    requested: JoinSet<Result<QueryAnswer, Error>>,
+    requested: JoinSet<Result<QueryAnswer<ItemBuffer>, Error>>,
     /// The key at which the next page starts.
     start: Option<Attributes>,
     /// The number of calls that this partition may still make.
@@ -179,7 +179,7 @@ impl Partition {
             }
             // The next page is requested before this one is decoded, because decoding takes a while.
             yield_now().await;
-            self.waiting = Some(source.decode(answer, after)?.0);
+            self.waiting = Some(Source::activities(source.decode(answer)?.0, after));
         }
         Ok(())
     }

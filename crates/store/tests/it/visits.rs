@@ -241,8 +241,8 @@ async fn visitor_must_take_the_first_activity() {
     let (ledger, partner) = (stores.ledger(None), partner("refused"));
     record(&stores, &partner, "2026-11-01", 1, &|_| json!({})).await;
     let selection = november(SortOrder::Descending, json!({}));
-    let visit = visit_once(&ledger, &partner, &selection, None, 0, Duration::MAX, &mut Vec::new());
-    assert!(visit.await.is_err());
+    let visit = visit_once(&ledger, &partner, &selection, None, 0, Duration::MAX, &mut Vec::new()).await;
+    assert!(visit.is_err());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
