@@ -46,8 +46,8 @@ pub(crate) async fn plan_segments(
         let period = month.period(*time_zone);
         if *from <= period.from()
             && period.to() <= *to
-            && let Some((made, standing)) = control.job(partner, &month.to_string()).await?
-            && let Some(segment) = segment_of_month(partner, job, period, &made, &standing, now)
+            && let Some((made, status)) = control.job(partner, &month.to_string()).await?
+            && let Some(segment) = segment_of_month(partner, job, period, &made, &status, now)
             && segment.bytes >= part_bytes as u64
             && let Some(cut) = made.recorded_before
             && !ledger.late_index().has_late_activity(partner, period, cut, Instant::MAX).await?
@@ -78,13 +78,13 @@ fn segment_of_month(
     job: &Job,
     period: Period,
     made: &Job,
-    standing: &JobStatus,
+    status: &JobStatus,
     now: Instant,
 ) -> Option<Segment> {
-    let [file] = standing.files.as_slice() else { return None };
+    let [file] = status.files.as_slice() else { return None };
     let has_same_form = (TEXT_FORM_VERSION..=FORM_VERSION).contains(&made.form_version)
         && made.request == ExportRequest { from: period.from(), to: period.to(), ..job.request.clone() };
-    let remains = standing.state_at(made, now.plus_seconds(MONTH_REMAINS_SECONDS)) == State::Ready;
+    let remains = status.state_at(made, now.plus_seconds(MONTH_REMAINS_SECONDS)) == State::Ready;
     (has_same_form && remains).then(|| Segment {
         from: period.from(),
         to: period.to(),

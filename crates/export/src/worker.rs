@@ -80,14 +80,14 @@ impl Worker {
     /// The method may be called any number of times for a job, also at the same time.
     pub async fn work(&self, partner: &PartnerId, id: &str, run: &WorkerRun<'_>) -> WorkReport {
         let mut report = WorkReport { result: Ok(WorkResult::Done), tries: 0, age_seconds: None, rows: None };
-        let (job, standing) = match self.take_job(partner, id, run).await {
+        let (job, status) = match self.take_job(partner, id, run).await {
             Ok(Lease::Taken(taken)) => *taken,
             Ok(Lease::Nothing) => return report,
             Ok(Lease::Busy { until }) => return WorkReport { result: Ok(WorkResult::Busy { until }), ..report },
             Err(error) => return WorkReport { result: Err(error), ..report },
         };
-        report.tries = standing.tries;
-        let made = self.make(partner, &job, standing, run).await;
+        report.tries = status.tries;
+        let made = self.make(partner, &job, status, run).await;
         report.age_seconds = Some(age_seconds(&job, run.now()));
         match made {
             Ok(rows) => report.rows = rows,
@@ -113,9 +113,9 @@ impl Worker {
     /// When a store fails.
     pub async fn give_up(&self, partner: &PartnerId, id: &str, run: &WorkerRun<'_>) -> Result<(), Error> {
         if let Lease::Taken(taken) = self.take_job(partner, id, run).await? {
-            let (job, standing) = *taken;
+            let (job, status) = *taken;
             self.control.fail_job(partner, &job, run.name, GIVEN_UP).await?;
-            self.remove_files(partner, &job, &standing).await?;
+            self.remove_files(partner, &job, &status).await?;
         }
         Ok(())
     }
@@ -130,25 +130,25 @@ impl Worker {
         &self,
         partner: &PartnerId,
         job: &Job,
-        standing: JobStatus,
+        status: JobStatus,
         run: &WorkerRun<'_>,
     ) -> Result<Option<u64>, Stop> {
         if job.form_version > FORM_VERSION {
             // During a deployment, a worker of the old version leaves such a job to the next try.
             return Err(Error::permanent("writing an export", "its form is newer than this worker").into());
         }
-        if standing.tries > self.limits.tries {
+        if status.tries > self.limits.tries {
             // The runs before died without a word, so this one would probably die too.
             return Err(Error::permanent("writing an export", "its workers died again and again").into());
         }
         let restarted;
-        let (job, standing) = if job.form_version < FORM_VERSION {
-            restarted = self.restart_job(partner, job, &standing, run).await?.ok_or(Stop::Lost)?;
+        let (job, status) = if job.form_version < FORM_VERSION {
+            restarted = self.restart_job(partner, job, &status, run).await?.ok_or(Stop::Lost)?;
             (&restarted, JobStatus::new())
         } else {
-            (job, standing)
+            (job, status)
         };
-        let files = self.write_files(partner, job, standing, run).await?;
+        let files = self.write_files(partner, job, status, run).await?;
         self.put_manifest(partner, job, &files).await?;
         if self.control.finish_job(partner, job, run.name, &files).await? {
             Ok(Some(files.iter().map(|file| file.rows).sum()))
@@ -164,10 +164,10 @@ impl Worker {
         &self,
         partner: &PartnerId,
         job: &Job,
-        standing: &JobStatus,
+        status: &JobStatus,
         run: &WorkerRun<'_>,
     ) -> Result<Option<Job>, Error> {
-        self.remove_files(partner, job, standing).await?;
+        self.remove_files(partner, job, status).await?;
         let restarted = Job { form_version: FORM_VERSION, ..job.clone() };
         Ok(self.control.restart_job(partner, &restarted, run.name).await?.then_some(restarted))
     }
@@ -177,10 +177,10 @@ impl Worker {
         &self,
         partner: &PartnerId,
         job: &Job,
-        standing: JobStatus,
+        status: JobStatus,
         run: &WorkerRun<'_>,
     ) -> Result<Vec<File>, Stop> {
-        let mut checkpoint = standing.checkpoint.unwrap_or_default();
+        let mut checkpoint = status.checkpoint.unwrap_or_default();
         if checkpoint.segments.is_none() {
             let (now, part_bytes) = (run.now(), self.limits.part_bytes);
             let planned =
@@ -298,21 +298,21 @@ impl Worker {
     /// Removes the files of a lost job if the job was cancelled. Otherwise the job and its files belong to another worker.
     async fn remove_if_cancelled(&self, partner: &PartnerId, job: &Job, checkpoint: Checkpoint) -> Result<(), Error> {
         let found = self.control.job(partner, &job.id).await?;
-        if found.is_none_or(|(_, standing)| standing.state == State::Cancelled) {
-            let standing = JobStatus { checkpoint: Some(checkpoint), ..JobStatus::new() };
-            self.remove_files(partner, job, &standing).await?;
+        if found.is_none_or(|(_, status)| status.state == State::Cancelled) {
+            let status = JobStatus { checkpoint: Some(checkpoint), ..JobStatus::new() };
+            self.remove_files(partner, job, &status).await?;
         }
         Ok(())
     }
 
-    async fn remove_files(&self, partner: &PartnerId, job: &Job, standing: &JobStatus) -> Result<(), Error> {
-        if let Some(checkpoint) = &standing.checkpoint
+    async fn remove_files(&self, partner: &PartnerId, job: &Job, status: &JobStatus) -> Result<(), Error> {
+        if let Some(checkpoint) = &status.checkpoint
             && let Some(upload) = &checkpoint.file.upload
         {
             let name = job.file_name(partner, checkpoint.files.len());
             self.files.abort_upload(&job.object_key(partner, &name), upload).await?;
         }
-        for name in job.stored_names(partner, standing) {
+        for name in job.stored_names(partner, status) {
             self.files.remove(&job.object_key(partner, &name)).await?;
         }
         Ok(())

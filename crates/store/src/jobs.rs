@@ -575,7 +575,7 @@ fn parse_month_entry(item: Item) -> Result<MonthEntry, Error> {
 
 fn parse_job(item: Item) -> Result<(Job, JobStatus), Error> {
     let optional = |name: &str| item.contains_key(name);
-    let standing = JobStatus {
+    let status = JobStatus {
         state: parse_state(&item)?,
         progress: if optional("progress") { parse_json(&item, "progress")? } else { Progress::default() },
         files: if optional("files") { parse_json(&item, "files")? } else { Vec::new() },
@@ -583,5 +583,5 @@ fn parse_job(item: Item) -> Result<(Job, JobStatus), Error> {
         checkpoint: if optional("checkpoint") { Some(parse_json(&item, "checkpoint")?) } else { None },
         tries: item.get("tries").and_then(|value| value.as_ss().ok()).map_or(0, Vec::len),
     };
-    Ok((parse_json(&item, "job")?, standing))
+    Ok((parse_json(&item, "job")?, status))
 }

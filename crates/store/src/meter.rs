@@ -284,10 +284,10 @@ pub async fn check_exports(
     while let Some(from) = position.take().filter(|_| rows.len() < MAX_COUNTED) {
         let (jobs, next) = control.jobs(partner, Some(Kind::OnDemand), MAX_LISTED, from).await?;
         let is_whole_page_recent = jobs.last().is_some_and(|(job, _)| job.created_at >= since);
-        for (job, standing) in jobs.into_iter().filter(|(job, _)| job.created_at >= since) {
-            open += u32::from(matches!(standing.state_at(&job, now), State::Pending | State::Running));
-            let made: u64 = standing.files.iter().map(|file| file.rows).sum();
-            rows.push((job.created_at, made.max(standing.progress.rows)));
+        for (job, status) in jobs.into_iter().filter(|(job, _)| job.created_at >= since) {
+            open += u32::from(matches!(status.state_at(&job, now), State::Pending | State::Running));
+            let made: u64 = status.files.iter().map(|file| file.rows).sum();
+            rows.push((job.created_at, made.max(status.progress.rows)));
         }
         position = next.filter(|_| is_whole_page_recent);
     }

@@ -198,8 +198,8 @@ async fn retry_exports<S: ScheduleStore>(
     expired: bool,
 ) -> Result<usize, Error> {
     let mut renewed = 0;
-    for (job, standing) in store.jobs(partner, first, last).await? {
-        match standing.state_at(&job, now) {
+    for (job, status) in store.jobs(partner, first, last).await? {
+        match status.state_at(&job, now) {
             State::Ready => continue,
             State::Expired if !expired => continue,
             State::Pending | State::Running => {}

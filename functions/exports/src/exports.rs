@@ -268,26 +268,26 @@ pub(crate) async fn create(app: &App, request: &Request, now: Instant) -> Answer
         app.queue.send(&partner, &job.id).await?;
         job
     } else {
-        let (first, standing) = app.control.job(&partner, &job.id).await?.ok_or_else(Problem::not_found)?;
-        if standing.state == State::Pending {
+        let (first, status) = app.control.job(&partner, &job.id).await?.ok_or_else(Problem::not_found)?;
+        if status.state == State::Pending {
             // Sent again, because the first request may have died before it sent the message.
             app.queue.send(&partner, &first.id).await?;
         }
-        return accepted(&partner, first, standing, now);
+        return accepted(&partner, first, status, now);
     };
     accepted(&partner, job, JobStatus::new(), now)
 }
 
-fn accepted(partner: &PartnerId, job: Job, standing: JobStatus, now: Instant) -> Answer {
-    let shown = shown(partner, job, standing, now);
+fn accepted(partner: &PartnerId, job: Job, status: JobStatus, now: Instant) -> Answer {
+    let shown = shown(partner, job, status, now);
     let mut response = response::json(StatusCode::ACCEPTED, &shown)?;
     // Relative to the address of the request, which is the collection's.
     response::set_header(&mut response, header::LOCATION, &format!("exports/{}", shown.id));
     Ok(response)
 }
 
-fn shown(partner: &PartnerId, job: Job, standing: JobStatus, now: Instant) -> ExportAnswer {
-    let state = standing.state_at(&job, now);
+fn shown(partner: &PartnerId, job: Job, status: JobStatus, now: Instant) -> ExportAnswer {
+    let state = status.state_at(&job, now);
     let complete_through = job.complete_through();
     let (created_by, job_manifest) = (job.author(), job.manifest);
     let Job { id, kind, created_at, request, month, version, expires_at, .. } = job;
@@ -307,10 +307,10 @@ fn shown(partner: &PartnerId, job: Job, standing: JobStatus, now: Instant) -> Ex
         compression: request.output.compression,
         rows: request.output.rows,
         details: request.output.details,
-        progress: standing.progress,
-        files: if state == State::Ready { standing.files } else { Vec::new() },
+        progress: status.progress,
+        files: if state == State::Ready { status.files } else { Vec::new() },
         manifest: (state == State::Ready && job_manifest).then_some(MANIFEST),
-        problem: standing.problem,
+        problem: status.problem,
         complete_through,
         expires_at: expires_at.to_millis_text(),
     }
@@ -333,7 +333,7 @@ pub(crate) async fn list(app: &App, request: &Request, now: Instant) -> Answer {
         Some(text) => cursor::decode_cursor("cursor", &text)?,
     };
     let (jobs, mut next) = app.control.jobs(&partner, kind, limit, after.clone()).await?;
-    let listed = jobs.iter().cloned().map(|(job, standing)| shown(&partner, job, standing, now));
+    let listed = jobs.iter().cloned().map(|(job, status)| shown(&partner, job, status, now));
     let exports = payload::write_fitting(listed)?;
     if exports.len() < jobs.len() {
         next = Some(after.behind(jobs.iter().take(exports.len()).map(|(job, _)| job)));
@@ -345,8 +345,8 @@ pub(crate) async fn list(app: &App, request: &Request, now: Instant) -> Answer {
 pub(crate) async fn show(app: &App, request: &Request, now: Instant) -> Answer {
     let (_, partner) = request::partner_for(request, Operation::Read)?;
     request::refuse_parameters(request)?;
-    let (job, standing) = app.control.job(&partner, &id(request)?).await?.ok_or_else(Problem::not_found)?;
-    response::json(StatusCode::OK, &shown(&partner, job, standing, now))
+    let (job, status) = app.control.job(&partner, &id(request)?).await?.ok_or_else(Problem::not_found)?;
+    response::json(StatusCode::OK, &shown(&partner, job, status, now))
 }
 
 pub(crate) async fn cancel(app: &App, request: &Request) -> Answer {
@@ -356,14 +356,14 @@ pub(crate) async fn cancel(app: &App, request: &Request) -> Answer {
     let (job, _) = app.control.job(&partner, &id).await?.ok_or_else(Problem::not_found)?;
     caller.may_remove_export(job.created_by_subject.as_deref())?;
     let cancelled = app.control.cancel_job(&partner, &id).await?;
-    let (job, standing) = cancelled.ok_or_else(Problem::not_found)?;
-    if let Some(checkpoint) = &standing.checkpoint
+    let (job, status) = cancelled.ok_or_else(Problem::not_found)?;
+    if let Some(checkpoint) = &status.checkpoint
         && let Some(upload) = &checkpoint.file.upload
     {
         let name = job.file_name(&partner, checkpoint.files.len());
         app.files.abort_upload(&job.object_key(&partner, &name), upload).await?;
     }
-    for name in job.stored_names(&partner, &standing) {
+    for name in job.stored_names(&partner, &status) {
         app.files.remove(&job.object_key(&partner, &name)).await?;
     }
     Ok(response::empty(StatusCode::NO_CONTENT))
@@ -376,8 +376,8 @@ pub(crate) async fn download(app: &App, request: &Request, now: Instant) -> Answ
     let is_redirect = faults.keep_part(link::wants_redirect(&parameters));
     let is_redirect = faults.finish(is_redirect)?;
     let name = request::path(request, "name")?;
-    let (job, standing) = app.control.job(&partner, &id(request)?).await?.ok_or_else(Problem::not_found)?;
-    match standing.state_at(&job, now) {
+    let (job, status) = app.control.job(&partner, &id(request)?).await?.ok_or_else(Problem::not_found)?;
+    match status.state_at(&job, now) {
         State::Ready => {}
         State::Expired => {
             return Err(Problem::new(
@@ -396,7 +396,7 @@ pub(crate) async fn download(app: &App, request: &Request, now: Instant) -> Answ
     // A person who saves several manifests can tell them apart by their names.
     let (saved_as, media_type) = if job.manifest && name == MANIFEST {
         (job.manifest_file_name(&partner), "application/json")
-    } else if standing.files.iter().any(|file| file.name == name) {
+    } else if status.files.iter().any(|file| file.name == name) {
         (name.clone(), job.request.output.media_type())
     } else {
         return Err(Problem::not_found());

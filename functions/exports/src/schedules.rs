@@ -329,17 +329,17 @@ fn shown_secret(secrets: &Secrets, now: Instant) -> SecretAnswer {
 async fn shown(app: &App, partner: &PartnerId, schedule: &Schedule, now: Instant) -> Answer {
     let (jobs, _) = app.control.jobs(partner, Some(Kind::Monthly), RESULTS, ListPosition::default()).await?;
     let mut deliveries = app.control.deliveries(partner, RESULTS * MAX_RECIPIENTS).await?;
-    let results = jobs.into_iter().map(|(job, standing)| {
+    let results = jobs.into_iter().map(|(job, status)| {
         let (own, others) = deliveries.drain(..).partition(|delivery| delivery.export == job.id);
         deliveries = others;
         ResultAnswer {
-            status: standing.state_at(&job, now),
+            status: status.state_at(&job, now),
             export: job.id,
             month: job.month,
             version: job.version,
             created_at: job.created_at.to_millis_text(),
-            rows: standing.progress.rows,
-            problem: standing.problem,
+            rows: status.progress.rows,
+            problem: status.problem,
             deliveries: own.into_iter().map(shown_delivery).collect(),
         }
     });

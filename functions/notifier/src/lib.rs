@@ -113,15 +113,15 @@ async fn work(
     notice: &Notice,
     clock: &(dyn Fn() -> Instant + Send + Sync),
 ) -> Result<(), error::Error> {
-    let Some((job, standing)) = app.control.job(partner, &notice.export).await? else { return Ok(()) };
+    let Some((job, status)) = app.control.job(partner, &notice.export).await? else { return Ok(()) };
     match &notice.recipient {
-        None if standing.state == State::Ready => create_deliveries(app, partner, notice, clock()).await,
+        None if status.state == State::Ready => create_deliveries(app, partner, notice, clock()).await,
         // The export was removed meanwhile.
         None => Ok(()),
         Some(fingerprint) => {
             let found = app.control.delivery(partner, &notice.export, fingerprint).await?;
             match found {
-                Some(delivery) => attempt(app, partner, notice, delivery, (&job, &standing), clock).await,
+                Some(delivery) => attempt(app, partner, notice, delivery, (&job, &status), clock).await,
                 None => Ok(()),
             }
         }
@@ -148,7 +148,7 @@ async fn attempt(
     partner: &PartnerId,
     notice: &Notice,
     delivery: Delivery,
-    (job, standing): (&Job, &JobStatus),
+    (job, status): (&Job, &JobStatus),
     clock: &(dyn Fn() -> Instant + Send + Sync),
 ) -> Result<(), error::Error> {
     let now = clock();
@@ -167,7 +167,7 @@ async fn attempt(
     }
     let outcome = match &delivery.recipient {
         Recipient::Webhook(url) => {
-            let body = delivery::write_webhook_body(partner, job, standing, &delivery, &app.portal_url)
+            let body = delivery::write_webhook_body(partner, job, status, &delivery, &app.portal_url)
                 .map_err(|error| error::Error::permanent("writing a notification", error))?;
             match app.control.secrets(partner).await? {
                 Some(secrets) => {
@@ -179,9 +179,7 @@ async fn attempt(
                 None => Err(Failure { answer: None, problem: "The schedule was removed.".to_owned(), is_final: true }),
             }
         }
-        Recipient::Email(address) => {
-            app.mail.send(address, partner, job, standing, &app.portal_url).await.map(|()| None)
-        }
+        Recipient::Email(address) => app.mail.send(address, partner, job, status, &app.portal_url).await.map(|()| None),
     };
     let tried = delivery.after_attempt(outcome, clock(), &app.waits);
     tracing::info!(

@@ -35,14 +35,14 @@ impl Mail {
         address: &str,
         partner: &PartnerId,
         job: &Job,
-        standing: &JobStatus,
+        status: &JobStatus,
         portal_url: &str,
     ) -> Result<(), Failure> {
         let failure = |problem: &str, is_final| Failure { answer: None, problem: problem.to_owned(), is_final };
         if self.sender.is_empty() {
             return Err(failure("This installation sends no e-mail any more.", true));
         }
-        let (subject, text) = write_message(partner, job, standing, portal_url);
+        let (subject, text) = write_message(partner, job, status, portal_url);
         let content = |text: String| Content::builder().data(text).charset("UTF-8").build();
         let (Ok(subject), Ok(text)) = (content(subject), content(text)) else {
             return Err(failure("The message could not be written.", true));
@@ -74,10 +74,10 @@ fn is_final(code: &str) -> bool {
 }
 
 /// Writes subject and text.
-fn write_message(partner: &PartnerId, job: &Job, standing: &JobStatus, portal_url: &str) -> (String, String) {
+fn write_message(partner: &PartnerId, job: &Job, status: &JobStatus, portal_url: &str) -> (String, String) {
     let month = job.month.map_or_else(|| job.id.clone(), |month| version_name(month, job.version));
-    let rows = standing.progress.rows;
-    let files: String = standing.files.iter().map(|file| format!("  {}\n", file.name)).collect();
+    let rows = status.progress.rows;
+    let files: String = status.files.iter().map(|file| format!("  {}\n", file.name)).collect();
     match job.request.output.locale {
         Locale::En => (
             format!("Activity log of {partner}: {month} is ready"),

@@ -91,9 +91,9 @@ async fn work(stores: &Stores, sqs: &Sqs, now: Instant) {
 
 /// Returns the ids in the file of an export, oldest first.
 async fn ids(stores: &Stores, export: &str) -> Vec<String> {
-    let (job, standing) = stores.control(None).job(&contoso(), export).await.unwrap().unwrap();
-    assert_eq!(standing.state, State::Ready, "{export}");
-    let content = stores.object(&job.object_key(&contoso(), &standing.files[0].name)).await.unwrap();
+    let (job, status) = stores.control(None).job(&contoso(), export).await.unwrap().unwrap();
+    assert_eq!(status.state, State::Ready, "{export}");
+    let content = stores.object(&job.object_key(&contoso(), &status.files[0].name)).await.unwrap();
     let text = String::from_utf8(content).unwrap();
     let id = |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap()["id"].as_str().unwrap().to_owned();
     text.lines().rev().map(id).collect()
@@ -163,8 +163,8 @@ async fn deleted_month_is_exported_again_with_same_bytes() {
     let files = async || control.job(&contoso(), "2026-10").await.unwrap().unwrap().1.files;
     let first = files().await;
 
-    let (job, standing) = control.cancel_job(&contoso(), "2026-10").await.unwrap().unwrap();
-    for name in job.stored_names(&contoso(), &standing) {
+    let (job, status) = control.cancel_job(&contoso(), "2026-10").await.unwrap().unwrap();
+    for name in job.stored_names(&contoso(), &status) {
         worker_of(&stores, None, Limits::default()).files.remove(&job.object_key(&contoso(), &name)).await.unwrap();
     }
     months.run(&MonthlyRun::default(), at("2026-11-02T07:00:00Z"), &|| true).await.unwrap();
@@ -174,13 +174,13 @@ async fn deleted_month_is_exported_again_with_same_bytes() {
     // A month later the files expire. The schedule does not export them again, but the operator can.
     let later = at("2026-12-20T00:00:00Z");
     months.run(&MonthlyRun::default(), later, &|| true).await.unwrap();
-    let (job, standing) = control.job(&contoso(), "2026-10").await.unwrap().unwrap();
-    assert_eq!(standing.state_at(&job, later), State::Expired);
+    let (job, status) = control.job(&contoso(), "2026-10").await.unwrap().unwrap();
+    assert_eq!(status.state_at(&job, later), State::Expired);
     sqs.take();
     assert_eq!(run_month(&months, later).await, 1);
     work(&stores, &sqs, later).await;
-    let (job, standing) = control.job(&contoso(), "2026-10").await.unwrap().unwrap();
-    assert_eq!((standing.state_at(&job, later), &standing.files), (State::Ready, &first));
+    let (job, status) = control.job(&contoso(), "2026-10").await.unwrap().unwrap();
+    assert_eq!((status.state_at(&job, later), &status.files), (State::Ready, &first));
 }
 
 #[tokio::test]

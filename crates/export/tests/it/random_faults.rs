@@ -137,10 +137,10 @@ async fn until_killed<T>(faults: &Faults, process: impl Future<Output = T>) -> O
 
 /// Returns the bytes of a ready export's files, once they match the job and the manifest.
 async fn files(stores: &Stores, of: &PartnerId, id: &str) -> (JobStatus, Vec<Vec<u8>>) {
-    let (job, standing) = stores.control(None).job(of, id).await.unwrap().unwrap();
-    assert_eq!(standing.state, State::Ready, "{id}");
+    let (job, status) = stores.control(None).job(of, id).await.unwrap().unwrap();
+    assert_eq!(status.state, State::Ready, "{id}");
     let mut contents = Vec::new();
-    for file in &standing.files {
+    for file in &status.files {
         let bytes = stores.object(&job.object_key(of, &file.name)).await.unwrap();
         let digest: String = sha2::Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!((file.bytes, &file.sha256), (bytes.len() as u64, &digest), "{id}");
@@ -148,8 +148,8 @@ async fn files(stores: &Stores, of: &PartnerId, id: &str) -> (JobStatus, Vec<Vec
     }
     let manifest = stores.object(&job.object_key(of, MANIFEST)).await.unwrap();
     let manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
-    assert_eq!(manifest["files"], serde_json::to_value(&standing.files).unwrap(), "{id}");
-    (standing, contents)
+    assert_eq!(manifest["files"], serde_json::to_value(&status.files).unwrap(), "{id}");
+    (status, contents)
 }
 
 /// Writes an export without faults.
@@ -565,10 +565,10 @@ async fn simulate(seed: u64, name: &str, count: usize, faults: FaultRates) -> St
         );
         match state {
             State::Ready => {
-                let (standing, contents) = files(stores, &of, &id).await;
+                let (status, contents) = files(stores, &of, &id).await;
                 let text = String::from_utf8(contents.concat()).unwrap();
                 let lines: Vec<usize> = text.lines().map(|line| number_of(line_id(line))).collect();
-                assert_eq!(lines.len() as u64, standing.files.iter().map(|file| file.rows).sum::<u64>());
+                assert_eq!(lines.len() as u64, status.files.iter().map(|file| file.rows).sum::<u64>());
                 simulation.check(&before, &lines, &id);
             }
             // The queue gave the export up, with a reason, or left it to the operator.

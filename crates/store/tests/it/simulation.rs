@@ -409,12 +409,12 @@ impl ScheduleStore for SimulatedStore<'_> {
             Some(control) => control.renew_job(partner, job, now).await?,
             None => {
                 let mut simulation = self.simulation.lock().unwrap();
-                let (there, standing) = simulation.partners[self.partner].jobs.get_mut(&job.id).unwrap();
-                let state = standing.state_at(there, now);
+                let (there, status) = simulation.partners[self.partner].jobs.get_mut(&job.id).unwrap();
+                let state = status.state_at(there, now);
                 let gone = matches!(state, State::Failed | State::Cancelled | State::Expired);
                 if gone {
-                    let was_ready = standing.state == State::Ready;
-                    (*there, *standing) = (job.clone(), JobStatus::new());
+                    let was_ready = status.state == State::Ready;
+                    (*there, *status) = (job.clone(), JobStatus::new());
                     simulation.partners[self.partner].unready += usize::from(was_ready);
                 }
                 gone
@@ -427,13 +427,13 @@ impl ScheduleStore for SimulatedStore<'_> {
     /// A worker makes the export at the earliest time.
     async fn send(&self, partner: &PartnerId, id: &str, _notify: bool, wait: Duration) -> Result<(), Error> {
         let outcome = self.before().await?;
-        let (job, standing) = match self.control {
+        let (job, status) = match self.control {
             Some(control) => control.job(partner, id).await?.unwrap(),
             None => self.simulation.lock().unwrap().partners[self.partner].jobs[id].clone(),
         };
         let fails = {
             let mut simulation = self.simulation.lock().unwrap();
-            if !matches!(standing.state, State::Pending | State::Running) {
+            if !matches!(status.state, State::Pending | State::Running) {
                 return outcome.of(());
             }
             simulation.random.one_in(50)
@@ -455,11 +455,11 @@ impl ScheduleStore for SimulatedStore<'_> {
             None => {
                 let mut simulation = self.simulation.lock().unwrap();
                 let Partner { jobs, unready, .. } = &mut simulation.partners[self.partner];
-                let (_, standing) = jobs.get_mut(id).unwrap();
+                let (_, status) = jobs.get_mut(id).unwrap();
                 if fails {
-                    standing.state = State::Failed;
-                } else if standing.state != State::Ready {
-                    standing.state = State::Ready;
+                    status.state = State::Failed;
+                } else if status.state != State::Ready {
+                    status.state = State::Ready;
                     *unready -= 1;
                 }
             }
@@ -492,7 +492,7 @@ impl ScheduleStore for SimulatedStore<'_> {
         }
         let jobs = simulation.partners[self.partner].jobs.range(first.to_string()..=format!("{last}~"));
         // Ready exports are left out, because copying them takes most of the time.
-        let jobs = jobs.filter(|(_, (_, standing))| standing.state != State::Ready);
+        let jobs = jobs.filter(|(_, (_, status))| status.state != State::Ready);
         Ok(jobs.map(|(_, job)| job.clone()).collect())
     }
 }
@@ -502,7 +502,7 @@ impl Simulation {
     fn check_acknowledged(&mut self, partner: usize, month: Month, now: i64) {
         let Partner { rows, jobs, id, .. } = &self.partners[partner];
         let versions: Vec<_> = jobs.values().filter(|(job, _)| job.month == Some(month)).collect();
-        if versions.iter().any(|(_, standing)| standing.state != State::Ready) {
+        if versions.iter().any(|(_, status)| status.state != State::Ready) {
             return;
         }
         let Some((first, _)) = versions.first() else { return };
@@ -725,7 +725,7 @@ async fn perform(store_at: &SimulatedStore<'_>, id: &PartnerId, action: PartnerA
             }
             (ActionKind::Delete, _) => {
                 let jobs = jobs(store_at, id).await;
-                let ready: Vec<_> = jobs.values().filter(|(_, standing)| standing.state == State::Ready).collect();
+                let ready: Vec<_> = jobs.values().filter(|(_, status)| status.state == State::Ready).collect();
                 let Some((job, _)) = ready.last() else { return };
                 match store_at.control {
                     Some(control) => drop(control.cancel_job(id, &job.id).await.unwrap()),
@@ -761,7 +761,7 @@ async fn jobs(store_at: &SimulatedStore<'_>, id: &PartnerId) -> BTreeMap<String,
     match store_at.control {
         Some(control) => {
             let jobs = control.jobs_of_months(id, month(0), month(YEARS.months + 12)).await.unwrap();
-            jobs.into_iter().map(|(job, standing)| (job.id.clone(), (job, standing))).collect()
+            jobs.into_iter().map(|(job, status)| (job.id.clone(), (job, status))).collect()
         }
         None => store_at.simulation.lock().unwrap().partners[store_at.partner].jobs.clone(),
     }
