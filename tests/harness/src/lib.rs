@@ -7,6 +7,7 @@
 //! | [`runtime_api`] | the binary of a function, on a Runtime API of Lambda |
 //! | [`sqs`] | a queue that keeps its messages |
 //! | [`data`] | activities in short form |
+//! | [`months`] | monthly runs and their exports |
 //! | [`names`] | names of tables and of the bucket |
 //! | [`random`] | numbers that depend on a seed |
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
@@ -15,6 +16,7 @@ pub mod data;
 pub mod engines;
 pub mod faults;
 mod http;
+pub mod months;
 pub mod names;
 pub mod random;
 pub mod runtime_api;
@@ -24,6 +26,7 @@ pub use self::{
     data::{activities, at, contoso, find_complete, parsed, partner, sent},
     engines::{GRACE_SECONDS, Stores},
     faults::{Fault, FaultRates, Faults, ReadCache},
+    months::{exports_of_month, months, save_schedules},
     names::{BUCKET, CONTROL, LIMITS, PARTNERS, TABLE},
     random::Random,
     runtime_api::{Function, request_event},

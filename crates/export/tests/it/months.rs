@@ -3,71 +3,18 @@
 use std::time::Duration;
 
 use domain::{
-    activity::PartnerId,
-    filter::Filter,
-    job::{Format, Output, State},
-    schedule::{NotDue, Schedule, ScheduleRequest},
-    time::{Instant, Month, Zone},
+    job::State,
+    schedule::NotDue,
+    time::{Instant, Month},
 };
 use export::{Limits, WorkResult, WorkerRun};
-use futures_util::{StreamExt as _, stream};
-use harness::{Faults, GRACE_SECONDS, Sqs, Stores, TABLE, at, contoso, parsed, sent};
+use harness::{Faults, Sqs, Stores, at, contoso, exports_of_month, months, parsed, save_schedules, sent};
 use serde_json::json;
-use store::{
-    jobs::MonthCursor,
-    ledger::LateIndex,
-    months::{Months, Rules},
-    queues::{ExportMessage, ExportQueue, MonthlyRun, RunQueue},
-};
+use store::queues::{ExportMessage, MonthlyRun};
 
 use crate::support::worker_of;
 
-const RULES: Rules = Rules { grace_seconds: GRACE_SECONDS, retention_seconds: 30 * 86_400 };
 const NOW: &str = "2026-11-01T07:00:00Z";
-
-fn months(stores: &Stores, sqs: &Sqs, faults: Option<&Faults>) -> Months {
-    Months {
-        control: stores.control(faults),
-        queue: ExportQueue::new(stores.sqs(sqs, faults), format!("{}/1/exports", sqs.url)),
-        late: LateIndex::new(stores.dynamodb(faults), TABLE.to_owned()),
-        runs: RunQueue::new(stores.sqs(sqs, faults), format!("{}/1/runs", sqs.url)),
-        rules: RULES,
-    }
-}
-
-/// Saves schedules of several partners that start with a month.
-async fn save(stores: &Stores, from: &str, partners: impl Iterator<Item = PartnerId>) {
-    let control = stores.control(None);
-    let output = Output { format: Format::Jsonl, ..Output::default() };
-    let wishes = ScheduleRequest {
-        enabled: true,
-        time_zone: Zone::parse("UTC").unwrap(),
-        output,
-        filter: Filter::default(),
-        from: Some(Month::parse(from).unwrap()),
-        notify: Vec::new(),
-    };
-    let saved = stream::iter(partners).map(|partner| {
-        let (control, wishes) = (&control, wishes.clone());
-        Box::pin(async move {
-            let schedule = Schedule::save(None, wishes, at("2026-10-15T00:00:00Z"), "Ana".to_owned());
-            assert!(control.save_schedule(&partner, &mut schedule.unwrap(), GRACE_SECONDS).await.unwrap());
-        })
-    });
-    saved.buffer_unordered(16).collect::<Vec<()>>().await;
-}
-
-/// Returns the exports of a month, of all partners.
-async fn exports(stores: &Stores, month: &str) -> Vec<(String, String, State)> {
-    let control = stores.control(None);
-    let (mut place, mut found) = (Some(MonthCursor::default()), Vec::new());
-    while let Some(from) = place {
-        let (page, next) = control.exports_of_month(Month::parse(month).unwrap(), None, 100, from).await.unwrap();
-        found.extend(page.into_iter().map(|entry| (entry.partner.to_string(), entry.id, entry.state)));
-        place = next;
-    }
-    found
-}
 
 /// Records activities with their ids, times, and times of recording.
 async fn record(stores: &Stores, activities: &[(&str, &str, &str)]) {
@@ -110,7 +57,7 @@ async fn run_month(months: &Months, now: Instant) -> usize {
 async fn versions_of_a_month_hold_its_activities_once() {
     let stores = Stores::start().await;
     let sqs = Sqs::start().await;
-    save(&stores, "2026-10", [contoso()].into_iter()).await;
+    save_schedules(&stores, "2026-10", [contoso()].into_iter()).await;
     let months = months(&stores, &sqs, None);
     let run = async |now: &str| {
         months.run(&MonthlyRun::default(), at(now), &|| true).await.unwrap();
@@ -137,7 +84,7 @@ async fn versions_of_a_month_hold_its_activities_once() {
 
     record(&stores, &[("g", "2026-10-05T00:00:00Z", "2026-11-02T08:00:00Z")]).await;
     run("2026-11-02T09:00:00Z").await;
-    let made = exports(&stores, "2026-10").await;
+    let made = exports_of_month(&stores, "2026-10").await;
     assert_eq!(made.len(), 2, "the schedule makes at most one version a day");
     // The operator's run creates the version at once.
     let now = at("2026-11-02T09:30:00Z");
@@ -146,7 +93,7 @@ async fn versions_of_a_month_hold_its_activities_once() {
     assert_eq!(ids(&stores, "2026-10_v3").await, ["g"]);
     assert_eq!(run_month(&months, now.plus_seconds(300)).await, 0);
     run("2026-11-05T00:00:00Z").await;
-    assert_eq!(exports(&stores, "2026-10").await.len(), 3);
+    assert_eq!(exports_of_month(&stores, "2026-10").await.len(), 3);
     assert_eq!(ids(&stores, "2026-10").await, ["b", "c"], "version 1 is never rewritten");
 }
 
@@ -154,7 +101,7 @@ async fn versions_of_a_month_hold_its_activities_once() {
 async fn deleted_month_is_exported_again_with_same_bytes() {
     let stores = Stores::start().await;
     let sqs = Sqs::start().await;
-    save(&stores, "2026-10", [contoso()].into_iter()).await;
+    save_schedules(&stores, "2026-10", [contoso()].into_iter()).await;
     record(&stores, &[("a", "2026-10-05T00:00:00Z", "2026-10-05T00:00:00Z")]).await;
     let months = months(&stores, &sqs, None);
     let control = stores.control(None);
@@ -187,7 +134,7 @@ async fn deleted_month_is_exported_again_with_same_bytes() {
 async fn renewed_month_outlives_the_objects_of_its_first_export() {
     let stores = Stores::start().await;
     let sqs = Sqs::start().await;
-    save(&stores, "2026-10", [contoso()].into_iter()).await;
+    save_schedules(&stores, "2026-10", [contoso()].into_iter()).await;
     record(&stores, &[("a", "2026-10-05T00:00:00Z", "2026-10-05T00:00:00Z")]).await;
     let (months, month) = (months(&stores, &sqs, None), Month::parse("2026-10").unwrap());
     let later = at("2026-12-20T00:00:00Z");
@@ -211,7 +158,7 @@ async fn renewed_month_outlives_the_objects_of_its_first_export() {
 async fn operator_run_holds_what_was_acknowledged_before() {
     let stores = Stores::start().await;
     let sqs = Sqs::start().await;
-    save(&stores, "2026-10", [contoso()].into_iter()).await;
+    save_schedules(&stores, "2026-10", [contoso()].into_iter()).await;
     let months = months(&stores, &sqs, None);
     let now = at("2026-11-02T08:00:30.500Z");
     // A backfill that ends as the operator asks.
@@ -241,7 +188,7 @@ async fn operator_run_holds_what_was_acknowledged_before() {
 async fn operator_run_waits_only_if_something_was_recorded() {
     let stores = Stores::start().await;
     let sqs = Sqs::start().await;
-    save(&stores, "2026-10", [contoso()].into_iter()).await;
+    save_schedules(&stores, "2026-10", [contoso()].into_iter()).await;
     let months = months(&stores, &sqs, None);
     let now = at("2026-11-02T08:00:30.500Z");
     record(&stores, &[("a", "2026-10-01T00:00:00Z", "2026-11-02T07:58:29Z")]).await;
@@ -266,7 +213,7 @@ async fn operator_run_waits_only_if_something_was_recorded() {
 async fn operator_run_says_why_a_month_is_not_due() {
     let stores = Stores::start().await;
     let sqs = Sqs::start().await;
-    save(&stores, "2026-10", [contoso()].into_iter()).await;
+    save_schedules(&stores, "2026-10", [contoso()].into_iter()).await;
     let months = months(&stores, &sqs, None);
     let reason = async |partner: &str, month: &str| {
         let partner = PartnerId::parse(partner).unwrap();

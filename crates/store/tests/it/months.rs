@@ -10,70 +10,20 @@ use amounts::amount;
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::{
     activity::PartnerId,
-    filter::Filter,
-    job::{Format, Output, State},
-    schedule::{Schedule, ScheduleRequest},
+    job::State,
     time::{Month, Period, Zone},
 };
-use futures_util::{StreamExt as _, stream};
-use harness::{CONTROL, Faults, GRACE_SECONDS, Sqs, Stores, TABLE, at, contoso, parsed, sent};
-use serde_json::json;
-use store::{
-    jobs::MonthCursor,
-    ledger::LateIndex,
-    months::{Months, Rules, RunSummary},
-    queues::{ExportQueue, MonthlyRun, RunQueue},
+use harness::{
+    CONTROL, Faults, GRACE_SECONDS, Sqs, Stores, TABLE, at, contoso, exports_of_month, months, parsed, save_schedules,
+    sent,
 };
+use serde_json::json;
+use store::{jobs::MonthCursor, ledger::LateIndex, months::RunSummary, queues::MonthlyRun};
 
-const RULES: Rules = Rules { grace_seconds: GRACE_SECONDS, retention_seconds: 30 * 86_400 };
 const NOW: &str = "2026-11-01T07:00:00Z";
-
-fn months(stores: &Stores, sqs: &Sqs, faults: Option<&Faults>) -> Months {
-    Months {
-        control: stores.control(faults),
-        queue: ExportQueue::new(stores.sqs(sqs, faults), format!("{}/1/exports", sqs.url)),
-        late: LateIndex::new(stores.dynamodb(faults), TABLE.to_owned()),
-        runs: RunQueue::new(stores.sqs(sqs, faults), format!("{}/1/runs", sqs.url)),
-        rules: RULES,
-    }
-}
 
 fn partner(number: usize) -> PartnerId {
     PartnerId::parse(&format!("p{number}")).unwrap()
-}
-
-/// Saves schedules that begin with a month.
-async fn save(stores: &Stores, from: &str, partners: impl Iterator<Item = PartnerId>) {
-    let control = stores.control(None);
-    let output = Output { format: Format::Jsonl, ..Output::default() };
-    let wishes = ScheduleRequest {
-        enabled: true,
-        time_zone: Zone::parse("UTC").unwrap(),
-        output,
-        filter: Filter::default(),
-        from: Some(Month::parse(from).unwrap()),
-        notify: Vec::new(),
-    };
-    let saved = stream::iter(partners).map(|partner| {
-        let (control, wishes) = (&control, wishes.clone());
-        Box::pin(async move {
-            let schedule = Schedule::save(None, wishes, at("2026-10-15T00:00:00Z"), "Ana".to_owned());
-            assert!(control.save_schedule(&partner, &mut schedule.unwrap(), GRACE_SECONDS).await.unwrap());
-        })
-    });
-    saved.buffer_unordered(16).collect::<Vec<()>>().await;
-}
-
-/// Lists all exports of a month, of all partners.
-async fn exports(stores: &Stores, month: &str) -> Vec<(String, String, State)> {
-    let control = stores.control(None);
-    let (mut place, mut found) = (Some(MonthCursor::default()), Vec::new());
-    while let Some(from) = place {
-        let (page, next) = control.exports_of_month(Month::parse(month).unwrap(), None, 100, from).await.unwrap();
-        found.extend(page.into_iter().map(|entry| (entry.partner.to_string(), entry.id, entry.state)));
-        place = next;
-    }
-    found
 }
 
 /// The processor time that this thread has spent.
@@ -89,7 +39,7 @@ async fn a_run_makes_no_request_for_a_schedule_that_is_not_due() {
     for count in [10, many] {
         let stores = Stores::start().await;
         let sqs = Sqs::start().await;
-        save(&stores, "2026-11", (0..count).map(partner)).await;
+        save_schedules(&stores, "2026-11", (0..count).map(partner)).await;
         let faults = Faults::none();
         let outcome =
             months(&stores, &sqs, Some(&faults)).run(&MonthlyRun::default(), at(NOW), &|| true).await.unwrap();
@@ -107,7 +57,7 @@ fn a_run_makes_four_requests_for_each_due_partner() {
     let engines = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let (stores, sqs) = engines.block_on(async {
         let stores = Stores::start().await;
-        save(&stores, "2026-10", (0..due).map(partner)).await;
+        save_schedules(&stores, "2026-10", (0..due).map(partner)).await;
         (stores, Sqs::start().await)
     });
     // The run has a thread of its own, whose processor time is the function's.
@@ -122,7 +72,7 @@ fn a_run_makes_four_requests_for_each_due_partner() {
     println!("{due} due partners: {} requests ({questions} of them questions), {spent:?} of CPU", faults.calls());
     assert!((16..=16 + due / 100).contains(&questions), "{questions}");
     assert_eq!(sqs.bodies().len(), due);
-    let made = engines.block_on(exports(&stores, "2026-10"));
+    let made = engines.block_on(exports_of_month(&stores, "2026-10"));
     assert_eq!(made.iter().map(|(partner, ..)| partner).collect::<BTreeSet<_>>().len(), due);
     let faults = Faults::none();
     let again = self::months(&stores, &sqs, Some(&faults));
@@ -134,7 +84,7 @@ fn a_run_makes_four_requests_for_each_due_partner() {
 async fn a_run_without_time_continues_at_its_position() {
     let stores = Stores::start().await;
     let sqs = Sqs::start().await;
-    save(&stores, "2026-10", (0..100).map(partner)).await;
+    save_schedules(&stores, "2026-10", (0..100).map(partner)).await;
     let months = months(&stores, &sqs, None);
     for month in [None, Some(Month::parse("2026-09").unwrap()), Some(Month::parse("2026-10").unwrap())] {
         let mut run = MonthlyRun { month, ..MonthlyRun::default() };
@@ -154,14 +104,14 @@ async fn a_run_without_time_continues_at_its_position() {
         // September is before all schedules; October was made by the first run.
         assert_eq!(due, if month == Some(Month::parse("2026-09").unwrap()) { 0 } else { 100 });
     }
-    assert_eq!(exports(&stores, "2026-10").await.len(), 100);
+    assert_eq!(exports_of_month(&stores, "2026-10").await.len(), 100);
 }
 
 #[tokio::test]
 async fn an_unreadable_schedule_does_not_hold_up_others() {
     let stores = Stores::start().await;
     let sqs = Sqs::start().await;
-    save(&stores, "2026-10", (0..40).map(partner)).await;
+    save_schedules(&stores, "2026-10", (0..40).map(partner)).await;
     for partition in 0..16 {
         let text = |text: String| AttributeValue::S(text);
         let put = stores.dynamodb(None).put_item().table_name(CONTROL);
