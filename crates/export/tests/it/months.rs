@@ -3,14 +3,18 @@
 use std::time::Duration;
 
 use domain::{
+    activity::PartnerId,
     job::State,
     schedule::NotDue,
     time::{Instant, Month},
 };
 use export::{Limits, WorkResult, WorkerRun};
-use harness::{Faults, Sqs, Stores, at, contoso, exports_of_month, months, parsed, save_schedules, sent};
+use harness::{GRACE_SECONDS, Sqs, Stores, at, contoso, exports_of_month, months, parsed, save_schedules, sent};
 use serde_json::json;
-use store::queues::{ExportMessage, MonthlyRun};
+use store::{
+    months::Months,
+    queues::{ExportMessage, MonthlyRun},
+};
 
 use crate::support::worker_of;
 
