@@ -10,15 +10,13 @@ use amounts::amount;
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::{
     activity::PartnerId,
-    job::State,
-    time::{Month, Period, Zone},
+    time::{Month, Period},
 };
 use harness::{
-    CONTROL, Faults, GRACE_SECONDS, Sqs, Stores, TABLE, at, contoso, exports_of_month, months, parsed, save_schedules,
-    sent,
+    CONTROL, Faults, Sqs, Stores, TABLE, at, contoso, exports_of_month, months, parsed, save_schedules, sent,
 };
 use serde_json::json;
-use store::{jobs::MonthCursor, ledger::LateIndex, months::RunSummary, queues::MonthlyRun};
+use store::{ledger::LateIndex, months::RunSummary, queues::MonthlyRun};
 
 const NOW: &str = "2026-11-01T07:00:00Z";
 
