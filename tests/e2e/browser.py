@@ -267,7 +267,7 @@ def keep_the_issuers_session(page, user):
 
 def shown(page):
     """Waits until the page shows the list."""
-    page.locator("activity-log table.log:not([aria-busy])").wait_for(state="attached")
+    page.locator("activity-log table.list:not([aria-busy])").wait_for(state="attached")
     page.locator("activity-log .count").filter(has_text=re.compile(r"\d|No|Aucun")).wait_for()
 
 
