@@ -19,6 +19,7 @@ export class DateField {
   #shown = "";
   /** The day that has the focus in the calendar. */
   #day = "";
+  #isFilling = false;
 
   /**
    * @param {{words: import("./language.js").Words, zone: () => string, label: string, describedBy: string, changed: () => void}} options
@@ -58,13 +59,14 @@ export class DateField {
       this.#close(true);
     });
     this.element.addEventListener("focusout", (/** @type {FocusEvent} */ event) => {
-      if (!(event.relatedTarget instanceof Node && this.element.contains(event.relatedTarget))) this.#close(false);
+      // The calendar stays while it shows another month, although the day with the focus is replaced.
+      if (!this.#isFilling && !(event.relatedTarget instanceof Node && this.element.contains(event.relatedTarget))) this.#close(false);
     });
   }
 
   /** Shows a day (YYYY-MM-DD) or an instant (RFC 3339). @param {string} value */
   show(value) {
-    const { locale } = this.#words;
+    const { formats: locale } = this.#words;
     const isDay = !value.includes("T");
     this.#day = isDay ? value : dayIn(new Date(value), this.#zone());
     this.#shown = isDay ? formatDay(value, locale) : formatInstant(value, locale, this.#zone());
@@ -78,7 +80,7 @@ export class DateField {
 
   /** What the field says, or null if nobody can read it. @returns {DayAndTime | null} */
   get typed() {
-    const { locale } = this.#words;
+    const { formats: locale } = this.#words;
     const whole = parseTypedDay(this.input.value, locale, this.#today);
     if (whole) return { day: whole, time: null };
     const { day, time } = splitTime(this.input.value);
@@ -121,7 +123,7 @@ export class DateField {
   /** Shows the month of the day that has the focus. */
   #fill() {
     const { title, grid } = this.#parts;
-    const { locale } = this.#words;
+    const { formats: locale } = this.#words;
     const month = this.#day.slice(0, 7);
     const selected = this.typed?.day;
     const format = (/** @type {Intl.DateTimeFormatOptions} */ options, /** @type {string} */ day) => new Intl.DateTimeFormat(locale, { ...options, timeZone: "UTC" }).format(new Date(`${day}T00:00:00Z`));
@@ -132,17 +134,19 @@ export class DateField {
     const week = (/** @type {number} */ index) => Array.from({ length: 7 }, (_, day) => daysAfter(start, index * 7 + day));
     const head = h("tr", {}, ...week(0).map((day) => h("th", { scope: "col", abbr: format({ weekday: "long" }, day) }, format({ weekday: "short" }, day))));
     const weeks = Array.from({ length: 6 }, (_, index) => week(index)).filter((days) => days.some((day) => day.startsWith(month)));
+    this.#isFilling = true;
     grid.replaceChildren(h("thead", {}, head), h("tbody", {}, ...weeks.map((days) => h("tr", {}, ...days.map((day) => h("td", {
       role: "gridcell", class: day.startsWith(month) ? "" : "other", "data-day": day, tabindex: day === this.#day ? "0" : "-1",
       "aria-label": format({ dateStyle: "full" }, day), "aria-selected": String(day === selected), "aria-current": day === this.#today ? "date" : null,
     }, h("span", { "aria-hidden": "true" }, format({ day: "numeric" }, day))))))));
+    this.#isFilling = false;
   }
 
   #focusDay() { this.#parts.grid.querySelector("[tabindex='0']")?.focus(); }
 
   /** @param {KeyboardEvent} event */
   #key(event) {
-    const weekday = (new Date(`${this.#day}T00:00:00Z`).getUTCDay() - firstDayOfWeek(this.#words.locale) + 7) % 7;
+    const weekday = (new Date(`${this.#day}T00:00:00Z`).getUTCDay() - firstDayOfWeek(this.#words.formats) + 7) % 7;
     const sideways = getComputedStyle(this.#parts.grid).direction === "ltr" ? 1 : -1;
     /** @type {Record<string, () => string>} */ const moves = {
       ArrowLeft: () => daysAfter(this.#day, -sideways), ArrowRight: () => daysAfter(this.#day, sideways),
@@ -163,7 +167,7 @@ export class DateField {
   /** @param {string | undefined} day */
   #choose(day) {
     if (!day) return;
-    this.input.value = formatDay(day, this.#words.locale);
+    this.input.value = formatDay(day, this.#words.formats);
     this.#close(true);
     this.#apply();
   }

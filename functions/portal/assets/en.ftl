@@ -369,6 +369,7 @@ valueUnclear = { $name }: “{ $value }” does not name exactly one. Choose fro
 valueMissing = Choose a value from the list, or type one.
 valueAbsent = { $name }: nothing of “{ $value }” in this period. Check the spelling, or choose other dates.
 textExcluded = Text cannot be left out. Choose a value from the list, or begin with { $example }
+periodGroup = Period, time zone and order
 quick_custom = Chosen dates
 openCalendar = Calendar: { $name }
 previousMonth = Previous month

@@ -369,6 +369,7 @@ valueUnclear = { $name } : « { $value } » ne désigne pas une seule vale
 valueMissing = Choisissez une valeur dans la liste, ou saisissez-la.
 valueAbsent = { $name } : rien pour « { $value } » sur cette période. Vérifiez l’orthographe, ou choisissez d’autres dates.
 textExcluded = Du texte ne peut pas être exclu. Choisissez une valeur dans la liste, ou commencez par { $example }
+periodGroup = Période, fuseau horaire et tri
 quick_custom = Dates choisies
 openCalendar = Calendrier : { $name }
 previousMonth = Mois précédent

@@ -36,7 +36,7 @@ export class PeriodField {
     const more = h("button", { type: "button", class: "plain more-options", "aria-expanded": "false", onclick: () => this.#unfold(!this.element.classList.contains("all")) }, say("moreOptions"));
     const fault = h("p", { class: "fault", id: `${id}-fault`, role: "alert" });
     this.#parts = { quick, from, to, zone, order, more, fault };
-    this.element = h("div", { class: "period", role: "group", "aria-label": say("period") },
+    this.element = h("div", { class: "period", role: "group", "aria-label": say("periodGroup") },
       field(say("period"), quick, "quick-period"), from.element, to.element, more,
       field(say("timeZone"), zone, "zone extra"), field(say("order"), order, "extra"), fault);
   }
@@ -89,7 +89,7 @@ export class PeriodField {
     /** @type {Record<string, {day: string, time: string | null, instant: string | null}>} */ const ends = {};
     for (const [key, field] of /** @type {["from" | "to", DateField][]} */ ([["from", from], ["to", to]])) {
       const typed = field.typed;
-      if (field.isChanged && !typed) return complain(field, words.say("dateUnreadable", { name: words.say(key), example: formatDay(today, words.locale) }));
+      if (field.isChanged && !typed) return complain(field, words.say("dateUnreadable", { name: words.say(key), example: formatDay(today, words.formats) }));
       // An end that nobody touched keeps its seconds.
       const instant = !field.isChanged && this.#query.isExact ? shown[key] : null;
       ends[key] = { day: typed?.day ?? shown[key], time: typed?.time ?? null, instant };
