@@ -5,10 +5,10 @@ import re
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
+from test_page_states import Look
 
 from api import new_activity
 from browser import LANGUAGES, NEEDED, sign_in
-from test_page_states import Look
 
 MARCH = {"from": "2026-03-01", "to": "2026-03-31", "tz": "Europe/Paris"}
 FABRIKAM = {"id": "fabrikam", "name": "Fabrikam SARL"}
