@@ -62,7 +62,7 @@ class Facet {
     const note = h("p", { class: "quiet", role: "status" });
     const more = h("button", { type: "button", class: "plain more", hidden: true, onclick: () => this.#showMore() });
     this.#parts = { search, list, note, more };
-    this.element = h("div", { class: "facet", hidden: true }, h("h3", { id }, this.#title), search, list, note, more);
+    this.element = h("div", { class: "facet", hidden: true }, h("h2", { id }, this.#title), search, list, note, more);
   }
 
   get kind() { return this.#kind; }
