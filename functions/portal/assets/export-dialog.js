@@ -118,7 +118,7 @@ export class ExportDialog {
   /** Adapts the form to the chosen format. */
   #adapt() {
     const { format } = this.#form.elements;
-    this.#parts.hint.textContent = this.#context.words.say(`exportHint_${format.value}`);
+    this.#parts.hint.textContent = this.#context.words.say(`formatHint_${format.value}`);
     offerGzip(this.#form);
     this.#showSize();
   }

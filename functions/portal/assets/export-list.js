@@ -45,7 +45,7 @@ class ExportTable {
     const columns = kind === "monthly" ? ["month", "status", "rows", "size", "files"] : ["requested", "by", "period", "status", "rows", "size", "files"];
     const numbers = columns.flatMap((column, index) => (column === "rows" || column === "size" ? [index] : []));
     const title = words.say(kind === "monthly" ? "monthlyExports" : "otherExports");
-    const { table, body } = cardTable(kind === "monthly" ? "months" : "jobs", columns.map((each) => words.say(each)), h("caption", { class: "unseen" }, title), numbers);
+    const { table, body } = cardTable(kind === "monthly" ? "monthly" : "jobs", columns.map((each) => words.say(each)), h("caption", { class: "unseen" }, title), numbers);
     table.hidden = true;
     const none = h("p", { hidden: true }, words.say(kind === "monthly" ? "noMonthlyExports" : "noExports"));
     const more = h("button", { type: "button", hidden: true }, words.say("moreExports"));

@@ -46,6 +46,7 @@ export class Schedule {
   /** @type {HTMLElement} */ element;
   #context;
   /** Resolves when the schedule is shown. @type {Promise<void> | null} */ #opened = null;
+  /** The schedule that is shown, or null for none. @type {any} */ #saved = null;
   /** The form that is shown. @type {any} */ #form = null;
   /** The form's choices of filters, by their values. @type {Map<string, Query | null>} */ #filters = new Map();
 
@@ -55,8 +56,9 @@ export class Schedule {
     this.element = h("div");
   }
 
-  /** Loads the schedule, unless it is shown. */
+  /** Loads the schedule, or offers the filters that the log has by now. */
   open() {
+    if (this.#form) this.#offerFilters();
     this.#opened ??= this.#load();
     return this.#opened;
   }
@@ -69,7 +71,7 @@ export class Schedule {
     enabled.checked = true;
     zone.value = query.timeZone;
     const chosen = [...this.#filters].find(([, each]) => (each ? JSON.stringify(filtersOf(each)) === JSON.stringify(filtersOf(query)) : !query.isFiltered));
-    filters.value = chosen?.[0] ?? "";
+    filters.value = chosen?.[0] ?? filters.value;
     filters.focus();
     filters.scrollIntoView({ block: "center" });
   }
@@ -79,6 +81,7 @@ export class Schedule {
     if (!this.element.querySelector(".secret code")) return;
     this.element.replaceChildren();
     this.#opened = null;
+    this.#form = null;
   }
 
   async #load() {
@@ -96,6 +99,7 @@ export class Schedule {
 
   /** @param {any} saved the schedule, or null */
   #show(saved) {
+    this.#saved = saved;
     const { words, partnerZone } = this.#context;
     const say = (/** @type {string} */ key) => words.say(key);
     const zone = saved?.time_zone ?? partnerZone ?? ownTimeZone();
@@ -105,9 +109,9 @@ export class Schedule {
     const outcome = h("p", { role: "status" });
     const trouble = h("div", { role: "alert" });
     const button = h("button", { class: "primary" }, say("save"));
-    const form = h("form", { novalidate: true, "aria-label": say("scheduleTitle"), onchange: () => offerGzip(form), onsubmit: (/** @type {Event} */ event) => { event.preventDefault(); this.#save(saved); } },
+    const form = h("form", { novalidate: true, "aria-label": say("scheduleTitle"), onchange: () => offerGzip(form), onsubmit: (/** @type {Event} */ event) => { event.preventDefault(); this.#save(); } },
       checkBox("enabled", say("scheduleEnabled"), saved?.enabled ?? false),
-      field(say("scheduleFilters"), choice("filters", this.#chosenFilters(saved), this.#filterOptions(saved)), "wide"),
+      field(say("scheduleFilters"), h("select", { name: "filters" }), "wide"),
       field(say("timeZone"), choice("time_zone", zone, zones, { "aria-describedby": "time_zone-fault" })), fault("time_zone"),
       field(say("scheduleFrom"), choice("from", saved?.from ?? "", this.#months(saved, zone), { "aria-describedby": "from-fault" })), fault("from"),
       field(say("formatLabel"), formatChoice(words, saved?.format ?? "csv")),
@@ -118,6 +122,7 @@ export class Schedule {
       h("p", { class: "quiet", id: "notify-hint" }, say("scheduleNotifyHint")), fault("notify"),
       h("div", { class: "buttons" }, button, outcome), trouble);
     this.#form = form;
+    this.#offerFilters();
     offerGzip(form);
     this.element.replaceChildren(h("p", { class: "quiet" }, say("scheduleIntro")), ...this.#next(saved), form,
       ...(notify.some((/** @type {string} */ each) => /^https?:/.test(each)) ? [secretSection(this.#context)] : []),
@@ -146,23 +151,25 @@ export class Schedule {
     return saved ? options : [["", words.say("scheduleFromDefault")], ...options];
   }
 
-  /** The value of the saved schedule's filters. @param {any} saved */
-  #chosenFilters(saved) { return Object.keys(saved?.filters ?? {}).length > 0 ? "saved" : "all"; }
+  /** The value of the saved schedule's filters in the form. */
+  get #savedFilters() { return Object.keys(this.#saved?.filters ?? {}).length > 0 ? "saved" : "all"; }
 
-  /** The filters to choose from: none, those of the saved schedule, of the log, and of saved views. @param {any} saved @returns {[string, string][]} */
-  #filterOptions(saved) {
+  /** Offers filters: none, those of the saved schedule, of the log, and of saved views. A choice stays if it is still offered. */
+  #offerFilters() {
     const { words, names, query, partner } = this.#context;
     /** @type {[string, Query | null, string][]} */ const offered = [["all", null, words.say("filtersAll")]];
-    if (this.#chosenFilters(saved) === "saved") {
-      const kept = queryOf(saved.filters);
+    if (this.#savedFilters === "saved") {
+      const kept = queryOf(this.#saved.filters);
       offered.push(["saved", kept, kept.words(words, names)]);
     }
     if (query.isFiltered) offered.push(["log", query, words.say("filtersOfLog", { filters: query.words(words, names) })]);
-    for (const [index, view] of savedViews(partner, query.timeZone).entries()) {
-      if (view.query.isFiltered) offered.push([`view ${index}`, view.query, words.say("filtersOfView", { name: view.name, filters: view.query.words(words, names) })]);
+    for (const view of savedViews(partner, query.timeZone)) {
+      if (view.query.isFiltered) offered.push([`view ${view.name}`, view.query, words.say("filtersOfView", { name: view.name, filters: view.query.words(words, names) })]);
     }
     this.#filters = new Map(offered.map(([value, chosen]) => [value, chosen]));
-    return offered.map(([value, , text]) => [value, text]);
+    const { filters } = this.#form.elements;
+    const chosen = this.#filters.has(filters.value) ? filters.value : this.#savedFilters;
+    filters.replaceChildren(...offered.map(([value, , text]) => h("option", { value, selected: value === chosen }, text)));
   }
 
   /** Shows what is wrong with a field, and moves the focus there. @param {string} name @param {string} text */
@@ -174,8 +181,8 @@ export class Schedule {
     control.scrollIntoView({ block: "center" });
   }
 
-  /** The form's values as a request, or null after a refusal. @param {any} saved */
-  #request(saved) {
+  /** The form's values as a request, or null after a refusal. */
+  #request() {
     const { words } = this.#context;
     const { enabled, time_zone: zone, from, notify, filters } = this.#form.elements;
     const { recipients, wrong, isTooMany } = readRecipients(notify.value);
@@ -186,21 +193,20 @@ export class Schedule {
     return {
       enabled: enabled.checked, time_zone: zone.value, ...outputOf(this.#form),
       ...(from.value ? { from: from.value } : {}),
-      ...(recipients.length > 0 || saved?.notify.length > 0 ? { notify: recipients } : {}),
+      ...(recipients.length > 0 || this.#saved?.notify.length > 0 ? { notify: recipients } : {}),
       // Unchanged filters are left out, so that a change elsewhere in the meantime stays.
-      ...(filters.value === this.#chosenFilters(saved) ? {} : { filters: chosen ? filtersOf(chosen) : null }),
+      ...(filters.value === this.#savedFilters ? {} : { filters: chosen ? filtersOf(chosen) : null }),
     };
   }
 
-  /** @param {any} saved the schedule that the form shows, or null */
-  async #save(saved) {
+  async #save() {
     const { service, words, showError } = this.#context;
     const [button, outcome, trouble] = [".primary", "[role=status]", "[role=alert]"].map((each) => this.#form.querySelector(each));
     if (isBusy(button)) return;
     for (const each of this.#form.elements) each.removeAttribute("aria-invalid");
     for (const each of this.#form.querySelectorAll(".fault")) each.textContent = "";
     trouble.replaceChildren();
-    const wanted = this.#request(saved);
+    const wanted = this.#request();
     if (!wanted) return;
     setBusy(button, true);
     outcome.textContent = words.say("saving");
@@ -211,7 +217,7 @@ export class Schedule {
     } catch (error) {
       if (service.signal.aborted) return;
       outcome.textContent = "";
-      if (!(error instanceof ApiError) || !this.#explain(error, /** @type {any} */ (wanted))) showError(trouble, error, () => this.#save(saved));
+      if (!(error instanceof ApiError) || !this.#explain(error, /** @type {any} */ (wanted))) showError(trouble, error, () => this.#save());
     } finally {
       setBusy(button, false);
     }
