@@ -19,7 +19,7 @@ import { Context, Names } from "./context.js";
 import { h } from "./elements.js";
 import { Exports } from "./exports.js";
 import { History } from "./history.js";
-import { isTimeZone, language, ownTimeZone, texts, Words } from "./language.js";
+import { formatsOf, isTimeZone, language, ownTimeZone, texts, Words } from "./language.js";
 import { ActivityList } from "./list.js";
 import { Overview } from "./overview.js";
 import { PeriodField } from "./period-field.js";
@@ -110,11 +110,13 @@ class ActivityLog extends HTMLElement {
     const { signal } = lifetime;
     const old = this.#lifetime;
     this.#lifetime = lifetime;
-    const locale = language(this.getAttribute("locale"));
+    const wanted = this.getAttribute("locale");
+    const locale = language(wanted);
     /** @type {Words} */ let words;
     try {
       const [loaded] = await Promise.all([texts(locale), loadStyles()]);
-      words = new Words(locale, loaded);
+      // A language without a region, such as `en`, takes the browser's formats.
+      words = new Words(locale, loaded, formatsOf(locale, wanted?.includes("-") ? wanted : null));
     } catch (error) {
       console.error(error);
       if (signal.aborted) return;
