@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from api import now, rfc3339
+from api import eventually, now, rfc3339
 from browser import LANGUAGES, LAYOUT_FAULTS, NEEDED, PASSWORD, SAYS, mixed, recent, shown, sign_in, tab_to
 
 pytestmark = NEEDED
@@ -40,10 +40,6 @@ def wordy():
         ),
         *(recent(occurred_at=rfc3339(base - timedelta(days=2, minutes=number)), customer=long) for number in range(5)),
     ]
-
-
-def log_of(page):
-    return page.locator("activity-log")
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -104,7 +100,6 @@ def test_filters_apply_at_once_over_dimmed_rows(window, stack, person, partner):
     table.wait_for()
     assert table.locator("tr.row").count() == 5 and table.evaluate("element => element.inert")
     assert parse_qs(urlsplit(page.url).query)["period"] == ["today"]
-    page.wait_for_function("() => true")
     page.unroute_all(behavior="ignoreErrors")
     for route in held:
         route.continue_()
@@ -118,7 +113,7 @@ def test_language_switch_keeps_open_rows_and_their_place(window, stack, person, 
     sign_in(page, stack, person(partner))
     shown(page)
     page.locator(f"{ROWS} .toggle").nth(30).click()
-    page.locator("activity-log tr.opened dl").wait_for()
+    page.locator("activity-log tr.opened dl").first.wait_for()
     before = page.evaluate("scrollY")
     assert before > 0
     requests = []
@@ -127,7 +122,7 @@ def test_language_switch_keeps_open_rows_and_their_place(window, stack, person, 
     page.locator("activity-log nav", has_text="Journal").wait_for()
     assert "détails" in page.locator(f"{ROWS} .toggle").nth(30).text_content()
     assert page.locator(f"{ROWS} .toggle").nth(30).get_attribute("aria-expanded") == "true"
-    page.locator("activity-log tr.opened dl").wait_for()
+    page.locator("activity-log tr.opened dl").first.wait_for()
     assert "Activités" in page.locator("activity-log table.list caption").text_content()
     assert abs(page.evaluate("scrollY") - before) <= 4
     assert requests == []
@@ -139,7 +134,7 @@ def test_exports_and_back_keeps_the_place(window, stack, person, partner):
     sign_in(page, stack, person(partner))
     shown(page)
     page.locator(f"{ROWS} .toggle").nth(30).click()
-    page.locator("activity-log tr.opened dl").wait_for()
+    page.locator("activity-log tr.opened dl").first.wait_for()
     page.evaluate("scrollTo(0, 500)")
     for back in (lambda: page.get_by_role("button", name="Log", exact=True).click(), page.go_back):
         # As the keyboard does it, because a click would scroll to the button.
@@ -167,7 +162,7 @@ def test_first_row_is_three_keys_from_the_views(window, stack, person, partner):
     # The page's own link leads there as well.
     page.locator("a.skip").focus()
     page.keyboard.press("Enter")
-    page.wait_for_function(f"() => ({ACTIVE})().className === 'toggle'")
+    page.locator("activity-log .toggle:focus").wait_for()
 
 
 def test_keys_move_open_and_close_rows(window, stack, person, partner):
@@ -185,7 +180,7 @@ def test_keys_move_open_and_close_rows(window, stack, person, partner):
         page.keyboard.press(key)
         assert focused() == row, key
     page.keyboard.press("Enter")
-    page.locator("activity-log tr.opened dl").wait_for()
+    page.locator("activity-log tr.opened dl").first.wait_for()
     page.keyboard.press("Tab")
     page.keyboard.press("Escape")
     assert page.locator("activity-log tr.opened").count() == 0 and focused() == 0
@@ -207,7 +202,7 @@ def test_columns_and_density_are_remembered(window, stack, person, partner):
     page.get_by_label("Compact").check()
     page.get_by_label("IP address").check()
     page.get_by_label("Partner user").uncheck()
-    assert page.locator("activity-log thead").inner_text().split("\n")[-1].strip().endswith("IP address")
+    assert page.locator("activity-log table.list thead").inner_text().strip().endswith("IP address")
     page.keyboard.press("Escape")
     assert not page.get_by_label("Compact").is_visible()
     page.get_by_role("button", name="Sign out").click()
@@ -238,8 +233,7 @@ def test_new_activities_are_offered_not_inserted(window, stack, person, partner)
     asked = []
     page.on("request", lambda request: asked.append(request.url) if "/activities?" in request.url else None)
     page.clock.fast_forward(120_000)
-    page.wait_for_function("() => true")
-    assert asked == []
+    assert page.evaluate("1") == 1 and asked == []
 
 
 def test_print_loads_every_row_and_says_so(window, stack, person, partner):
@@ -251,7 +245,7 @@ def test_print_loads_every_row_and_says_so(window, stack, person, partner):
     page.evaluate("window.print = () => { window.printed = true; }; dispatchEvent(new Event('beforeprint'))")
     assert "The first 100 activities only" in note.text_content()
     page.get_by_role("button", name="Print", exact=True).click()
-    page.wait_for_function("() => window.printed")
+    eventually(lambda: page.evaluate("window.printed"), "the browser asked to print")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     assert page.locator(ROWS).count() == 260
     assert note.text_content() == "260 activities: all that match."
@@ -274,7 +268,7 @@ def host(elsewhere, stack, attributes, token):
         f"""const log = document.querySelector("activity-log");
 window.events = [];
 for (const name of ["ready", "query", "open", "unauthorized"]) log.addEventListener(`daybook-${{name}}`, (event) => window.events.push([name, event.detail]));
-log.addEventListener("daybook-open", (event) => {{ if (window.closed) event.preventDefault(); }});
+log.addEventListener("daybook-open", (event) => {{ if (window.keepClosed) event.preventDefault(); }});
 log.getToken = async () => "{token}";
 """
     )
@@ -302,7 +296,7 @@ def test_portal_fixes_filters_and_hears_events(window, stack, person, partner, e
     assert page.get_by_role("columnheader", name="Affected customer").count() == 0
     primary = page.locator("activity-log button.primary").first
     assert primary.evaluate("element => getComputedStyle(element).backgroundColor") == "rgb(120, 0, 120)"
-    page.wait_for_function("() => window.events.some(([name]) => name === 'ready')")
+    eventually(lambda: page.evaluate("window.events.some(([name]) => name === 'ready')"), "the event of the first list")
     page.locator("activity-log select[name=period]").select_option("last7")
     shown(page)
     [[_, query]] = page.evaluate("window.events.filter(([name]) => name === 'query')")
@@ -312,11 +306,11 @@ def test_portal_fixes_filters_and_hears_events(window, stack, person, partner, e
     [[_, opened]] = page.evaluate("window.events.filter(([name]) => name === 'open')")
     assert opened["url"].startswith(f"/v1/partners/{partner.name}/activities/")
     # The host may show an activity itself.
-    page.evaluate("window.closed = true")
+    page.evaluate("window.keepClosed = true")
     page.locator(f"{ROWS} .toggle").nth(1).click()
     assert page.locator("activity-log tr.opened").count() == 1
     # The attribute can change, and an absent one shows everything.
-    log_of(page).evaluate("element => element.removeAttribute('customer')")
+    page.locator("activity-log").evaluate("element => element.removeAttribute('customer')")
     page.locator(ROWS).nth(4).wait_for()
 
 
