@@ -267,7 +267,7 @@ def keep_the_issuers_session(page, user):
 
 def shown(page):
     """Waits until the page shows the list."""
-    page.locator("activity-log table.log:not([aria-busy])").wait_for(state="attached")
+    page.locator("activity-log table.list:not([aria-busy])").wait_for(state="attached")
     page.locator("activity-log .count").filter(has_text=re.compile(r"\d|No|Aucun")).wait_for()
 
 
@@ -292,6 +292,68 @@ def violations(page):
     found = page.evaluate("""async () => (await axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'],
       resultTypes: ['violations'], preload: false})).violations""")
     return [(each["id"], node["target"], node.get("failureSummary", "")[:200]) for each in found for node in each["nodes"]]
+
+
+# Finds what cannot be read: text that overlaps other text, cells that are narrower than their longest word or, if the word is
+# longer, than 16 digits, and anything that makes the page scroll sideways. A word ends where the browser may break it.
+LAYOUT_FAULTS = """() => {
+  const faults = [];
+  const page = document.documentElement;
+  if (page.scrollWidth > page.clientWidth) faults.push(`the page scrolls sideways: ${page.scrollWidth} > ${page.clientWidth}`);
+  const root = document.querySelector('activity-log').shadowRoot;
+  const host = root.host.getBoundingClientRect();
+  const isClipped = (element) => element !== null && (getComputedStyle(element).clipPath !== 'none' || isClipped(element.parentElement));
+  const isShown = (element) => element.checkVisibility() && !element.closest('.skip, [aria-hidden=true]') && !isClipped(element);
+  const range = document.createRange();
+  const context = document.createElement('canvas').getContext('2d');
+  for (const cell of root.querySelectorAll('table.list > tbody > tr.row > td')) {
+    if (!isShown(cell)) continue;
+    const style = getComputedStyle(cell);
+    const room = cell.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
+    for (const walker = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT); walker.nextNode();) {
+      const { data, parentElement } = walker.currentNode;
+      if (!isShown(parentElement)) continue;
+      context.font = getComputedStyle(parentElement).font;
+      const most = Math.max(...data.split(/[ \\n]+/).map((word) => context.measureText(word).width));
+      if (room + 1 < Math.min(most, context.measureText('0').width * 16)) {
+        faults.push(`a cell of ${Math.round(room)} px holds a word of ${Math.round(most)} px: ${data}`);
+      }
+    }
+  }
+  // Boxes of text and of controls, in the order of the page.
+  const boxes = [];
+  for (const element of root.querySelectorAll('*')) {
+    if (!isShown(element) || element.closest('.scroll, svg, [popover]')) continue;
+    const isControl = element.matches('button, input, select, summary');
+    const rectangles = isControl ? [element.getBoundingClientRect()] : [...element.childNodes].filter((node) => node.nodeType === 3 && node.data.trim()).flatMap((node) => {
+      if (element.closest('button, select, summary')) return [];
+      range.selectNodeContents(node);
+      // A text of two lines at most hides its rest.
+      const limit = element.closest('.event')?.getBoundingClientRect().bottom ?? Infinity;
+      return [...range.getClientRects()].filter((each) => each.top < limit - 2);
+    });
+    for (const box of rectangles) {
+      if (box.width < 1 || box.height < 1) continue;
+      if (box.right > host.right + 1 || box.left < host.left - 1) faults.push(`${element.tagName}.${element.className} is outside: ${element.textContent.slice(0, 40)}`);
+      boxes.push({ element, box });
+    }
+  }
+  boxes.sort((one, other) => one.box.top - other.box.top);
+  boxes.forEach(({ element, box }, index) => {
+    for (let next = index + 1; next < boxes.length && boxes[next].box.top < box.bottom - 2; next += 1) {
+      const other = boxes[next];
+      if (other.element.contains(element) || element.contains(other.element)) continue;
+      // The button of a calendar stands inside of its field.
+      if ([element, other.element].some((each) => each.matches('input + button'))) continue;
+      // Headings that stay at the top lie over the rows that scroll beneath them.
+      if ([element, other.element].some((each) => getComputedStyle(each.closest('th') ?? each).position === 'sticky')) continue;
+      const wide = Math.min(box.right, other.box.right) - Math.max(box.left, other.box.left);
+      const high = Math.min(box.bottom, other.box.bottom) - other.box.top;
+      if (wide > 1.5 && high > 4) faults.push(`overlap of "${element.textContent.slice(0, 30)}" and "${other.element.textContent.slice(0, 30)}"`);
+    }
+  });
+  return faults;
+}"""
 
 
 def origin(url):

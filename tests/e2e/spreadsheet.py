@@ -1,8 +1,10 @@
-"""Reads a CSV export as another program would: with Python's reader, independent of the writer."""
+"""Reads CSV and workbooks of exports as another program would, independent of the writer."""
 
 import csv
 import io
 import re
+
+import openpyxl
 
 SEPARATORS = {"en": ",", "fr": ";"}
 
@@ -26,6 +28,14 @@ def raw_rows(content, locale):
     """Returns the rows as a spreadsheet reads them, with the guard."""
     text = content.decode("utf-8-sig")
     return list(csv.reader(io.StringIO(text, newline=""), delimiter=SEPARATORS[locale], strict=True))[1:]
+
+
+def workbook(content):
+    """Returns the facts of a workbook's first sheet, by their labels, and the sheet of activities that the workbook opens on."""
+    book = openpyxl.load_workbook(io.BytesIO(content))
+    summary, log = book.worksheets[0], book.active
+    assert summary is not log and log is book.worksheets[1]
+    return {label.value: fact.value for label, fact in summary.iter_rows(max_col=2) if label.value}, log
 
 
 # Indexes of the columns of an activity.

@@ -2,15 +2,13 @@
 
 import gzip
 import hashlib
-import io
 import json
 import uuid
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from urllib.parse import parse_qs, urljoin, urlsplit, urlunsplit
 
-import openpyxl
 import pytest
 import requests
 
@@ -266,7 +264,9 @@ def test_file_names_tell_a_full_export_from_others(book):
     for request_, name in [
         ({}, f"{days}.csv"),
         ({"locale": "fr"}, f"{days}_fr.csv"),
-        ({"status": "failed"}, f"{days}_filtered.csv"),
+        ({"status": "failed"}, f"{days}_filtered_failed.csv"),
+        ({"status": "!failed", "customer": ["c-1"]}, f"{days}_filtered_not-failed_customer-c-1.csv"),
+        ({"details": False}, f"{days}_no-details.csv"),
         ({"rows": "lines", "locale": "fr", "format": "xlsx"}, f"{days}_lines_fr.xlsx"),
     ]:
         export = book.export(**ALL_OF_2024, **request_)
@@ -338,7 +338,7 @@ def test_control_characters_are_pictures_in_tables_only(partner):
     assert not [byte for byte in content if byte < 32 and byte not in b"\r\n"]
     _, [row] = spreadsheet.rows(content, "en")
     assert row[CUSTOMER] == "a␀b␛[1m"
-    sheet = openpyxl.load_workbook(io.BytesIO(partner.download(partner.export(**ALL_OF_2024, format="xlsx")))).active
+    _, sheet = spreadsheet.workbook(partner.download(partner.export(**ALL_OF_2024, format="xlsx")))
     assert sheet.cell(2, CUSTOMER + 1).value == "a␀b␛[1m"
     [line] = partner.download(partner.export(**ALL_OF_2024, format="jsonl")).decode().splitlines()
     assert json.loads(line)["customer"] == sent["customer"]
@@ -395,7 +395,7 @@ def test_jsonl_file_has_one_activity_of_the_api_per_line(book):
 def test_workbook_holds_text_dates_and_links(book):
     export = book.export(**ALL_OF_2024, format="xlsx", time_zone="Asia/Kolkata")
     assert export["files"][0]["name"].endswith(".xlsx") and export["files"][0]["rows"] == len(NAMES)
-    sheet = openpyxl.load_workbook(io.BytesIO(book.download(export))).active
+    _, sheet = spreadsheet.workbook(book.download(export))
     header, *rows = sheet.iter_rows()
     assert len(header) == COLUMNS and sheet.freeze_panes == "A2" and sheet.auto_filter.ref
     for row, sent in zip(rows, book.sent, strict=True):
@@ -406,6 +406,22 @@ def test_workbook_holds_text_dates_and_links(book):
         wanted = [sent["customer"]["name"], sent["actor"]["name"], sent["customer"]["id"], sent["action"], sent["id"], sent["occurred_at"]]
         assert [text.replace("_x000D_", "\r") for text in shown] == wanted
         assert sent["customer"]["id"] in row[CUSTOMER].hyperlink.target
+
+
+@pytest.mark.parametrize(
+    "locale, texts",
+    [
+        ("en", ["Partner", "From", "Until (excluded)", "Status", "Failed, Declined", "Activities"]),
+        ("fr", ["Partenaire", "Du", "Jusqu’au (exclu)", "Statut", "Échouée, Refusée", "Activités"]),
+    ],
+)
+def test_first_sheet_of_a_workbook_says_period_filters_and_totals(book, locale, texts):
+    partner, first, end, status, statuses, activities = texts
+    export = book.export(**ALL_OF_2024, format="xlsx", locale=locale, time_zone="Europe/Paris", status=["failed", "declined"])
+    facts, sheet = spreadsheet.workbook(book.download(export))
+    assert facts[partner] == book.name and facts[status] == statuses
+    assert (facts[first], facts[end]) == (datetime(2024, 1, 1), datetime(2025, 1, 1))
+    assert facts[activities] == sheet.max_row - 1 == sum(each["status"] in ("failed", "declined") for each in book.sent)
 
 
 @pytest.mark.parametrize("format", ["csv", "jsonl", "xlsx"])
@@ -419,7 +435,7 @@ def test_compressed_file_holds_the_same_bytes(book, format):
         # A workbook contains the time of its request, so two workbooks differ.
         assert gzip.decompress(content) == book.download(book.export(**ALL_OF_2024, format=format))
     else:
-        assert openpyxl.load_workbook(io.BytesIO(gzip.decompress(content))).active.max_row == len(NAMES) + 1
+        assert spreadsheet.workbook(gzip.decompress(content))[1].max_row == len(NAMES) + 1
 
 
 def test_export_by_lines_writes_one_row_per_order_line(partner):

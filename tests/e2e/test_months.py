@@ -190,6 +190,27 @@ def test_schedule_decides_the_form_of_the_export(partner, schedules, run, grace,
     assert header[1] == "Client" and rows[0][spreadsheet.DETAILS] == ""
 
 
+def test_schedule_filters_its_exports(partner, schedules, run, grace, later):
+    month = last_ended(later - grace, "UTC")
+    failed, other = (new_activity(occurred_at=rfc3339(month.start), status=status) for status in ("failed", "succeeded"))
+    partner.record([failed, other])
+    saved = schedules(partner, filters={"status": "failed", "action": ["!user.*"]}, **{"from": month.name})
+    assert saved["filters"] == {"action": ["!user.*"], "status": ["failed"]}
+    run(later)
+    [export] = of_month(partner, month)
+    export = partner.ready(export["id"])
+    assert export["filters"] == saved["filters"]
+    assert export["files"][0]["name"] == f"activity_{partner.name}_{month.name}_filtered_failed_not-user.csv"
+    _, rows = spreadsheet.rows(partner.download(export), export["locale"])
+    assert [row[spreadsheet.ACTIVITY_ID] for row in rows] == [failed["id"]]
+    # A member that is absent stays, null removes the filters, and a filter without a value is refused.
+    address = f"{partner.path}/export-schedule"
+    assert partner.caller.put(address, json={"rows": "lines"}).json()["filters"] == saved["filters"]
+    is_problem(partner.caller.put(address, json={"filters": {"status": []}}), 400, "invalid-request", "/filters/status")
+    is_problem(partner.caller.put(address, json={"filters": {"states": "failed"}}), 400, "invalid-request", "/filters/states")
+    assert partner.caller.put(address, json={"filters": None}).json()["filters"] == {}
+
+
 def test_schedule_starts_with_the_previous_month_by_default(partner, schedules):
     saved = schedules(partner, time_zone="Pacific/Kiritimati")
     assert saved["from"] == Month.of(now(), "Pacific/Kiritimati").before().name

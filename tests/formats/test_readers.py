@@ -27,6 +27,8 @@ LABELS = {
     "fr": {"order.created": "Commande créée", "subscription.updated": "Abonnement modifié"},
 }
 SEPARATORS = {"en": ",", "fr": ";"}
+# The sheet that describes a workbook, in each language.
+SUMMARIES = ("Summary", "Résumé")
 TITLES = {
     "en": [
         "Date and time (Asia/Kolkata)",
@@ -181,9 +183,11 @@ def moment(text):
 
 
 def cells(path):
-    """Returns the header and the rows of every sheet, and fails if there is a formula."""
+    """Returns the header and the rows of every sheet of activities, and fails if there is a formula."""
     book = openpyxl.load_workbook(path, read_only=True)
     for sheet in book.worksheets:
+        if sheet.title in SUMMARIES:
+            continue
         header, *rows = ([None if cell.value is None else cell for cell in row] for row in sheet.iter_rows())
         assert not [cell.coordinate for row in rows for cell in row if cell is not None and cell.data_type == "f"]
         yield [cell.value for cell in header if cell is not None], [[None if cell is None else cell.value for cell in row] for row in rows]
@@ -209,6 +213,28 @@ def test_openpyxl_reads_recorded_activities_from_workbook(files, records, locale
     ((header, rows),) = cells(files / f"{records}_{locale}.xlsx")
     assert header == TITLES[locale]
     check([[row[0], *(unescape(cell or "") for cell in row[1:])] for row in rows], expected(files / f"{records}.jsonl", locale))
+
+
+@locales
+def test_first_sheet_describes_the_workbook(files, locale):
+    book = openpyxl.load_workbook(files / f"generated_{locale}.xlsx")
+    summary, log = book.worksheets
+    assert (summary.title, log.title, book.active.title) == {
+        "en": ("Summary", "Activity log", "Activity log"),
+        "fr": ("Résumé", "Journal d'activité", "Journal d'activité"),
+    }[locale]
+    facts = {row[0].value: row[1] for row in summary.iter_rows() if row[0].value}
+    words = {
+        "en": ("Partner", "From", "Time zone", "Filters", "Activities"),
+        "fr": ("Partenaire", "Du", "Fuseau horaire", "Filtres", "Activités"),
+    }[locale]
+    failed = STATUSES[locale]["failed"]
+    partner, first, zone, filters, activities = (facts[word] for word in words)
+    assert (partner.value, zone.value, filters.value) == ("contoso", "Asia/Kolkata", None)
+    assert first.value == datetime(2026, 10, 1, 5, 30)
+    assert activities.value == log.max_row - 1
+    assert facts[failed].value == sum(row[4].value == failed for row in log.iter_rows(min_row=2))
+    assert not [cell.coordinate for row in summary.iter_rows() for cell in row if cell.data_type == "f"]
 
 
 def test_workbook_has_frozen_header_filter_widths_and_links(files):

@@ -367,7 +367,7 @@ mod tests {
             recorded_before: now,
             at: now,
         };
-        let job = planned.job(Output::default(), 60);
+        let job = planned.job(Output::default(), crate::filter::Filter::default(), 60);
         let file = File { name: "f".to_owned(), rows: 1, bytes: 2, sha256: "00".to_owned() };
         let status = JobStatus { files: vec![file], ..JobStatus::new() };
         let delivery = Delivery::new(job.id.clone(), Recipient::Email("a@b.example".to_owned()), later);

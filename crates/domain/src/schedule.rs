@@ -29,6 +29,7 @@ pub use self::{
 };
 use crate::{
     access::Author,
+    filter::Filter,
     job::Output,
     recipient::Recipient,
     time::{Instant, Month, Zone},
@@ -53,6 +54,8 @@ pub struct ScheduleRequest {
     pub time_zone: Zone,
     /// The form of the files.
     pub output: Output,
+    /// The conditions that the activities meet.
+    pub filter: Filter,
     /// The first month to make. Default: that of the schedule before, or else the month before the present one.
     pub from: Option<Month>,
     /// The recipients of notifications.
@@ -71,6 +74,9 @@ pub struct Schedule {
     pub time_zone: Zone,
     /// The form of the files.
     pub output: Output,
+    /// The conditions that the activities of the next months and versions meet.
+    #[serde(default)]
+    pub filter: Filter,
     /// The first month to make.
     pub from: Month,
     /// The recipients of notifications.
@@ -124,7 +130,7 @@ impl Schedule {
         by: impl Into<Author>,
     ) -> Result<Self, TooFarAhead> {
         let Author { subject, name } = by.into();
-        let ScheduleRequest { enabled, time_zone, output, from, notify } = request;
+        let ScheduleRequest { enabled, time_zone, output, filter, from, notify } = request;
         let current = Month::of(now, time_zone);
         let active = before.as_ref().filter(|before| !before.removed);
         let from = match from {
@@ -142,6 +148,7 @@ impl Schedule {
             removed: false,
             time_zone,
             output,
+            filter,
             from,
             notify,
             updated_at: now,
@@ -366,6 +373,7 @@ mod tests {
             enabled: true,
             time_zone: Zone::parse(zone).unwrap(),
             output: Output::default(),
+            filter: Filter::default(),
             from: from.map(month),
             notify: Vec::new(),
         }

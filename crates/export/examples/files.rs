@@ -10,7 +10,8 @@ use std::{env, fs, path::PathBuf};
 use amounts::amount;
 use domain::{
     activity::{Activity, NewActivity, PartnerId},
-    job::{Format, Output, Rows},
+    filter::Filter,
+    job::{ExportRequest, Format, Output, Rows},
     locale::Locale,
     time::{Instant, Zone},
 };
@@ -77,8 +78,17 @@ fn write(folder: &std::path::Path, name: &str, activities: &[Activity], output: 
     });
     if output.format == Format::Xlsx {
         let subscriptions = SubscriptionsUrl::new("https://portal.example/{customer}/subscriptions".to_owned());
-        let created_at = Instant::parse(records::RECORDED_AT).unwrap();
-        let mut book = Workbook::new(output, zone, created_at, &subscriptions, WorkbookLimits::default()).unwrap();
+        let recorded_at = Instant::parse(records::RECORDED_AT).unwrap();
+        let partner = PartnerId::parse("contoso").unwrap();
+        let asked = ExportRequest {
+            from: Instant::parse("2026-10-01T00:00:00Z").unwrap(),
+            to: recorded_at,
+            time_zone: zone,
+            filter: Filter::default(),
+            output,
+        };
+        let limits = WorkbookLimits::default();
+        let mut book = Workbook::new(&partner, &asked, recorded_at, &subscriptions, limits).unwrap();
         for (activity, number) in rows {
             book.write_row(activity, &OrderLines::parse(activity, output), number).unwrap();
         }

@@ -8,7 +8,7 @@
 //! | `guard` | the apostrophe in front of text that a spreadsheet would run or change |
 //! | `conversion` | the texts that a spreadsheet reads as numbers, dates and other values |
 //! | `cell_text` | the text of a cell: guarded, cut, without control characters |
-//! | `xlsx` | workbooks |
+//! | `xlsx`, `summary` | workbooks, and their first sheet |
 //! | `encoder` | the choice between the formats of text |
 //! | `gzip` | compression in blocks that a later run can continue |
 //! | `files` | the bucket: parts, whole objects, links |
@@ -33,6 +33,7 @@ mod parts;
 mod position;
 mod run;
 mod segments;
+mod summary;
 mod table;
 mod worker;
 mod writer;

@@ -1,11 +1,12 @@
 //! The plan of an export's segments: finished months that S3 copies instead of the worker reading the table.
 //!
 //! An export copies the file of a monthly export if that file has exactly the bytes that the export would write for the
-//! month: the same format, language and columns, the same form version, and no activity recorded after the month's cut.
+//! month: the same format, language and columns, a form version with the same bytes, and no activity recorded after the
+//! month's cut.
 
 use domain::{
     activity::PartnerId,
-    job::{Compression, ExportRequest, FORM_VERSION, Format, Job, JobStatus, Kind, Segment, State},
+    job::{Compression, ExportRequest, FORM_VERSION, Format, Job, JobStatus, Kind, Segment, State, TEXT_FORM_VERSION},
     time::{Instant, Month, Period, Zone},
 };
 use store::{control::Control, error::Error, ledger::Ledger};
@@ -81,7 +82,7 @@ fn segment_of_month(
     now: Instant,
 ) -> Option<Segment> {
     let [file] = standing.files.as_slice() else { return None };
-    let has_same_form = made.form_version == FORM_VERSION
+    let has_same_form = (TEXT_FORM_VERSION..=FORM_VERSION).contains(&made.form_version)
         && made.request == ExportRequest { from: period.from(), to: period.to(), ..job.request.clone() };
     let remains = standing.state_at(made, now.plus_seconds(MONTH_REMAINS_SECONDS)) == State::Ready;
     (has_same_form && remains).then(|| Segment {

@@ -390,9 +390,9 @@ impl<'a> ExportWriter<'a> {
             encoder.start_file(&mut self.content).map_err(encoding_error)?;
             self.compress()
         } else {
-            let (request, limits) = (&self.context.job.request, self.context.limits.workbook);
-            let workbook =
-                Workbook::new(request.output, request.time_zone, request.to, self.context.subscriptions, limits);
+            let WriterContext { partner, job, subscriptions, limits, .. } = self.context;
+            let through = job.complete_through();
+            let workbook = Workbook::new(partner, &job.request, through, subscriptions, limits.workbook);
             self.workbook = Some(workbook.map_err(|error| Error::permanent("starting a workbook", error))?);
             Ok(())
         }

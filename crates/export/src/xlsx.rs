@@ -6,6 +6,9 @@
 //! pictures. The header stays in view and has
 //! filters. The cell of a customer links to the customer's subscriptions.
 //!
+//! The first sheet describes the export, and the activities follow on further sheets. A workbook opens on the activities,
+//! because programs and people that look at the sheet that is shown expect rows.
+//!
 //! A workbook is a zip archive with its directory at the end, so another process cannot continue it. Its size is bounded,
 //! and a worker that takes over starts it again from its first row. Rows go to a scratch file at once, so that memory does
 //! not grow with their number.
@@ -18,8 +21,8 @@ use std::{
 };
 
 use domain::{
-    activity::Activity,
-    job::Output,
+    activity::{Activity, PartnerId},
+    job::{ExportRequest, Output},
     locale::Locale,
     time::{Instant, Zone},
 };
@@ -30,6 +33,7 @@ use crate::{
     cell_text::{MAX_CELL_UNITS, write_plain},
     guard::Findings,
     lines::OrderLines,
+    summary::Summary,
     table::{Cell, MAX_ROWS, TableRow, columns},
 };
 
@@ -92,13 +96,14 @@ impl Default for WorkbookLimits {
 /// A workbook that receives rows.
 pub struct Workbook {
     book: rust_xlsxwriter::Workbook,
+    summary: Summary,
     sheet: Worksheet,
     output: Output,
     zone: Zone,
     subscriptions: SubscriptionsUrl,
     limits: WorkbookLimits,
     date_format: Format,
-    /// The number of finished sheets.
+    /// The number of finished sheets of activities.
     sheets: usize,
     /// The number of rows of the current sheet, without its header.
     sheet_rows: u32,
@@ -108,30 +113,35 @@ pub struct Workbook {
 }
 
 impl Workbook {
-    /// Creates an empty workbook with local times in `zone` and the creation date `dated`.
+    /// Creates an empty workbook for the request of a partner.
     ///
-    /// The date is the end of the period, so that the same request on the same data gives the same bytes.
+    /// Its activities are complete up to `complete_through`. Its creation date is the end of the period, so that the same
+    /// request on the same data gives the same bytes.
     ///
     /// # Errors
     /// When there is no room for a scratch file.
     pub fn new(
-        output: Output,
-        zone: Zone,
-        dated: Instant,
+        partner: &PartnerId,
+        request: &ExportRequest,
+        complete_through: Instant,
         subscriptions: &SubscriptionsUrl,
         limits: WorkbookLimits,
     ) -> Result<Self, XlsxError> {
         let mut book = rust_xlsxwriter::Workbook::new();
         // By default the properties hold the current time, so the same rows would give other bytes.
-        let created = ExcelDateTime::from_timestamp(dated.seconds().max(FIRST_DATE_SECONDS))?;
+        let created = ExcelDateTime::from_timestamp(request.to.seconds().max(FIRST_DATE_SECONDS))?;
         book.set_properties(&DocProperties::new().set_author("Daybook").set_creation_datetime(&created));
         book.set_zip_compression_level(COMPRESSION);
+        let summary = Summary::new(partner.clone(), request.clone(), complete_through);
+        // The sheet takes the first place now, and gets its totals at the end.
+        book.add_worksheet().set_name(summary.sheet_name())?;
         let sheet = book.new_worksheet_with_constant_memory()?;
         let mut workbook = Self {
             book,
+            summary,
             sheet,
-            output,
-            zone,
+            output: request.output,
+            zone: request.time_zone,
             subscriptions: subscriptions.clone(),
             limits,
             date_format: Format::new().set_num_format("yyyy-mm-dd hh:mm:ss").set_align(FormatAlign::Left),
@@ -168,6 +178,7 @@ impl Workbook {
         let row = TableRow::new(activity, lines, number, self.output);
         self.sheet_rows += 1;
         self.rows += 1;
+        self.summary.count_row(activity, number);
         for (column, index) in columns(self.output.rows).iter().zip(0..) {
             self.write_cell(self.sheet_rows, index, column.cell(&row))?;
         }
@@ -180,6 +191,7 @@ impl Workbook {
     /// When `out` fails.
     pub fn save(mut self, out: impl Write + Send) -> Result<(), XlsxError> {
         self.end_sheet(Worksheet::new())?;
+        self.summary.write(self.book.worksheet_from_index(0)?)?;
         self.book.save_to_writer(out)
     }
 
@@ -201,6 +213,7 @@ impl Workbook {
         let name =
             if self.sheets == 0 { Cow::Borrowed(name) } else { Cow::Owned(format!("{name} {}", self.sheets + 1)) };
         self.sheet.set_name(name)?;
+        self.sheet.set_active(self.sheets == 0);
         self.sheet.set_freeze_panes(1, 0)?;
         let (bold, text) = (Format::new().set_bold(), Format::new().set_num_format("@"));
         for (column, index) in columns(self.output.rows).iter().zip(0..) {
@@ -270,12 +283,12 @@ impl Workbook {
 }
 
 /// Returns the date that a cell can hold, from a local time in seconds since 1970; none outside of the calendar of sheets.
-fn date_of(local_seconds: i64) -> Option<ExcelDateTime> {
+pub(crate) fn date_of(local_seconds: i64) -> Option<ExcelDateTime> {
     if local_seconds < FIRST_DATE_SECONDS { None } else { ExcelDateTime::from_timestamp(local_seconds).ok() }
 }
 
 /// Returns a text in the form that a cell can hold.
-fn cell_text(text: Cow<'_, str>, locale: Locale) -> Cow<'_, str> {
+pub(crate) fn cell_text(text: Cow<'_, str>, locale: Locale) -> Cow<'_, str> {
     if !Findings::of(&text).has_special_characters() && text.len() <= MAX_CELL_UNITS {
         return text;
     }

@@ -174,7 +174,7 @@ async fn execute_orders<S: ScheduleStore>(
     }
     let mut created = 0;
     for order in orders {
-        let job = order.job(schedule.output, rules.retention_seconds);
+        let job = order.job(schedule.output, schedule.filter.clone(), rules.retention_seconds);
         created += usize::from(store.create(partner, &job).await?);
         // Also if the job was there, because the run that created it may have died before it sent the message.
         store.send(partner, &job.id, schedule.has_recipients(), time_until_readable(&job, now)).await?;

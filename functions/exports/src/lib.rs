@@ -1,6 +1,7 @@
 //! The exports of a partner: orders, files, and the schedule of monthly exports. Workers make the files.
 
 mod exports;
+mod filters;
 mod schedules;
 
 use domain::{quota::Limits, recipient::Reach, time::Instant};
@@ -9,6 +10,7 @@ use lambda::{Answer, Problem, Request, request};
 use store::{control::Control, months::Rules, partners::Partners, queues::ExportQueue};
 
 pub use exports::{CreateExport, ExportAnswer, ExportListAnswer};
+pub use filters::SentFilters;
 pub use schedules::{DeliveryAnswer, ResultAnswer, SaveSchedule, ScheduleAnswer, SecretAnswer};
 
 /// The stores and queues that the routes work on.

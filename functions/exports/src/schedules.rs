@@ -5,6 +5,7 @@ use domain::{
     activity::PartnerId,
     delivery::{Delivery, DeliveryState, MAX_REPLACED_SECRETS, Secret, Secrets},
     fault::{Fault, Faults, Rejection},
+    filter::Filter,
     job::{Compression, Format, Kind, Rows, State},
     locale::Locale,
     recipient::{MAX_RECIPIENTS, Recipient},
@@ -18,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use store::{deliveries::Rotation, error, jobs::ListPosition};
 use utoipa::ToSchema;
 
-use crate::App;
+use crate::{App, filters::SentFilters};
 
 /// The number of exports in a schedule's results.
 const RESULTS: usize = 12;
@@ -57,6 +58,10 @@ pub struct SaveSchedule {
     #[serde(default)]
     #[schema(value_type = Option<bool>)]
     details: Update<bool>,
+    /// The filters of the files, as in a list; the default is none. The next months and versions have them.
+    #[serde(default)]
+    #[schema(value_type = Option<SentFilters>)]
+    filters: Update<SentFilters>,
     /// The first month to export; the default is the previous month.
     #[serde(default)]
     #[schema(value_type = Option<Month>)]
@@ -87,6 +92,8 @@ pub struct ScheduleAnswer {
     pub rows: Rows,
     /// Whether the files contain the details.
     pub details: bool,
+    /// The filters of the next months and versions.
+    pub filters: Filter,
     /// The first month to export.
     pub from: Month,
     /// The recipients of notifications.
@@ -181,7 +188,7 @@ async fn present(app: &App, partner: &PartnerId) -> Result<Schedule, Problem> {
 }
 
 /// Reads a request to save a schedule.
-fn read_update(app: &App, request: &Request) -> Result<ScheduleUpdate, Problem> {
+fn read_update(app: &App, request: &Request, now: Instant) -> Result<ScheduleUpdate, Problem> {
     let mut faults = Faults::default();
     let wanted: Option<SaveSchedule> = read_owned(request::body(request)?, &mut faults);
     let update = wanted.map(|wanted| ScheduleUpdate {
@@ -192,6 +199,11 @@ fn read_update(app: &App, request: &Request) -> Result<ScheduleUpdate, Problem> 
         compression: wanted.compression.parse("/compression", &mut faults, |word| parse_word(&word)),
         rows: wanted.rows.parse("/rows", &mut faults, |word| parse_word(&word)),
         details: wanted.details,
+        filter: match wanted.filters {
+            Update::Set(sent) => sent.read("/filters", now, &mut faults).map_or(Update::Keep, Update::Set),
+            Update::Reset => Update::Reset,
+            Update::Keep => Update::Keep,
+        },
         from: wanted.from.parse("/from", &mut faults, |month| Month::parse(&month)),
         notify: match wanted.notify {
             Update::Set(sent) => Update::Set(recipients(app, &sent, &mut faults)),
@@ -205,7 +217,7 @@ fn read_update(app: &App, request: &Request) -> Result<ScheduleUpdate, Problem> 
 
 pub(crate) async fn save(app: &App, request: &Request, now: Instant) -> Answer {
     let (caller, partner) = request::partner_for(request, Operation::Settings)?;
-    let update = read_update(app, request)?;
+    let update = read_update(app, request, now)?;
     if let Update::Set(recipients) = &update.notify
         && recipients.iter().any(|recipient| matches!(recipient, Recipient::Webhook(_)))
     {
@@ -335,6 +347,7 @@ async fn shown(app: &App, partner: &PartnerId, schedule: &Schedule, now: Instant
         compression: schedule.output.compression,
         rows: schedule.output.rows,
         details: schedule.output.details,
+        filters: schedule.filter.clone(),
         from: schedule.from,
         notify: schedule.notify.iter().map(ToString::to_string).collect(),
         next_month: schedule.next,

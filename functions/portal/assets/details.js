@@ -1,55 +1,286 @@
-// One activity in full: facts, changes, an order's lines, and all other details as a tree. Details may have 5 MiB, so each step
-// shows a limited amount and a click shows more. That keeps the page responsive.
+// One activity in full: outcome, reason and changes first, then who, what and when, an order's lines, other details, and metadata
+// folded. What the list knows is shown at once; details follow when they have arrived.
 
-import { ITEMS_PER_STEP, fillInSteps, h, isBusy, name, plainTable, moveFocusTo, setBusy } from "./elements.js";
-import { ApiError, digits } from "./service.js";
+import { h, isBusy, name, plainTable, setBusy } from "./elements.js";
+import { ownTimeZone } from "./language.js";
+import { lineTable, splitLines } from "./lines.js";
+import { copyPivot, historyText, pivot, showQuery, unfiltered } from "./pivots.js";
+import { ApiError } from "./service.js";
+import { tree, VALUES_PER_CELL, VALUES_PER_STEP } from "./tree.js";
+import { differenceText, fieldLabel, snakeKey, targetType } from "./values.js";
 
-/** @typedef {import("./language.js").Words} Words */
+/** @typedef {import("./context.js").Context} Context */
+/** @typedef {import("./context.js").Activity} Activity */
+/** @typedef {import("./values.js").Hints} Hints */
+/** @typedef {import("./pivots.js").Subject} Subject */
+/** What opens the activity before and the one after; absent where there is none. @typedef {{previous?: (() => void) | null, next?: (() => void) | null}} Neighbours */
 
-/** The number of values of a tree that one step shows; a click shows nested values beyond it. */
-const VALUES_PER_STEP = 400;
-/** The same for a tree inside a cell of a table. */
-const VALUES_PER_CELL = 12;
-/** The number of cells of an order's lines that one step shows. */
-const CELLS_PER_STEP = 2_000;
-/** The length of a text that is shown at first, in UTF-16 units. */
-const FIRST_TEXT_LENGTH = 2_000;
-/** The length that each click adds. */
-const NEXT_TEXT_LENGTH = 20_000;
-/** The most columns for an order's lines; further fields share the last column. */
-const MAX_COLUMNS = 20;
+/** The minutes before and after an activity that its pivots show. */
+const MINUTES_AROUND = 15;
+const STATUSES = ["succeeded", "failed", "declined", "in_progress"];
+/** Fields of details that hold the reason of a failure, if the activity has none. */
+const REASONS = ["reason", "failure_reason", "decline_reason", "error_message", "error", "message"];
 
-const isObject = (/** @type {any} */ value) => value !== null && typeof value === "object" && !Array.isArray(value) && digits(value) === null;
+/** Whether metadata are unfolded. It holds for all rows, because a reader who compares addresses would unfold them in each. */
+let isMetadataOpen = false;
 
 /**
- * Creates the elements that show an activity in full.
- * @param {Words} words @param {any} activity @param {string[]} zones the time zones to show times in
- * @param {(subscription: string) => string | null} link the address of a subscription
- * @returns {Node[]}
+ * Creates the element that shows an activity in full.
+ * @param {Context} context @param {Activity} activity as the list answers it, or with its details @param {Neighbours | null} [neighbours]
+ * @param {(whole: Activity) => void} [loaded] takes the activity with its details
+ * @returns {HTMLElement}
  */
-export function details(words, activity, zones, link) {
-  const { actor, target, changes = [] } = activity;
+export function details(context, activity, neighbours, loaded) {
+  const { words, service } = context;
+  /** The activity, with its details as soon as they are known. */
+  let whole = activity;
+  const outcome = h("div", { class: "outcome" });
+  const body = h("div", { class: "body" });
+  const trouble = h("div", { role: "alert" });
+  const loading = h("p", { role: "status" });
+  const element = h("div", { class: "activity" },
+    h("div", { class: "activity-head" }, outcome, actions(context, () => whole, neighbours)), body, loading, trouble);
+  const show = () => {
+    const pivotKey = element.getRootNode().activeElement?.dataset?.pivot;
+    const hadFocus = pivotKey !== undefined && element.contains(element.getRootNode().activeElement);
+    outcome.replaceChildren(...outcomeNodes(context, whole));
+    body.replaceChildren(...bodyNodes(context, whole));
+    // The same button as before, because the one with the focus was replaced.
+    if (hadFocus) [...element.querySelectorAll("[data-pivot]")].find((each) => each.dataset.pivot === pivotKey)?.focus();
+  };
+  const load = async () => {
+    loading.textContent = words.say("loading");
+    try {
+      whole = await service.activity(activity.url);
+      loaded?.(whole);
+      show();
+      if (whole.details_url) body.append(detailsFile(context, whole));
+    } catch (error) {
+      if (!service.signal.aborted) context.showError(trouble, error, load);
+    } finally {
+      loading.textContent = "";
+    }
+  };
+  show();
+  if (activity.has_details && activity.details === undefined) load();
+  else if (activity.details_url) body.append(detailsFile(context, activity));
+  return element;
+}
+
+/** Creates the buttons of the whole activity. @param {Context} context @param {() => Activity} current @param {Neighbours | null | undefined} neighbours */
+function actions(context, current, neighbours) {
+  const { words, permalink } = context;
+  const outcome = h("span", { class: "quiet", role: "status" });
+  const copy = async (/** @type {string} */ text, /** @type {string} */ done) => {
+    try {
+      await navigator.clipboard.writeText(text);
+      outcome.textContent = done;
+    } catch {
+      outcome.textContent = words.say("copyFailed");
+    }
+  };
+  const button = (/** @type {string} */ key, /** @type {() => void} */ run, /** @type {Record<string, any>} */ properties = {}) =>
+    h("button", { type: "button", onclick: run, ...properties }, words.say(key));
+  // Not disabled, because a disabled button loses the focus at the end of the list.
+  const step = (/** @type {"previous" | "next"} */ way, /** @type {string} */ key) => button(key, () => neighbours?.[way]?.(), { class: way, "aria-disabled": neighbours?.[way] ? null : "true" });
+  return h("div", { class: "bar acts" },
+    ...(neighbours?.previous || neighbours?.next ? [step("previous", "previousActivity"), step("next", "nextActivity")] : []),
+    permalink?.isInAddress ? button("copyLink", () => copy(permalink.address(current()), words.say("linkCopied"))) : null,
+    button("copy", () => copy(JSON.stringify(current(), null, 2), words.say("copied"))), outcome);
+}
+
+/**
+ * Finds the reason of a failure in details. Portals that do not fill in `reason` write it there.
+ * @param {Activity} activity @returns {{text: string, key: string | null} | null} `key` names the field that holds nothing else
+ */
+function reasonOf({ status, reason, details }) {
+  if (reason) return { text: reason, key: null };
+  if (!["failed", "declined"].includes(status) || !details) return null;
+  for (const wanted of REASONS) {
+    const key = Object.keys(details).find((each) => snakeKey(each) === wanted);
+    const value = key === undefined ? null : details[key];
+    if (key !== undefined && typeof value === "string" && value) return { text: value, key };
+    const text = value?.message ?? value?.description ?? value?.reason;
+    if (typeof text === "string" && text) return { text, key: null };
+  }
+  return null;
+}
+
+/** @param {Context} context @param {Activity} activity */
+function outcomeNodes(context, activity) {
+  const { status } = activity;
+  const shown = context.status(status);
+  const reason = reasonOf(activity);
+  return [
+    h("p", {}, pivot(context, h("span", { class: `state ${STATUSES.includes(status) ? status : ""}` }, shown),
+      { key: "status", label: shown, filter: "status", value: status })),
+    reason && h("p", { class: "why" }, h("span", { class: "unseen" }, `${context.words.say("reason")} `), name(reason.text)),
+  ].filter(Boolean);
+}
+
+/** @param {Context} context @param {Activity} activity */
+function bodyNodes(context, activity) {
+  const { words } = context;
+  const { changes = [] } = activity;
   // Null where they are too large for an answer.
   const all = activity.details ?? {};
-  const say = (/** @type {string} */ key) => words.say(key);
-  const listed = Object.keys(all).find((key) => LINES.includes(plainKey(key)));
-  const lines = listed === undefined ? undefined : all[listed];
-  const isOrder = Array.isArray(lines) && lines.length > 0 && lines.every(isObject);
-  const rest = isOrder ? Object.fromEntries(Object.entries(all).filter(([key]) => key !== listed)) : all;
-  const nodes = [facts(words, activity, actor, target, zones)];
-  if (changes.length > 0) nodes.push(h("h2", {}, say("changes")), changeTable(words, changes));
-  if (isOrder) nodes.push(h("h2", {}, say("lines")), lineTable(words, lines.map(usualKeys), link));
-  if (Object.keys(rest).length > 0) nodes.push(h("h2", {}, say("otherDetails")), tree(words, rest, VALUES_PER_STEP));
-  nodes.push(copyBar(words, activity));
-  return nodes;
+  const { lines, rest: others } = splitLines(all);
+  const shownReason = reasonOf(activity)?.key;
+  const rest = Object.fromEntries(Object.entries(others).filter(([key]) => key !== shownReason));
+  const hints = hintsOf(context, all, lines);
+  const title = (/** @type {string} */ key) => h("h3", {}, words.say(key));
+  return [
+    ...(changes.length > 0 ? [title("changes"), changeTable(context, changes, hints)] : []),
+    facts(context, activity),
+    related(context, activity),
+    ...(lines ? [title("lines"), lineTable(context, lines, hints, activity.customer?.id)] : []),
+    ...(Object.keys(rest).length > 0 ? [title("otherDetails"), tree(context, rest, VALUES_PER_STEP, hints)] : []),
+    metadata(context, activity),
+  ].filter(Boolean);
+}
+
+/** @param {Context} context @param {Record<string, any>} all @param {any[] | null} lines @returns {Hints} */
+function hintsOf({ zone }, all, lines) {
+  const currency = all.currency ?? all.currency_code ?? lines?.[0].currency;
+  return { zone, currency: typeof currency === "string" && currency ? currency : undefined };
+}
+
+/** @param {Context} context @param {{field: string, old: any, new: any}[]} changes @param {Hints} hints */
+function changeTable(context, changes, hints) {
+  const { words } = context;
+  const row = (/** @type {{field: string, old: any, new: any}} */ { field, old, new: now }) => {
+    const label = fieldLabel(words, field);
+    const difference = differenceText(words, field, old, now);
+    return h("tr", {},
+      h("th", { scope: "row", title: label === field ? null : field }, name(label)),
+      h("td", { class: "old" }, tree(context, old, VALUES_PER_CELL, hints, field)),
+      h("td", { class: "new" }, tree(context, now, VALUES_PER_CELL, hints, field), difference && h("span", { class: "quiet" }, ` (${difference})`)));
+  };
+  const table = plainTable(words.say("changes"), ["field", "before", "after"].map((key) => words.say(key)), h("tbody", {}, ...changes.map(row)));
+  table.classList.add("changes");
+  return table;
+}
+
+/** @param {Context} context @param {[string, Node | string | null | undefined | false][]} rows */
+const list = ({ words }, rows) =>
+  h("dl", {}, ...rows.filter(([, value]) => value).map(([key, value]) => h("div", {}, h("dt", {}, words.say(key)), h("dd", {}, /** @type {Node} */ (value)))));
+
+/**
+ * Creates a value with its menu, and what else is known about it below.
+ * @param {Context} context @param {Node | string} shown @param {(string | Node | null | undefined | false)[]} others @param {Subject} subject
+ */
+function described(context, shown, others, subject) {
+  const known = [...new Set(others.filter(Boolean))].filter((each) => each !== subject.label);
+  const below = known.flatMap((part, index) => (typeof part === "string" ? [index > 0 ? " · " : "", name(part)] : [/** @type {Node} */ (part)]));
+  return h("div", {}, pivot(context, typeof shown === "string" ? name(shown) : shown, subject), known.length > 0 ? h("span", { class: "quiet also" }, ...below) : null);
+}
+
+/** A text of a family of keys, or the code itself. @param {Context} context @param {string} kind @param {string | null | undefined} code */
+const known = ({ words }, kind, code) => code && (words.has(`${kind}_${code}`) ? words.say(`${kind}_${code}`) : code);
+
+/** Creates who, what, for whom and when. @param {Context} context @param {Activity} activity */
+function facts(context, activity) {
+  const { words, names, zone, partnerZone } = context;
+  const { actor, customer, target, occurred_at: instant, erased = {} } = activity;
+  const label = context.label(activity.action);
+  const gone = (/** @type {string} */ group) => (erased[group] ? h("span", { class: "quiet" }, words.say("erased")) : null);
+  const [here, there] = [...new Set([zone, partnerZone ?? "UTC", ownTimeZone(), "UTC"])].map((each) => [words.time(instant, each), each]);
+  const time = (/** @type {string} */ text) => h("time", { datetime: instant }, text);
+  const customerName = customer && (customer.name || names.get("customer", customer.id) || customer.id);
+  const actorName = actor && (actor.name || names.get("actor", actor.id) || actor.id);
+  const type = target?.type ? targetType(words, target.type) : null;
+  const targetName = target && (target.name || target.id || type || "");
+  const link = customer && context.subscriptions(customer.id);
+  return list(context, [
+    ["action", described(context, label, [], { key: "action", label, filter: "action", value: activity.action, more: [copyPivot(context, activity.action)] })],
+    ["target", target ? described(context, targetName, [type, target.id], {
+      key: "target", label: targetName, filter: "target", value: target.id ?? undefined, kind: target.type ?? "other", name: target.name,
+      more: [sameTarget(context, target), target.id ? copyPivot(context, target.id) : null],
+    }) : gone("target")],
+    ["customerLabel", customer ? described(context, customerName, [customer.id], {
+      key: "customer", label: customerName, filter: "customer", value: customer.id, kind: "customer", name: customer.name,
+      more: [link ? { text: words.say("pivotSubscriptions"), href: link } : null, copyPivot(context, customer.id)],
+    }) : gone("customer")],
+    ["user", actor ? described(context, actorName, [actor.id, known(context, "role", actor.role), actor.type !== "user" && known(context, "actor", actor.type)], {
+      key: "actor", label: actorName, filter: "actor", value: actor.id, kind: "actor", name: actor.name,
+      more: [sameUser(context, activity), copyPivot(context, actor.id)],
+    }) : gone("actor")],
+    ["occurredAt", described(context, time(here[0]), [here[1], there && h("span", { class: "also" }, time(there[0]), ` ${there[1]}`)],
+      { key: "time", label: here[0], more: [around(context, activity), copyPivot(context, instant)] })],
+  ]);
+}
+
+/** @param {Context} context @param {Activity} activity */
+const around = (context, { occurred_at }) => ({
+  text: context.words.say("pivotAround", { minutes: MINUTES_AROUND }),
+  run: () => showQuery(context, unfiltered(context).around(occurred_at, MINUTES_AROUND)),
+});
+
+/** @param {Context} context @param {Activity} activity */
+const sameUser = (context, { actor, occurred_at }) => (actor && !context.fixed.has("actor") ? {
+  text: context.words.say("pivotSameUser", { minutes: MINUTES_AROUND }),
+  run: () => showQuery(context, unfiltered(context).only("actor", actor.id).around(occurred_at, MINUTES_AROUND)),
+} : null);
+
+/** @param {Context} context @param {any} target */
+const sameTarget = (context, target) => (target?.id && !context.fixed.has("target") ? {
+  text: target.type ? context.words.say("pivotSame", { type: targetType(context.words, target.type) }) : context.words.say("pivotSameTarget"),
+  run: () => showQuery(context, unfiltered(context).only("target", target.id)),
+} : null);
+
+/** @param {Context} context @param {Activity} activity */
+const sameCorrelation = (context, { correlation_id: id }) => (id && !context.fixed.has("correlation") ? {
+  text: context.words.say("pivotSameCorrelation"),
+  run: () => showQuery(context, unfiltered(context).only("correlation", id)),
+} : null);
+
+/** Creates the buttons to what belongs to the activity. @param {Context} context @param {Activity} activity */
+function related(context, activity) {
+  const { words, history } = context;
+  const { target, actor } = activity;
+  // Two people take part in an activity about a user, so the texts name them.
+  const isPerson = /user$/i.test(target?.type ?? "");
+  const person = actor && (actor.name || actor.id);
+  const ofUser = sameUser(context, activity);
+  const ways = [
+    target?.id && history ? {
+      text: isPerson ? words.say("historyOf", { name: target.name || target.id }) : historyText(context, target.type ?? "other"),
+      run: () => history.open("target", target.id, target.name, target.type),
+    } : null,
+    isPerson ? null : sameTarget(context, target),
+    ofUser && { ...ofUser, text: words.say("personAround", { name: person, minutes: MINUTES_AROUND }) },
+    sameCorrelation(context, activity),
+  ].filter((way) => way !== null);
+  return ways.length > 0 && h("div", { class: "bar related", role: "group", "aria-label": words.say("related") },
+    ...ways.map(({ text, run }) => h("button", { type: "button", onclick: run }, name(text))));
+}
+
+/** Creates the folded facts about the record itself. @param {Context} context @param {Activity} activity */
+function metadata(context, activity) {
+  const { words, zone } = context;
+  const { actor, erased = {} } = activity;
+  const valued = (/** @type {string} */ filter, /** @type {string | null | undefined} */ value) => value
+    && pivot(context, name(value), { key: filter, label: value, filter, value, more: [filter === "correlation" ? sameCorrelation(context, activity) : null, copyPivot(context, value)] });
+  const copied = (/** @type {string} */ key, /** @type {string | null | undefined} */ value) => value && pivot(context, name(value), { key, label: value, more: [copyPivot(context, value)] });
+  return h("details", { class: "metadata", open: isMetadataOpen, ontoggle: (/** @type {any} */ event) => { isMetadataOpen = event.target.open; } },
+    h("summary", {}, words.say("metadata")),
+    list(context, [
+      ["activityId", copied("activity", activity.id)],
+      ["actionId", activity.action],
+      ["correlation", valued("correlation", activity.correlation_id)],
+      ["source", valued("source", activity.source)],
+      ["address", copied("address", actor?.ip) ?? (erased.origin ? words.say("erased") : null)],
+      ["agent", actor?.user_agent && name(actor.user_agent)],
+      ["recordedAt", activity.recorded_at && h("time", { datetime: activity.recorded_at }, words.time(activity.recorded_at, zone))],
+    ]));
 }
 
 /**
  * Creates a button that downloads details too large to show. The link is requested at the click, because it expires after minutes.
- * @param {Words} words @param {any} activity @param {import("./service.js").Service} service
- * @param {(place: HTMLElement, error: any, again: () => void) => void} showError
+ * @param {Context} context @param {Activity} activity
  */
-export function detailsFile(words, activity, service, showError) {
+function detailsFile(context, activity) {
+  const { service, words } = context;
   const trouble = h("span", { role: "alert" });
   const button = h("button", { type: "button", onclick: () => fetchLink() }, words.say("downloadDetails", { size: words.size(activity.details_size) }));
   const fetchLink = async () => {
@@ -62,239 +293,10 @@ export function detailsFile(words, activity, service, showError) {
       // The page stays, because the browser saves an attachment.
       location.assign(url);
     } catch (error) {
-      if (!service.signal.aborted) showError(trouble, error, fetchLink);
+      if (!service.signal.aborted) context.showError(trouble, error, fetchLink);
     } finally {
       setBusy(button, false);
     }
   };
   return h("div", { class: "bar" }, button, trouble);
-}
-
-/** @param {Words} words @param {any} activity @param {any} actor @param {any} target @param {string[]} zones */
-function facts(words, activity, actor, target, zones) {
-  const joined = (/** @type {any[]} */ ...parts) => {
-    const known = [...new Set(parts.filter(Boolean))];
-    return known.length > 0 ? h("span", {}, ...known.flatMap((part, index) => [index > 0 ? " · " : "", name(part)])) : null;
-  };
-  const known = (/** @type {string} */ kind, /** @type {string | undefined} */ value) => value && (words.has(`${kind}_${value}`) ? words.say(`${kind}_${value}`) : value);
-  /** @type {[string, Node | string | null | undefined][]} */
-  const rows = [
-    ["status", known("status", activity.status)],
-    ["reason", activity.reason],
-    ["user", joined(actor.name, actor.id)],
-    ["actorType", actor.type === "user" ? null : known("actor", actor.type)],
-    ["role", known("role", actor.role)],
-    ["address", actor.ip],
-    ["agent", actor.user_agent],
-    ["customer", activity.customer && joined(activity.customer.name, activity.customer.id)],
-    ["target", target && joined(target.name, known("target", target.type), target.id)],
-    ["occurredAt", h("span", {}, ...zones.flatMap((zone, index) => [
-      index > 0 ? " · " : "", h("time", { datetime: activity.occurred_at }, words.time(activity.occurred_at, zone)), " ", h("span", { class: "quiet" }, zone)]))],
-    ["recordedAt", h("time", { datetime: activity.recorded_at }, `${words.time(activity.recorded_at, zones[0])}`)],
-    ["correlation", activity.correlation_id],
-    ["source", activity.source],
-    ["actionId", activity.action],
-    ["activityId", activity.id],
-  ];
-  return h("dl", {}, ...rows.filter(([, value]) => value).map(([key, value]) => h("div", {}, h("dt", {}, words.say(key)), h("dd", {}, value))));
-}
-
-/** @param {Words} words @param {{field: string, old: any, new: any}[]} changes */
-function changeTable(words, changes) {
-  const body = h("tbody", {}, ...changes.map((change) => h("tr", {},
-    h("th", { scope: "row" }, change.field), ...[change.old, change.new].map((value) => h("td", {}, tree(words, value, VALUES_PER_CELL))))));
-  return plainTable(words.say("changes"), ["field", "before", "after"].map((key) => words.say(key)), body);
-}
-
-/** The names of an order's lines in the details, without underscores. */
-const LINES = ["lines", "orderlines", "lineitems"];
-/** The usual columns of an order, in their order; other columns follow. */
-const COLUMNS = ["line", "product", "sku", "name", "quantity", "unit_price"];
-/** Other names of the usual members of a line, without underscores. `crates/export/src/lines.rs` has the same names for files. */
-const SYNONYMS = {
-  line: ["linenumber", "lineno", "lineitemnumber"],
-  product: ["productid", "offer", "offerid", "catalogitemid", "item", "itemid"],
-  sku: ["skuid", "productsku", "partnumber"],
-  name: ["productname", "skuname", "offername", "itemname", "friendlyname", "displayname", "title", "description"],
-  quantity: ["qty", "count", "seats", "units", "licences", "licenses", "licencequantity", "licensequantity"],
-  unit_price: ["unitprice", "price", "effectiveunitprice", "priceperunit"],
-  amount: ["total", "linetotal", "lineamount", "totalprice", "extendedprice", "subtotal"],
-  currency: ["currencycode", "pricingcurrency", "billingcurrency"],
-  term: ["termduration", "duration", "billingterm", "commitmentterm"],
-  subscription_id: ["subscriptionid", "subscription"],
-};
-
-/** The usual name for each other name. */
-const USUAL = new Map(Object.entries(SYNONYMS).flatMap(([usual, others]) => [plainKey(usual), ...others].map((other) => [other, usual])));
-
-/** Returns a name without underscores and in lower case. @param {string} key */
-function plainKey(key) {
-  return key.replace(/[_\- ]/g, "").toLowerCase();
-}
-
-/** Returns a line whose members have their usual names. A member that the line has twice keeps its name. @param {any} line */
-function usualKeys(line) {
-  const taken = new Set(Object.keys(line));
-  return Object.fromEntries(Object.entries(line).map(([key, value]) => {
-    const usual = USUAL.get(plainKey(key));
-    if (usual === undefined || taken.has(usual)) return [key, value];
-    taken.add(usual);
-    return [usual, value];
-  }));
-}
-
-const DECIMAL = /^-?\d{1,30}(\.\d{1,20})?$/;
-
-/** Returns a decimal number as text, or null. @param {any} value */
-function decimal(value) {
-  const text = digits(value) ?? (typeof value === "string" ? value : "");
-  return DECIMAL.test(text) ? text : null;
-}
-
-/** Splits a decimal into a whole number and its number of decimal places. @param {string} text @returns {[bigint, number]} */
-function parseScaled(text) {
-  const [whole, fraction = ""] = text.split(".");
-  return [BigInt(whole + fraction), fraction.length];
-}
-
-/** Formats such a number as a decimal. @param {bigint} value @param {number} places */
-function formatScaled(value, places) {
-  const text = (value < 0n ? -value : value).toString().padStart(places + 1, "0");
-  const whole = text.slice(0, text.length - places);
-  const fraction = text.slice(text.length - places).replace(/0+$/, "");
-  return (value < 0n ? "-" : "") + whole + (fraction && `.${fraction}`);
-}
-
-/** Returns the amount of a line, or quantity times price, or null if the line lacks one of them or the currency. @param {any} line @returns {string | null} */
-function lineAmount(line) {
-  const [quantity, price] = [decimal(line.quantity), decimal(line.unit_price)];
-  if (quantity === null || price === null || typeof line.currency !== "string" || !line.currency) return null;
-  if (decimal(line.amount) !== null) return decimal(line.amount);
-  const [[left, leftPlaces], [right, rightPlaces]] = [parseScaled(quantity), parseScaled(price)];
-  return formatScaled(left * right, leftPlaces + rightPlaces);
-}
-
-/** Creates the table of an order's lines, with the total for each currency. @param {Words} words @param {any[]} lines @param {(subscription: string) => string | null} link */
-function lineTable(words, lines, link) {
-  const amounts = lines.map(lineAmount);
-  const isPriced = amounts.every((each) => each !== null);
-  const present = new Set(lines.flatMap((line) => Object.keys(line)));
-  // Removed, because prices are shown with their currency.
-  if (isPriced) present.delete("currency");
-  // The column of amounts shows them.
-  if (isPriced) present.delete("amount");
-  const all = [...COLUMNS.filter((key) => present.has(key)), ...[...present].filter((key) => !COLUMNS.includes(key))];
-  const keys = all.slice(0, MAX_COLUMNS);
-  const others = all.slice(MAX_COLUMNS);
-  const title = (/** @type {string} */ key) => (words.has(`line_${key}`) ? words.say(`line_${key}`) : key);
-  const columns = keys.map(title);
-  const at = keys.indexOf("unit_price") + 1;
-  if (isPriced) columns.splice(at, 0, words.say("line_amount"));
-  if (others.length > 0) columns.push(words.say("otherDetails"));
-
-  /** @type {Map<string, [bigint, number]>} */ const sums = new Map();
-  lines.forEach((line, index) => {
-    const each = amounts[index];
-    if (each === null) return;
-    const [value, places] = parseScaled(each);
-    const [sum, sumPlaces] = sums.get(line.currency) ?? [0n, 0];
-    const most = Math.max(places, sumPlaces);
-    sums.set(line.currency, [sum * 10n ** BigInt(most - sumPlaces) + value * 10n ** BigInt(most - places), most]);
-  });
-
-  const row = (/** @type {[any, string | null]} */ [line, each]) => {
-    const cells = keys.map((key) => {
-      const value = Object.hasOwn(line, key) ? line[key] : undefined;
-      if (key === "unit_price" && each !== null) return h("td", { class: "number" }, words.money(/** @type {string} */ (decimal(value)), line.currency));
-      if (value === undefined) return h("td");
-      const subscription = key === "subscription_id" && typeof value === "string" ? link(value) : null;
-      if (subscription) {
-        return h("td", {}, h("a", { href: subscription, target: "_blank", rel: "noopener noreferrer", "aria-label": words.say("lineLink", { id: value }) }, name(value)));
-      }
-      if (key === "quantity" && typeof value === "number") return h("td", { class: "number" }, words.number(value));
-      return h("td", { class: digits(value) === null ? null : "number" }, tree(words, value, VALUES_PER_CELL));
-    });
-    if (others.length > 0) {
-      const rest = others.filter((key) => Object.hasOwn(line, key)).map((key) => [key, line[key]]);
-      cells.push(h("td", {}, rest.length > 0 ? tree(words, Object.fromEntries(rest), VALUES_PER_CELL) : null));
-    }
-    if (isPriced) cells.splice(at, 0, h("td", { class: "number" }, words.money(/** @type {string} */ (each), line.currency)));
-    return h("tr", {}, ...cells);
-  };
-  const body = fillInSteps(h("tbody"), lines.map((line, index) => /** @type {[any, string | null]} */ ([line, amounts[index]])), row,
-    (button) => h("tr", {}, h("td", { colspan: String(columns.length) }, button)), (left) => words.count("moreLines", left),
-    () => Math.min(ITEMS_PER_STEP, Math.ceil(CELLS_PER_STEP / columns.length)));
-  const totals = [...sums].map(([currency, [sum, places]]) => words.money(formatScaled(sum, places), currency)).join(" + ");
-  const foot = totals && isPriced ? h("tfoot", {}, h("tr", {},
-    h("th", { scope: "row", colspan: String(at) }, words.say("total")), h("td", { class: "number" }, totals),
-    columns.length > at + 1 ? h("td", { colspan: String(columns.length - at - 1) }) : null)) : null;
-  const numeric = keys.flatMap((key, index) => (key === "unit_price" || lines.every((line) => digits(line[key]) !== null) ? [index + (isPriced && index >= at ? 1 : 0)] : []));
-  return plainTable(words.say("lines"), columns, body, foot, isPriced ? [...numeric, at] : numeric);
-}
-
-/** Creates a text; a click shows more of a long one. @param {Words} words @param {string} all */
-function longText(words, all) {
-  if (all.length <= FIRST_TEXT_LENGTH) return name(all);
-  // Never between the halves of a surrogate pair.
-  const upTo = (/** @type {number} */ end) => (/[\uD800-\uDBFF]/.test(all[end - 1] ?? "") ? end + 1 : end);
-  let end = upTo(FIRST_TEXT_LENGTH);
-  const place = h("span", {}, name(all.slice(0, end)));
-  const button = h("button", { type: "button", onclick: () => {
-    const next = upTo(end + NEXT_TEXT_LENGTH);
-    button.before(name(all.slice(end, next)));
-    end = next;
-    if (end < all.length) return label();
-    button.remove();
-    moveFocusTo(place);
-  } });
-  const label = () => { button.textContent = words.count("moreText", all.length - end); };
-  label();
-  place.append(" ", button);
-  return place;
-}
-
-/**
- * Creates nested lists of any JSON value.
- * @param {Words} words @param {any} value @param {number | {left: number}} budget how many values this step may show, nested ones included
- * @returns {Node}
- */
-function tree(words, value, budget) {
-  if (value === null || value === undefined || value === "") return h("span", { class: "quiet" }, words.say("empty"));
-  if (typeof value === "boolean") return document.createTextNode(words.say(value ? "yes" : "no"));
-  // Digits without separators, because many numbers are ids.
-  if (typeof value !== "object" || digits(value) !== null) return longText(words, digits(value) ?? String(value));
-  const isList = Array.isArray(value);
-  const entries = Object.entries(value);
-  if (entries.length === 0) return h("span", { class: "quiet" }, words.say("empty"));
-  const remaining = typeof budget === "number" ? { left: budget } : budget;
-  if (remaining.left <= 0) {
-    const button = h("button", { type: "button", onclick: () => {
-      const opened = /** @type {HTMLElement} */ (tree(words, value, VALUES_PER_STEP));
-      button.replaceWith(opened);
-      moveFocusTo(opened);
-    } }, words.count("nested", entries.length));
-    return button;
-  }
-  return fillInSteps(h(isList ? "ol" : "ul", { class: "tree" }), entries,
-    ([key, inner]) => h("li", {}, isList ? null : h("span", { class: "key" }, name(key)), isList ? null : " ", tree(words, inner, remaining)),
-    (button) => h("li", {}, button), (left) => words.count("moreEntries", left), (shown) => {
-      if (shown > 0) remaining.left = VALUES_PER_STEP;
-      const next = Math.min(ITEMS_PER_STEP, remaining.left, entries.length - shown);
-      remaining.left -= next;
-      return next;
-    });
-}
-
-/** @param {Words} words @param {any} activity */
-function copyBar(words, activity) {
-  const outcome = h("span", { role: "status" });
-  const copy = async () => {
-    try {
-      await navigator.clipboard.writeText(JSON.stringify(activity, null, 2));
-      outcome.textContent = words.say("copied");
-    } catch {
-      outcome.textContent = words.say("copyFailed");
-    }
-  };
-  return h("div", { class: "bar" }, h("button", { type: "button", onclick: copy }, words.say("copy")), outcome);
 }

@@ -21,6 +21,12 @@ export function h(tag, properties = {}, ...children) {
 /** Text of people, such as a name, with a text direction of its own. @param {string} text */
 export const name = (text) => h("bdi", {}, text);
 
+/**
+ * Text that a narrow cell may break after a punctuation mark, as in e-mail addresses and ids, so that the rest stays in one piece.
+ * @param {string} text
+ */
+export const breakable = (text) => h("bdi", {}, ...text.split(/(?<=[^\s][@._:/\-])(?=[^\s])/u).flatMap((part, index) => (index > 0 ? [h("wbr"), part] : [part])));
+
 // Each part of a table has an explicit role, because small screens show rows as cards by `display`, which removes implicit roles.
 
 const headings = (/** @type {string[]} */ titles, /** @type {number[]} */ numeric, /** @type {string | null} */ role = null) =>

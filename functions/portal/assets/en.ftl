@@ -184,7 +184,7 @@ order_asc = Oldest first
 
 # The list
 
-caption = Activity from { $from } to { $to }, { $zone }
+caption = Activity, { $period } ({ $zone })
 andMore = More follow as you scroll.
 andThatIsAll = End of the list.
 completeThrough = Complete through { $time }
@@ -202,15 +202,14 @@ lineLink = Subscription { $id } (opens a new tab)
 # Exports
 
 exportTitle = Export the log
-exportPeriod = Everything from { $from } to { $to } ({ $zone })
 exportFilters = Only: { $filters }
 exportNoFilters = No filters: every activity of the period.
 formatLabel = File format
 format_csv = CSV
 format_xlsx = Excel workbook
 format_jsonl = JSON lines
-formatHint_csv = Opens correctly in Excel: separator and dates follow the language.
-formatHint_xlsx = Dates are dates, customers link to their subscriptions.
+formatHint_csv = Opens in Excel: separator, headings and decimal marks follow the language. Dates are written 2026-11-02 09:30:00 in both languages.
+formatHint_xlsx = Dates are real dates, and customers link to their subscriptions. A first sheet has period, filters and totals.
 formatHint_jsonl = Everything, one activity per line, for programs.
 rowsLabel = One row for each
 rows_activities = activity
@@ -228,7 +227,6 @@ exportStarted = Your export is being prepared. You can continue to work, or leav
 exportProgress = Your export is being prepared: { $percent } done.
 cancelExport = Cancel this export
 exportCancelled = The export was cancelled.
-monthly = Monthly export
 version = version { $version }
 exportsIntro = Exports requested here, and monthly exports. Everyone who may read the log may download them.
 
@@ -240,7 +238,7 @@ scheduleDenied = Global admins, admin agents and billing admins manage the month
 scheduleEnabled = Export every month
 scheduleFrom = First month
 scheduleNotify = Recipients
-scheduleNotifyHint = One address per line: https://… or mailto:…
+scheduleNotifyHint = One on each line: an e-mail address, or https://… for a webhook
 scheduleNext = Next: { $month }, on { $time }
 scheduleOff = No month is exported automatically.
 save = Save
@@ -272,6 +270,37 @@ replaceSecretWarning = A new secret signs messages from now on. The current secr
 replaceSecretNow = Replace now
 secretReplaced = Replaced. Copy the new one now: it is hidden again when you leave this view.
 secretBefore = The previous secret also signs until { $time }.
+
+## List
+
+skipToList = Skip to the list
+display = Display
+density = Rows
+density_comfortable = Comfortable
+density_compact = Compact
+columns = Columns
+columnsHint = Columns without room are left out.
+keysHint = Keys: / search, j and k next and previous row, Enter open, Esc close.
+print = Print
+printing = Loading rows to print: { $count } so far…
+printedAll =
+    { $count ->
+        [one] { $count } activity: all that match.
+       *[other] { $count } activities: all that match.
+    }
+printedFirst = The first { $count } activities only. To get all of them, choose a shorter period or export the log.
+newActivities =
+    { $count ->
+        [one] { $count } new activity
+       *[other] { $count } new activities
+    }
+newAtLeast = At least { $count } new activities
+changesLeft =
+    { $count ->
+        [one] and { $count } more change
+       *[other] and { $count } more changes
+    }
+
 
 ## Search
 
@@ -347,3 +376,349 @@ previousMonth = Previous month
 nextMonth = Next month
 dateUnreadable = { $name }: enter a date as in { $example }.
 moreOptions = Time zone and order
+
+
+## Details
+
+previousActivity = Previous
+nextActivity = Next
+copyLink = Copy link
+linkCopied = Link copied.
+related = Related activities
+metadata = Technical details
+erased = Erased
+pivots = Options for { $value }
+pivotOnly = Show only this
+pivotNot = Exclude this
+pivotCopy = Copy
+pivotSubscriptions = Subscriptions (opens a new tab)
+pivotAround = Everything ± { $minutes } minutes
+pivotSameUser = Same user ± { $minutes } minutes
+personAround = { $name }, ± { $minutes } minutes
+pivotSame = Same { $type }
+pivotSameTarget = Same target
+pivotSameCorrelation = Same correlation ID
+linked = Linked activity
+linkOutside = The link leads to this activity. It is not among the rows that are loaded below.
+linkOfPartner = This link belongs to partner { $partner }. You are signed in for partner { $own }. Sign out, and sign in with an account of { $partner }.
+linkDenied = Your role does not allow you to see the activity of this link. Ask an administrator of your company for a role that does.
+linkGone = The activity of this link does not exist, or your account may not see it. Check the link, or ask the person who sent it.
+
+## History of an object
+
+history_order = History of this order
+history_subscription = History of this subscription
+history_customer = History of this customer
+history_actor = History of this user
+history_user = History of this user
+history_partner_user = History of this user
+history_invoice = History of this invoice
+history_other = History
+historyOf = History of { $name }
+historyCount =
+    { $count ->
+        [one] { $count } activity, newest first.
+       *[other] { $count } activities, newest first.
+    }
+historyAtLeast =
+    { $count ->
+        [one] { $count } activity so far, newest first.
+       *[other] { $count } activities so far, newest first.
+    }
+historyNone = The log has no activity of this.
+historyField = Changes of
+historyAnyField = Everything
+historyFurther = Search further back
+historyDetails = Details
+
+## Types, fields and values
+
+target_add_on = add-on
+target_address = address
+target_admin_relationship = admin relationship
+target_access_assignment = access assignment
+target_application = application
+target_application_credential = application credential
+target_billing_profile = billing profile
+target_cart = cart
+target_company = company
+target_credit = credit
+target_customer_user = customer’s user
+target_delegated_admin = delegated administration
+target_directory_role = directory role
+target_domain = domain
+target_entitlement = entitlement
+target_export = export
+target_group = group
+target_license = licence
+target_line = line
+target_migration = migration
+target_offer = offer
+target_overage = overage
+target_partner = partner
+target_partner_id = partner ID
+target_partner_relationship = partner relationship
+target_payment_method = payment method
+target_price = price
+target_product = product
+target_promotion = promotion
+target_purchase_order = purchase order
+target_quote = quote
+target_role = role
+target_self_serve_policy = self-serve policy
+target_software = software
+target_spending_limit = spending limit
+target_usage_budget = usage budget
+target_webhook = webhook
+
+field_account = Account
+field_address = Address
+field_agreement_id = Agreement ID
+field_auto_renew = Automatic renewal
+field_auto_renew_enabled = Automatic renewal
+field_billing_cycle = Billing cycle
+field_billing_frequency = Billing frequency
+field_billing_plan = Billing plan
+field_billing_profile = Billing profile
+field_budget = Budget
+field_city = City
+field_code = Code
+field_comment = Comment
+field_commitment_end_date = End of commitment
+field_company = Company
+field_company_name = Company name
+field_country = Country
+field_created_at = Created
+field_created_by = Created by
+field_customer = Customer
+field_customer_id = Customer ID
+field_customer_name = Customer name
+field_department = Department
+field_description = Description
+field_discount = Discount
+field_discount_percent = Discount
+field_display_name = Display name
+field_domain = Domain
+field_due_date = Due date
+field_effective_date = Effective date
+field_email = E-mail address
+field_enabled = Enabled
+field_end_date = End date
+field_error = Error
+field_error_code = Error code
+field_error_message = Error message
+field_expires_at = Expires
+field_expiry_date = Expiry date
+field_failure_reason = Reason for the failure
+field_first_name = First name
+field_friendly_name = Friendly name
+field_id = ID
+field_invoice = Invoice
+field_invoice_id = Invoice ID
+field_invoice_number = Invoice number
+field_ip = IP address
+field_ip_address = IP address
+field_language = Language
+field_last_name = Last name
+field_licences = Licences
+field_licenses = Licences
+field_location = Location
+field_message = Message
+field_method = Method
+field_mfa = Multi-factor authentication
+field_migrated_from = Migrated from
+field_new_value = New value
+field_note = Note
+field_notes = Notes
+field_offer = Offer
+field_offer_id = Offer ID
+field_old_value = Old value
+field_order_id = Order ID
+field_order_number = Order number
+field_owner = Owner
+field_partner_id = Partner ID
+field_parent = Parent
+field_password = Password
+field_payment_method = Payment method
+field_payment_terms = Payment terms
+field_period = Period
+field_phone = Phone
+field_phone_number = Phone number
+field_postal_code = Postal code
+field_previous_value = Previous value
+field_price = Price
+field_product_id = Product ID
+field_promotion = Promotion
+field_promotion_id = Promotion ID
+field_purchase_order = Purchase order
+field_purchase_order_number = Purchase order number
+field_qualification = Qualification
+field_reason = Reason
+field_reason_code = Reason code
+field_region = Region
+field_renewal_date = Renewal date
+field_requested_by = Requested by
+field_reseller = Reseller
+field_role = Role
+field_roles = Roles
+field_seats = Seats
+field_severity = Severity
+field_source = Source
+field_spending_budget = Spending budget
+field_spending_limit = Spending limit
+field_start_date = Start date
+field_state = State
+field_status = Status
+field_street = Street
+field_subject = Subject
+field_subscription = Subscription
+field_suspended = Suspended
+field_tags = Tags
+field_tax = Tax
+field_tenant_id = Tenant ID
+field_term_duration = Term
+field_time_zone = Time zone
+field_title = Title
+field_total = Total
+field_trial = Trial
+field_type = Type
+field_unit = Unit
+field_updated_at = Updated
+field_updated_by = Updated by
+field_usage = Usage
+field_user = User
+field_user_id = User ID
+field_user_name = User name
+field_user_principal_name = Sign-in name
+field_vat_id = VAT ID
+field_vat_number = VAT number
+
+value_active = Active
+value_annual = Yearly
+value_annually = Yearly
+value_cancelled = Cancelled
+value_canceled = Cancelled
+value_completed = Completed
+value_deleted = Deleted
+value_disabled = Disabled
+value_enabled = Enabled
+value_expired = Expired
+value_inactive = Inactive
+value_monthly = Monthly
+value_none = None
+value_one_time = One time
+value_pending = Pending
+value_quarterly = Quarterly
+value_suspended = Suspended
+value_trial = Trial
+value_triennial = Every three years
+value_yearly = Yearly
+
+
+## Counts
+
+overview = Overview
+activities =
+    { $count ->
+        [one] { $count } activity
+       *[other] { $count } activities
+    }
+activitiesSoFar =
+    { $count ->
+        [one] At least { $count } activity
+       *[other] At least { $count } activities
+    }
+counting = Counting…
+countOn = Count further
+countStop = Stop counting
+countFailed = The activities could not be counted.
+zoomOut = Zoom out
+histogram = Activities over time
+histogramHint = Click a bar or drag over several to zoom in.
+histogramKeys = The left and right arrow keys move between bars. Enter zooms in. Shift with an arrow key selects several bars, and Escape cancels the selection.
+histogramLegend = Statuses
+histogramBar = { $period } · { $number }: { $parts }
+histogramNoBar = { $period } · { $number }
+histogramPart = { $status } { $count }
+histogramChoice = { $from } to { $to } · { $number }
+histogramTable = Show as a table
+facets = Filters with numbers
+facetsChosen =
+    { $count ->
+        [one] Filters with numbers ({ $count } chosen)
+       *[other] Filters with numbers ({ $count } chosen)
+    }
+facetMore =
+    { $count ->
+        [one] { $count } more
+       *[other] { $count } more
+    }
+facetFind = { $facet }: find
+facetFindHint = Find
+facetNot = Exclude { $value }
+facetNone = Nothing contains “{ $text }”.
+facetSearching = Searching…
+facetFailed = The search failed. Type again.
+
+
+## Exports and saved views
+
+exportCounting = Counting the rows…
+exportCounted =
+    { $count ->
+        [one] { $count } row
+       *[other] { $count } rows
+    }
+exportCountedAtLeast =
+    { $count ->
+        [one] At least { $count } row
+       *[other] At least { $count } rows
+    }
+exportCountedLines =
+    { $count ->
+        [one] { $count } activity, with a row for each order line
+       *[other] { $count } activities, with a row for each order line
+    }
+exportCountedLinesAtLeast =
+    { $count ->
+        [one] At least { $count } activity, with a row for each order line
+       *[other] At least { $count } activities, with a row for each order line
+    }
+monthlyExports = Monthly exports
+otherExports = Exports on request
+noMonthlyExports = There are no monthly exports yet. The schedule below makes them.
+lateVersion = Version { $version }: activities that were recorded later
+withLines = a row for each order line
+withoutDetails = without details
+compressed = compressed
+downloadStarted = The download has started.
+scheduleFilters = What is exported
+filtersAll = All activities
+filtersOfLog = As in the log now: { $filters }
+filtersOfView = { $name }: { $filters }
+scheduleFromDefault = Previous month
+monthRange = { $first } to { $last }
+scheduleDue = Due, and exported within the hour: { $months }
+scheduleNextDay = Next: { $month }, on { $day }
+recipientWrong = “{ $recipient }” is neither an e-mail address nor an address that begins with https://. Correct or remove it.
+recipientsTooMany = There are more than ten recipients. Remove some of them.
+recipientRefused = “{ $recipient }” cannot be notified from here. Give a public address that begins with https://, or, if this service sends e-mail, an e-mail address.
+monthRefused = The schedule cannot begin in this month. Choose an earlier one.
+zoneRefused = The service does not know this time zone. Choose another one.
+savedViews = Saved views
+noViews = No view is saved in this browser yet.
+thisView = This view
+viewName = Name
+saveView = Save this view
+copyViewLink = Copy a link to it
+viewAsSchedule = Export it every month…
+viewNameMissing = Enter a name.
+viewsTooMany = This browser keeps 50 views at most. Delete one first.
+viewSaved = “{ $name }” is saved in this browser.
+viewsNotKept = This browser does not store views. Copy the link instead.
+scheduleView = Export every month…
+renameView = Rename
+deleteView = Delete
+ofView = { $action }: { $name }
+viewDeleted = “{ $name }” is deleted.
+undo = Undo

@@ -184,7 +184,7 @@ order_asc = Les plus anciennes d'abord
 
 # La liste
 
-caption = Activités du { $from } au { $to }, { $zone }
+caption = Activités, { $period } ({ $zone })
 andMore = Faites défiler pour afficher la suite.
 andThatIsAll = Fin de la liste.
 completeThrough = Données complètes jusqu'au { $time }
@@ -202,15 +202,14 @@ lineLink = Abonnement { $id } (nouvel onglet)
 # Exports
 
 exportTitle = Exporter le journal
-exportPeriod = Activités du { $from } au { $to } ({ $zone })
 exportFilters = Filtres : { $filters }
 exportNoFilters = Aucun filtre : toutes les activités de la période.
 formatLabel = Format du fichier
 format_csv = CSV
 format_xlsx = Classeur Excel
 format_jsonl = JSON, une activité par ligne
-formatHint_csv = S'ouvre directement dans Excel ; le séparateur et les dates suivent la langue choisie.
-formatHint_xlsx = De vraies dates, et un lien de chaque client vers ses abonnements.
+formatHint_csv = S’ouvre dans Excel : le séparateur, les titres et la virgule décimale suivent la langue. Les dates s’écrivent 2026-11-02 09:30:00 dans les deux langues.
+formatHint_xlsx = De vraies dates, et un lien de chaque client vers ses abonnements. Une première feuille indique la période, les filtres et les totaux.
 formatHint_jsonl = Toutes les données, une activité par ligne, à l'usage des programmes.
 rowsLabel = Une ligne du fichier par
 rows_activities = activité
@@ -228,7 +227,6 @@ exportStarted = Votre export est en préparation. Vous pouvez continuer à trava
 exportProgress = Votre export est en préparation : { $percent } effectués.
 cancelExport = Annuler cet export
 exportCancelled = L'export a été annulé.
-monthly = Export mensuel
 version = version { $version }
 exportsIntro = Exports demandés ici ou produits chaque mois. Toute personne autorisée à lire le journal peut les télécharger.
 
@@ -240,7 +238,7 @@ scheduleDenied = L'export mensuel est géré par les administrateurs généraux,
 scheduleEnabled = Exporter chaque mois
 scheduleFrom = Premier mois
 scheduleNotify = Qui prévenir
-scheduleNotifyHint = Une adresse par ligne : https://… ou mailto:…
+scheduleNotifyHint = Un par ligne : une adresse e-mail, ou https://… pour un webhook
 scheduleNext = Prochain export : { $month }, le { $time }
 scheduleOff = Aucun mois n'est exporté automatiquement.
 save = Enregistrer
@@ -272,6 +270,37 @@ replaceSecretWarning = Un nouveau secret signera désormais les messages. L'actu
 replaceSecretNow = Remplacer maintenant
 secretReplaced = Secret remplacé. Copiez le nouveau maintenant : il sera de nouveau masqué dès que vous quitterez cette vue.
 secretBefore = L'ancien secret reste valable jusqu'au { $time }.
+
+## List
+
+skipToList = Aller à la liste
+display = Affichage
+density = Lignes
+density_comfortable = Aérées
+density_compact = Serrées
+columns = Colonnes
+columnsHint = Les colonnes qui ne tiennent pas dans la largeur sont masquées.
+keysHint = Touches : / recherche, j et k ligne suivante et précédente, Entrée ouverture, Échap fermeture.
+print = Impression
+printing = Chargement des lignes à imprimer : { $count } pour l’instant…
+printedAll =
+    { $count ->
+        [one] { $count } activité : toutes celles qui correspondent.
+       *[other] { $count } activités : toutes celles qui correspondent.
+    }
+printedFirst = Les { $count } premières activités seulement. Pour les avoir toutes, choisissez une période plus courte ou exportez le journal.
+newActivities =
+    { $count ->
+        [one] { $count } nouvelle activité
+       *[other] { $count } nouvelles activités
+    }
+newAtLeast = Au moins { $count } nouvelles activités
+changesLeft =
+    { $count ->
+        [one] et { $count } autre modification
+       *[other] et { $count } autres modifications
+    }
+
 
 ## Recherche
 
@@ -347,3 +376,349 @@ previousMonth = Mois précédent
 nextMonth = Mois suivant
 dateUnreadable = { $name } : saisissez une date comme { $example }.
 moreOptions = Fuseau horaire et tri
+
+
+## Détails
+
+previousActivity = Précédente
+nextActivity = Suivante
+copyLink = Copier le lien
+linkCopied = Lien copié.
+related = Activités liées
+metadata = Informations techniques
+erased = Effacé
+pivots = Options pour { $value }
+pivotOnly = Filtrer sur cette valeur
+pivotNot = Exclure cette valeur
+pivotCopy = Copier
+pivotSubscriptions = Abonnements (nouvel onglet)
+pivotAround = Toute l’activité à ± { $minutes } minutes
+pivotSameUser = Même utilisateur à ± { $minutes } minutes
+personAround = { $name }, ± { $minutes } minutes
+pivotSame = Même { $type }
+pivotSameTarget = Même cible
+pivotSameCorrelation = Même ID de corrélation
+linked = Activité du lien
+linkOutside = Le lien mène à cette activité. Elle ne figure pas parmi les lignes chargées ci-dessous.
+linkOfPartner = Ce lien appartient au partenaire { $partner }. Votre session est celle du partenaire { $own }. Déconnectez-vous, puis connectez-vous avec un compte de { $partner }.
+linkDenied = Votre rôle ne vous permet pas de consulter l’activité de ce lien. Demandez à un administrateur de votre société de vous attribuer un rôle qui le permet.
+linkGone = L’activité de ce lien n’existe pas, ou votre compte n’y a pas accès. Vérifiez le lien, ou adressez-vous à la personne qui vous l’a envoyé.
+
+## Historique d’un objet
+
+history_order = Historique de la commande
+history_subscription = Historique de l’abonnement
+history_customer = Historique du client
+history_actor = Historique de l’utilisateur
+history_user = Historique de l’utilisateur
+history_partner_user = Historique de l’utilisateur
+history_invoice = Historique de la facture
+history_other = Historique
+historyOf = Historique de { $name }
+historyCount =
+    { $count ->
+        [one] { $count } activité, de la plus récente à la plus ancienne.
+       *[other] { $count } activités, de la plus récente à la plus ancienne.
+    }
+historyAtLeast =
+    { $count ->
+        [one] { $count } activité pour l’instant, de la plus récente à la plus ancienne.
+       *[other] { $count } activités pour l’instant, de la plus récente à la plus ancienne.
+    }
+historyNone = Le journal ne contient aucune activité de cet élément.
+historyField = Modifications de
+historyAnyField = Tout
+historyFurther = Chercher plus loin dans le passé
+historyDetails = Détails
+
+## Types, champs et valeurs
+
+target_add_on = module complémentaire
+target_address = adresse
+target_admin_relationship = relation d’administration
+target_access_assignment = attribution d’accès
+target_application = application
+target_application_credential = identifiant d’application
+target_billing_profile = profil de facturation
+target_cart = panier
+target_company = société
+target_credit = avoir
+target_customer_user = utilisateur du client
+target_delegated_admin = administration déléguée
+target_directory_role = rôle d’annuaire
+target_domain = domaine
+target_entitlement = droit
+target_export = export
+target_group = groupe
+target_license = licence
+target_line = ligne
+target_migration = migration
+target_offer = offre
+target_overage = dépassement
+target_partner = partenaire
+target_partner_id = ID de partenaire
+target_partner_relationship = relation partenaire
+target_payment_method = moyen de paiement
+target_price = prix
+target_product = produit
+target_promotion = promotion
+target_purchase_order = bon de commande
+target_quote = devis
+target_role = rôle
+target_self_serve_policy = stratégie de libre-service
+target_software = logiciel
+target_spending_limit = plafond de dépenses
+target_usage_budget = budget de consommation
+target_webhook = webhook
+
+field_account = Compte
+field_address = Adresse
+field_agreement_id = ID du contrat
+field_auto_renew = Renouvellement automatique
+field_auto_renew_enabled = Renouvellement automatique
+field_billing_cycle = Cycle de facturation
+field_billing_frequency = Fréquence de facturation
+field_billing_plan = Mode de facturation
+field_billing_profile = Profil de facturation
+field_budget = Budget
+field_city = Ville
+field_code = Code
+field_comment = Commentaire
+field_commitment_end_date = Fin d’engagement
+field_company = Société
+field_company_name = Nom de la société
+field_country = Pays
+field_created_at = Création
+field_created_by = Créé par
+field_customer = Client
+field_customer_id = ID du client
+field_customer_name = Nom du client
+field_department = Service
+field_description = Description
+field_discount = Remise
+field_discount_percent = Remise
+field_display_name = Nom d’affichage
+field_domain = Domaine
+field_due_date = Échéance
+field_effective_date = Date d’effet
+field_email = Adresse e-mail
+field_enabled = Activé
+field_end_date = Date de fin
+field_error = Erreur
+field_error_code = Code d’erreur
+field_error_message = Message d’erreur
+field_expires_at = Expiration
+field_expiry_date = Date d’expiration
+field_failure_reason = Motif de l’échec
+field_first_name = Prénom
+field_friendly_name = Nom convivial
+field_id = ID
+field_invoice = Facture
+field_invoice_id = ID de la facture
+field_invoice_number = Numéro de facture
+field_ip = Adresse IP
+field_ip_address = Adresse IP
+field_language = Langue
+field_last_name = Nom de famille
+field_licences = Licences
+field_licenses = Licences
+field_location = Emplacement
+field_message = Message
+field_method = Méthode
+field_mfa = Authentification multifacteur
+field_migrated_from = Migré depuis
+field_new_value = Nouvelle valeur
+field_note = Note
+field_notes = Notes
+field_offer = Offre
+field_offer_id = ID de l’offre
+field_old_value = Ancienne valeur
+field_order_id = ID de la commande
+field_order_number = Numéro de commande
+field_owner = Propriétaire
+field_partner_id = ID de partenaire
+field_parent = Élément parent
+field_password = Mot de passe
+field_payment_method = Moyen de paiement
+field_payment_terms = Conditions de paiement
+field_period = Période
+field_phone = Téléphone
+field_phone_number = Numéro de téléphone
+field_postal_code = Code postal
+field_previous_value = Valeur précédente
+field_price = Prix
+field_product_id = ID du produit
+field_promotion = Promotion
+field_promotion_id = ID de la promotion
+field_purchase_order = Bon de commande
+field_purchase_order_number = Numéro du bon de commande
+field_qualification = Qualification
+field_reason = Motif
+field_reason_code = Code de motif
+field_region = Région
+field_renewal_date = Date de renouvellement
+field_requested_by = Demandé par
+field_reseller = Revendeur
+field_role = Rôle
+field_roles = Rôles
+field_seats = Postes
+field_severity = Gravité
+field_source = Source
+field_spending_budget = Budget de dépenses
+field_spending_limit = Plafond de dépenses
+field_start_date = Date de début
+field_state = État
+field_status = Statut
+field_street = Rue
+field_subject = Objet
+field_subscription = Abonnement
+field_suspended = Suspendu
+field_tags = Étiquettes
+field_tax = Taxe
+field_tenant_id = ID du locataire
+field_term_duration = Durée
+field_time_zone = Fuseau horaire
+field_title = Titre
+field_total = Total
+field_trial = Essai
+field_type = Type
+field_unit = Unité
+field_updated_at = Mise à jour
+field_updated_by = Mis à jour par
+field_usage = Consommation
+field_user = Utilisateur
+field_user_id = ID de l’utilisateur
+field_user_name = Nom d’utilisateur
+field_user_principal_name = Nom de connexion
+field_vat_id = Numéro de TVA
+field_vat_number = Numéro de TVA
+
+value_active = Actif
+value_annual = Annuel
+value_annually = Annuel
+value_cancelled = Annulé
+value_canceled = Annulé
+value_completed = Terminé
+value_deleted = Supprimé
+value_disabled = Désactivé
+value_enabled = Activé
+value_expired = Expiré
+value_inactive = Inactif
+value_monthly = Mensuel
+value_none = Aucun
+value_one_time = Unique
+value_pending = En attente
+value_quarterly = Trimestriel
+value_suspended = Suspendu
+value_trial = Essai
+value_triennial = Triennal
+value_yearly = Annuel
+
+
+## Counts
+
+overview = Vue d’ensemble
+activities =
+    { $count ->
+        [one] { $count } activité
+       *[other] { $count } activités
+    }
+activitiesSoFar =
+    { $count ->
+        [one] Au moins { $count } activité
+       *[other] Au moins { $count } activités
+    }
+counting = Comptage en cours…
+countOn = Poursuivre le comptage
+countStop = Arrêter le comptage
+countFailed = Les activités n’ont pas pu être comptées.
+zoomOut = Zoom arrière
+histogram = Activités au fil du temps
+histogramHint = Cliquez sur une barre, ou faites glisser sur plusieurs, pour zoomer.
+histogramKeys = Les flèches gauche et droite passent d’une barre à l’autre. Entrée zoome. Majuscule et une flèche sélectionnent plusieurs barres, et Échap annule la sélection.
+histogramLegend = Statuts
+histogramBar = { $period } · { $number } : { $parts }
+histogramNoBar = { $period } · { $number }
+histogramPart = { $status } { $count }
+histogramChoice = { $from } à { $to } · { $number }
+histogramTable = Affichage en tableau
+facets = Filtres chiffrés
+facetsChosen =
+    { $count ->
+        [one] Filtres chiffrés ({ $count } choisi)
+       *[other] Filtres chiffrés ({ $count } choisis)
+    }
+facetMore =
+    { $count ->
+        [one] { $count } autre
+       *[other] { $count } autres
+    }
+facetFind = { $facet } : recherche
+facetFindHint = Recherche
+facetNot = Exclusion de { $value }
+facetNone = Rien ne contient « { $text } ».
+facetSearching = Recherche en cours…
+facetFailed = La recherche a échoué. Modifiez le texte pour réessayer.
+
+
+## Exports et vues enregistrées
+
+exportCounting = Comptage des lignes…
+exportCounted =
+    { $count ->
+        [one] { $count } ligne
+       *[other] { $count } lignes
+    }
+exportCountedAtLeast =
+    { $count ->
+        [one] Au moins { $count } ligne
+       *[other] Au moins { $count } lignes
+    }
+exportCountedLines =
+    { $count ->
+        [one] { $count } activité, avec une ligne du fichier par ligne de commande
+       *[other] { $count } activités, avec une ligne du fichier par ligne de commande
+    }
+exportCountedLinesAtLeast =
+    { $count ->
+        [one] Au moins { $count } activité, avec une ligne du fichier par ligne de commande
+       *[other] Au moins { $count } activités, avec une ligne du fichier par ligne de commande
+    }
+monthlyExports = Exports mensuels
+otherExports = Exports à la demande
+noMonthlyExports = Aucun export mensuel pour l’instant. La planification ci-dessous les produit.
+lateVersion = Version { $version } : activités enregistrées plus tard
+withLines = une ligne par ligne de commande
+withoutDetails = sans les détails
+compressed = compressé
+downloadStarted = Le téléchargement a commencé.
+scheduleFilters = Contenu de l’export
+filtersAll = Toutes les activités
+filtersOfLog = Comme dans le journal affiché : { $filters }
+filtersOfView = { $name } : { $filters }
+scheduleFromDefault = Mois précédent
+monthRange = de { $first } à { $last }
+scheduleDue = À produire dans l’heure : { $months }
+scheduleNextDay = Prochain export : { $month }, le { $day }
+recipientWrong = « { $recipient } » n’est ni une adresse e-mail ni une adresse commençant par https://. Corrigez-la ou retirez-la.
+recipientsTooMany = Il y a plus de dix destinataires. Retirez-en.
+recipientRefused = « { $recipient } » ne peut pas être prévenu d’ici. Indiquez une adresse publique commençant par https:// ou, si ce service envoie des e-mails, une adresse e-mail.
+monthRefused = La planification ne peut pas commencer ce mois-là. Choisissez un mois antérieur.
+zoneRefused = Le service ne connaît pas ce fuseau horaire. Choisissez-en un autre.
+savedViews = Vues enregistrées
+noViews = Aucune vue n’est enregistrée dans ce navigateur pour l’instant.
+thisView = Cette vue
+viewName = Nom
+saveView = Enregistrer cette vue
+copyViewLink = Copier un lien vers cette vue
+viewAsSchedule = L’exporter chaque mois…
+viewNameMissing = Indiquez un nom.
+viewsTooMany = Ce navigateur conserve 50 vues au plus. Supprimez-en une d’abord.
+viewSaved = « { $name } » est enregistrée dans ce navigateur.
+viewsNotKept = Ce navigateur n’enregistre pas de vues. Copiez plutôt le lien.
+scheduleView = Exporter chaque mois…
+renameView = Renommer
+deleteView = Supprimer
+ofView = { $action } : { $name }
+viewDeleted = « { $name } » est supprimée.
+undo = Annuler la suppression

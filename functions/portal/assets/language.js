@@ -146,6 +146,9 @@ export class Words {
     return this.#format(Intl.DateTimeFormat, { dateStyle: "medium", timeStyle: "medium", timeZone: zone }).format(new Date(instant));
   }
 
+  /** Formats the time of day to the second. @param {string} instant @param {string} zone */
+  clock(instant, zone) { return this.#format(Intl.DateTimeFormat, { timeStyle: "medium", timeZone: zone }).format(new Date(instant)); }
+
   /** Formats the days of a period whose end is excluded. @param {{from: string, to: string, time_zone: string}} range */
   days({ from, to, time_zone: zone }) {
     const format = this.#format(Intl.DateTimeFormat, { dateStyle: "medium", timeZone: zone });
@@ -154,6 +157,9 @@ export class Words {
 
   /** Formats a day, given as YYYY-MM-DD. @param {string} day */
   day(day) { return this.#format(Intl.DateTimeFormat, { dateStyle: "medium", timeZone: "UTC" }).format(new Date(`${day}T00:00:00Z`)); }
+
+  /** Formats a day with its weekday, given as YYYY-MM-DD. @param {string} day */
+  weekday(day) { return this.#format(Intl.DateTimeFormat, { dateStyle: "full", timeZone: "UTC" }).format(new Date(`${day}T00:00:00Z`)); }
 
   /** Formats a month, given as YYYY-MM. @param {string} month */
   month(month) { return this.#format(Intl.DateTimeFormat, { month: "long", year: "numeric", timeZone: "UTC" }).format(new Date(`${month}-01T00:00:00Z`)); }

@@ -1,168 +1,239 @@
-// The monthly schedule: its form, latest results, deliveries, and the secret that signs webhooks. A role that may not see the
+// The monthly schedule: its form, the next export, latest results, and the secret that signs webhooks. A role that may not see the
 // schedule sees which roles may.
 
-import { cardTable, cell, h, isBusy, name, setBusy, moveFocusTo } from "./elements.js";
+import { dayIn, monthsBefore } from "./calendar.js";
+import { h, isBusy, setBusy } from "./elements.js";
+import { checkBox, choice, field, formatChoice, localeChoice, offerGzip, outputOf, rowsChoice } from "./export-dialog.js";
+import { queryOf } from "./export-list.js";
+import { ownTimeZone } from "./language.js";
+import { readRecipients, shownRecipient } from "./recipients.js";
+import { savedViews } from "./saved-views.js";
+import { scheduleResults } from "./schedule-results.js";
 import { ApiError } from "./service.js";
+import { secretSection } from "./signing-secret.js";
 
-/** @typedef {import("./language.js").Words} Words */
+/** @typedef {import("./context.js").Context} Context */
+/** @typedef {import("./query.js").Query} Query */
 
-/**
- * Shows the schedule in a place.
- * @param {{
- *   place: HTMLElement, service: import("./service.js").Service, words: import("./language.js").Words, partnerZone: string,
- *   showError: (place: HTMLElement, error: unknown, again: () => void) => void,
- * }} host `partnerZone` is the time zone of a new schedule
- */
-export async function scheduleForm(host) {
-  const { place, service, words, showError } = host;
-  place.replaceChildren(h("p", { role: "status" }, words.say("loading")));
-  try {
-    show(host, await service.schedule());
-  } catch (error) {
-    if (service.signal.aborted) return;
-    if (error instanceof ApiError && error.status === 403) place.replaceChildren(h("p", {}, words.say("scheduleDenied")));
-    else showError(place, error, () => scheduleForm(host));
-  }
+/** The number of past months that a schedule may begin with, as the form offers them. */
+const PAST_MONTHS = 60;
+
+/** The filters of a query as the schedule's request has them. @param {Query} query */
+function filtersOf(query) {
+  const { from, to, time_zone, ...filters } = query.exportRequest();
+  return filters;
 }
 
-/** @param {Parameters<typeof scheduleForm>[0]} host @param {any} saved */
-function show(host, saved) {
-  const { place, service, words, partnerZone, showError } = host;
-  const say = (/** @type {string} */ key) => words.say(key);
-  const field = (/** @type {string} */ key, /** @type {Node} */ input) => h("label", { class: "field" }, h("span", {}, say(key)), input);
-  const choice = (/** @type {string} */ name, /** @type {string} */ chosen, /** @type {[string, string][]} */ options) =>
-    h("select", { name }, ...options.map(([value, text]) => h("option", { value, selected: value === chosen }, text)));
-  const zone = saved?.time_zone ?? partnerZone;
-  const zones = [...new Set([zone, ...Intl.supportedValuesOf("timeZone"), "UTC"])].map((each) => /** @type {[string, string]} */ ([each, each]));
-  const notify = (saved?.notify ?? []).map((/** @type {any} */ each) => (typeof each === "string" ? each : each.to ?? each.url ?? ""));
-  const outcome = h("p", { role: "status" });
-  const trouble = h("div", { role: "alert" });
-  const button = h("button", { class: "primary" }, say("save"));
-  const nextRun = saved?.enabled && saved.next_run_at
-    ? words.say("scheduleNext", { month: words.month(saved.next_month), time: words.time(saved.next_run_at, zone) }) : say("scheduleOff");
-  const form = h("form", { novalidate: true, "aria-label": say("scheduleTitle"), onsubmit: save },
-    h("label", { class: "check" }, h("input", { type: "checkbox", name: "enabled", checked: saved?.enabled ?? false }), say("scheduleEnabled")),
-    field("timeZone", choice("time_zone", zone, zones)),
-    field("scheduleFrom", h("input", { type: "month", name: "from", value: saved?.from ?? "" })),
-    field("formatLabel", choice("format", saved?.format ?? "csv", [["csv", say("format_csv")], ["xlsx", say("format_xlsx")], ["jsonl", say("format_jsonl")]])),
-    field("fileLanguage", choice("locale", saved?.locale ?? words.locale, [["en", say("language_en")], ["fr", say("language_fr")]])),
-    h("label", { class: "check" }, h("input", { type: "checkbox", name: "gzip", checked: saved?.compression === "gzip" }), say("gzip")),
-    h("label", { class: "field notify" }, h("span", {}, say("scheduleNotify")),
-      h("textarea", { name: "notify", rows: "2", spellcheck: "false", "aria-describedby": "notify-hint" }, notify.join("\n"))),
-    h("p", { class: "quiet", id: "notify-hint" }, say("scheduleNotifyHint")),
-    h("div", { class: "buttons" }, button, outcome), trouble);
-  place.replaceChildren(h("p", { class: "quiet" }, say("scheduleIntro")), h("p", { class: "next-run" }, nextRun), form,
-    ...(notify.some((/** @type {string} */ each) => /^https?:/.test(each)) ? [secretSection(host)] : []),
-    ...(saved?.results.length > 0 ? [h("h3", {}, say("results")), results(words, saved.results, zone)] : []));
+/**
+ * When the next month that has not ended is exported, and which month that is. A month that is due is made by the next hourly run.
+ * @param {any} saved @param {Date} now @returns {{due: string[], month: string, day: string}}
+ */
+function nextExport(saved, now) {
+  const due = [];
+  let { next_month: month } = saved;
+  let day = dayIn(new Date(saved.next_run_at), saved.time_zone);
+  let isDue = new Date(saved.next_run_at) <= now;
+  while (isDue) {
+    due.push(month);
+    [month, day] = [`${month}-01`, day].map((each) => monthsBefore(each, -1));
+    month = month.slice(0, 7);
+    isDue = day <= dayIn(now, saved.time_zone);
+  }
+  return { due, month, day };
+}
 
-  /** @param {Event} [event] */
-  async function save(event) {
-    event?.preventDefault();
-    if (isBusy(button)) return;
-    setBusy(button, true);
-    trouble.replaceChildren();
-    outcome.textContent = say("saving");
-    const value = (/** @type {string} */ name) => form.elements.namedItem(name).value;
-    const recipients = value("notify").split(/\s+/).filter(Boolean);
-    const wanted = {
-      enabled: form.elements.namedItem("enabled").checked, time_zone: value("time_zone"), format: value("format"), locale: value("locale"),
-      compression: form.elements.namedItem("gzip").checked ? "gzip" : "none",
-      // Kept, because this form does not show them.
-      ...(saved ? { details: saved.details, rows: saved.rows } : {}),
-      ...(value("from") ? { from: value("from") } : {}),
-      ...(recipients.length > 0 || notify.length > 0 ? { notify: recipients } : {}),
-    };
+export class Schedule {
+  /** @type {HTMLElement} */ element;
+  #context;
+  /** Resolves when the schedule is shown. @type {Promise<void> | null} */ #opened = null;
+  /** The schedule that is shown, or null for none. @type {any} */ #saved = null;
+  /** The form that is shown. @type {any} */ #form = null;
+  /** The form's choices of filters, by their values. @type {Map<string, Query | null>} */ #filters = new Map();
+
+  /** @param {Context} context */
+  constructor(context) {
+    this.#context = context;
+    this.element = h("div");
+  }
+
+  /** Loads the schedule, or offers the filters that the log has by now. */
+  open() {
+    if (this.#form) this.#offerFilters();
+    this.#opened ??= this.#load();
+    return this.#opened;
+  }
+
+  /** Shows the form with the zone and the filters of a query chosen, not yet saved. @param {Query} query */
+  async plan(query) {
+    await this.open();
+    if (!this.#form) return this.element.scrollIntoView();
+    const { enabled, time_zone: zone, filters } = this.#form.elements;
+    enabled.checked = true;
+    zone.value = query.timeZone;
+    const chosen = [...this.#filters].find(([, each]) => (each ? JSON.stringify(filtersOf(each)) === JSON.stringify(filtersOf(query)) : !query.isFiltered));
+    filters.value = chosen?.[0] ?? filters.value;
+    filters.focus();
+    filters.scrollIntoView({ block: "center" });
+  }
+
+  /** Removes a shown secret from the page. */
+  hideSecret() {
+    if (!this.element.querySelector(".secret code")) return;
+    this.element.replaceChildren();
+    this.#opened = null;
+    this.#form = null;
+  }
+
+  async #load() {
+    const { service, words, showError } = this.#context;
+    this.#form = null;
+    this.element.replaceChildren(h("p", { role: "status" }, words.say("loading")));
     try {
-      show(host, await service.saveSchedule(wanted));
-      const [message, next] = [place.querySelector("form [role=status]"), place.querySelector("form button")];
-      if (message) message.textContent = say("saved");
-      /** @type {HTMLElement | null} */ (next)?.focus();
+      this.#show(await service.schedule());
+    } catch (error) {
+      if (service.signal.aborted) return;
+      if (error instanceof ApiError && error.status === 403) this.element.replaceChildren(h("p", {}, words.say("scheduleDenied")));
+      else showError(this.element, error, () => { this.#opened = this.#load(); });
+    }
+  }
+
+  /** @param {any} saved the schedule, or null */
+  #show(saved) {
+    this.#saved = saved;
+    const { words, partnerZone } = this.#context;
+    const say = (/** @type {string} */ key) => words.say(key);
+    const zone = saved?.time_zone ?? partnerZone ?? ownTimeZone();
+    const zones = [...new Set([zone, ...Intl.supportedValuesOf("timeZone"), "UTC"])].map((each) => /** @type {[string, string]} */ ([each, each]));
+    const notify = (saved?.notify ?? []).map(shownRecipient);
+    const fault = (/** @type {string} */ name) => h("p", { class: "fault", id: `${name}-fault` });
+    const outcome = h("p", { role: "status" });
+    const trouble = h("div", { role: "alert" });
+    const button = h("button", { class: "primary" }, say("save"));
+    const form = h("form", { novalidate: true, "aria-label": say("scheduleTitle"), onchange: () => offerGzip(form), onsubmit: (/** @type {Event} */ event) => { event.preventDefault(); this.#save(); } },
+      checkBox("enabled", say("scheduleEnabled"), saved?.enabled ?? false),
+      field(say("scheduleFilters"), h("select", { name: "filters" }), "wide"),
+      field(say("timeZone"), choice("time_zone", zone, zones, { "aria-describedby": "time_zone-fault" })), fault("time_zone"),
+      field(say("scheduleFrom"), choice("from", saved?.from ?? "", this.#months(saved, zone), { "aria-describedby": "from-fault" })), fault("from"),
+      field(say("formatLabel"), formatChoice(words, saved?.format ?? "csv")),
+      field(say("fileLanguage"), localeChoice(words, saved?.locale ?? words.locale)),
+      field(say("rowsLabel"), rowsChoice(words, saved?.rows ?? "activities")),
+      checkBox("details", say("withDetails"), saved?.details ?? true), checkBox("gzip", say("gzip"), saved?.compression === "gzip"),
+      field(say("scheduleNotify"), h("textarea", { name: "notify", rows: "2", spellcheck: "false", autocapitalize: "off", "aria-describedby": "notify-hint notify-fault" }, notify.join("\n")), "notify"),
+      h("p", { class: "quiet", id: "notify-hint" }, say("scheduleNotifyHint")), fault("notify"),
+      h("div", { class: "buttons" }, button, outcome), trouble);
+    this.#form = form;
+    this.#offerFilters();
+    offerGzip(form);
+    this.element.replaceChildren(h("p", { class: "quiet" }, say("scheduleIntro")), ...this.#next(saved), form,
+      ...(notify.some((/** @type {string} */ each) => /^https?:/.test(each)) ? [secretSection(this.#context)] : []),
+      ...(saved?.results.length > 0 ? [h("h3", {}, say("results")), scheduleResults(words, saved.results, zone)] : []));
+  }
+
+  /** What is exported next. @param {any} saved */
+  #next(saved) {
+    const { words } = this.#context;
+    const line = (/** @type {string} */ text) => h("p", { class: "next-run" }, text);
+    if (!saved?.enabled || !saved.next_run_at) return [line(words.say("scheduleOff"))];
+    const { due, month, day } = nextExport(saved, new Date());
+    if (due.length === 0) return [line(words.say("scheduleNext", { month: words.month(month), time: words.time(saved.next_run_at, saved.time_zone) }))];
+    const [first, last] = [due[0], due[due.length - 1]].map((each) => words.month(each));
+    const months = due.length > 1 ? words.say("monthRange", { first, last }) : first;
+    return [line(words.say("scheduleDue", { months })), line(words.say("scheduleNextDay", { month: words.month(month), day: words.day(day) }))];
+  }
+
+  /** The months that a schedule may begin with, newest first. @param {any} saved @param {string} zone @returns {[string, string][]} */
+  #months(saved, zone) {
+    const { words } = this.#context;
+    const first = `${dayIn(new Date(), zone).slice(0, 7)}-01`;
+    const months = Array.from({ length: PAST_MONTHS + 2 }, (_, index) => monthsBefore(first, index - 1).slice(0, 7));
+    if (saved && !months.includes(saved.from)) months.push(saved.from);
+    const options = months.map((month) => /** @type {[string, string]} */ ([month, words.month(month)]));
+    return saved ? options : [["", words.say("scheduleFromDefault")], ...options];
+  }
+
+  /** The value of the saved schedule's filters in the form. */
+  get #savedFilters() { return Object.keys(this.#saved?.filters ?? {}).length > 0 ? "saved" : "all"; }
+
+  /** Offers filters: none, those of the saved schedule, of the log, and of saved views. A choice stays if it is still offered. */
+  #offerFilters() {
+    const { words, names, query, partner } = this.#context;
+    /** @type {[string, Query | null, string][]} */ const offered = [["all", null, words.say("filtersAll")]];
+    if (this.#savedFilters === "saved") {
+      const kept = queryOf(this.#saved.filters);
+      offered.push(["saved", kept, kept.words(words, names)]);
+    }
+    if (query.isFiltered) offered.push(["log", query, words.say("filtersOfLog", { filters: query.words(words, names) })]);
+    for (const view of savedViews(partner, query.timeZone)) {
+      if (view.query.isFiltered) offered.push([`view ${view.name}`, view.query, words.say("filtersOfView", { name: view.name, filters: view.query.words(words, names) })]);
+    }
+    this.#filters = new Map(offered.map(([value, chosen]) => [value, chosen]));
+    const { filters } = this.#form.elements;
+    const chosen = this.#filters.has(filters.value) ? filters.value : this.#savedFilters;
+    filters.replaceChildren(...offered.map(([value, , text]) => h("option", { value, selected: value === chosen }, text)));
+  }
+
+  /** Shows what is wrong with a field, and moves the focus there. @param {string} name @param {string} text */
+  #refuse(name, text) {
+    const control = this.#form.elements.namedItem(name);
+    control.setAttribute("aria-invalid", "true");
+    this.#form.querySelector(`#${name}-fault`).textContent = text;
+    control.focus();
+    control.scrollIntoView({ block: "center" });
+  }
+
+  /** The form's values as a request, or null after a refusal. */
+  #request() {
+    const { words } = this.#context;
+    const { enabled, time_zone: zone, from, notify, filters } = this.#form.elements;
+    const { recipients, wrong, isTooMany } = readRecipients(notify.value);
+    if (wrong) this.#refuse("notify", words.say("recipientWrong", { recipient: wrong }));
+    else if (isTooMany) this.#refuse("notify", words.say("recipientsTooMany"));
+    if (wrong || isTooMany) return null;
+    const chosen = this.#filters.get(filters.value);
+    return {
+      enabled: enabled.checked, time_zone: zone.value, ...outputOf(this.#form),
+      ...(from.value ? { from: from.value } : {}),
+      ...(recipients.length > 0 || this.#saved?.notify.length > 0 ? { notify: recipients } : {}),
+      // Unchanged filters are left out, so that a change elsewhere in the meantime stays.
+      ...(filters.value === this.#savedFilters ? {} : { filters: chosen ? filtersOf(chosen) : null }),
+    };
+  }
+
+  async #save() {
+    const { service, words, showError } = this.#context;
+    const [button, outcome, trouble] = [".primary", "[role=status]", "[role=alert]"].map((each) => this.#form.querySelector(each));
+    if (isBusy(button)) return;
+    for (const each of this.#form.elements) each.removeAttribute("aria-invalid");
+    for (const each of this.#form.querySelectorAll(".fault")) each.textContent = "";
+    trouble.replaceChildren();
+    const wanted = this.#request();
+    if (!wanted) return;
+    setBusy(button, true);
+    outcome.textContent = words.say("saving");
+    try {
+      this.#show(await service.saveSchedule(wanted));
+      this.#form.querySelector("[role=status]").textContent = words.say("saved");
+      this.#form.querySelector(".primary").focus();
     } catch (error) {
       if (service.signal.aborted) return;
       outcome.textContent = "";
-      showError(trouble, error, () => save());
+      if (!(error instanceof ApiError) || !this.#explain(error, /** @type {any} */ (wanted))) showError(trouble, error, () => this.#save());
     } finally {
       setBusy(button, false);
     }
   }
-}
 
-/** Creates the table of the latest exports and their deliveries. @param {Words} words @param {any[]} made @param {string} zone */
-function results(words, made, zone) {
-  const say = (/** @type {string} */ key) => words.say(key);
-  const { table, body } = cardTable("results", ["month", "status", "rows", "requested", "told"].map(say), h("caption", { class: "unseen" }, say("results")), [2]);
-  body.append(...made.map((each) => {
-    const month = [each.month && words.month(each.month), words.say("version", { version: each.version })].filter(Boolean).join(", ");
-    const rows = cell(say("rows"), words.number(each.rows));
-    rows.classList.add("number");
-    return h("tr", { role: "row" }, cell(say("month"), month),
-      cell(say("status"), h("span", { class: `state ${each.status}` }, say(`export_${each.status}`)), each.problem && h("p", { class: "quiet", lang: "en" }, each.problem)),
-      rows, cell(say("requested"), h("time", { datetime: each.created_at }, words.time(each.created_at, zone))),
-      cell(say("told"), each.deliveries.length > 0 ? h("ul", {}, ...each.deliveries.map((/** @type {any} */ delivery) => deliveryItem(words, delivery, zone))) : say("nobody")));
-  }));
-  return table;
-}
-
-/** Creates a list item for a delivery. @param {Words} words @param {any} delivery @param {string} zone */
-function deliveryItem(words, delivery, zone) {
-  const { recipient, status, attempts, last_attempt_at: last, next_attempt_at: next, http_status: answer, problem } = delivery;
-  const facts = [
-    attempts > 0 && words.count("attempts", attempts),
-    last && words.say("lastAttempt", { time: words.time(last, zone) }),
-    next && words.say("nextAttempt", { time: words.time(next, zone) }),
-    answer && status !== "delivered" && words.say("answered", { status: String(answer) }),
-  ].filter(Boolean).join(" · ");
-  return h("li", {}, name(recipient), " ", h("span", { class: `state ${status}` }, words.say(`delivery_${status}`)),
-    facts && h("p", { class: "quiet" }, facts), problem && status !== "delivered" ? h("p", { class: "quiet", lang: "en" }, problem) : null);
-}
-
-/** Creates the section with the signing secret, which is visible from a click until it is hidden or the view is left. @param {Parameters<typeof scheduleForm>[0]} host */
-function secretSection({ service, words, partnerZone, showError }) {
-  const say = (/** @type {string} */ key) => words.say(key);
-  const shown = h("div", { class: "secret" });
-  const message = h("p", { role: "status" });
-  const trouble = h("div", { role: "alert" });
-  const button = (/** @type {string} */ key, /** @type {() => void} */ onclick, kind = "") => h("button", { type: "button", class: kind, onclick }, say(key));
-  const showButtons = () => {
-    const reveal = button("showSecret", () => requestSecret(() => service.secret(), "secretShown"));
-    shown.replaceChildren(h("div", { class: "bar" }, reveal, button("replaceSecret", confirm)));
-    return reveal;
-  };
-  function confirm() {
-    const question = h("p", {}, say("replaceSecretWarning"));
-    shown.replaceChildren(question, h("div", { class: "bar" }, button("replaceSecretNow", () => requestSecret(() => service.replaceSecret(), "secretReplaced"), "primary"),
-      button("cancel", () => showButtons().focus())));
-    moveFocusTo(question);
-  }
-  /** @param {() => ReturnType<import("./service.js").Service["secret"]>} call @param {string} outcome */
-  async function requestSecret(call, outcome) {
-    if (isBusy(shown)) return;
-    setBusy(shown, true);
-    trouble.replaceChildren();
-    message.textContent = say("loading");
-    try {
-      const { secret, previous_valid_until: until } = await call();
-      const text = h("code", { class: "code" }, secret);
-      const copy = async () => {
-        try {
-          await navigator.clipboard.writeText(secret);
-          message.textContent = say("copied");
-        } catch {
-          message.textContent = say("copyFailed");
-        }
-      };
-      shown.replaceChildren(text, until ? h("p", { class: "quiet" }, words.say("secretBefore", { time: words.time(until, partnerZone) })) : "",
-        h("div", { class: "bar" }, button("copySecret", copy), button("hide", () => { message.textContent = ""; showButtons().focus(); })));
-      message.textContent = say(outcome);
-      moveFocusTo(text);
-    } catch (error) {
-      if (service.signal.aborted) return;
-      message.textContent = "";
-      showError(trouble, error, () => requestSecret(call, outcome));
-    } finally {
-      setBusy(shown, false);
+  /** Shows a refusal by the service at its field, and says whether there is such a field. @param {ApiError} error @param {{notify?: string[]}} wanted */
+  #explain(error, wanted) {
+    const { words } = this.#context;
+    for (const { pointer } of error.errors) {
+      const [, name, index] = pointer.split("/");
+      if (name === "notify") this.#refuse(name, words.say("recipientRefused", { recipient: shownRecipient(wanted.notify?.[Number(index)] ?? "") }));
+      else if (name === "from") this.#refuse(name, words.say("monthRefused"));
+      else if (name === "time_zone") this.#refuse(name, words.say("zoneRefused"));
+      else continue;
+      return true;
     }
+    return false;
   }
-  showButtons();
-  return h("section", { "aria-labelledby": "secret-title" }, h("h3", { id: "secret-title" }, say("secretTitle")), h("p", { class: "quiet" }, say("secretIntro")), shown, message, trouble);
 }

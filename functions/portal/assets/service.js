@@ -8,6 +8,8 @@ export class ApiError extends Error {
     this.status = status;
     /** The id of the request in the service's logs. */
     this.trace = String(problem?.trace_id ?? "");
+    /** The refused fields. @type {{pointer: string, detail: string}[]} */
+    this.errors = Array.isArray(problem?.errors) ? problem.errors : [];
   }
 }
 
@@ -116,9 +118,9 @@ export class Service {
   /** Replaces the secret. @returns {ReturnType<Service["secret"]>} */
   replaceSecret() { return this.#call(`${this.#partner}/export-schedule/secret`, { method: "POST" }); }
 
-  /** @param {string | null} cursor */
-  exports(cursor) {
-    return this.#call(`${this.#partner}/exports?${new URLSearchParams({ limit: "20", ...(cursor ? { cursor } : {}) })}`);
+  /** Lists a page of exports of a kind, newest first. @param {"on_demand" | "monthly"} kind @param {string | null} cursor */
+  exports(kind, cursor) {
+    return this.#call(`${this.#partner}/exports?${new URLSearchParams({ kind, limit: "20", ...(cursor ? { cursor } : {}) })}`);
   }
 
   /** Requests a download link, which is valid for minutes. @param {string} id @param {string} name @returns {Promise<{url: string}>} */

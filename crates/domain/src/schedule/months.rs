@@ -84,21 +84,15 @@ pub struct MonthJob {
 }
 
 impl MonthJob {
-    /// Makes the export job. A planned job always gives the same export job, whoever makes it and how often.
-    pub fn job(&self, output: Output, retention_seconds: i64) -> Job {
+    /// Makes the export job of a schedule with this form and filter. The same arguments always give the same export job.
+    pub fn job(&self, output: Output, filter: Filter, retention_seconds: i64) -> Job {
         Job {
             id: version_name(self.month, self.version),
             kind: Kind::Monthly,
             created_at: self.at,
             created_by: "schedule".to_owned(),
             created_by_subject: None,
-            request: ExportRequest {
-                from: self.from,
-                to: self.to,
-                time_zone: self.time_zone,
-                filter: Filter::default(),
-                output,
-            },
+            request: ExportRequest { from: self.from, to: self.to, time_zone: self.time_zone, filter, output },
             month: Some(self.month),
             version: self.version,
             recorded_from: self.recorded_from,
@@ -143,7 +137,8 @@ mod tests {
             recorded_before: at("2026-11-02T05:00:00Z"),
             at: at("2026-11-02T06:00:00Z"),
         };
-        let job = planned.job(Output::default(), 60);
+        let filter: Filter = serde_json::from_str(r#"{"status":["failed"]}"#).unwrap();
+        let job = planned.job(Output::default(), filter.clone(), 60);
         assert_eq!(
             (job.id.as_str(), job.kind, job.version, job.month),
             ("2026-10_v2", Kind::Monthly, 2, Some(planned.month))
@@ -151,7 +146,8 @@ mod tests {
         assert_eq!((job.request.from, job.request.to), (planned.from, planned.to));
         assert_eq!((job.recorded_from, job.recorded_before), (planned.recorded_from, Some(planned.recorded_before)));
         assert_eq!((job.created_at, job.expires_at), (planned.at, at("2026-11-02T06:01:00Z")));
-        assert!(job.manifest && job.request.filter.is_empty());
+        assert!(job.manifest);
+        assert_eq!(job.request.filter, filter);
     }
 
     #[test]

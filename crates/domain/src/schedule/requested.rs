@@ -99,7 +99,7 @@ impl Schedule {
 #[cfg(test)]
 mod tests {
     use super::{super::ScheduleRequest, *};
-    use crate::{job::Output, time::Zone};
+    use crate::{filter::Filter, job::Output, time::Zone};
 
     const GRACE: i64 = 6 * 3_600;
     const NOW: &str = "2026-11-02T00:00:00.700Z";
@@ -121,6 +121,7 @@ mod tests {
             enabled: true,
             time_zone: Zone::parse(zone).unwrap(),
             output: Output::default(),
+            filter: Filter::default(),
             from: Some(month(from)),
             notify: Vec::new(),
         };
@@ -155,7 +156,7 @@ mod tests {
         assert!(schedule.plan_month(month("2026-10"), GRACE, check.recorded_before, now));
         assert_eq!(schedule.recent_check(month("2026-10"), now), check, "also when the month is planned");
         let [planned] = schedule.pending_jobs() else { panic!("not one job") };
-        let job = planned.job(Output::default(), 60);
+        let job = planned.job(Output::default(), Filter::default(), 60);
         assert_eq!(job.recorded_before, Some(check.recorded_before));
         assert_eq!(job.readable_at(), check.recorded_before.plus_seconds(SETTLE_SECONDS));
         assert_eq!(schedule.late_check(month("2026-10"), check.recorded_before), None);
@@ -177,6 +178,7 @@ mod tests {
             enabled: true,
             time_zone: Zone::UTC,
             output: Output::default(),
+            filter: Filter::default(),
             from: Some(month("2026-09")),
             notify: Vec::new(),
         };

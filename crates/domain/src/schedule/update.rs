@@ -2,6 +2,7 @@
 
 use super::{Schedule, ScheduleRequest};
 use crate::{
+    filter::Filter,
     job::{Compression, Format, Output, Rows},
     locale::Locale,
     recipient::Recipient,
@@ -26,6 +27,8 @@ pub struct ScheduleUpdate {
     pub rows: Update<Rows>,
     /// Whether the files hold the details. Default: true.
     pub details: Update<bool>,
+    /// The conditions that the activities meet. Default: none.
+    pub filter: Update<Filter>,
     /// The first month to make. Default: the month before the present one.
     pub from: Update<Month>,
     /// The recipients of notifications. Default: nobody.
@@ -51,6 +54,7 @@ impl ScheduleUpdate {
                 compression: self.compression.resolve(output.map(|output| output.compression), default.compression),
                 rows: self.rows.resolve(output.map(|output| output.rows), default.rows),
             },
+            filter: self.filter.resolve(active.map(|active| active.filter.clone()), Filter::default()),
             from: match self.from {
                 Update::Keep => None,
                 Update::Reset => Some(Month::of(now, time_zone).previous()),
@@ -78,6 +82,10 @@ mod tests {
         Schedule::save(stored, request, now(), "Ana".to_owned()).unwrap()
     }
 
+    fn failed() -> Filter {
+        serde_json::from_str(r#"{"status":["failed"]}"#).unwrap()
+    }
+
     /// A schedule that differs from the default in every member.
     fn unusual() -> Schedule {
         saved(
@@ -90,6 +98,7 @@ mod tests {
                 compression: Update::Set(Compression::Gzip),
                 rows: Update::Set(Rows::Lines),
                 details: Update::Set(false),
+                filter: Update::Set(failed()),
                 from: Update::Set(month("2026-01")),
                 notify: Update::Set(vec![Recipient::Email("a@b.example".to_owned())]),
                 language: Locale::En,
@@ -98,8 +107,9 @@ mod tests {
     }
 
     /// The members that a request can change.
-    fn members(schedule: &Schedule) -> (bool, Zone, Output, Month, usize) {
-        (schedule.enabled, schedule.time_zone, schedule.output, schedule.from, schedule.notify.len())
+    fn members(schedule: &Schedule) -> (bool, Zone, Output, &Filter, Month, usize) {
+        let Schedule { enabled, time_zone, output, filter, from, notify, .. } = schedule;
+        (*enabled, *time_zone, *output, filter, *from, notify.len())
     }
 
     #[test]
@@ -122,19 +132,21 @@ mod tests {
             compression: Update::Reset,
             rows: Update::Reset,
             details: Update::Reset,
+            filter: Update::Reset,
             from: Update::Reset,
             notify: Update::Reset,
             language: Locale::Fr,
         };
         let after = saved(Some(unusual()), reset);
         let output = Output { locale: Locale::Fr, ..Output::default() };
-        assert_eq!(members(&after), (true, Zone::UTC, output, month("2026-10"), 0));
+        assert_eq!(members(&after), (true, Zone::UTC, output, &Filter::default(), month("2026-10"), 0));
     }
 
     #[test]
     fn a_removed_schedule_comes_back_with_the_defaults() {
         let removed = unusual().remove(now(), "Ana".to_owned());
         let after = saved(Some(removed), ScheduleUpdate::default());
-        assert_eq!(members(&after), (true, Zone::UTC, Output::default(), month("2026-10"), 0));
+        let all = Filter::default();
+        assert_eq!(members(&after), (true, Zone::UTC, Output::default(), &all, month("2026-10"), 0));
     }
 }

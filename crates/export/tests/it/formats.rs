@@ -6,7 +6,7 @@ use amounts::amount;
 use calamine::{Data, Reader as _, Xlsx};
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
-    activity::{Activity, Details},
+    activity::{Activity, Details, Status},
     filter::{ActionPattern, Choice, Filter},
     job::{ExportRequest, Format, Job, Output, Rows},
     locale::Locale,
@@ -151,7 +151,8 @@ fn text_of(activities: &[Activity], output: Output) -> Vec<u8> {
 
 fn xlsx_of(activities: &[Activity], output: Output) -> Vec<u8> {
     let subscriptions = SubscriptionsUrl::new("https://portal.example/{customer}/subscriptions".to_owned());
-    let mut book = Workbook::new(output, zone(), at(CREATED_AT), &subscriptions, WorkbookLimits::default()).unwrap();
+    let mut book =
+        Workbook::new(&contoso(), &asked(output), at(CREATED_AT), &subscriptions, WorkbookLimits::default()).unwrap();
     for activity in activities {
         let activity = activity.borrowed();
         let lines = OrderLines::parse(&activity, output);
@@ -182,11 +183,23 @@ fn read_csv(content: &[u8], locale: Locale) -> Vec<Vec<String>> {
     rows.collect()
 }
 
-/// Returns the rows of a workbook without the headers, with dates as CSV writes them.
+/// Returns the request of a workbook of failed orders of one customer.
+fn asked(output: Output) -> ExportRequest {
+    let filter = r#"{"customer":["0042"],"action":["!order.*"],"status":["failed","declined"],"q":"=1+1"}"#;
+    ExportRequest {
+        from: at("2026-10-01T00:00:00Z"),
+        to: at(CREATED_AT),
+        time_zone: zone(),
+        filter: serde_json::from_str(filter).unwrap(),
+        output,
+    }
+}
+
+/// Returns the rows of a workbook's sheets of activities without the headers, with dates as CSV writes them.
 fn read_xlsx(content: &[u8]) -> Vec<Vec<String>> {
     let mut book = Xlsx::new(Cursor::new(content)).unwrap();
     let mut rows = Vec::new();
-    for (_, sheet) in book.worksheets() {
+    for (_, sheet) in book.worksheets().into_iter().skip(1) {
         for row in sheet.rows().skip(1) {
             rows.push(row.iter().map(cell_text).collect());
         }
@@ -239,8 +252,11 @@ fn workbook_reader_returns_every_record_and_no_formula() {
             let content = xlsx_of(&activities, output);
             assert_rows(&read_xlsx(&content), &activities, locale);
             let mut book = Xlsx::new(Cursor::new(&content[..])).unwrap();
-            let [sheet] = &book.sheet_names()[..] else { panic!("one sheet") };
-            assert!(book.worksheet_formula(sheet).unwrap().is_empty());
+            let sheets = book.sheet_names();
+            assert_eq!(sheets.len(), 2, "{sheets:?}");
+            for sheet in &sheets {
+                assert!(book.worksheet_formula(sheet).unwrap().is_empty());
+            }
             assert!(xlsx_of(&activities, output) == content, "the same rows give the same bytes");
         }
     }
@@ -308,6 +324,63 @@ fn workbook_has_typed_cells_links_and_filters() {
     assert!(links[0].contains(1, 1));
 }
 
+#[test]
+fn first_sheet_describes_the_export_in_the_files_language() {
+    let activities = generated(400, SEED);
+    for (locale, name, expected) in [
+        (
+            Locale::En,
+            "Summary",
+            [
+                "Activity log",
+                "Partner|contoso",
+                "From|2026-10-01 05:30:00",
+                "Time zone|Asia/Kolkata",
+                "Customer|0042",
+                "Action|not order: all actions",
+                "Status|Failed, Declined",
+                "Contains|=1+1",
+                "Totals of this file",
+                "Activities|400",
+            ],
+        ),
+        (
+            Locale::Fr,
+            "Résumé",
+            [
+                "Journal d’activité",
+                "Partenaire|contoso",
+                "Du|2026-10-01 05:30:00",
+                "Fuseau horaire|Asia/Kolkata",
+                "Client|0042",
+                "Action|sauf commande\u{202f}: toutes les actions",
+                "Statut|Échouée, Refusée",
+                "Contient|=1+1",
+                "Totaux de ce fichier",
+                "Activités|400",
+            ],
+        ),
+    ] {
+        let rows = |rows| Output { format: Format::Xlsx, locale, rows, ..Output::default() };
+        for output in [rows(Rows::Activities), rows(Rows::Lines)] {
+            let content = xlsx_of(&activities, output);
+            let mut book = Xlsx::new(Cursor::new(&content[..])).unwrap();
+            assert_eq!(book.sheet_names()[0], name);
+            let sheet = book.worksheet_range(name).unwrap();
+            let shown: Vec<String> = sheet
+                .rows()
+                .map(|row| row.iter().map(cell_text).collect::<Vec<_>>().join("|").trim_end_matches('|').to_owned())
+                .collect();
+            for line in expected {
+                assert!(shown.iter().any(|shown| shown == line), "{line:?} is not in {shown:?}");
+            }
+            let failed = activities.iter().filter(|activity| activity.entry.status == Status::Failed).count();
+            let label = locale.pick("Failed", "Échouée");
+            assert!(shown.contains(&format!("{label}|{failed}")), "{shown:?}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn export_holds_the_activities_of_the_list_in_every_format() {
     let stores = Stores::start().await;
@@ -324,7 +397,7 @@ async fn export_holds_the_activities_of_the_list_in_every_format() {
         recorder.record(new.into_activity(contoso(), at(CREATED_AT)), Duration::MAX).await.unwrap();
     }
     let everything = Filter::default();
-    let failed = Filter { status: Choice::any_of(vec![domain::activity::Status::Failed]), ..Filter::default() };
+    let failed = Filter { status: Choice::any_of(vec![Status::Failed]), ..Filter::default() };
     let orders = Filter { action: Choice::any_of(vec![ActionPattern::parse("order.*").unwrap()]), ..Filter::default() };
     let (from, to) = (at("2026-09-20T03:00:00Z"), at("2026-09-20T15:00:00Z"));
     let mut sizes = Vec::new();

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use domain::{
     activity::PartnerId,
+    filter::Filter,
     job::{Format, Output, State},
     schedule::{NotDue, Schedule, ScheduleRequest},
     time::{Instant, Month, Zone},
@@ -42,6 +43,7 @@ async fn save(stores: &Stores, from: &str, partners: impl Iterator<Item = Partne
         enabled: true,
         time_zone: Zone::parse("UTC").unwrap(),
         output,
+        filter: Filter::default(),
         from: Some(Month::parse(from).unwrap()),
         notify: Vec::new(),
     };

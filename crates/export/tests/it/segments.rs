@@ -6,7 +6,10 @@ use std::{
 };
 
 use domain::{
-    job::{Checkpoint, ExportRequest, FORM_VERSION, File, Format, Job, JobStatus, Output, Progress, State},
+    job::{
+        Checkpoint, ExportRequest, FORM_VERSION, File, Format, Job, JobStatus, Output, Progress, State,
+        TEXT_FORM_VERSION,
+    },
     time::{Month, Zone},
 };
 use export::{LEASE_SECONDS, WorkResult, WorkerRun};
@@ -131,7 +134,7 @@ async fn month_of_another_form_version_is_written_and_not_copied() {
     let (_, made) = control.job(&contoso(), &monthly.id).await.unwrap().unwrap();
     // Workers start jobs of an older form again, so this month was made before.
     control.cancel_job(&contoso(), &monthly.id).await.unwrap();
-    let older = Job { form_version: FORM_VERSION - 1, ..monthly };
+    let older = Job { form_version: TEXT_FORM_VERSION - 1, ..monthly };
     assert!(control.renew_job(&contoso(), &older, at(NOW)).await.unwrap());
     let lease = control.take_job(&contoso(), &older.id, "w", at(NOW), at(NOW).plus_seconds(1)).await.unwrap();
     assert!(matches!(lease, Lease::Taken(_)));

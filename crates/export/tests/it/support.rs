@@ -253,5 +253,5 @@ pub(crate) fn monthly(month: Month, time_zone: Zone, output: Output, now: Instan
         recorded_before: now.plus_seconds(-SETTLE_SECONDS),
         at: now,
     };
-    order.job(output, 400 * 86_400)
+    order.job(output, Filter::default(), 400 * 86_400)
 }

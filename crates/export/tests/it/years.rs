@@ -15,10 +15,10 @@ use crate::support::{NOW, files_of, request, run};
 
 const FORMATS: [Format; 3] = [Format::Csv, Format::Jsonl, Format::Xlsx];
 
-/// Returns the cells of the first column of a workbook, without its header.
+/// Returns the cells of the first column of a workbook's activities, without the header.
 fn first_column(book: &[u8]) -> Vec<Data> {
     let mut book = calamine::Xlsx::new(Cursor::new(book)).unwrap();
-    let (_, sheet) = book.worksheets().remove(0);
+    let (_, sheet) = book.worksheets().remove(1);
     sheet.rows().skip(1).map(|row| row[0].clone()).collect()
 }
 
@@ -58,7 +58,9 @@ fn workbook_has_texts_where_a_sheet_has_no_dates() {
         .map(|time| format!("{time}.000000Z"))
         .collect();
     let subscriptions = SubscriptionsUrl::default();
-    let mut book = Workbook::new(output, Zone::UTC, Instant::MIN, &subscriptions, WorkbookLimits::default()).unwrap();
+    let asked = ExportRequest { from: Instant::MIN, to: Instant::MIN, time_zone: Zone::UTC, ..request(output) };
+    let limits = WorkbookLimits::default();
+    let mut book = Workbook::new(&contoso(), &asked, Instant::MAX, &subscriptions, limits).unwrap();
     for time in &times {
         let activity = parsed(&sent("a", time, &json!({})), Instant::MAX).into_activity(contoso(), at(NOW));
         let activity = activity.borrowed();

@@ -10,6 +10,7 @@ use amounts::amount;
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::{
     activity::PartnerId,
+    filter::Filter,
     job::{Format, Output, State},
     schedule::{Schedule, ScheduleRequest},
     time::{Month, Period, Zone},
@@ -49,6 +50,7 @@ async fn save(stores: &Stores, from: &str, partners: impl Iterator<Item = Partne
         enabled: true,
         time_zone: Zone::parse("UTC").unwrap(),
         output,
+        filter: Filter::default(),
         from: Some(Month::parse(from).unwrap()),
         notify: Vec::new(),
     };

@@ -23,6 +23,7 @@ use std::{
 use amounts::{amount, report, setting};
 use domain::{
     activity::PartnerId,
+    filter::Filter,
     job::{Job, JobStatus, Output, State},
     schedule::{LateCheck, Schedule, ScheduleRequest, request_cut},
     time::{Instant, Month, Zone},
@@ -695,8 +696,14 @@ async fn perform(store_at: &SimulatedStore<'_>, id: &PartnerId, action: PartnerA
             (ActionKind::Save { zone: number, enabled }, before) => {
                 let is_change = before.as_ref().is_some_and(|before| before.time_zone != zone(number));
                 let output = Output::default();
-                let wishes =
-                    ScheduleRequest { enabled, time_zone: zone(number), output, from: Some(from), notify: Vec::new() };
+                let wishes = ScheduleRequest {
+                    enabled,
+                    time_zone: zone(number),
+                    output,
+                    filter: Filter::default(),
+                    from: Some(from),
+                    notify: Vec::new(),
+                };
                 (Schedule::save(before, wishes, now, "Ana".to_owned()).unwrap(), is_change)
             }
             (ActionKind::Remove, Some(before)) => (before.remove(now, "Ana".to_owned()), false),

@@ -1,0 +1,93 @@
+// A row of the list: what happened, in one sentence as far as the list's answer knows it, and the columns to choose from.
+
+import { breakable, cell, h, name } from "./elements.js";
+import { changeText } from "./values.js";
+
+/** @typedef {import("./context.js").Context} Context */
+/** @typedef {import("./context.js").Activity} Activity */
+
+/** The most changes that a row says; the opened row has all. */
+const MAX_CHANGES = 2;
+const STATUSES = ["succeeded", "failed", "declined", "in_progress"];
+
+/** An activity's key among the rows. @param {Activity} activity */
+export const keyOf = (activity) => `${activity.occurred_at} ${activity.id}`;
+
+/** The columns besides time and action, in their order: text key, and whether a new reader sees it. @type {Record<string, {title: string, isUsual: boolean}>} */
+export const COLUMNS = {
+  customer: { title: "customer", isUsual: true },
+  user: { title: "user", isUsual: true },
+  status: { title: "status", isUsual: true },
+  target: { title: "target", isUsual: false },
+  address: { title: "address", isUsual: false },
+  source: { title: "source", isUsual: false },
+  correlation: { title: "correlation", isUsual: false },
+};
+
+/** All columns of a choice, in their order. @param {ReadonlySet<string>} chosen */
+export function columnsOf(chosen) {
+  const [usual, others] = [true, false].map((isUsual) => Object.keys(COLUMNS).filter((key) => chosen.has(key) && COLUMNS[key].isUsual === isUsual));
+  return ["time", ...usual.filter((key) => key === "customer"), "action", ...usual.filter((key) => key !== "customer"), ...others];
+}
+
+/** The title of a column. @param {Context} context @param {string} column */
+export const titleOf = ({ words }, column) => words.say(column === "time" ? "dateTime" : column === "action" ? "action" : COLUMNS[column].title);
+
+/** The class of a column's cells. Columns beyond the usual ones are numbered, because the narrowest places show the first ones only. @param {string[]} columns @param {string} column */
+export function classOf(columns, column) {
+  if (!COLUMNS[column] || COLUMNS[column].isUsual) return `at-${column}`;
+  return `more more-${columns.filter((each) => COLUMNS[each] && !COLUMNS[each].isUsual).indexOf(column) + 1}`;
+}
+
+/**
+ * Creates an activity's cells.
+ * @param {Context} context @param {Activity} activity @param {string[]} columns @param {Node} toggle the button that opens the row
+ */
+export function cells(context, activity, columns, toggle) {
+  return columns.map((column) => {
+    const made = cell(titleOf(context, column), ...content(context, activity, column, columns, toggle));
+    made.className = classOf(columns, column);
+    return made;
+  });
+}
+
+/** @param {Context} context @param {Activity} activity @param {string} column @param {string[]} columns @param {Node} toggle @returns {(Node | string | null)[]} */
+function content(context, activity, column, columns, toggle) {
+  const { actor, target } = activity;
+  const plain = (/** @type {string | null | undefined} */ text) => [text ? breakable(text) : h("span", { class: "quiet" }, "–")];
+  switch (column) {
+    case "time": return [toggle];
+    case "customer": return customer(context, activity.customer);
+    case "action": return [h("span", { class: "event" },
+      h("span", { class: "did" }, context.label(activity.action)),
+      target && !columns.includes("target") && (target.name || target.id) ? h("span", { class: "target" }, " ", breakable(target.name || target.id)) : null,
+      sentence(context, activity))];
+    // The user is null once it is erased.
+    case "user": return plain(actor && (actor.name || context.names.get("actor", actor.id) || actor.id));
+    case "status": return [h("span", { class: `state ${STATUSES.includes(activity.status) ? activity.status : ""}` }, context.status(activity.status))];
+    case "target": return plain(target && (target.name || target.id));
+    case "address": return plain(actor?.ip);
+    case "source": return plain(activity.source);
+    default: return plain(activity.correlation_id);
+  }
+}
+
+/** @param {Context} context @param {any} customer */
+function customer(context, customer) {
+  if (!customer) return [h("span", { class: "quiet" }, context.words.say("noCustomer"))];
+  const shown = customer.name || context.names.get("customer", customer.id) || customer.id;
+  const link = context.subscriptions(customer.id);
+  if (!link) return [breakable(shown)];
+  // A new tab, because leaving this page would lose the session.
+  return [h("a", { href: link, target: "_blank", rel: "noopener noreferrer", "aria-label": context.words.say("subscriptionsOf", { customer: shown }) }, breakable(shown))];
+}
+
+/** What changed, and why it failed. @param {Context} context @param {Activity} activity */
+function sentence({ words, zone }, activity) {
+  const changes = activity.changes ?? [];
+  const said = changes.slice(0, MAX_CHANGES).map((/** @type {any} */ change) => h("span", { class: "change" }, name(changeText(words, change, { zone }))));
+  const left = changes.length - said.length;
+  if (left > 0) said.push(h("span", { class: "change" }, words.count("changesLeft", left)));
+  if (activity.reason) said.push(h("span", { class: "why" }, name(activity.reason)));
+  return said.length > 0 ? h("span", { class: "said" }, ...said.flatMap((/** @type {Node} */ each) => [" ", each])) : null;
+}

@@ -1,0 +1,54 @@
+// The secret that signs the schedule's webhooks.
+
+import { h, isBusy, moveFocusTo, setBusy } from "./elements.js";
+
+/** Creates the section with the secret, which is visible from a click until it is hidden or the view is left. @param {import("./context.js").Context} context */
+export function secretSection({ service, words, zone, showError }) {
+  const say = (/** @type {string} */ key) => words.say(key);
+  const shown = h("div", { class: "secret" });
+  const message = h("p", { role: "status" });
+  const trouble = h("div", { role: "alert" });
+  const button = (/** @type {string} */ key, /** @type {() => void} */ onclick, kind = "") => h("button", { type: "button", class: kind, onclick }, say(key));
+  const showButtons = () => {
+    const reveal = button("showSecret", () => requestSecret(() => service.secret(), "secretShown"));
+    shown.replaceChildren(h("div", { class: "bar" }, reveal, button("replaceSecret", confirm)));
+    return reveal;
+  };
+  function confirm() {
+    const question = h("p", {}, say("replaceSecretWarning"));
+    shown.replaceChildren(question, h("div", { class: "bar" }, button("replaceSecretNow", () => requestSecret(() => service.replaceSecret(), "secretReplaced"), "primary"),
+      button("cancel", () => showButtons().focus())));
+    moveFocusTo(question);
+  }
+  /** @param {() => ReturnType<import("./service.js").Service["secret"]>} call @param {string} outcome */
+  async function requestSecret(call, outcome) {
+    if (isBusy(shown)) return;
+    setBusy(shown, true);
+    trouble.replaceChildren();
+    message.textContent = say("loading");
+    try {
+      const { secret, previous_valid_until: until } = await call();
+      const text = h("code", { class: "code" }, secret);
+      const copy = async () => {
+        try {
+          await navigator.clipboard.writeText(secret);
+          message.textContent = say("copied");
+        } catch {
+          message.textContent = say("copyFailed");
+        }
+      };
+      shown.replaceChildren(text, until ? h("p", { class: "quiet" }, words.say("secretBefore", { time: words.time(until, zone) })) : "",
+        h("div", { class: "bar" }, button("copySecret", copy), button("hide", () => { message.textContent = ""; showButtons().focus(); })));
+      message.textContent = say(outcome);
+      moveFocusTo(text);
+    } catch (error) {
+      if (service.signal.aborted) return;
+      message.textContent = "";
+      showError(trouble, error, () => requestSecret(call, outcome));
+    } finally {
+      setBusy(shown, false);
+    }
+  }
+  showButtons();
+  return h("section", { "aria-labelledby": "secret-title" }, h("h3", { id: "secret-title" }, say("secretTitle")), h("p", { class: "quiet" }, say("secretIntro")), shown, message, trouble);
+}
