@@ -16,8 +16,8 @@ import { exactMatches, Suggestions } from "./suggestions.js";
 
 /** The service is asked when nothing was typed for this time. */
 const PAUSE_MS = 200;
-/** Enter waits for the service's names for at most this time. */
-const PATIENCE_MS = 2_000;
+/** Enter waits for the service's names for at most this time. A second Enter waits no longer. */
+const PATIENCE_MS = 8_000;
 /** The most options of one group, of many groups and of one. */
 const SHOWN = { many: 6, one: 100 };
 /** The keywords that an empty field offers. */
@@ -426,8 +426,7 @@ export class SearchField {
     let known = NOTHING;
     const timer = setTimeout(() => lookup.abort(), PATIENCE_MS);
     try {
-      await this.#suggestions.prepare();
-      known = await this.#suggestions.find(term, lookup.signal, (partial) => { known = partial; });
+      [known] = await Promise.all([this.#suggestions.find(term, lookup.signal, (partial) => { known = partial; }), this.#suggestions.prepare()]);
     } catch { /* Without names, the text is searched for. */ }
     clearTimeout(timer);
     return known;
