@@ -4,7 +4,7 @@
 import { h, isBusy, name, plainTable, setBusy } from "./elements.js";
 import { ownTimeZone } from "./language.js";
 import { lineTable, splitLines } from "./lines.js";
-import { copyPivot, historyText, pivot, showQuery, unfiltered } from "./pivots.js";
+import { copyPivot, historyText, isFilterable, pivot, showQuery, unfiltered } from "./pivots.js";
 import { ApiError } from "./service.js";
 import { tree, VALUES_PER_CELL, VALUES_PER_STEP } from "./tree.js";
 import { differenceText, fieldLabel, snakeKey, targetType } from "./values.js";
@@ -217,19 +217,19 @@ const around = (context, { occurred_at }) => ({
 });
 
 /** @param {Context} context @param {Activity} activity */
-const sameUser = (context, { actor, occurred_at }) => (actor && !context.fixed.has("actor") ? {
+const sameUser = (context, { actor, occurred_at }) => (isFilterable(actor?.id) && !context.fixed.has("actor") ? {
   text: context.words.say("pivotSameUser", { minutes: MINUTES_AROUND }),
   run: () => showQuery(context, unfiltered(context).only("actor", actor.id).around(occurred_at, MINUTES_AROUND)),
 } : null);
 
 /** @param {Context} context @param {any} target */
-const sameTarget = (context, target) => (target?.id && !context.fixed.has("target") ? {
+const sameTarget = (context, target) => (isFilterable(target?.id) && !context.fixed.has("target") ? {
   text: target.type ? context.words.say("pivotSame", { type: targetType(context.words, target.type) }) : context.words.say("pivotSameTarget"),
   run: () => showQuery(context, unfiltered(context).only("target", target.id)),
 } : null);
 
 /** @param {Context} context @param {Activity} activity */
-const sameCorrelation = (context, { correlation_id: id }) => (id && !context.fixed.has("correlation") ? {
+const sameCorrelation = (context, { correlation_id: id }) => (isFilterable(id) && !context.fixed.has("correlation") ? {
   text: context.words.say("pivotSameCorrelation"),
   run: () => showQuery(context, unfiltered(context).only("correlation", id)),
 } : null);
@@ -243,7 +243,7 @@ function related(context, activity) {
   const person = actor && (actor.name || actor.id);
   const ofUser = sameUser(context, activity);
   const ways = [
-    target?.id && history ? {
+    isFilterable(target?.id) && history ? {
       text: isPerson ? words.say("historyOf", { name: target.name || target.id }) : historyText(context, target.type ?? "other"),
       run: () => history.open("target", target.id, target.name, target.type),
     } : null,
