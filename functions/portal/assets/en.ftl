@@ -295,14 +295,14 @@ countStop = Stop counting
 countFailed = The activities could not be counted.
 zoomOut = Zoom out
 histogram = Activities over time
-histogramHint = Click a bar or drag over several to zoom in.
+histogramHint = Click a bar or drag to zoom in.
 histogramKeys = The left and right arrow keys move between bars. Enter zooms in. Shift with an arrow key selects several bars, and Escape cancels the selection.
 histogramLegend = Statuses
 histogramBar = { $period } · { $number }: { $parts }
 histogramNoBar = { $period } · { $number }
 histogramPart = { $status } { $count }
-histogramChoice = { $from } to { $to } · { $number }
-histogramTable = Show as a table
+histogramChoice = { $from } to { $to }
+histogramTable = Table
 facets = Filters with numbers
 facetsChosen =
     { $count ->

@@ -295,14 +295,14 @@ countStop = Arrêter le comptage
 countFailed = Les activités n’ont pas pu être comptées.
 zoomOut = Zoom arrière
 histogram = Activités au fil du temps
-histogramHint = Cliquez sur une barre, ou faites glisser sur plusieurs, pour zoomer.
+histogramHint = Cliquez ou faites glisser pour zoomer.
 histogramKeys = Les flèches gauche et droite passent d’une barre à l’autre. Entrée zoome. Majuscule et une flèche sélectionnent plusieurs barres, et Échap annule la sélection.
 histogramLegend = Statuts
 histogramBar = { $period } · { $number } : { $parts }
 histogramNoBar = { $period } · { $number }
 histogramPart = { $status } { $count }
-histogramChoice = { $from } à { $to } · { $number }
-histogramTable = Affichage en tableau
+histogramChoice = { $from } à { $to }
+histogramTable = Tableau
 facets = Filtres chiffrés
 facetsChosen =
     { $count ->

@@ -50,7 +50,7 @@ export class Overview {
     const said = h("p", { class: "unseen", role: "status" });
     const trouble = h("p", { class: "trouble quiet", role: "status" });
     this.#parts = { total, counting, goOn, halt, zoomOut, said, trouble };
-    const sum = h("div", { class: "sum" }, total, counting, goOn, halt, zoomOut, said, trouble, this.#histogram.legend);
+    const sum = h("div", { class: "sum" }, total, counting, goOn, halt, zoomOut, trouble, said, this.#histogram.key);
     this.element = h("section", { class: "overview", "aria-label": words.say("overview") }, h("div", { class: "figure" }, sum, this.#histogram.element), this.#facets.element);
     // Tried again when the browser is online again.
     addEventListener("online", () => this.#parts.trouble.querySelector("button")?.click(), { signal: context.service.signal });
