@@ -290,6 +290,9 @@ def test_facet_finds_any_customer(window, stack, person, partner):
     page.get_by_role("checkbox", name=re.compile("^Société 58")).check()
     part(page, ".total").filter(has_text=re.compile("^1 activity")).wait_for()
     assert address(page)["customer"] == "c-58"
+    # What was found stays, so that several of it can be chosen.
+    counted(page)
+    assert find.input_value() == "c-58" and facet(page, "Customer") == {"Société 58": 1}
 
 
 def test_facet_asks_the_service_while_values_are_missing(window, stack, person, partner):

@@ -27,6 +27,8 @@ export class Counts {
   total = 0;
   /** Whether everything is counted. */
   isComplete = false;
+  /** Whether a person asked to count on. */
+  isExtended = false;
   /** The counted period, from the first answer on. @type {CountsAnswer["range"] | null} */
   range = null;
 
@@ -58,6 +60,7 @@ export class Counts {
 
   /** Raises the limit, because a person asked to count on. */
   raiseLimit() {
+    this.isExtended = true;
     this.#limit = Math.max(this.#limit, this.total) * FURTHER;
     this.#maxCalls = Math.max(this.#maxCalls, this.#calls) * FURTHER;
   }

@@ -293,6 +293,7 @@ counting = Counting…
 countOn = Count further
 countStop = Stop counting
 countFailed = The activities could not be counted.
+countAgain = Count again
 zoomOut = Zoom out
 histogram = Activities over time
 histogramHint = Click a bar or drag to zoom in.

@@ -40,6 +40,8 @@ class Facet {
   #shown = FIRST_VALUES;
   /** Rows by the value's lower case. @type {Map<string, Row>} */ #rows = new Map();
   /** Values that the service found, for the text in the search field. @type {Counts | null} */ #found = null;
+  /** What the values are counted for: the query without the facet's own filter. */
+  #scope = "";
   #searching = new AbortController();
   #timer = 0;
   #parts;
@@ -75,13 +77,12 @@ class Facet {
   /** The number of values that the query chooses or excludes. */
   get chosenCount() { return this.#chosen.size; }
 
-  /** Forgets the search and what a click has added, because the query is another one. */
+  /** Searches again if other filters have changed. A choice among the found values leaves them as they are. */
   restart() {
-    this.#searching.abort();
-    clearTimeout(this.#timer);
-    this.#parts.search.value = "";
-    this.#parts.note.textContent = "";
-    this.#found = null;
+    const scope = String(ownParameters(this.#context.query, this.#kind.filter));
+    if (scope === this.#scope) return;
+    this.#scope = scope;
+    if (this.#parts.search.value) this.#search();
   }
 
   /** Shows counts that have grown. @param {Counts} counts */

@@ -293,6 +293,7 @@ counting = Comptage en cours…
 countOn = Poursuivre le comptage
 countStop = Arrêter le comptage
 countFailed = Les activités n’ont pas pu être comptées.
+countAgain = Nouveau comptage
 zoomOut = Zoom arrière
 histogram = Activités au fil du temps
 histogramHint = Cliquez ou faites glisser pour zoomer.
