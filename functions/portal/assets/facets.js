@@ -28,7 +28,7 @@ const TYPING_MS = 250;
 /** Text without case, accents and typographic apostrophes, for comparison. @param {string} text */
 const fold = (text) => text.normalize("NFKD").replace(/\p{M}/gu, "").replace(/[’ʼ]/g, "'").toLowerCase();
 
-/** A row of a facet. @typedef {{element: any, box: any, number: any, bar: any, not: any, value: ValueCount}} Row */
+/** A row of a facet. @typedef {{element: any, box: any, number: any, bar: any, not: any}} Row */
 
 class Facet {
   #context;
@@ -123,7 +123,7 @@ class Facet {
     const text = fold(search.value.trim());
     const all = new Map(this.#values.map((each) => [each.value.toLowerCase(), each]));
     for (const each of text ? this.#further() : []) if (!all.has(each.value.toLowerCase())) all.set(each.value.toLowerCase(), each);
-    // Chosen values without any activity are shown too, because there is no other place to remove them.
+    // Chosen values without any activity are shown too, so that they can be taken back here.
     for (const filter of text ? [] : chosen.values()) {
       const value = this.#valueOf(plainValue(filter));
       if (value && !all.has(value.toLowerCase())) all.set(value.toLowerCase(), { value, name: null, count: 0 });
@@ -131,9 +131,11 @@ class Facet {
     const isMatch = (/** @type {ValueCount} */ each) => !text || fold(`${this.#label(each)} ${each.value}`).includes(text);
     const sorted = [...all.values()].filter(isMatch);
     if (this.#kind.filter === "status") sorted.sort((a, b) => STATUSES.indexOf(a.value) - STATUSES.indexOf(b.value));
-    else sorted.sort((a, b) => b.count - a.count || this.#label(a).localeCompare(this.#label(b), this.#context.words.locale));
+    else sorted.sort((a, b) => b.count - a.count || (a.value < b.value ? -1 : 1));
     const visible = sorted.filter((each, index) => index < this.#shown || (isChosen(each) && !text));
-    const most = Math.max(...sorted.map(({ count }) => count), 1);
+    // By name only among those that are visible, because there may be thousands.
+    if (this.#kind.filter !== "status") visible.sort((a, b) => b.count - a.count || this.#label(a).localeCompare(this.#label(b), this.#context.words.locale));
+    const most = Math.max(...visible.map(({ count }) => count), 1);
     const rows = visible.map((each) => this.#row(each, most, chosen));
     this.#place(rows.map(({ element }) => element));
     const left = sorted.length - visible.length;
@@ -175,7 +177,7 @@ class Facet {
       const number = h("span", { class: "number" });
       const not = h("button", { type: "button", class: "not", tabindex: "-1", onclick: () => this.#exclude(filter) }, h("span", { "aria-hidden": "true" }, "≠"));
       const bar = h("span", { class: "share", "aria-hidden": "true" });
-      row = { element: h("div", { class: "value" }, h("label", { title: value.value }, box, h("span", { class: "text" }), number, bar), not), box, number, bar, not, value };
+      row = { element: h("div", { class: "value" }, h("label", { title: value.value }, box, h("span", { class: "text" }), number, bar), not), box, number, bar, not };
       this.#rows.set(key, row);
     }
     const label = this.#label(value);
