@@ -112,7 +112,7 @@ def test_numbers_equal_the_list(window, stack, person, partner, language, says, 
     assert total(page) == says
     assert part(page, "[role=status].unseen").inner_text() == says
     assert part(page, "[role=option]").count() == 31
-    part(page, ".numbers summary").click()
+    part(page, ".key button").click()
     rows = part(page, ".numbers tbody tr")
     assert rows.count() == 31
     for day, numbers in bars.items():
@@ -196,7 +196,7 @@ def test_keyboard_moves_selects_and_zooms(window, stack, person, partner):
     first = active_bar(page)
     page.keyboard.press("ArrowRight")
     assert active_bar(page) != first
-    assert part(page, ".reading").inner_text() == active_bar(page)
+    assert active_bar(page).startswith(part(page, ".reading").inner_text())
     page.keyboard.press("Shift+ArrowRight")
     page.keyboard.press("Shift+ArrowRight")
     assert part(page, "[aria-selected=true]").count() == 3
@@ -290,6 +290,9 @@ def test_facet_finds_any_customer(window, stack, person, partner):
     page.get_by_role("checkbox", name=re.compile("^Société 58")).check()
     part(page, ".total").filter(has_text=re.compile("^1 activity")).wait_for()
     assert address(page)["customer"] == "c-58"
+    # What was found stays, so that several of it can be chosen.
+    counted(page)
+    assert find.input_value() == "c-58" and facet(page, "Customer") == {"Société 58": 1}
 
 
 def test_facet_asks_the_service_while_values_are_missing(window, stack, person, partner):
@@ -415,10 +418,10 @@ def test_every_state_of_the_overview_is_accessible(window, stack, person, partne
     look = Look(page)
     counted(page)
     look("counted")
-    part(page, ".numbers summary").click()
+    part(page, ".key button").click()
     page.set_viewport_size({"width": 320, "height": 900})
     part(page, ".unfold").click()
-    part(page, ".facet input").first.wait_for()
+    part(page, ".value input").first.wait_for()
     look("table and facets open")
     part(page, ".value input").nth(1).check()
     part(page, ".value .not").nth(-1).click()
