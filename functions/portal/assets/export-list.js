@@ -116,7 +116,8 @@ class ExportTable {
     } else if (job.status === "ready") {
       state.append(h("p", { class: "quiet" }, words.say("until", { time: words.time(job.expires_at, zone) })));
     } else if (job.status === "failed") {
-      state.append(h("p", { class: "quiet" }, say("exportFailedHint"), " ", h("span", { lang: "en" }, job.problem ?? "")));
+      // The service's own explanation says the same in English, so the page names the export instead.
+      state.append(h("p", { class: "quiet" }, say("exportFailedHint"), " ", words.say("reference", { trace: job.id })));
     }
     const rows = cell(say("rows"), words.number(job.progress.rows));
     const size = cell(say("size"), bytes ? words.size(bytes) : "–");
