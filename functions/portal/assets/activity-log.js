@@ -114,7 +114,7 @@ class ActivityLog extends HTMLElement {
     /** @type {Words} */ let words;
     try {
       const [loaded] = await Promise.all([texts(locale), loadStyles()]);
-      words = new Words(locale, loaded);
+      words = new Words(locale, loaded, this.getAttribute("locale"));
     } catch (error) {
       console.error(error);
       if (signal.aborted) return;

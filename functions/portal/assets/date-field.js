@@ -124,7 +124,7 @@ export class DateField {
     const { locale } = this.#words;
     const month = this.#day.slice(0, 7);
     const selected = this.typed?.day;
-    const format = (/** @type {Intl.DateTimeFormatOptions} */ options, /** @type {string} */ day) => new Intl.DateTimeFormat(locale, { ...options, timeZone: "UTC" }).format(new Date(`${day}T00:00:00Z`));
+    const format = (/** @type {Intl.DateTimeFormatOptions} */ options, /** @type {string} */ day) => this.#words.dates({ ...options, timeZone: "UTC" }).format(new Date(`${day}T00:00:00Z`));
     title.textContent = this.#words.month(month);
     const first = `${month}-01`;
     const weekday = new Date(`${first}T00:00:00Z`).getUTCDay();
