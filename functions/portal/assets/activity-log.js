@@ -19,7 +19,7 @@ import { Context, Names } from "./context.js";
 import { h } from "./elements.js";
 import { Exports } from "./exports.js";
 import { History } from "./history.js";
-import { formatsOf, isTimeZone, language, ownTimeZone, texts, Words } from "./language.js";
+import { isTimeZone, language, ownTimeZone, texts, Words } from "./language.js";
 import { ActivityList } from "./list.js";
 import { Overview } from "./overview.js";
 import { PeriodField } from "./period-field.js";
@@ -115,8 +115,7 @@ class ActivityLog extends HTMLElement {
     /** @type {Words} */ let words;
     try {
       const [loaded] = await Promise.all([texts(locale), loadStyles()]);
-      // A language without a region, such as `en`, takes the browser's formats.
-      words = new Words(locale, loaded, formatsOf(locale, wanted?.includes("-") ? wanted : null));
+      words = new Words(locale, loaded, wanted);
     } catch (error) {
       console.error(error);
       if (signal.aborted) return;

@@ -126,7 +126,7 @@ export class DateField {
     const { formats: locale } = this.#words;
     const month = this.#day.slice(0, 7);
     const selected = this.typed?.day;
-    const format = (/** @type {Intl.DateTimeFormatOptions} */ options, /** @type {string} */ day) => new Intl.DateTimeFormat(locale, { ...options, timeZone: "UTC" }).format(new Date(`${day}T00:00:00Z`));
+    const format = (/** @type {Intl.DateTimeFormatOptions} */ options, /** @type {string} */ day) => this.#words.dates({ ...options, timeZone: "UTC" }).format(new Date(`${day}T00:00:00Z`));
     title.textContent = this.#words.month(month);
     const first = `${month}-01`;
     const weekday = new Date(`${first}T00:00:00Z`).getUTCDay();
@@ -146,7 +146,7 @@ export class DateField {
 
   /** @param {KeyboardEvent} event */
   #key(event) {
-    const weekday = (new Date(`${this.#day}T00:00:00Z`).getUTCDay() - firstDayOfWeek(this.#words.formats) + 7) % 7;
+    const weekday = (new Date(`${this.#day}T00:00:00Z`).getUTCDay() - firstDayOfWeek(this.#words.locale) + 7) % 7;
     const sideways = getComputedStyle(this.#parts.grid).direction === "ltr" ? 1 : -1;
     /** @type {Record<string, () => string>} */ const moves = {
       ArrowLeft: () => daysAfter(this.#day, -sideways), ArrowRight: () => daysAfter(this.#day, sideways),
@@ -167,7 +167,7 @@ export class DateField {
   /** @param {string | undefined} day */
   #choose(day) {
     if (!day) return;
-    this.input.value = formatDay(day, this.#words.formats);
+    this.input.value = formatDay(day, this.#words.locale);
     this.#close(true);
     this.#apply();
   }

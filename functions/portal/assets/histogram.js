@@ -169,7 +169,7 @@ export class Histogram {
       week: { day: "numeric", month: "short", year: "numeric" },
       month: { month: "long", year: "numeric" },
     };
-    const format = new Intl.DateTimeFormat(this.#words.locale, { ...options[unit], timeZone: zone });
+    const format = this.#words.dates({ ...options[unit], timeZone: zone });
     if (unit === "hour") return ({ from, to }) => format.formatRange(from, to);
     if ((unit === "day" || unit === "month") && size === 1) return ({ from }) => format.format(from);
     return ({ from, to }) => format.formatRange(from, Math.max(to - 1, from));
@@ -178,7 +178,7 @@ export class Histogram {
   /** Chooses the bars that have a caption below. @param {Bar[]} bars @param {Step} step @param {string} zone @returns {{index: number, text: string, isWide: boolean}[]} */
   #axis(bars, { unit, size }, zone) {
     const format = (/** @type {Intl.DateTimeFormatOptions} */ options) => {
-      const made = new Intl.DateTimeFormat(this.#words.locale, { ...options, timeZone: zone });
+      const made = this.#words.dates({ ...options, timeZone: zone });
       return (/** @type {Bar} */ bar) => made.format(bar.from);
     };
     const time = format({ hour: "2-digit", minute: "2-digit" });

@@ -2,7 +2,6 @@
 // applies. Filters apply at once. The pattern is that of an editable combobox with a list, so the focus stays in the field.
 
 import { h, name } from "./elements.js";
-import { language } from "./language.js";
 import { FILTERS, isExcluded, valueWords } from "./query.js";
 import { KEYWORDS, parseTerms } from "./search-terms.js";
 import { exactMatches, Suggestions } from "./suggestions.js";
@@ -92,7 +91,7 @@ export class SearchField {
   get #isOpen() { return !this.#parts.popup.hidden; }
 
   /** The keyword of a filter in the page's language. @param {string} filter */
-  #keyword(filter) { return `${KEYWORDS[filter][language(this.#context.words.locale)]}:`; }
+  #keyword(filter) { return `${KEYWORDS[filter][this.#context.words.language]}:`; }
 
   async #prepare() {
     try {
