@@ -7,11 +7,10 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import expect
 
-from browser import LANGUAGES, NEEDED, SAYS, mixed, recent, sign_in, tab_to, violations
+from browser import LANGUAGES, NEEDED, SAYS, mixed, recent, search, sign_in, tab_to, violations
 
 pytestmark = NEEDED
 
-SEARCH = {"en": "Search", "fr": "Recherche"}
 DATES = {"en": ("From", "To"), "fr": ("Du", "Au")}
 NAMES = {"en": {"customer": "Customer: ", "user": "User: ", "status": "Status: "}, "fr": {"customer": "Client : ", "user": "Utilisateur : ", "status": "Statut : "}}
 
@@ -24,7 +23,7 @@ def many_customers():
 
 
 def search_field(page, language="en"):
-    return page.get_by_role("combobox", name=SEARCH[language], exact=True)
+    return page.get_by_role("combobox", name=SAYS[language]["text"], exact=True)
 
 
 def chips(page):
@@ -38,12 +37,6 @@ def rows(page):
 def address(page):
     """Returns the parameters of the page's address, without the time zone."""
     return {name: values for name, values in parse_qs(urlsplit(page.url).query).items() if name != "tz"}
-
-
-def enter(page, text, language="en"):
-    """Types a text into the search field, and presses Enter."""
-    search_field(page, language).fill(text)
-    page.keyboard.press("Enter")
 
 
 def modules(page, stack, script, argument):
@@ -62,14 +55,14 @@ def test_typed_name_becomes_the_customer(window, stack, person, partner, languag
     page = window(language)
     sign_in(page, stack, person(partner), language)
     expect(rows(page).nth(49)).to_be_attached()
-    enter(page, "electricite generale", language)
+    search(page, "electricite generale", language)
     expect(chips(page)).to_have_text([NAMES[language]["customer"] + "Électricité Générale"])
     expect(rows(page)).to_have_count(1)
     assert address(page)["customer"] == ["electricite"] and search_field(page, language).input_value() == ""
     # A name of two customers is searched for as text.
     page.keyboard.press("Backspace")
     expect(chips(page)).to_have_count(0)
-    enter(page, "TWIN", language)
+    search(page, "TWIN", language)
     expect(rows(page)).to_have_count(2)
     assert address(page)["q"] == ["TWIN"] and "customer" not in address(page)
 
@@ -109,7 +102,7 @@ def test_keywords_of_both_languages_are_understood(window, stack, person, partne
     sign_in(page, stack, person(partner), language)
     names = NAMES[language]
     for text in ('customer:"Fabrikam SARL" !status:declined', "client : fabrikam !statut : refusee", "!STATUT:!Declined client:fabrikam"):
-        enter(page, text, language)
+        search(page, text, language)
         excluded = {"en": "not Declined", "fr": "sauf Refusée"}[language]
         expect(chips(page)).to_have_text([names["customer"] + "Fabrikam SARL", names["status"] + excluded])
         expect(rows(page)).to_have_count(1)
@@ -117,11 +110,11 @@ def test_keywords_of_both_languages_are_understood(window, stack, person, partne
         page.get_by_role("button", name={"en": "Clear filters", "fr": "Effacer les filtres"}[language]).click()
         expect(chips(page)).to_have_count(0)
     # A kind of action and a label, typed in the other language, and several terms with text.
-    enter(page, {"en": "nature:commandes", "fr": "kind:orders"}[language], language)
+    search(page, {"en": "nature:commandes", "fr": "kind:orders"}[language], language)
     expect(chips(page)).to_have_text([{"en": "Action: Orders", "fr": "Action : Commandes"}[language]])
     expect(rows(page)).to_have_count(1)
     assert address(page)["action"] == ["order.*"]
-    enter(page, "renewal user:ana", language)
+    search(page, "renewal user:ana", language)
     expect(chips(page)).to_have_text([names["user"] + "Ana Trujillo", re.compile("Orders|Commandes"), re.compile("renewal")])
     assert address(page)["q"] == ["renewal"] and address(page)["user"] == ["ana@contoso.example"]
 
@@ -138,7 +131,7 @@ def test_unclear_values_are_refused_with_a_reason(window, stack, person, partner
         ("!renewal", "Text cannot be left out"),
         ("status:perhaps", "does not name exactly one"),
     ]:
-        enter(page, text)
+        search(page, text)
         expect(fault).to_contain_text(reason)
         assert search_field(page).get_attribute("aria-invalid") == "true" and search_field(page).input_value() == text
         assert not address(page).keys() & {"customer", "user", "status", "q"}
@@ -207,11 +200,11 @@ def test_service_without_counts_leaves_text_and_catalogue(window, stack, person,
     page = window("en")
     page.route(re.compile(r"/counts\?"), lambda route: route.fulfill(status=404, content_type="application/problem+json", body='{"status": 404}'))
     sign_in(page, stack, person(partner))
-    enter(page, "Fabrikam SARL")
+    search(page, "Fabrikam SARL")
     expect(chips(page)).to_have_text(["“Fabrikam SARL”"])
     expect(rows(page)).to_have_count(2)
-    enter(page, "customer:fabrikam")
-    enter(page, "échouée")
+    search(page, "customer:fabrikam")
+    search(page, "échouée")
     expect(chips(page)).to_have_text(["Customer: Fabrikam SARL", "Status: Failed", "“Fabrikam SARL”"])
 
 

@@ -13,7 +13,7 @@ from test_months import grace, run, schedules  # noqa: F401
 from test_notifications import made, receiver, settled  # noqa: F401
 
 from api import batches, in_parallel, new_activity, now, rfc3339
-from browser import LANGUAGES, NEEDED, SAYS, hosted_sign_in, mixed, order, shown, sign_in, violations
+from browser import LANGUAGES, NEEDED, SAYS, hosted_sign_in, mixed, order, search, shown, sign_in, violations
 
 # Rows to scroll through, and activities of their partner. `make figures` uses larger numbers and takes minutes.
 ROWS = amount("PAGE_ROWS", 2_000, 5_000)
@@ -38,11 +38,6 @@ class Look:
         self.seen.append(state)
 
 
-def ask(page, language, text):
-    page.get_by_label(SAYS[language]["text"], exact=True).fill(text)
-    page.get_by_role("button", name=SAYS[language]["show"], exact=True).click()
-
-
 def live(page, text, role="status"):
     """Waits for a text in a live region, which screen readers announce."""
     page.get_by_role(role).filter(has_text=text).first.wait_for()
@@ -63,9 +58,9 @@ def test_every_state_of_the_log_is_accessible(window, stack, person, partner, la
     live(page, re.compile("5 activit"))
     look("list")
     page.set_viewport_size({"width": 320, "height": 900})
-    assert not page.locator("activity-log select[name=status]").is_visible()
-    page.locator("activity-log .filters").click()
-    page.locator("activity-log select[name=status]").wait_for()
+    assert not page.locator("activity-log select[name=time_zone]").is_visible()
+    page.locator("activity-log .more-options").click()
+    page.locator("activity-log select[name=time_zone]").wait_for()
     look("more filters")
     for toggle in page.locator("activity-log .toggle").all():
         toggle.click()
@@ -76,7 +71,7 @@ def test_every_state_of_the_log_is_accessible(window, stack, person, partner, la
     # No answer arrives: the page shows loading, then slow, until the person stops it.
     held = []
     page.route(re.compile(r"/activities\?"), lambda route: held.append(route))
-    ask(page, language, "a")
+    search(page, "a", language)
     page.locator("activity-log .skeleton").wait_for()
     look("loading")
     page.clock.fast_forward(5_000)
@@ -98,16 +93,17 @@ def test_every_state_of_the_log_is_accessible(window, stack, person, partner, la
     shown(page)
 
     page.locator("activity-log input[name=to]").fill("2020-01-01")
-    page.get_by_role("button", name=says["show"], exact=True).click()
+    page.keyboard.press("Enter")
     live(page, says["fault"], "alert")
     look("wrong dates")
-    page.locator("activity-log [data-period=recent]").click()
+    period = page.locator("activity-log select[name=period]")
+    period.select_option("last7")
     shown(page)
-    ask(page, language, "nothing has this")
+    search(page, "nothing has this", language)
     live(page, says["none"])
     look("empty")
     page.context.set_offline(True)
-    page.get_by_role("button", name=says["show"], exact=True).click()
+    period.select_option("recent")
     page.get_by_role("button", name=says["again"]).wait_for()
     look("offline")
     page.context.set_offline(False)
@@ -115,7 +111,7 @@ def test_every_state_of_the_log_is_accessible(window, stack, person, partner, la
     page.get_by_role("button", name=says["again"]).wait_for(state="detached")
     # The API refuses the token.
     page.route(re.compile(r"/activities\?"), lambda route: route.continue_(headers=route.request.headers | {"authorization": "Bearer x.y.z"}))
-    page.get_by_role("button", name=says["show"], exact=True).click()
+    period.select_option("last7")
     live(page, says["over"])
     look("session over")
     page.unroute_all(behavior="ignoreErrors")
@@ -435,7 +431,7 @@ def test_page_does_not_move_with_reduced_motion(window, stack, person, partner):
     sign_in(page, stack, person(partner))
     shown(page)
     page.route(re.compile(r"/activities\?"), lambda route: held.append(route))
-    page.get_by_role("button", name="Show", exact=True).click()
+    page.locator("activity-log select[name=period]").select_option("last7")
     page.locator("activity-log .skeleton").wait_for()
     assert page.locator("activity-log").evaluate("element => element.shadowRoot.getAnimations().length") == 0
     page.emulate_media(reduced_motion="no-preference")

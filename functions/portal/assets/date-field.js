@@ -22,16 +22,16 @@ export class DateField {
   #isFilling = false;
 
   /**
-   * @param {{words: import("./language.js").Words, zone: () => string, label: string, describedBy: string, changed: () => void}} options
+   * @param {{words: import("./language.js").Words, zone: () => string, name: string, label: string, describedBy: string, changed: () => void}} options
    * `changed` is called when the person has typed or chosen something else
    */
-  constructor({ words, zone, label, describedBy, changed }) {
+  constructor({ words, zone, name, label, describedBy, changed }) {
     this.#words = words;
     this.#zone = zone;
     this.#changed = changed;
     const id = `date-${fields += 1}`;
     this.input = h("input", {
-      id, type: "text", role: "combobox", "aria-haspopup": "dialog", "aria-expanded": "false", "aria-controls": `${id}-calendar`, "aria-describedby": describedBy,
+      id, name, type: "text", role: "combobox", "aria-haspopup": "dialog", "aria-expanded": "false", "aria-controls": `${id}-calendar`, "aria-describedby": describedBy,
       autocomplete: "off", spellcheck: "false", maxlength: 40,
       onchange: () => this.#apply(),
       onkeydown: (/** @type {KeyboardEvent} */ event) => {

@@ -13,8 +13,6 @@ noPartner = Your account does not belong to a partner, so there is no log to sho
 from = From
 to = To
 timeZone = Time zone
-show = Show
-dayMissing = Enter a date.
 rangeReversed = The last day is before the first. Choose a later one.
 dateTime = Date and time
 customer = Affected customer
@@ -160,23 +158,15 @@ view_exports = Exports
 
 # Period and filters
 
-moreFilters = More filters
-filters = Period and filters
-quickPeriods = Quick periods
 quick_recent = Most recent month
 quick_today = Today
 quick_thisMonth = This month
 quick_lastMonth = Last month
 zone_partner = Partner's: { $zone }
 zone_mine = Mine: { $zone }
-customerFilter = Customer
-userFilter = User
 search = Search
 searchHint = Name, ID or action
 quoted = “{ $text }”
-pickHint = Name or ID
-anyAction = All actions
-anyStatus = All statuses
 clearFilters = Clear filters
 order = Order
 order_desc = Newest first

@@ -13,8 +13,6 @@ noPartner = Votre compte n'est rattaché à aucun partenaire : il n'y a pas de 
 from = Du
 to = Au
 timeZone = Fuseau horaire
-show = Afficher
-dayMissing = Indiquez une date.
 rangeReversed = La date de fin précède la date de début. Choisissez une date de fin plus tardive.
 dateTime = Date et heure
 customer = Client concerné
@@ -160,23 +158,15 @@ view_exports = Exports
 
 # Période et filtres
 
-moreFilters = Plus de filtres
-filters = Période et filtres
-quickPeriods = Périodes rapides
 quick_recent = Depuis un mois
 quick_today = Aujourd'hui
 quick_thisMonth = Ce mois-ci
 quick_lastMonth = Mois précédent
 zone_partner = Partenaire : { $zone }
 zone_mine = Le mien : { $zone }
-customerFilter = Client
-userFilter = Utilisateur
 search = Recherche
 searchHint = Nom, ID ou action
 quoted = « { $text } »
-pickHint = Nom ou ID
-anyAction = Toutes les actions
-anyStatus = Tous les statuts
 clearFilters = Effacer les filtres
 order = Tri
 order_desc = Les plus récentes d'abord
