@@ -96,8 +96,9 @@ function actions(context, current, neighbours) {
 function reasonOf({ status, reason, details }) {
   if (reason) return { text: reason, key: null };
   if (!["failed", "declined"].includes(status) || !details) return null;
+  const found = new Map(Object.keys(details).map((key) => [snakeKey(key), key]));
   for (const wanted of REASONS) {
-    const key = Object.keys(details).find((each) => snakeKey(each) === wanted);
+    const key = found.get(wanted);
     const value = key === undefined ? null : details[key];
     if (key !== undefined && typeof value === "string" && value) return { text: value, key };
     const text = value?.message ?? value?.description ?? value?.reason;
