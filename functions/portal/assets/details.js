@@ -21,6 +21,9 @@ const STATUSES = ["succeeded", "failed", "declined", "in_progress"];
 /** Fields of details that hold the reason of a failure, if the activity has none. */
 const REASONS = ["reason", "failure_reason", "decline_reason", "error_message", "error", "message"];
 
+/** The longest text that is taken for a reason, in UTF-16 units, as in the API. */
+const MAX_REASON_LENGTH = 1_024;
+
 /** Whether metadata are unfolded. It holds for all rows, because a reader who compares addresses would unfold them in each. */
 let isMetadataOpen = false;
 
@@ -96,12 +99,14 @@ function actions(context, current, neighbours) {
 function reasonOf({ status, reason, details }) {
   if (reason) return { text: reason, key: null };
   if (!["failed", "declined"].includes(status) || !details) return null;
+  const found = new Map(Object.keys(details).map((key) => [snakeKey(key), key]));
   for (const wanted of REASONS) {
-    const key = Object.keys(details).find((each) => snakeKey(each) === wanted);
+    const key = found.get(wanted);
     const value = key === undefined ? null : details[key];
-    if (key !== undefined && typeof value === "string" && value) return { text: value, key };
+    const isReason = (/** @type {any} */ text) => typeof text === "string" && text !== "" && text.length <= MAX_REASON_LENGTH;
+    if (key !== undefined && isReason(value)) return { text: value, key };
     const text = value?.message ?? value?.description ?? value?.reason;
-    if (typeof text === "string" && text) return { text, key: null };
+    if (isReason(text)) return { text, key: null };
   }
   return null;
 }
