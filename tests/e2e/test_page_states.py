@@ -72,7 +72,7 @@ def test_every_state_of_the_log_is_accessible(window, stack, person, partner, la
     held = []
     page.route(re.compile(r"/activities\?"), lambda route: held.append(route))
     search(page, "a", language)
-    page.locator("activity-log .skeleton").wait_for()
+    page.locator("activity-log table.list[aria-busy=true] tr.row").first.wait_for()
     look("loading")
     page.clock.fast_forward(5_000)
     live(page, says["slow"])
@@ -193,7 +193,7 @@ def test_print_shows_the_list_without_controls(window, stack, person, partner):
         assert not page.locator(f"activity-log {gone}").first.is_visible(), gone
     assert not page.locator("body > header").is_visible()
     assert page.locator("activity-log h1").is_visible() and page.locator("activity-log tr.opened dl").first.is_visible()
-    assert "Filtres\u00a0: «\u00a0a\u00a0»" in page.locator("activity-log .log caption").inner_text()
+    assert "Filtres\u00a0: «\u00a0a\u00a0»" in page.locator("activity-log .list caption").inner_text()
     # Print is dark on white, whatever the screen's colours.
     assert page.locator("activity-log").evaluate("element => getComputedStyle(element).color") == "rgb(27, 33, 48)"
     assert page.pdf(format="A4").startswith(b"%PDF")
@@ -209,9 +209,10 @@ def test_thousands_of_rows_keep_the_browser_light_and_the_place(window, stack, p
     sign_in(page, stack, person(partner), query="?" + urlencode({"from": (base - timedelta(days=364)).strftime("%Y-%m-%d")}))
     shown(page)
     # The time until rows are painted, against the API's answer. The test only reports it, because machines are noisy.
-    ratios = sorted(page.evaluate(PAINT) for _ in range(5))
-    record_property("paint_over_answer", ratios[2])
-    print(f"first rows painted after {ratios[2]:.2f} times the API's answer time, of {ACTIVITIES:,} activities ({ratios[0]:.2f} to {ratios[-1]:.2f})")
+    # An even number, because each turns the order round.
+    ratios = sorted(page.evaluate(PAINT) for _ in range(6))
+    record_property("paint_over_answer", ratios[3])
+    print(f"first rows painted after {ratios[3]:.2f} times the API's answer time, of {ACTIVITIES:,} activities ({ratios[0]:.2f} to {ratios[-1]:.2f})")
     shown(page)
     held = page.locator("activity-log")
     most = 0
@@ -236,15 +237,15 @@ def test_thousands_of_rows_keep_the_browser_light_and_the_place(window, stack, p
         assert abs(page.evaluate("document.documentElement.scrollHeight") - height) <= 2
 
 
-# Requests the list again, and returns the time until its rows are painted, divided by the time of the API.
+# Requests the list in the other order, and returns the time until its rows are painted, divided by the time of the API.
 PAINT = """async () => {
   const root = document.querySelector('activity-log').shadowRoot;
   performance.clearResourceTimings();
   const frame = () => new Promise((done) => requestAnimationFrame(done));
   const started = performance.now();
-  root.querySelector('.view form').requestSubmit();
-  while (root.querySelector('tr.row')) await frame();
-  while (!root.querySelector('tr.row')) await frame();
+  const table = root.querySelector('table.list');
+  table.querySelector('.sort').click();
+  while (table.hasAttribute('aria-busy')) await frame();
   await frame();
   const painted = performance.now() - started;
   const answer = performance.getEntriesByType('resource').find((each) => each.name.includes('/activities?'));
@@ -421,7 +422,7 @@ def test_page_works_from_right_to_left(window, stack, person, partner):
     page.locator("activity-log tr.opened dl").first.wait_for()
     assert page.evaluate("document.documentElement.scrollWidth") <= 320
     page.set_viewport_size({"width": 1280, "height": 900})
-    first, last = (page.locator(f"activity-log .log thead th:nth-child({number})").bounding_box()["x"] for number in (1, 5))
+    first, last = (page.locator(f"activity-log .list thead th:nth-child({number})").bounding_box()["x"] for number in (1, 5))
     assert first > last
 
 

@@ -32,7 +32,6 @@ shown =
 none = No activity matches. Choose other dates, or remove a filter.
 status = Status
 reason = Reason
-actorType = User type
 actor_application = Application
 actor_system = System
 actor_customer = Customer

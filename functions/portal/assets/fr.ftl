@@ -32,7 +32,6 @@ shown =
 none = Aucune activité ne correspond à votre recherche. Choisissez d'autres dates ou retirez un filtre.
 status = Statut
 reason = Motif
-actorType = Type d'utilisateur
 actor_application = Application
 actor_system = Système
 actor_customer = Client
