@@ -49,8 +49,9 @@ export class News {
   async #ask() {
     const { service, query, words } = this.#context;
     const since = this.#since();
+    if (service.signal.aborted) return;
     // Nobody sees a hidden page or a hidden list; their turn comes when they are visible again.
-    if (service.signal.aborted || document.hidden || !since || !this.element.checkVisibility()) return this.#wait();
+    if (document.hidden || !since || !this.element.checkVisibility()) return this.#wait();
     clearTimeout(this.#timer);
     const parameters = query.parameters();
     parameters.set("from", since.instant);
