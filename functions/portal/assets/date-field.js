@@ -66,7 +66,7 @@ export class DateField {
 
   /** Shows a day (YYYY-MM-DD) or an instant (RFC 3339). @param {string} value */
   show(value) {
-    const { formats: locale } = this.#words;
+    const { locale } = this.#words;
     const isDay = !value.includes("T");
     this.#day = isDay ? value : dayIn(new Date(value), this.#zone());
     this.#shown = isDay ? formatDay(value, locale) : formatInstant(value, locale, this.#zone());
@@ -80,7 +80,7 @@ export class DateField {
 
   /** What the field says, or null if nobody can read it. @returns {DayAndTime | null} */
   get typed() {
-    const { formats: locale } = this.#words;
+    const { locale } = this.#words;
     const whole = parseTypedDay(this.input.value, locale, this.#today);
     if (whole) return { day: whole, time: null };
     const { day, time } = splitTime(this.input.value);
@@ -123,7 +123,7 @@ export class DateField {
   /** Shows the month of the day that has the focus. */
   #fill() {
     const { title, grid } = this.#parts;
-    const { formats: locale } = this.#words;
+    const { locale } = this.#words;
     const month = this.#day.slice(0, 7);
     const selected = this.typed?.day;
     const format = (/** @type {Intl.DateTimeFormatOptions} */ options, /** @type {string} */ day) => new Intl.DateTimeFormat(locale, { ...options, timeZone: "UTC" }).format(new Date(`${day}T00:00:00Z`));
@@ -146,7 +146,7 @@ export class DateField {
 
   /** @param {KeyboardEvent} event */
   #key(event) {
-    const weekday = (new Date(`${this.#day}T00:00:00Z`).getUTCDay() - firstDayOfWeek(this.#words.formats) + 7) % 7;
+    const weekday = (new Date(`${this.#day}T00:00:00Z`).getUTCDay() - firstDayOfWeek(this.#words.locale) + 7) % 7;
     const sideways = getComputedStyle(this.#parts.grid).direction === "ltr" ? 1 : -1;
     /** @type {Record<string, () => string>} */ const moves = {
       ArrowLeft: () => daysAfter(this.#day, -sideways), ArrowRight: () => daysAfter(this.#day, sideways),
@@ -167,7 +167,7 @@ export class DateField {
   /** @param {string | undefined} day */
   #choose(day) {
     if (!day) return;
-    this.input.value = formatDay(day, this.#words.formats);
+    this.input.value = formatDay(day, this.#words.locale);
     this.#close(true);
     this.#apply();
   }

@@ -18,21 +18,6 @@ export function language(wanted) {
   return "en";
 }
 
-/**
- * Returns the tag whose formats a language uses: the wanted one or the browser's, if they are of this language. British and
- * American people write the same date in another order.
- * @param {string} locale @param {string | null} [wanted]
- */
-export function formatsOf(locale, wanted) {
-  return [wanted, ...navigator.languages].find((tag) => {
-    try {
-      return tag && new Intl.Locale(tag).language === locale;
-    } catch {
-      return false;
-    }
-  }) ?? locale;
-}
-
 /** Loads the texts of a language. @param {string} locale @returns {Promise<Texts>} */
 export async function texts(locale) {
   const response = await fetch(LANGUAGES[locale]);
@@ -84,11 +69,9 @@ export class Words {
   #plurals;
   /** Formats by their options. They are kept, because creating one takes longer than using it a thousand times. @type {Map<string, any>} */ #formats = new Map();
 
-  /** @param {string} locale @param {Texts} texts @param {string} [formats] the tag of the formats, with a region or without */
-  constructor(locale, texts, formats = formatsOf(locale)) {
+  /** @param {string} locale @param {Texts} texts */
+  constructor(locale, texts) {
     this.locale = locale;
-    /** The language with its region, for formats. */
-    this.formats = formats;
     this.#texts = texts;
     this.#plurals = new Intl.PluralRules(locale);
   }
@@ -167,7 +150,7 @@ export class Words {
   /** @param {any} kind @param {object} options */
   #format(kind, options) {
     const key = kind.name + JSON.stringify(options);
-    if (!this.#formats.has(key)) this.#formats.set(key, new kind(this.formats, options));
+    if (!this.#formats.has(key)) this.#formats.set(key, new kind(this.locale, options));
     return this.#formats.get(key);
   }
 }

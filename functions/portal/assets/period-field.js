@@ -89,7 +89,7 @@ export class PeriodField {
     /** @type {Record<string, {day: string, time: string | null, instant: string | null}>} */ const ends = {};
     for (const [key, field] of /** @type {["from" | "to", DateField][]} */ ([["from", from], ["to", to]])) {
       const typed = field.typed;
-      if (field.isChanged && !typed) return complain(field, words.say("dateUnreadable", { name: words.say(key), example: formatDay(today, words.formats) }));
+      if (field.isChanged && !typed) return complain(field, words.say("dateUnreadable", { name: words.say(key), example: formatDay(today, words.locale) }));
       // An end that nobody touched keeps its seconds.
       const instant = !field.isChanged && this.#query.isExact ? shown[key] : null;
       ends[key] = { day: typed?.day ?? shown[key], time: typed?.time ?? null, instant };
