@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from api import eventually, now, rfc3339
-from browser import LANGUAGES, LAYOUT_FAULTS, NEEDED, PASSWORD, SAYS, mixed, recent, shown, sign_in, tab_to
+from browser import LANGUAGES, LAYOUT_FAULTS, NEEDED, PASSWORD, SAYS, mixed, recent, shown, sign_in, tab_to, violations
 
 pytestmark = NEEDED
 
@@ -54,6 +54,9 @@ def test_log_is_readable_at_every_width(window, stack, person, partner, language
     for width in range(1920, 319, -40):
         page.set_viewport_size({"width": width, "height": 900})
         assert page.evaluate(LAYOUT_FAULTS) == [], width
+        # One width of each layout.
+        if width in (320, 800, 1080, 1920):
+            assert violations(page) == [], width
     # The component's own width decides, whatever the screen's.
     page.set_viewport_size({"width": 1280, "height": 900})
     for width in range(280, 901, 40):
