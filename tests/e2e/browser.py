@@ -39,7 +39,6 @@ SAYS = {
         "sign_in": "Sign in",
         "sign_out": "Sign out",
         "text": "Search",
-        "show": "Show",
         "export": "Export log",
         "start": "Export",
         "download": "Download",
@@ -66,7 +65,6 @@ SAYS = {
         "sign_in": "Se connecter",
         "sign_out": "Se déconnecter",
         "text": "Recherche",
-        "show": "Afficher",
         "export": "Exporter le journal",
         "start": "Exporter",
         "download": "Télécharger",
@@ -267,8 +265,15 @@ def keep_the_issuers_session(page, user):
 
 def shown(page):
     """Waits until the page shows the list."""
-    page.locator("activity-log table.log:not([aria-busy])").wait_for(state="attached")
+    page.locator("activity-log table.list:not([aria-busy])").wait_for(state="attached")
     page.locator("activity-log .count").filter(has_text=re.compile(r"\d|No|Aucun")).wait_for()
+
+
+def search(place, text, language="en"):
+    """Types a text into the search field of a page or a component, and presses Enter."""
+    field = place.get_by_role("combobox", name=SAYS[language]["text"], exact=True)
+    field.fill(text)
+    field.press("Enter")
 
 
 FOCUSED = """() => { let at = document.activeElement; while (at?.shadowRoot?.activeElement) at = at.shadowRoot.activeElement;

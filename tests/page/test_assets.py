@@ -13,7 +13,27 @@ LANGUAGES = ["en", "fr"]
 OTHERS = ("docs.css", "docs.html", "docs.js", "openapi.json")
 SCRIPTS = sorted(path for path in ASSETS.glob("*.js") if path.name not in OTHERS)
 # Scripts build keys with these beginnings.
-FAMILIES = ("status_", "actor_", "role_", "target_", "line_", "export_", "delivery_", "format_", "formatHint_", "error", "quick_", "view_", "order_")
+FAMILIES = (
+    "status_",
+    "actor_",
+    "role_",
+    "target_",
+    "line_",
+    "export_",
+    "delivery_",
+    "format_",
+    "formatHint_",
+    "error",
+    "quick_",
+    "view_",
+    "order_",
+    "field_",
+    "value_",
+    "history_",
+    "density_",
+    "filter_",
+    "category_",
+)
 # The limit of the page and its component together, compressed.
 MAX_BYTES = 80 * 1024
 

@@ -110,11 +110,12 @@ class ActivityLog extends HTMLElement {
     const { signal } = lifetime;
     const old = this.#lifetime;
     this.#lifetime = lifetime;
-    const locale = language(this.getAttribute("locale"));
+    const wanted = this.getAttribute("locale");
+    const locale = language(wanted);
     /** @type {Words} */ let words;
     try {
       const [loaded] = await Promise.all([texts(locale), loadStyles()]);
-      words = new Words(locale, loaded);
+      words = new Words(locale, loaded, wanted);
     } catch (error) {
       console.error(error);
       if (signal.aborted) return;

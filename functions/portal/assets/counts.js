@@ -9,11 +9,9 @@
 /** The number of activities that are counted without asking. */
 export const FIRST_LIMIT = 100_000;
 /** The number of calls without asking, because a filter that matches little reads much and counts little. */
-const FIRST_CALLS = 100;
+const FIRST_CALLS = 20;
 /** Each request of a person to count on goes this many times as far. */
 const FURTHER = 10;
-/** The API answers at most this many values of a filter for one call. */
-const MAX_VALUES = 1_000;
 
 export class Counts {
   #service;
@@ -22,15 +20,15 @@ export class Counts {
   #maxCalls = FIRST_CALLS;
   #calls = 0;
   /** @type {string | null} */ #cursor = null;
-  /** Buckets by their first instant. @type {Map<string, Bucket>} */ #buckets = new Map();
+  /** Buckets by their first instant, in order: each answer has all of the period. @type {Map<string, Bucket>} */ #buckets = new Map();
   /** Values of each dimension by their lower case, because filters ignore case. @type {Map<string, Map<string, ValueCount>>} */ #values = new Map();
 
   /** The number of activities so far. */
   total = 0;
   /** Whether everything is counted. */
   isComplete = false;
-  /** Whether a call met more values than it answers, so that some are missing. */
-  isTruncated = false;
+  /** Whether a person asked to count on. */
+  isExtended = false;
   /** The counted period, from the first answer on. @type {CountsAnswer["range"] | null} */
   range = null;
 
@@ -51,10 +49,10 @@ export class Counts {
   /** The part of the period that is counted, from 0 to 1. Counting starts at the end of the period. */
   get fraction() {
     if (this.isComplete) return 1;
-    if (!this.range || this.#buckets.size === 0) return 0;
+    const oldest = [...this.#buckets.values()].find(({ counts }) => Object.values(counts).some((count) => count > 0));
+    if (!this.range || !oldest) return 0;
     const [from, to] = [Date.parse(this.range.from), Date.parse(this.range.to)];
-    const oldest = Math.min(...[...this.#buckets.values()].map((bucket) => Date.parse(bucket.from)));
-    return Math.min(Math.max((to - oldest) / (to - from), 0), 1);
+    return Math.min(Math.max((to - Date.parse(oldest.from)) / (to - from), 0), 1);
   }
 
   /** The values of a dimension, in no order. @param {string} dimension */
@@ -62,6 +60,7 @@ export class Counts {
 
   /** Raises the limit, because a person asked to count on. */
   raiseLimit() {
+    this.isExtended = true;
     this.#limit = Math.max(this.#limit, this.total) * FURTHER;
     this.#maxCalls = Math.max(this.#maxCalls, this.#calls) * FURTHER;
   }
@@ -99,7 +98,6 @@ export class Counts {
       }
     }
     for (const [dimension, values] of Object.entries(answer.by ?? {})) {
-      this.isTruncated ||= values.length >= MAX_VALUES;
       // Activities without a value are no choice, because no filter selects them.
       for (const { value, name, count } of values) if (value !== null) this.#count(dimension, { value, name: name ?? null, count });
     }

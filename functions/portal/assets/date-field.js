@@ -19,18 +19,19 @@ export class DateField {
   #shown = "";
   /** The day that has the focus in the calendar. */
   #day = "";
+  #isFilling = false;
 
   /**
-   * @param {{words: import("./language.js").Words, zone: () => string, label: string, describedBy: string, changed: () => void}} options
+   * @param {{words: import("./language.js").Words, zone: () => string, name: string, label: string, describedBy: string, changed: () => void}} options
    * `changed` is called when the person has typed or chosen something else
    */
-  constructor({ words, zone, label, describedBy, changed }) {
+  constructor({ words, zone, name, label, describedBy, changed }) {
     this.#words = words;
     this.#zone = zone;
     this.#changed = changed;
     const id = `date-${fields += 1}`;
     this.input = h("input", {
-      id, type: "text", role: "combobox", "aria-haspopup": "dialog", "aria-expanded": "false", "aria-controls": `${id}-calendar`, "aria-describedby": describedBy,
+      id, name, type: "text", role: "combobox", "aria-haspopup": "dialog", "aria-expanded": "false", "aria-controls": `${id}-calendar`, "aria-describedby": describedBy,
       autocomplete: "off", spellcheck: "false", maxlength: 40,
       onchange: () => this.#apply(),
       onkeydown: (/** @type {KeyboardEvent} */ event) => {
@@ -58,7 +59,8 @@ export class DateField {
       this.#close(true);
     });
     this.element.addEventListener("focusout", (/** @type {FocusEvent} */ event) => {
-      if (!(event.relatedTarget instanceof Node && this.element.contains(event.relatedTarget))) this.#close(false);
+      // The calendar stays while it shows another month, although the day with the focus is replaced.
+      if (!this.#isFilling && !(event.relatedTarget instanceof Node && this.element.contains(event.relatedTarget))) this.#close(false);
     });
   }
 
@@ -124,7 +126,7 @@ export class DateField {
     const { locale } = this.#words;
     const month = this.#day.slice(0, 7);
     const selected = this.typed?.day;
-    const format = (/** @type {Intl.DateTimeFormatOptions} */ options, /** @type {string} */ day) => new Intl.DateTimeFormat(locale, { ...options, timeZone: "UTC" }).format(new Date(`${day}T00:00:00Z`));
+    const format = (/** @type {Intl.DateTimeFormatOptions} */ options, /** @type {string} */ day) => this.#words.dates({ ...options, timeZone: "UTC" }).format(new Date(`${day}T00:00:00Z`));
     title.textContent = this.#words.month(month);
     const first = `${month}-01`;
     const weekday = new Date(`${first}T00:00:00Z`).getUTCDay();
@@ -132,10 +134,12 @@ export class DateField {
     const week = (/** @type {number} */ index) => Array.from({ length: 7 }, (_, day) => daysAfter(start, index * 7 + day));
     const head = h("tr", {}, ...week(0).map((day) => h("th", { scope: "col", abbr: format({ weekday: "long" }, day) }, format({ weekday: "short" }, day))));
     const weeks = Array.from({ length: 6 }, (_, index) => week(index)).filter((days) => days.some((day) => day.startsWith(month)));
+    this.#isFilling = true;
     grid.replaceChildren(h("thead", {}, head), h("tbody", {}, ...weeks.map((days) => h("tr", {}, ...days.map((day) => h("td", {
       role: "gridcell", class: day.startsWith(month) ? "" : "other", "data-day": day, tabindex: day === this.#day ? "0" : "-1",
       "aria-label": format({ dateStyle: "full" }, day), "aria-selected": String(day === selected), "aria-current": day === this.#today ? "date" : null,
     }, h("span", { "aria-hidden": "true" }, format({ day: "numeric" }, day))))))));
+    this.#isFilling = false;
   }
 
   #focusDay() { this.#parts.grid.querySelector("[tabindex='0']")?.focus(); }

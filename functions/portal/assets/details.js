@@ -4,7 +4,7 @@
 import { h, isBusy, name, plainTable, setBusy } from "./elements.js";
 import { ownTimeZone } from "./language.js";
 import { lineTable, splitLines } from "./lines.js";
-import { copyPivot, historyText, pivot, showQuery, unfiltered } from "./pivots.js";
+import { copyPivot, historyText, isFilterable, pivot, showQuery, unfiltered } from "./pivots.js";
 import { ApiError } from "./service.js";
 import { tree, VALUES_PER_CELL, VALUES_PER_STEP } from "./tree.js";
 import { differenceText, fieldLabel, snakeKey, targetType } from "./values.js";
@@ -20,6 +20,9 @@ const MINUTES_AROUND = 15;
 const STATUSES = ["succeeded", "failed", "declined", "in_progress"];
 /** Fields of details that hold the reason of a failure, if the activity has none. */
 const REASONS = ["reason", "failure_reason", "decline_reason", "error_message", "error", "message"];
+
+/** The longest text that is taken for a reason, in UTF-16 units, as in the API. */
+const MAX_REASON_LENGTH = 1_024;
 
 /** Whether metadata are unfolded. It holds for all rows, because a reader who compares addresses would unfold them in each. */
 let isMetadataOpen = false;
@@ -96,12 +99,14 @@ function actions(context, current, neighbours) {
 function reasonOf({ status, reason, details }) {
   if (reason) return { text: reason, key: null };
   if (!["failed", "declined"].includes(status) || !details) return null;
+  const found = new Map(Object.keys(details).map((key) => [snakeKey(key), key]));
   for (const wanted of REASONS) {
-    const key = Object.keys(details).find((each) => snakeKey(each) === wanted);
+    const key = found.get(wanted);
     const value = key === undefined ? null : details[key];
-    if (key !== undefined && typeof value === "string" && value) return { text: value, key };
+    const isReason = (/** @type {any} */ text) => typeof text === "string" && text !== "" && text.length <= MAX_REASON_LENGTH;
+    if (key !== undefined && isReason(value)) return { text: value, key };
     const text = value?.message ?? value?.description ?? value?.reason;
-    if (typeof text === "string" && text) return { text, key: null };
+    if (isReason(text)) return { text, key: null };
   }
   return null;
 }
@@ -165,10 +170,14 @@ function changeTable(context, changes, hints) {
 const list = ({ words }, rows) =>
   h("dl", {}, ...rows.filter(([, value]) => value).map(([key, value]) => h("div", {}, h("dt", {}, words.say(key)), h("dd", {}, /** @type {Node} */ (value)))));
 
-/** @param {...(string | null | undefined)} parts */
-function joined(...parts) {
-  const known = [...new Set(parts.filter(Boolean))];
-  return h("span", {}, ...known.flatMap((part, index) => [index > 0 ? " · " : "", name(/** @type {string} */ (part))]));
+/**
+ * Creates a value with its menu, and what else is known about it below.
+ * @param {Context} context @param {Node | string} shown @param {(string | Node | null | undefined | false)[]} others @param {Subject} subject
+ */
+function described(context, shown, others, subject) {
+  const known = [...new Set(others.filter(Boolean))].filter((each) => each !== subject.label);
+  const below = known.flatMap((part, index) => (typeof part === "string" ? [index > 0 ? " · " : "", name(part)] : [/** @type {Node} */ (part)]));
+  return h("div", {}, pivot(context, typeof shown === "string" ? name(shown) : shown, subject), known.length > 0 ? h("span", { class: "quiet also" }, ...below) : null);
 }
 
 /** A text of a family of keys, or the code itself. @param {Context} context @param {string} kind @param {string | null | undefined} code */
@@ -180,27 +189,29 @@ function facts(context, activity) {
   const { actor, customer, target, occurred_at: instant, erased = {} } = activity;
   const label = context.label(activity.action);
   const gone = (/** @type {string} */ group) => (erased[group] ? h("span", { class: "quiet" }, words.say("erased")) : null);
-  const valued = (/** @type {Node} */ shown, /** @type {Subject} */ subject) => pivot(context, shown, subject);
-  const zones = [...new Set([zone, partnerZone ?? "UTC", ownTimeZone(), "UTC"])].slice(0, 2);
-  const times = h("span", { class: "times" }, ...zones.map((each) => h("span", {}, h("time", { datetime: instant }, words.time(instant, each)), " ", h("span", { class: "quiet" }, each))));
-  const customerName = customer && (customer.name || names.get("customer", customer.id));
-  const actorName = actor && (actor.name || names.get("actor", actor.id));
+  const [here, there] = [...new Set([zone, partnerZone ?? "UTC", ownTimeZone(), "UTC"])].map((each) => [words.time(instant, each), each]);
+  const time = (/** @type {string} */ text) => h("time", { datetime: instant }, text);
+  const customerName = customer && (customer.name || names.get("customer", customer.id) || customer.id);
+  const actorName = actor && (actor.name || names.get("actor", actor.id) || actor.id);
+  const type = target?.type ? targetType(words, target.type) : null;
+  const targetName = target && (target.name || target.id || type || "");
   const link = customer && context.subscriptions(customer.id);
   return list(context, [
-    ["action", valued(name(label), { key: "action", label, filter: "action", value: activity.action, more: [copyPivot(context, activity.action)] })],
-    ["target", target ? valued(joined(target.name, target.type && targetType(words, target.type), target.id), {
-      key: "target", label: target.name || target.id || targetType(words, target.type ?? ""), filter: "target", value: target.id ?? undefined,
-      kind: target.type ?? "other", name: target.name, more: [sameTarget(context, target), target.id ? copyPivot(context, target.id) : null],
+    ["action", described(context, label, [], { key: "action", label, filter: "action", value: activity.action, more: [copyPivot(context, activity.action)] })],
+    ["target", target ? described(context, targetName, [type, target.id], {
+      key: "target", label: targetName, filter: "target", value: target.id ?? undefined, kind: target.type ?? "other", name: target.name,
+      more: [sameTarget(context, target), target.id ? copyPivot(context, target.id) : null],
     }) : gone("target")],
-    ["customerLabel", customer ? valued(joined(customerName, customer.id), {
-      key: "customer", label: customerName || customer.id, filter: "customer", value: customer.id, kind: "customer", name: customerName,
+    ["customerLabel", customer ? described(context, customerName, [customer.id], {
+      key: "customer", label: customerName, filter: "customer", value: customer.id, kind: "customer", name: customer.name,
       more: [link ? { text: words.say("pivotSubscriptions"), href: link } : null, copyPivot(context, customer.id)],
     }) : gone("customer")],
-    ["user", actor ? valued(joined(actorName, actor.id, known(context, "role", actor.role), actor.type === "user" ? null : known(context, "actor", actor.type)), {
-      key: "actor", label: actorName || actor.id, filter: "actor", value: actor.id, kind: "actor", name: actorName,
+    ["user", actor ? described(context, actorName, [actor.id, known(context, "role", actor.role), actor.type !== "user" && known(context, "actor", actor.type)], {
+      key: "actor", label: actorName, filter: "actor", value: actor.id, kind: "actor", name: actor.name,
       more: [sameUser(context, activity), copyPivot(context, actor.id)],
     }) : gone("actor")],
-    ["occurredAt", valued(times, { key: "time", label: words.time(instant, zone), more: [around(context, activity), copyPivot(context, instant)] })],
+    ["occurredAt", described(context, time(here[0]), [here[1], there && h("span", { class: "also" }, time(there[0]), ` ${there[1]}`)],
+      { key: "time", label: here[0], more: [around(context, activity), copyPivot(context, instant)] })],
   ]);
 }
 
@@ -211,19 +222,19 @@ const around = (context, { occurred_at }) => ({
 });
 
 /** @param {Context} context @param {Activity} activity */
-const sameUser = (context, { actor, occurred_at }) => (actor && !context.fixed.has("actor") ? {
+const sameUser = (context, { actor, occurred_at }) => (isFilterable(actor?.id) && !context.fixed.has("actor") ? {
   text: context.words.say("pivotSameUser", { minutes: MINUTES_AROUND }),
   run: () => showQuery(context, unfiltered(context).only("actor", actor.id).around(occurred_at, MINUTES_AROUND)),
 } : null);
 
 /** @param {Context} context @param {any} target */
-const sameTarget = (context, target) => (target?.id && !context.fixed.has("target") ? {
+const sameTarget = (context, target) => (isFilterable(target?.id) && !context.fixed.has("target") ? {
   text: target.type ? context.words.say("pivotSame", { type: targetType(context.words, target.type) }) : context.words.say("pivotSameTarget"),
   run: () => showQuery(context, unfiltered(context).only("target", target.id)),
 } : null);
 
 /** @param {Context} context @param {Activity} activity */
-const sameCorrelation = (context, { correlation_id: id }) => (id && !context.fixed.has("correlation") ? {
+const sameCorrelation = (context, { correlation_id: id }) => (isFilterable(id) && !context.fixed.has("correlation") ? {
   text: context.words.say("pivotSameCorrelation"),
   run: () => showQuery(context, unfiltered(context).only("correlation", id)),
 } : null);
@@ -237,7 +248,7 @@ function related(context, activity) {
   const person = actor && (actor.name || actor.id);
   const ofUser = sameUser(context, activity);
   const ways = [
-    target?.id && history ? {
+    isFilterable(target?.id) && history ? {
       text: isPerson ? words.say("historyOf", { name: target.name || target.id }) : historyText(context, target.type ?? "other"),
       run: () => history.open("target", target.id, target.name, target.type),
     } : null,

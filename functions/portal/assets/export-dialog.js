@@ -65,7 +65,7 @@ export class ExportDialog {
     this.#form = h("form", { method: "dialog", onchange: () => this.#adapt(), onsubmit: (/** @type {any} */ event) => { if (event.submitter?.value === "start") start(); } },
       h("h2", { id: "export-title" }, say("exportTitle")), summary, size,
       field(say("formatLabel"), formatChoice(words, "csv", { "aria-describedby": "format-hint" })), hint,
-      field(say("fileLanguage"), localeChoice(words, words.locale)),
+      field(say("fileLanguage"), localeChoice(words, words.language)),
       field(say("rowsLabel"), rowsChoice(words, "activities")),
       checkBox("details", say("withDetails"), true), checkBox("gzip", say("gzip"), false),
       h("div", { class: "buttons" }, h("button", { class: "primary", value: "start" }, say("startExport")), h("button", { value: "cancel" }, say("cancel"))));

@@ -142,7 +142,7 @@ class ExportTable {
     const [from, to] = [range.from, range.to].map((each) => Date.parse(each));
     const isMidnight = (/** @type {number} */ at) => new Intl.DateTimeFormat("en", { timeZone: range.time_zone, hourCycle: "h23", hour: "2-digit", minute: "2-digit" }).format(at) === "00:00";
     if (to - from >= 86_400_000 || (isMidnight(from) && isMidnight(to))) return words.days(range);
-    return new Intl.DateTimeFormat(words.locale, { dateStyle: "medium", timeStyle: "short", timeZone: range.time_zone }).formatRange(from, to);
+    return words.dates({ dateStyle: "medium", timeStyle: "short", timeZone: range.time_zone }).formatRange(from, to);
   }
 }
 

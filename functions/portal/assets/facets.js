@@ -8,12 +8,12 @@ import { STATUSES, plainValue, valueWords } from "./query.js";
 /** @typedef {import("./context.js").Context} Context */
 /** @typedef {import("./query.js").Query} Query */
 /** @typedef {import("./counts.js").ValueCount} ValueCount */
-/** A filter of the list, and the dimension of the counts that has its values. @typedef {{filter: string, dimension: string}} FacetKind */
+/** A filter of the list, and the dimension of the counts that has its values; those of actions are put together by kind. @typedef {{filter: string, dimension: string}} FacetKind */
 
 /** @type {FacetKind[]} */
 export const FACETS = [
   { filter: "status", dimension: "status" },
-  { filter: "action", dimension: "category" },
+  { filter: "action", dimension: "action" },
   { filter: "customer", dimension: "customer" },
   { filter: "actor", dimension: "actor" },
   { filter: "source", dimension: "source" },
@@ -28,7 +28,7 @@ const TYPING_MS = 250;
 /** Text without case, accents and typographic apostrophes, for comparison. @param {string} text */
 const fold = (text) => text.normalize("NFKD").replace(/\p{M}/gu, "").replace(/[’ʼ]/g, "'").toLowerCase();
 
-/** A row of a facet. @typedef {{element: any, box: any, number: any, bar: any, not: any, value: ValueCount}} Row */
+/** A row of a facet. @typedef {{element: any, box: any, number: any, bar: any, not: any}} Row */
 
 class Facet {
   #context;
@@ -40,6 +40,8 @@ class Facet {
   #shown = FIRST_VALUES;
   /** Rows by the value's lower case. @type {Map<string, Row>} */ #rows = new Map();
   /** Values that the service found, for the text in the search field. @type {Counts | null} */ #found = null;
+  /** What the values are counted for: the query without the facet's own filter. */
+  #scope = "";
   #searching = new AbortController();
   #timer = 0;
   #parts;
@@ -49,7 +51,7 @@ class Facet {
     this.#context = context;
     this.#kind = kind;
     const { words } = context;
-    this.#title = words.say(kind.dimension === "category" ? "filter_kind" : `filter_${kind.filter}`);
+    this.#title = words.say(kind.filter === "action" ? "filter_kind" : `filter_${kind.filter}`);
     const search = h("input", {
       type: "search", class: "find", maxlength: 100, autocomplete: "off", autocapitalize: "off", spellcheck: "false", hidden: true,
       "aria-label": words.say("facetFind", { facet: this.#title }), placeholder: words.say("facetFindHint"), oninput: () => this.#search(),
@@ -62,7 +64,7 @@ class Facet {
     const note = h("p", { class: "quiet", role: "status" });
     const more = h("button", { type: "button", class: "plain more", hidden: true, onclick: () => this.#showMore() });
     this.#parts = { search, list, note, more };
-    this.element = h("div", { class: "facet", hidden: true }, h("h3", { id }, this.#title), search, list, note, more);
+    this.element = h("div", { class: "facet", hidden: true }, h("h2", { id }, this.#title), search, list, note, more);
   }
 
   get kind() { return this.#kind; }
@@ -75,24 +77,24 @@ class Facet {
   /** The number of values that the query chooses or excludes. */
   get chosenCount() { return this.#chosen.size; }
 
-  /** Forgets the search and what a click has added, because the query is another one. */
+  /** Searches again if other filters have changed. A choice among the found values leaves them as they are. */
   restart() {
-    this.#searching.abort();
-    clearTimeout(this.#timer);
-    this.#parts.search.value = "";
-    this.#parts.note.textContent = "";
-    this.#found = null;
+    const scope = String(ownParameters(this.#context.query, this.#kind.filter));
+    if (scope === this.#scope) return;
+    this.#scope = scope;
+    if (this.#parts.search.value) this.#search();
   }
 
   /** Shows counts that have grown. @param {Counts} counts */
   update(counts) {
-    const known = new Map(counts.values(this.#kind.dimension).map((each) => [each.value.toLowerCase(), each]));
+    const values = counts.values(this.#kind.dimension);
+    const known = new Map((this.#kind.filter === "action" ? kindsOf(values) : values).map((each) => [each.value.toLowerCase(), each]));
     if (this.#kind.filter === "status") {
       for (const value of STATUSES) if (!known.has(value)) known.set(value, { value, name: null, count: 0 });
     }
     for (const each of known.values()) if (each.name) this.#context.names.set(this.#kind.filter, each.value, each.name);
     this.#values = [...known.values()];
-    this.#isPartial = !counts.isComplete || counts.isTruncated;
+    this.#isPartial = !counts.isComplete;
     this.show();
   }
 
@@ -120,10 +122,8 @@ class Facet {
     };
     const text = fold(search.value.trim());
     const all = new Map(this.#values.map((each) => [each.value.toLowerCase(), each]));
-    for (const each of text && this.#found ? this.#found.values(this.#kind.dimension) : []) {
-      if (!all.has(each.value.toLowerCase())) all.set(each.value.toLowerCase(), each);
-    }
-    // Chosen values without any activity are shown too, because there is no other place to remove them.
+    for (const each of text ? this.#further() : []) if (!all.has(each.value.toLowerCase())) all.set(each.value.toLowerCase(), each);
+    // Chosen values without any activity are shown too, so that they can be taken back here.
     for (const filter of text ? [] : chosen.values()) {
       const value = this.#valueOf(plainValue(filter));
       if (value && !all.has(value.toLowerCase())) all.set(value.toLowerCase(), { value, name: null, count: 0 });
@@ -131,9 +131,11 @@ class Facet {
     const isMatch = (/** @type {ValueCount} */ each) => !text || fold(`${this.#label(each)} ${each.value}`).includes(text);
     const sorted = [...all.values()].filter(isMatch);
     if (this.#kind.filter === "status") sorted.sort((a, b) => STATUSES.indexOf(a.value) - STATUSES.indexOf(b.value));
-    else sorted.sort((a, b) => b.count - a.count || this.#label(a).localeCompare(this.#label(b), this.#context.words.locale));
+    else sorted.sort((a, b) => b.count - a.count || (a.value < b.value ? -1 : 1));
     const visible = sorted.filter((each, index) => index < this.#shown || (isChosen(each) && !text));
-    const most = Math.max(...sorted.map(({ count }) => count), 1);
+    // By name only among those that are visible, because there may be thousands.
+    if (this.#kind.filter !== "status") visible.sort((a, b) => b.count - a.count || this.#label(a).localeCompare(this.#label(b), this.#context.words.locale));
+    const most = Math.max(...visible.map(({ count }) => count), 1);
     const rows = visible.map((each) => this.#row(each, most, chosen));
     this.#place(rows.map(({ element }) => element));
     const left = sorted.length - visible.length;
@@ -142,6 +144,12 @@ class Facet {
     search.hidden = this.#kind.filter === "status" || (!text && sorted.length <= FIRST_VALUES && !this.#isPartial);
     this.element.hidden = all.size === 0 && !text;
     if (text && sorted.length > 0) note.textContent = "";
+  }
+
+  /** The values that only a search shows: what the service has found, or the kinds of the catalogue. @returns {ValueCount[]} */
+  #further() {
+    if (this.#kind.filter !== "action") return this.#found?.values(this.#kind.dimension) ?? [];
+    return [...this.#context.actions.values()].map(({ category }) => ({ value: category, name: null, count: 0 }));
   }
 
   /** Puts the rows in their order, unless somebody is about to use them: nothing moves away under a pointer or a focus. @param {any[]} elements */
@@ -169,7 +177,7 @@ class Facet {
       const number = h("span", { class: "number" });
       const not = h("button", { type: "button", class: "not", tabindex: "-1", onclick: () => this.#exclude(filter) }, h("span", { "aria-hidden": "true" }, "≠"));
       const bar = h("span", { class: "share", "aria-hidden": "true" });
-      row = { element: h("div", { class: "value" }, h("label", { title: value.value }, box, h("span", { class: "text" }), number, bar), not), box, number, bar, not, value };
+      row = { element: h("div", { class: "value" }, h("label", { title: value.value }, box, h("span", { class: "text" }), number, bar), not), box, number, bar, not };
       this.#rows.set(key, row);
     }
     const label = this.#label(value);
@@ -219,7 +227,7 @@ class Facet {
     note.textContent = "";
     this.show();
     const text = search.value.trim();
-    // Words of the page, such as names of kinds, are known here only.
+    // All kinds of actions are known.
     if (!text || this.#kind.filter === "action") return;
     this.#timer = setTimeout(() => this.#ask(text), this.#isPartial ? TYPING_MS : 0);
   }
@@ -270,6 +278,16 @@ class Facet {
     for (const each of this.#parts.list.querySelectorAll("[tabindex='0']")) each.tabIndex = -1;
     /** @type {HTMLElement} */ (target).tabIndex = 0;
   }
+}
+
+/** Adds up actions by their kind, the first part of their name. @param {ValueCount[]} actions @returns {ValueCount[]} */
+function kindsOf(actions) {
+  /** @type {Map<string, number>} */ const kinds = new Map();
+  for (const { value, count } of actions) {
+    const [kind] = value.split(".");
+    kinds.set(kind, (kinds.get(kind) ?? 0) + count);
+  }
+  return [...kinds].map(([value, count]) => ({ value, name: null, count }));
 }
 
 /** The query's parameters without one filter, whose values are counted. @param {Query} query @param {string} filter */

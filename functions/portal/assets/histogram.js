@@ -11,8 +11,8 @@ import { h, plainTable } from "./elements.js";
 
 /** The statuses from the bottom of a bar to its top. The rarer ones are on top, where their height is easier to see. */
 const STATUSES = ["succeeded", "in_progress", "declined", "failed"];
-/** The height of the bars in style sheets' pixels, by which a single activity keeps a visible height. */
-const PLOT_HEIGHT = 88;
+/** About the height of the bars in pixels, by which a single activity keeps a visible height. */
+const PLOT_HEIGHT = 64;
 const MIN_HEIGHT = 2;
 /** The most captions of the time axis, in a wide and in a narrow component. */
 const CAPTIONS = { wide: 10, narrow: 4 };
@@ -34,7 +34,7 @@ const textures = () => s("defs", {},
   s("pattern", { id: "texture-failed", class: "texture failed", width: 5, height: 5, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" },
     s("rect", { width: 5, height: 5 }), s("path", { d: "M0 1h5" })));
 
-/** @param {string} status */
+/** @param {string} status @returns {Record<string, string>} */
 const paint = (status) => (status === STATUSES[0] ? {} : { fill: `url(#texture-${status})` });
 
 /** Returns the next round number. @param {number} most */
@@ -79,16 +79,24 @@ export class Histogram {
     listen("pointerup", (event) => this.#release(event));
     listen("pointercancel", () => this.#drop());
     listen("pointerleave", () => this.#read());
-    const table = h("details", { class: "numbers", ontoggle: () => this.#fillTable() }, h("summary", {}, words.say("histogramTable")));
     const scale = h("div", { class: "scale", "aria-hidden": "true" });
     const axis = h("div", { class: "axis", "aria-hidden": "true" });
+    const table = h("div", { class: "numbers", hidden: true });
+    const toggle = h("button", { type: "button", class: "plain", "aria-expanded": "false", onclick: () => {
+      table.hidden = !table.hidden;
+      toggle.setAttribute("aria-expanded", String(!table.hidden));
+      this.#fillTable();
+    } }, words.say("histogramTable"));
     // Hidden from screen readers, which read the bars themselves.
     const reading = h("p", { class: "reading", "aria-hidden": "true" });
     const keys = h("span", { id: "histogram-keys", class: "unseen" }, words.say("histogramKeys"));
-    this.#parts = { bars, plot, scale, axis, reading, table };
-    this.element = h("div", { class: "histogram" }, h("div", { class: "plot" }, scale, plot), axis, keys, h("div", { class: "under" }, reading, table));
-    this.legend = h("ul", { class: "legend", "aria-label": words.say("histogramLegend") }, ...STATUSES.map((status) => h("li", {},
-      s("svg", { class: "swatch", "aria-hidden": "true" }, s("rect", { class: `segment ${status}`, width: "100%", height: "100%", ...paint(status) })), context.status(status))));
+    const numbers = Object.fromEntries(STATUSES.map((status) => [status, h("span", { class: "number" })]));
+    const legend = h("ul", { class: "legend", "aria-label": words.say("histogramLegend") }, ...STATUSES.map((status) => h("li", {},
+      s("svg", { class: "swatch", "aria-hidden": "true" }, s("rect", { class: `segment ${status}`, width: "100%", height: "100%", ...paint(status) })), context.status(status), " ", numbers[status])));
+    this.#parts = { bars, plot, scale, axis, reading, table, numbers };
+    /** What the bars mean, with the numbers of one bar or of all. */
+    this.key = h("div", { class: "key" }, reading, legend, toggle);
+    this.element = h("div", { class: "histogram" }, keys, h("div", { class: "plot" }, scale, plot), axis, table);
     this.#read();
   }
 
@@ -161,7 +169,7 @@ export class Histogram {
       week: { day: "numeric", month: "short", year: "numeric" },
       month: { month: "long", year: "numeric" },
     };
-    const format = new Intl.DateTimeFormat(this.#words.locale, { ...options[unit], timeZone: zone });
+    const format = this.#words.dates({ ...options[unit], timeZone: zone });
     if (unit === "hour") return ({ from, to }) => format.formatRange(from, to);
     if ((unit === "day" || unit === "month") && size === 1) return ({ from }) => format.format(from);
     return ({ from, to }) => format.formatRange(from, Math.max(to - 1, from));
@@ -170,7 +178,7 @@ export class Histogram {
   /** Chooses the bars that have a caption below. @param {Bar[]} bars @param {Step} step @param {string} zone @returns {{index: number, text: string, isWide: boolean}[]} */
   #axis(bars, { unit, size }, zone) {
     const format = (/** @type {Intl.DateTimeFormatOptions} */ options) => {
-      const made = new Intl.DateTimeFormat(this.#words.locale, { ...options, timeZone: zone });
+      const made = this.#words.dates({ ...options, timeZone: zone });
       return (/** @type {Bar} */ bar) => made.format(bar.from);
     };
     const time = format({ hour: "2-digit", minute: "2-digit" });
@@ -263,19 +271,25 @@ export class Histogram {
     this.#read(this.#at);
   }
 
-  /** Shows the numbers of a bar or of the choice, else how to zoom. @param {number} [index] */
+  /** Shows the numbers of a bar or of the choice, else of all bars and how to zoom. @param {number} [index] */
   #read(index) {
+    const words = this.#words;
     const chosen = this.#chosen;
-    let text = this.#words.say("histogramHint");
+    const at = index ?? (this.#hasFocus ? this.#at : -1);
+    let [shown, caption] = [this.#columns, ""];
     if (chosen && chosen[0] !== chosen[1]) {
-      const columns = this.#columns.slice(chosen[0], chosen[1] + 1);
-      const total = columns.reduce((all, each) => all + each.total, 0);
-      text = this.#words.say("histogramChoice", { from: columns[0].caption, to: columns[columns.length - 1].caption, number: this.#words.count("activities", total) });
-    } else {
-      const shown = index ?? (this.#hasFocus ? this.#at : undefined);
-      if (shown !== undefined && this.#columns[shown]) ({ text } = this.#columns[shown]);
+      shown = this.#columns.slice(chosen[0], chosen[1] + 1);
+      caption = words.say("histogramChoice", { from: shown[0].caption, to: shown[shown.length - 1].caption });
+    } else if (this.#columns[at]) {
+      shown = [this.#columns[at]];
+      caption = shown[0].caption;
     }
-    this.#parts.reading.textContent = text;
+    const total = shown.reduce((all, each) => all + each.total, 0);
+    this.#parts.reading.textContent = caption ? words.say("histogramNoBar", { period: caption, number: words.count("activities", total) }) : words.say("histogramHint");
+    for (const status of STATUSES) {
+      const count = shown.reduce((all, { counts }) => all + (counts[status] ?? 0), 0);
+      this.#parts.numbers[status].textContent = shown.length > 0 ? words.number(count) : "";
+    }
   }
 
   // The keyboard
@@ -343,7 +357,7 @@ export class Histogram {
 
   #fillTable() {
     const { table } = this.#parts;
-    if (!table.open || !this.#counts) return;
+    if (table.hidden || !this.#counts) return;
     const words = this.#words;
     const present = STATUSES.filter((status) => this.#columns.some(({ counts }) => counts[status]));
     const numbers = (/** @type {Record<string, number>} */ counts, /** @type {number} */ total) =>

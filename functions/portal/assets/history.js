@@ -79,11 +79,15 @@ export class History {
   /** Shows the object that the address names, or closes the dialog. */
   show() {
     const [, kind, id] = /^(\w+):(.+)$/s.exec((this.#isInAddress && new URLSearchParams(location.search).get(PARAMETER)) || "") ?? [];
-    if (!KINDS.includes(kind)) return this.element.open && this.element.close();
+    if (!KINDS.includes(kind)) return this.close();
     if (this.#object?.kind !== kind || this.#object.id !== id) this.#start(/** @type {Kind} */ (kind), id);
   }
 
-  close() { if (this.element.open) this.element.close(); }
+  close() {
+    // Before the event, which comes later, because the caller may write the address next.
+    this.#closed();
+    if (this.element.open) this.element.close();
+  }
 
   /** @param {Kind} kind @param {string} id @param {string} [title] @param {string} [type] */
   #start(kind, id, title, type) {
@@ -112,6 +116,7 @@ export class History {
   }
 
   #closed() {
+    if (!this.#object) return;
     this.#stopping.abort();
     this.#object = null;
     this.#parts.steps.replaceChildren();

@@ -1,13 +1,12 @@
 // Texts in each language, and the formats of numbers, times and amounts.
 
+import { FluentBundle, FluentResource } from "./vendor/fluent.js";
+
 /** The file of each language's texts. @type {Record<string, URL>} */
 const LANGUAGES = {
   en: new URL("./en.ftl", import.meta.url),
   fr: new URL("./fr.ftl", import.meta.url),
 };
-
-/** A text in parts: plain text, named values, and plurals with a text for each form. @typedef {(string | {value: string, forms?: Record<string, Pattern>})[]} Pattern */
-/** @typedef {Map<string, Pattern>} Texts */
 
 /** Returns the wanted language if it exists, else the first of the browser's that exists. @param {string | null} [wanted] */
 export function language(wanted) {
@@ -18,37 +17,31 @@ export function language(wanted) {
   return "en";
 }
 
-/** Loads the texts of a language. @param {string} locale @returns {Promise<Texts>} */
+/** Loads the texts of a language. @param {string} locale */
 export async function texts(locale) {
   const response = await fetch(LANGUAGES[locale]);
   if (!response.ok) throw new Error(`${locale}.ftl: ${response.status}`);
-  return parseTexts(await response.text());
+  return new FluentResource(await response.text());
 }
 
 /**
- * Parses the part of Fluent that the texts use: messages, values such as `{ $name }`, plurals such as
- * `{ $count -> [one] … *[other] … }`, comments, and indented lines that continue a message.
- * @param {string} source @returns {Texts}
+ * Returns the locale that dates and numbers of a language follow: the wanted one or the browser's, if they name a region.
+ * Without a region of the language, English follows the region of the browser's first language, because the month comes first
+ * in the United States only.
+ * @param {string} language @param {string | null} [wanted]
  */
-export function parseTexts(source) {
-  /** @type {Texts} */ const found = new Map();
-  for (const [, key, text] of source.matchAll(/^([a-zA-Z][\w-]*) *=(.*(?:\n +.*)*)/gm)) {
-    found.set(key, pattern(text.trim().replace(/\n\s+/g, "\n")));
-  }
-  return found;
-}
-
-/** @param {string} text @returns {Pattern} */
-function pattern(text) {
-  const choice = /^\{ *\$(\w+) *->([^]*)\}$/.exec(text);
-  if (choice) {
-    const forms = Object.fromEntries([...choice[2].matchAll(/\*?\[(\w+)\] *(.*)/g)].map(([, form, inner]) => [form, pattern(inner.trim())]));
-    return [{ value: choice[1], forms }];
-  }
-  return text.split(/(\{ *\$\w+ *\})/).filter(Boolean).map((part) => {
-    const value = /^\{ *\$(\w+) *\}$/.exec(part);
-    return value ? { value: value[1] } : part;
+function formatLocale(language, wanted) {
+  const locales = [wanted, ...navigator.languages].flatMap((tag) => {
+    try {
+      return tag ? [new Intl.Locale(tag)] : [];
+    } catch {
+      return [];
+    }
   });
+  const own = locales.find((locale) => locale.language === language && locale.region);
+  if (own) return own.baseName;
+  const region = locales.find((locale) => locale.region)?.region;
+  return language === "en" && region && region !== "US" ? "en-GB" : language;
 }
 
 /** Says whether the browser knows a time zone. @param {string | null | undefined} zone @returns {zone is string} */
@@ -63,32 +56,57 @@ export function isTimeZone(zone) {
 /** The browser's time zone. */
 export const ownTimeZone = () => Intl.DateTimeFormat().resolvedOptions().timeZone;
 
+/** Formats dates and times. In French, the first day of a month is `1er`, which Intl does not write. */
+class Dates {
+  #format;
+  #isFrench;
+
+  /** @param {string} locale @param {Intl.DateTimeFormatOptions} options */
+  constructor(locale, options) {
+    this.#format = new Intl.DateTimeFormat(locale, options);
+    this.#isFrench = locale.startsWith("fr");
+  }
+
+  /** @param {Date | number} at */
+  format(at) { return this.#isFrench ? written(this.#format.formatToParts(at)) : this.#format.format(at); }
+
+  /** Formats a period whose end is included. @param {Date | number} from @param {Date | number} to */
+  formatRange(from, to) { return this.#isFrench ? written(this.#format.formatRangeToParts(from, to)) : this.#format.formatRange(from, to); }
+}
+
+/** Joins the parts of a French date. In numbers, as in 01/10, the first day is like any other. @param {{type: string, value: string}[]} parts */
+function written(parts) {
+  const hasNamedMonth = parts.some(({ type, value }) => type === "month" && !/^\d/.test(value));
+  return parts.map(({ type, value }) => (hasNamedMonth && type === "day" && value === "1" ? "1er" : value)).join("");
+}
+
 /** Texts and formats of one language. */
 export class Words {
-  #texts;
-  #plurals;
+  #bundle;
   /** Formats by their options. They are kept, because creating one takes longer than using it a thousand times. @type {Map<string, any>} */ #formats = new Map();
 
-  /** @param {string} locale @param {Texts} texts */
-  constructor(locale, texts) {
-    this.locale = locale;
-    this.#texts = texts;
-    this.#plurals = new Intl.PluralRules(locale);
+  /** @param {string} language @param {FluentResource} texts @param {string | null} [wanted] the locale to format dates and numbers for, if it is of this language */
+  constructor(language, texts, wanted) {
+    /** The language of the texts. */
+    this.language = language;
+    /** The locale of dates and numbers. */
+    this.locale = formatLocale(language, wanted);
+    // Without the marks that isolate values, because people copy these texts, and both languages are written from left to right.
+    this.#bundle = new FluentBundle(this.locale, { useIsolating: false });
+    this.#bundle.addResource(texts);
   }
 
   /** Says whether a text exists. @param {string} key */
-  has(key) { return this.#texts.has(key); }
+  has(key) { return this.#bundle.hasMessage(key); }
 
   /** Returns a text with its values; numbers are formatted for the language. @param {string} key @param {Record<string, string | number>} [values] */
   say(key, values = {}) {
-    /** @type {(parts: Pattern) => string} */
-    const one = (parts) => parts.map((part) => {
-      if (typeof part === "string") return part;
-      const value = values[part.value] ?? "";
-      if (part.forms) return one(part.forms[this.#plurals.select(Number(value))] ?? part.forms.other);
-      return typeof value === "number" ? this.number(value) : value;
-    }).join("");
-    return one(this.#texts.get(key) ?? [key]);
+    const text = this.#bundle.getMessage(key)?.value;
+    if (!text) return key;
+    /** @type {Error[]} */ const faults = [];
+    const said = this.#bundle.formatPattern(text, values, faults);
+    if (faults.length > 0) console.error(key, ...faults);
+    return said;
   }
 
   /** Returns a text with a count. @param {string} key @param {number} count */
@@ -124,28 +142,28 @@ export class Words {
     return this.#format(Intl.NumberFormat, { style: "unit", unit: units[power], maximumSignificantDigits: 3 }).format(bytes / 1000 ** power);
   }
 
+  /** Returns the format of dates and times by these options. @param {Intl.DateTimeFormatOptions} options @returns {Dates} */
+  dates(options) { return this.#format(Dates, options); }
+
   /** Formats date and time to the second. @param {string} instant @param {string} zone */
-  time(instant, zone) {
-    return this.#format(Intl.DateTimeFormat, { dateStyle: "medium", timeStyle: "medium", timeZone: zone }).format(new Date(instant));
-  }
+  time(instant, zone) { return this.dates({ dateStyle: "medium", timeStyle: "medium", timeZone: zone }).format(new Date(instant)); }
 
   /** Formats the time of day to the second. @param {string} instant @param {string} zone */
-  clock(instant, zone) { return this.#format(Intl.DateTimeFormat, { timeStyle: "medium", timeZone: zone }).format(new Date(instant)); }
+  clock(instant, zone) { return this.dates({ timeStyle: "medium", timeZone: zone }).format(new Date(instant)); }
 
   /** Formats the days of a period whose end is excluded. @param {{from: string, to: string, time_zone: string}} range */
   days({ from, to, time_zone: zone }) {
-    const format = this.#format(Intl.DateTimeFormat, { dateStyle: "medium", timeZone: zone });
-    return format.formatRange(new Date(from), new Date(Math.max(Date.parse(to) - 1, Date.parse(from))));
+    return this.dates({ dateStyle: "medium", timeZone: zone }).formatRange(new Date(from), new Date(Math.max(Date.parse(to) - 1, Date.parse(from))));
   }
 
   /** Formats a day, given as YYYY-MM-DD. @param {string} day */
-  day(day) { return this.#format(Intl.DateTimeFormat, { dateStyle: "medium", timeZone: "UTC" }).format(new Date(`${day}T00:00:00Z`)); }
+  day(day) { return this.dates({ dateStyle: "medium", timeZone: "UTC" }).format(new Date(`${day}T00:00:00Z`)); }
 
   /** Formats a day with its weekday, given as YYYY-MM-DD. @param {string} day */
-  weekday(day) { return this.#format(Intl.DateTimeFormat, { dateStyle: "full", timeZone: "UTC" }).format(new Date(`${day}T00:00:00Z`)); }
+  weekday(day) { return this.dates({ dateStyle: "full", timeZone: "UTC" }).format(new Date(`${day}T00:00:00Z`)); }
 
   /** Formats a month, given as YYYY-MM. @param {string} month */
-  month(month) { return this.#format(Intl.DateTimeFormat, { month: "long", year: "numeric", timeZone: "UTC" }).format(new Date(`${month}-01T00:00:00Z`)); }
+  month(month) { return this.dates({ month: "long", year: "numeric", timeZone: "UTC" }).format(new Date(`${month}-01T00:00:00Z`)); }
 
   /** @param {any} kind @param {object} options */
   #format(kind, options) {

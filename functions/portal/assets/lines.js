@@ -1,7 +1,7 @@
 // The lines of an order as a table, with the total for each currency.
 
 import { ITEMS_PER_STEP, fillInSteps, h, name, plainTable } from "./elements.js";
-import { copyPivot, pivot } from "./pivots.js";
+import { copyPivot, isFilterable, pivot } from "./pivots.js";
 import { digits } from "./service.js";
 import { tree, VALUES_PER_CELL } from "./tree.js";
 import { decimal, fieldLabel, formatScaled, parseScaled } from "./values.js";
@@ -109,7 +109,7 @@ export function lineTable(context, lines, hints, customer) {
       const value = Object.hasOwn(line, key) ? line[key] : undefined;
       if (key === "unit_price" && each !== null) return h("td", { class: "number" }, words.money(/** @type {string} */ (decimal(value)), line.currency));
       if (value === undefined) return h("td");
-      if (key === "subscription_id" && typeof value === "string" && value) return h("td", {}, subscription(context, value, customer));
+      if (key === "subscription_id" && isFilterable(value)) return h("td", {}, subscription(context, value, customer));
       if (key === "quantity" && typeof value === "number") return h("td", { class: "number" }, words.number(value));
       return h("td", { class: digits(value) === null ? null : "number" }, tree(context, value, VALUES_PER_CELL, { ...hints, currency: line.currency }, key));
     });

@@ -40,6 +40,8 @@ export class ActivityList {
   /** The end of the period, and when the list was asked for: instants. */
   #end = "";
   #asked = "";
+  /** What gets the focus when the new rows are there, because the table had it: a selector, empty for nothing. */
+  #focused = "";
   /** Whether scrolling loads more. After a search with few matches, a click loads more instead. */
   #isEndless = false;
   /** Rows of open activities, by key. @type {Map<string, HTMLElement>} */ #open = new Map();
@@ -204,6 +206,8 @@ export class ActivityList {
     if (restart) {
       this.#cursor = null;
       this.#asked = new Date().toISOString();
+      const active = /** @type {ShadowRoot} */ (this.element.getRootNode()).activeElement;
+      if (table.contains(active)) this.#focused = active?.matches(".sort") ? ".sort" : ".count";
       // Old rows stay until the new ones are there, but nobody can act on them.
       table.inert = true;
       skeleton.hidden = this.#rows.count > 0;
@@ -263,6 +267,7 @@ export class ActivityList {
         table.inert = false;
         setBusy(more, false);
         table.removeAttribute("aria-busy");
+        this.#restoreFocus();
         if (this.#isEndless) this.#observeFoot();
       }
     }
@@ -286,14 +291,21 @@ export class ActivityList {
 
   /** Removes all rows. */
   #clear() {
-    const { table, status } = this.#parts;
-    const hadFocus = table.contains(/** @type {ShadowRoot} */ (this.element.getRootNode()).activeElement);
     this.#open.clear();
     this.#rows.clear();
-    table.hidden = true;
+    this.#parts.table.hidden = true;
     this.#changeDisplay();
-    // Kept near, because a row that disappears loses the focus.
-    if (hadFocus) status.focus();
+  }
+
+  /** Moves the focus near to where it was, because a table that nobody can act on loses it. */
+  #restoreFocus() {
+    const place = this.#focused;
+    this.#focused = "";
+    const root = /** @type {ShadowRoot} */ (this.element.getRootNode());
+    // The person may have moved on.
+    if (place && !root.activeElement && root.host.ownerDocument.activeElement === document.body) {
+      /** @type {HTMLElement} */ (this.#parts.table.hidden ? this.#parts.status : this.element.querySelector(place)).focus();
+    }
   }
 
   #summary() {

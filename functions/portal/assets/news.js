@@ -8,6 +8,8 @@ import { keyOf } from "./row.js";
 const PAUSE_MS = 30_000;
 /** The longest time between two requests, after failures. */
 const LONGEST_PAUSE_MS = 600_000;
+/** Nobody asks when the person has not moved for this time, so that a page left open does not keep a session alive. */
+const IDLE_MS = 900_000;
 /** The most activities that are counted. */
 const MAX_COUNTED = 50;
 
@@ -16,6 +18,7 @@ export class News {
   #context;
   #pause = PAUSE_MS;
   #timer = 0;
+  #lastMove = Date.now();
   #since;
   #shown = /** @type {HTMLElement | null} */ (null);
 
@@ -29,6 +32,7 @@ export class News {
     this.#since = since;
     this.element = h("div", { class: "news", role: "status", onclick: () => { this.clear(); show(); } });
     const { signal } = context.service;
+    for (const event of ["pointermove", "pointerdown", "keydown"]) document.addEventListener(event, () => { this.#lastMove = Date.now(); }, { signal, passive: true });
     document.addEventListener("visibilitychange", () => { if (!document.hidden) this.#ask(); }, { signal });
     signal.addEventListener("abort", () => clearTimeout(this.#timer));
     this.#wait();
@@ -49,8 +53,9 @@ export class News {
   async #ask() {
     const { service, query, words } = this.#context;
     const since = this.#since();
+    if (service.signal.aborted) return;
     // Nobody sees a hidden page or a hidden list; their turn comes when they are visible again.
-    if (service.signal.aborted || document.hidden || !since || !this.element.checkVisibility()) return this.#wait();
+    if (document.hidden || Date.now() - this.#lastMove > IDLE_MS || !since || !this.element.checkVisibility()) return this.#wait();
     clearTimeout(this.#timer);
     const parameters = query.parameters();
     parameters.set("from", since.instant);

@@ -2,7 +2,7 @@
 // counts in steps, and the sums appear at once and grow.
 
 import { chooseStep, periodOf } from "./bars.js";
-import { Counts, FIRST_LIMIT } from "./counts.js";
+import { Counts } from "./counts.js";
 import { h } from "./elements.js";
 import { FACETS, Facets, ownParameters } from "./facets.js";
 import { Histogram } from "./histogram.js";
@@ -24,6 +24,7 @@ export class Overview {
   /** Aborts when another query is shown, so that late answers are dropped. */
   #stop = new AbortController();
   /** Counts by their parameters. @type {Map<string, {counts: Counts, since: number}>} */ #kept = new Map();
+  /** @type {Query | null} */ #query = null;
   /** @type {Counts | null} */ #counts = null;
   /** Counts of facets whose filter is set, by the filter. @type {Map<string, Counts>} */ #own = new Map();
   /** @type {import("./bars.js").Step | null} */ #step = null;
@@ -50,7 +51,7 @@ export class Overview {
     const said = h("p", { class: "unseen", role: "status" });
     const trouble = h("p", { class: "trouble quiet", role: "status" });
     this.#parts = { total, counting, goOn, halt, zoomOut, said, trouble };
-    const sum = h("div", { class: "sum" }, total, counting, goOn, halt, zoomOut, said, trouble, this.#histogram.legend);
+    const sum = h("div", { class: "sum" }, total, counting, goOn, halt, zoomOut, trouble, said, this.#histogram.key);
     this.element = h("section", { class: "overview", "aria-label": words.say("overview") }, h("div", { class: "figure" }, sum, this.#histogram.element), this.#facets.element);
     // Tried again when the browser is online again.
     addEventListener("online", () => this.#parts.trouble.querySelector("button")?.click(), { signal: context.service.signal });
@@ -61,6 +62,10 @@ export class Overview {
 
   /** Counts a query. @param {Query} query */
   show(query) {
+    const before = this.#query;
+    this.#query = query;
+    // Another order of the same list changes no number.
+    if (before && before.order !== query.order && before.with({ order: query.order }).equals(query)) return;
     this.#stop.abort();
     this.#stop = new AbortController();
     if (this.#isMissing) return;
@@ -147,10 +152,13 @@ export class Overview {
     this.#stop = new AbortController();
     const again = () => {
       this.#parts.trouble.replaceChildren();
+      // The service may refuse a cursor of an earlier release.
+      if (status === 400) return this.show(this.#context.query);
       this.element.setAttribute("aria-busy", "true");
+      this.#showSum();
       this.#follow();
     };
-    this.#parts.trouble.replaceChildren(this.#words.say("countFailed"), " ", h("button", { type: "button", class: "plain", onclick: again }, this.#words.say("retry")));
+    this.#parts.trouble.replaceChildren(this.#words.say("countFailed"), " ", h("button", { type: "button", class: "plain", onclick: again }, this.#words.say("countAgain")));
     this.#showSum();
   }
 
@@ -173,13 +181,17 @@ export class Overview {
     const counts = /** @type {Counts} */ (this.#counts);
     const isCounting = !counts.isComplete && !counts.isPaused && this.element.hasAttribute("aria-busy");
     if (counts.hasBegun) total.textContent = this.#words.count(counts.isComplete ? "activities" : "activitiesSoFar", counts.total);
-    else if (!total.textContent) total.textContent = this.#words.say("counting");
+    // The former number stays until the first answer, but not beside an error.
+    else if (!this.element.hasAttribute("aria-busy")) total.textContent = "";
+    else total.textContent ||= this.#words.say("counting");
     counting.hidden = !isCounting;
     if (counts.hasBegun) counting.value = counts.fraction;
     else counting.removeAttribute("value");
     goOn.hidden = !counts.hasBegun || counts.isComplete || isCounting || this.#parts.trouble.hasChildNodes();
-    // Counting stops by itself up to the limit; only a longer one needs the button.
-    halt.hidden = !isCounting || counts.total < FIRST_LIMIT;
+    // Counting stops by itself at the limit; only a longer one needs the button.
+    const hadFocus = halt.matches(":focus");
+    halt.hidden = !isCounting || !counts.isExtended;
+    if (hadFocus && halt.hidden) this.#histogram.focus();
     zoomOut.hidden = this.#former.length === 0;
   }
 
@@ -189,7 +201,7 @@ export class Overview {
     for (const own of this.#own.values()) if (own.isPaused) own.raiseLimit();
     this.element.setAttribute("aria-busy", "true");
     this.#showSum();
-    if (counts.total >= FIRST_LIMIT) this.#parts.halt.focus();
+    if (!this.#parts.halt.hidden) this.#parts.halt.focus();
     this.#follow();
   }
 

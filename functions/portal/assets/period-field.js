@@ -26,7 +26,7 @@ export class PeriodField {
     const quick = h("select", { name: "period", onchange: change((value) => this.#query.with({ period: value ? { rolling: value } : this.#query.days() })) },
       ...Object.keys(PERIODS).map((key) => option(key, say(`quick_${key}`))), option("", say("quick_custom")));
     const date = (/** @type {string} */ key) => new DateField({
-      words, zone: () => this.#query.timeZone, label: say(key), describedBy: `${id}-fault`, changed: () => this.#changeDates(),
+      words, zone: () => this.#query.timeZone, name: key, label: say(key), describedBy: `${id}-fault`, changed: () => this.#changeDates(),
     });
     const [from, to] = [date("from"), date("to")];
     const zone = h("select", { name: "time_zone", onchange: change((value) => this.#query.with({ timeZone: value })) });
@@ -36,7 +36,7 @@ export class PeriodField {
     const more = h("button", { type: "button", class: "plain more-options", "aria-expanded": "false", onclick: () => this.#unfold(!this.element.classList.contains("all")) }, say("moreOptions"));
     const fault = h("p", { class: "fault", id: `${id}-fault`, role: "alert" });
     this.#parts = { quick, from, to, zone, order, more, fault };
-    this.element = h("div", { class: "period", role: "group", "aria-label": say("period") },
+    this.element = h("div", { class: "period", role: "group", "aria-label": say("periodGroup") },
       field(say("period"), quick, "quick-period"), from.element, to.element, more,
       field(say("timeZone"), zone, "zone extra"), field(say("order"), order, "extra"), fault);
   }

@@ -17,6 +17,8 @@ import { snakeKey } from "./values.js";
 const NAMED_BY_ID = ["subscription", "order", "invoice", "agreement", "licence", "license", "cart", "quote", "transfer", "support_request"];
 /** Filters whose values have a history. */
 const WITH_HISTORY = ["customer", "actor", "target"];
+/** The longest id, in characters. */
+const MAX_ID_LENGTH = 128;
 /** The distance of the menu from its button and from the edge of the window, in CSS pixels. */
 const GAP = 4;
 
@@ -25,6 +27,9 @@ export function targetOf(key) {
   const type = snakeKey(key).replace(/_id$/, "");
   return snakeKey(key).endsWith("_id") && NAMED_BY_ID.includes(type) ? type : null;
 }
+
+/** Says whether the service filters by an id: it has a length limit, and an exclamation mark in front would exclude. @param {any} id @returns {id is string} */
+export const isFilterable = (id) => typeof id === "string" && id !== "" && id.length <= MAX_ID_LENGTH && !id.startsWith("!");
 
 /** The query without filters but the portal's own. @param {Context} context */
 export const unfiltered = ({ query, fixed }) => query.cleared().with({ filters: fixed });
@@ -52,11 +57,11 @@ export const copyPivot = ({ words }, text) => ({
 function entries(context, { filter, value, kind, name, more = [] }) {
   const { words, query, fixed, history } = context;
   const entries = [];
-  if (filter && value !== undefined && !fixed.has(filter)) {
+  if (filter && isFilterable(value) && !fixed.has(filter)) {
     entries.push({ text: words.say("pivotOnly"), run: () => showQuery(context, query.only(filter, value)) });
     entries.push({ text: words.say("pivotNot"), run: () => showQuery(context, query.not(filter, value)) });
   }
-  if (history && filter && value !== undefined && kind && WITH_HISTORY.includes(filter)) {
+  if (history && filter && isFilterable(value) && kind && WITH_HISTORY.includes(filter)) {
     entries.push({ text: historyText(context, kind), run: () => history.open(/** @type {any} */ (filter), value, name ?? undefined, kind) });
   }
   return [...entries, ...more.filter((entry) => entry !== null)];

@@ -196,7 +196,7 @@ export class Query {
   /** The period in words, with the name of a rolling one. @param {Words} words */
   periodWords(words) {
     const { from, to } = this.range();
-    const format = new Intl.DateTimeFormat(words.locale, this.isExact
+    const format = words.dates(this.isExact
       ? { dateStyle: "medium", timeStyle: "short", timeZone: this.timeZone }
       : { dateStyle: "medium", timeZone: "UTC" });
     const range = format.formatRange(new Date(from), new Date(to));

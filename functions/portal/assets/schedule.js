@@ -115,7 +115,7 @@ export class Schedule {
       field(say("timeZone"), choice("time_zone", zone, zones, { "aria-describedby": "time_zone-fault" })), fault("time_zone"),
       field(say("scheduleFrom"), choice("from", saved?.from ?? "", this.#months(saved, zone), { "aria-describedby": "from-fault" })), fault("from"),
       field(say("formatLabel"), formatChoice(words, saved?.format ?? "csv")),
-      field(say("fileLanguage"), localeChoice(words, saved?.locale ?? words.locale)),
+      field(say("fileLanguage"), localeChoice(words, saved?.locale ?? words.language)),
       field(say("rowsLabel"), rowsChoice(words, saved?.rows ?? "activities")),
       checkBox("details", say("withDetails"), saved?.details ?? true), checkBox("gzip", say("gzip"), saved?.compression === "gzip"),
       field(say("scheduleNotify"), h("textarea", { name: "notify", rows: "2", spellcheck: "false", autocapitalize: "off", "aria-describedby": "notify-hint notify-fault" }, notify.join("\n")), "notify"),

@@ -2,7 +2,6 @@
 // applies. Filters apply at once. The pattern is that of an editable combobox with a list, so the focus stays in the field.
 
 import { h, name } from "./elements.js";
-import { language } from "./language.js";
 import { FILTERS, isExcluded, valueWords } from "./query.js";
 import { KEYWORDS, parseTerms } from "./search-terms.js";
 import { exactMatches, Suggestions } from "./suggestions.js";
@@ -16,8 +15,8 @@ import { exactMatches, Suggestions } from "./suggestions.js";
 
 /** The service is asked when nothing was typed for this time. */
 const PAUSE_MS = 200;
-/** Enter waits for the service's names for at most this time. */
-const PATIENCE_MS = 2_000;
+/** Enter waits for the service's names for at most this time. A second Enter waits no longer. */
+const PATIENCE_MS = 8_000;
 /** The most options of one group, of many groups and of one. */
 const SHOWN = { many: 6, one: 100 };
 /** The keywords that an empty field offers. */
@@ -92,7 +91,7 @@ export class SearchField {
   get #isOpen() { return !this.#parts.popup.hidden; }
 
   /** The keyword of a filter in the page's language. @param {string} filter */
-  #keyword(filter) { return `${KEYWORDS[filter][language(this.#context.words.locale)]}:`; }
+  #keyword(filter) { return `${KEYWORDS[filter][this.#context.words.language]}:`; }
 
   async #prepare() {
     try {
@@ -426,8 +425,7 @@ export class SearchField {
     let known = NOTHING;
     const timer = setTimeout(() => lookup.abort(), PATIENCE_MS);
     try {
-      await this.#suggestions.prepare();
-      known = await this.#suggestions.find(term, lookup.signal, (partial) => { known = partial; });
+      [known] = await Promise.all([this.#suggestions.find(term, lookup.signal, (partial) => { known = partial; }), this.#suggestions.prepare()]);
     } catch { /* Without names, the text is searched for. */ }
     clearTimeout(timer);
     return known;

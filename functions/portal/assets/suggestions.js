@@ -1,7 +1,7 @@
 // The values that the search field suggests: customers and users from the service, which finds every one of them, actions and
 // statuses from the catalogue and the texts, in all languages.
 
-import { language as primary, texts, Words } from "./language.js";
+import { texts, Words } from "./language.js";
 import { STATUSES, valueWords } from "./query.js";
 import { containsWords, fold } from "./search-terms.js";
 import { ApiError } from "./service.js";
@@ -39,7 +39,7 @@ export class Suggestions {
     // A language that cannot be loaded is left out, because the page's own is enough to work with.
     const loaded = await Promise.all(LANGUAGES.map(async (locale) => {
       try {
-        const isOwn = locale === primary(words.locale);
+        const isOwn = locale === words.language;
         return { words: isOwn ? words : new Words(locale, await texts(locale)), actions: await service.actions(locale), isOwn };
       } catch (error) {
         service.signal.throwIfAborted();

@@ -2,7 +2,7 @@
 // page responsive.
 
 import { ITEMS_PER_STEP, fillInSteps, h, moveFocusTo, name } from "./elements.js";
-import { copyPivot, pivot, targetOf } from "./pivots.js";
+import { copyPivot, isFilterable, pivot, targetOf } from "./pivots.js";
 import { digits } from "./service.js";
 import { fieldLabel, valueText } from "./values.js";
 
@@ -66,7 +66,7 @@ export function tree(context, value, budget, hints, key = "") {
   if (isLeaf) {
     const text = digits(value) ?? String(value);
     const shown = longText(words, text);
-    const target = typeof value === "string" ? targetOf(key) : null;
+    const target = isFilterable(value) ? targetOf(key) : null;
     return target ? pivot(context, shown, { key: `target ${text}`, label: text, filter: "target", value: text, kind: target, more: [copyPivot(context, text)] }) : shown;
   }
   const isList = Array.isArray(value);

@@ -90,14 +90,19 @@ export function durationText(words, text) {
 
 /** Returns an amount with its currency if the value is such an object, else null. @param {Words} words @param {any} value */
 function moneyObject(words, value) {
-  const keys = value !== null && typeof value === "object" && !Array.isArray(value) ? Object.keys(value).map(snakeKey).sort().join() : "";
-  if (!["amount,currency", "amount,currency_code", "currency,value"].includes(keys)) return null;
+  const keys = value !== null && typeof value === "object" && !Array.isArray(value) ? Object.keys(value) : [];
+  if (keys.length !== 2 || !["amount,currency", "amount,currency_code", "currency,value"].includes(keys.map(snakeKey).sort().join())) return null;
   const [currency, amount] = [value.currency ?? value.currency_code ?? value.currencyCode, decimal(value.amount ?? value.value)];
   return amount !== null && typeof currency === "string" && currency ? words.money(amount, currency) : null;
 }
 
+/** The longest code, in UTF-16 units. */
+const MAX_CODE_LENGTH = 40;
+
 /** Returns the text of a known code, or null. @param {Words} words @param {string} field @param {string} value */
 function codeText(words, field, value) {
+  // Texts may have megabytes, and no code is long.
+  if (value.length > MAX_CODE_LENGTH) return null;
   const code = snakeKey(value);
   if (OF_ROLE.test(field) && words.has(`role_${code}`)) return words.say(`role_${code}`);
   if (OF_STATE.test(field) && words.has(`value_${code}`)) return words.say(`value_${code}`);
