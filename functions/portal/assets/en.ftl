@@ -13,8 +13,6 @@ noPartner = Your account does not belong to a partner, so there is no log to sho
 from = From
 to = To
 timeZone = Time zone
-show = Show
-dayMissing = Enter a date.
 rangeReversed = The last day is before the first. Choose a later one.
 dateTime = Date and time
 customer = Affected customer
@@ -34,7 +32,6 @@ shown =
 none = No activity matches. Choose other dates, or remove a filter.
 status = Status
 reason = Reason
-actorType = User type
 actor_application = Application
 actor_system = System
 actor_customer = Customer
@@ -152,7 +149,7 @@ retry = Try again
 
 # The page
 
-signInFirst = See who did what to your customers' accounts, and when.
+signInFirst = See who did what to your customers’ accounts, and when.
 sessionOver = Your session has ended. Sign in again. Your dates and filters are kept.
 views = Views
 view_log = Log
@@ -160,23 +157,16 @@ view_exports = Exports
 
 # Period and filters
 
-moreFilters = More filters
 filters = Period and filters
-quickPeriods = Quick periods
 quick_recent = Most recent month
 quick_today = Today
 quick_thisMonth = This month
 quick_lastMonth = Last month
-zone_partner = Partner's: { $zone }
+zone_partner = Partner’s: { $zone }
 zone_mine = Mine: { $zone }
-customerFilter = Customer
-userFilter = User
 search = Search
 searchHint = Name, ID or action
 quoted = “{ $text }”
-pickHint = Name or ID
-anyAction = All actions
-anyStatus = All statuses
 clearFilters = Clear filters
 order = Order
 order_desc = Newest first
@@ -301,7 +291,6 @@ changesLeft =
        *[other] and { $count } more changes
     }
 
-
 ## Search
 
 filterIs = { $name }: { $values }
@@ -375,7 +364,6 @@ previousMonth = Previous month
 nextMonth = Next month
 dateUnreadable = { $name }: enter a date as in { $example }.
 moreOptions = Time zone and order
-
 
 ## Details
 
@@ -613,7 +601,6 @@ value_trial = Trial
 value_triennial = Every three years
 value_yearly = Yearly
 
-
 ## Counts
 
 overview = Overview
@@ -658,7 +645,6 @@ facetNot = Exclude { $value }
 facetNone = Nothing contains “{ $text }”.
 facetSearching = Searching…
 facetFailed = The search failed. Type again.
-
 
 ## Exports and saved views
 

@@ -34,7 +34,7 @@ const textures = () => s("defs", {},
   s("pattern", { id: "texture-failed", class: "texture failed", width: 5, height: 5, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" },
     s("rect", { width: 5, height: 5 }), s("path", { d: "M0 1h5" })));
 
-/** @param {string} status */
+/** @param {string} status @returns {Record<string, string>} */
 const paint = (status) => (status === STATUSES[0] ? {} : { fill: `url(#texture-${status})` });
 
 /** Returns the next round number. @param {number} most */
