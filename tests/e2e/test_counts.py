@@ -145,7 +145,7 @@ def test_values_are_found_by_part_of_their_name(book):
         assert (customer["value"], customer["name"]) == ("c-50", "Société de l’Été n° 50")
         assert customer["count"] == sum(value_of("customer", one) == "c-50" for one in book.sent)
         assert found["total"] == len(book.sent)
-    [found] = calls(book, **ALL_OF_2024, by=["action", "status"], match="commande creee")
+    [found] = calls(book, **ALL_OF_2024, by=["action", "status"], match="creation de commande")
     assert [value["value"] for value in found["by"]["action"]] == ["order.created"] and found["by"]["status"] == []
 
 
