@@ -29,7 +29,7 @@ export CARGO_BUILD_TARGET := $(HOST)
 export CARGO_TARGET_DIR ?= $(abspath target)
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help up down logs token redrive test soak mutants load fuzz sbom features openapi constants check lint types browser screenshots figures build deploy smoke compare compare-details sam-local bench clean tools
+.PHONY: help up down logs token redrive test soak mutants load fuzz sbom features openapi constants check lint types vendor browser screenshots figures build deploy smoke compare compare-details sam-local bench clean tools
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "make %-11s %s\n", $$1, $$2}'
@@ -103,8 +103,16 @@ lint: types
 	$(SAM_TOOLS)/cfn-lint --regions us-east-1 eu-west-3 us-gov-west-1 -- template.yaml infra/*.yaml
 	$(CHECK_TOOLS)/checkov --framework cloudformation --quiet --compact --skip-download -f template.yaml infra/*.yaml
 
-types: tests/browser/node_modules
+types: tests/browser/node_modules functions/portal/vendor/node_modules
 	tests/browser/node_modules/.bin/tsc -p tests/browser
+
+# The compiler reads the libraries' types there.
+functions/portal/vendor/node_modules: functions/portal/vendor/package-lock.json
+	cd functions/portal/vendor && npm ci --silent --no-audit --no-fund
+	@touch $@
+
+vendor: ## Write the page's libraries from npm, by functions/portal/vendor/package-lock.json
+	python3 functions/portal/vendor/vendor.py
 
 tests/browser/node_modules: tests/browser/package-lock.json
 	cd tests/browser && npm ci --silent --no-audit --no-fund
