@@ -288,7 +288,7 @@ def test_ready_export_describes_its_file(book, ready):
     "locale, titles, statuses",
     [
         ("en", ["Customer", "Action", "Partner user"], ["Succeeded", "Failed", "In progress", "Declined"]),
-        ("fr", ["Client", "Action", "Utilisateur partenaire"], ["Réussie", "Échouée", "En cours", "Refusée"]),
+        ("fr", ["Client", "Action", "Utilisateur partenaire"], ["Réussite", "Échec", "En cours", "Refus"]),
     ],
 )
 def test_csv_file_holds_recorded_values_of_every_kind(book, operator, locale, titles, statuses):
@@ -412,7 +412,7 @@ def test_workbook_holds_text_dates_and_links(book):
     "locale, texts",
     [
         ("en", ["Partner", "From", "Until (excluded)", "Status", "Failed, Declined", "Activities"]),
-        ("fr", ["Partenaire", "Du", "Jusqu’au (exclu)", "Statut", "Échouée, Refusée", "Activités"]),
+        ("fr", ["Partenaire", "Du", "Jusqu’au (exclu)", "Statut", "Échec, Refus", "Activités"]),
     ],
 )
 def test_first_sheet_of_a_workbook_says_period_filters_and_totals(book, locale, texts):

@@ -169,9 +169,9 @@ FILTERS = [
     {"q": "société de l'été"},
     {"q": "societe L’ETE"},
     {"q": unicodedata.normalize("NFD", "Éric Dupré")},
-    {"q": "Commande créée"},
+    {"q": "Création de commande"},
     {"q": "order created"},
-    {"q": "échouée"},
+    {"q": "échec"},
     {"q": "Declined renewal"},
     {"q": "203.0.113.7 trace-1"},
     {"q": "o-1"},
@@ -181,13 +181,13 @@ FILTERS = [
 
 
 LABELS = {
-    "order.created": "Order created Commande créée",
-    "order.updated": "Order updated Commande modifiée",
-    "user.deleted": "User deleted Utilisateur supprimé",
-    "succeeded": "Succeeded Réussie",
-    "failed": "Failed Échouée",
+    "order.created": "Order created Création de commande",
+    "order.updated": "Order updated Modification de commande",
+    "user.deleted": "User deleted Suppression d’un utilisateur",
+    "succeeded": "Succeeded Réussite",
+    "failed": "Failed Échec",
     "in_progress": "In progress En cours",
-    "declined": "Declined Refusée",
+    "declined": "Declined Refus",
 }
 
 
@@ -381,7 +381,7 @@ def test_operator_reads_catalogue_in_both_languages(operator):
         catalogues[locale] = {entry["action"]: entry["label"] for entry in answer.json()}
     assert catalogues["en"].keys() == catalogues["fr"].keys()
     assert catalogues["en"]["order.created"] == "Order created"
-    assert catalogues["fr"]["order.created"] == "Commande créée"
+    assert catalogues["fr"]["order.created"] == "Création de commande"
 
 
 # Completeness and caching
@@ -428,7 +428,7 @@ def test_list_keeps_the_digits_of_changes(partner):
 def test_catalogue_follows_preferred_language(book):
     english, french = ({each["action"]: each for each in book.caller.get(f"/v1/actions?locale={locale}").json()} for locale in ("en", "fr"))
     assert list(english) == list(french) and len(english) >= 70
-    assert (english["order.created"]["label"], french["order.created"]["label"]) == ("Order created", "Commande créée")
+    assert (english["order.created"]["label"], french["order.created"]["label"]) == ("Order created", "Création de commande")
     assert english["order.created"]["category"] == "order"
     preferring = book.caller.get("/v1/actions", headers={"Accept-Language": "fr-CA, en;q=0.5"}).json()
     assert preferring == list(french.values())

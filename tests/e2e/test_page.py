@@ -104,11 +104,11 @@ def test_link_shows_the_same_view(window, stack, person, partner):
     sign_in(page, stack, person(partner), "fr", query)
     shown(page)
     assert page.locator("activity-log tr.row").count() == 1
-    assert "Échouée" in page.locator("activity-log tr.row .state").inner_text()
-    page.locator("activity-log .chip").filter(has_text="Échouée").wait_for()
+    assert "Échec" in page.locator("activity-log tr.row .state").inner_text()
+    page.locator("activity-log .chip").filter(has_text="Échec").wait_for()
     assert page.locator("activity-log .view select[name=time_zone]").input_value() == "UTC"
     assert page.locator("activity-log select[name=order]").input_value() == "asc"
-    search(page, "statut:refusée", "fr")
+    search(page, "statut:refus", "fr")
     page.locator("activity-log .state.declined").wait_for()
     page.go_back()
     page.locator("activity-log .state.declined").wait_for(state="detached")
@@ -396,7 +396,7 @@ def test_portal_embeds_two_components_with_one_script(window, stack, person, par
     with page.expect_response(lambda answer: "/activities?" in answer.url) as answered:
         page.goto(address)
     assert answered.value.header_value("access-control-allow-origin") == stack["allowed_origin"]
-    for name, title in (("one", "Activity log"), ("two", "Journal d'activité")):
+    for name, title in (("one", "Activity log"), ("two", "Journal d’activité")):
         log = page.locator(f"#{name}")
         log.locator("tr.row").nth(4).wait_for()
         assert log.locator("h1").inner_text() == title

@@ -34,7 +34,7 @@ DETAILS = {
         "link": "Copy link",
     },
     "fr": {
-        "state": "Échouée",
+        "state": "Échec",
         "changes": "Modifications",
         "quantity": "Quantité",
         "metadata": "Informations techniques",

@@ -64,7 +64,7 @@ def focused(page):
 # Exports
 
 
-@pytest.mark.parametrize("language, said", [("en", "Status: Failed"), ("fr", "Statut\u202f: Échouée")])
+@pytest.mark.parametrize("language, said", [("en", "Status: Failed"), ("fr", "Statut\u202f: Échec")])
 def test_workbook_of_the_list_downloads_without_a_click(window, stack, person, partner, language, said):
     partner.record([*mixed(), recent(action="order.created", status="failed")])
     page = window(language)
@@ -133,7 +133,7 @@ def test_monthly_exports_come_first_by_month_and_version(window, stack, person, 
     assert "Version 2" in second and "Version" not in first
     words = {
         "en": ["Status: not Failed", "Orders", "Excel workbook", "a row for each order line"],
-        "fr": ["sauf Échouée", "Commandes", "Classeur Excel", "une ligne par ligne"],
+        "fr": ["sauf Échec", "Commandes", "Classeur Excel", "une ligne par ligne"],
     }
     assert all(word in first for word in words[language]), first
     assert page.locator("activity-log .monthly").evaluate("(monthly) => monthly.getBoundingClientRect().bottom") < page.locator("activity-log .jobs").evaluate(

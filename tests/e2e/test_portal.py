@@ -81,6 +81,7 @@ def test_configuration_names_issuer_client_and_api(stack):
     assert stack["user_pool_id"] in config["issuer"]
     assert urljoin(stack["portal_url"], config["api"]).rstrip("/") == stack["api_url"].rstrip("/")
     assert "{customer}" in config["subscriptions_url"]
+    assert (config["partner_claim"], config["roles_claim"]) == ("custom:partner_id", "cognito:groups")
 
 
 def test_health_check_answers_without_a_token(caller):
@@ -107,8 +108,18 @@ def test_api_serves_its_description(caller):
         "/v1/clients/{client_id}",
     ):
         assert path in document["paths"], path
+
+
+def test_page_of_the_description_has_a_policy_of_its_own(caller, stack):
     docs = caller().get("/docs")
     assert docs.status_code == 200 and docs.headers["Content-Type"].startswith("text/html")
+    policy = dict(directive.split(" ", 1) for directive in docs.headers["Content-Security-Policy"].split("; "))
+    # Swagger UI sets styles of its own. Scripts of others stay forbidden.
+    assert (policy["default-src"], policy["script-src"], policy["connect-src"]) == ("'none'", "'self'", "'self'")
+    assert not re.search(r"<script(?![^>]*\bsrc=)[^>]*>|<style|\sstyle=|\son[a-z]+=", docs.text)
+    for link in links(docs.text):
+        answer = requests.get(urljoin(stack["portal_url"], link), timeout=60)
+        assert answer.status_code == 200, link
 
 
 def test_unknown_asset_is_answered_with_404(caller):
@@ -139,13 +150,15 @@ def test_allowed_origin_may_call_with_a_token(caller, stack, path, method):
 
 
 def test_person_signs_in_and_lists_activities(stack):
-    """Uses the authorization code flow with PKCE, with the values of config.json alone."""
+    """Uses the authorization code flow with PKCE, with the values of config.json and the issuer's endpoints alone."""
     config = requests.get(urljoin(stack["portal_url"], "config.json"), timeout=60).json()
+    issuer = requests.get(f"{config['discovery_url'] or config['issuer']}/.well-known/openid-configuration", timeout=60).json()
+    assert issuer["issuer"] == config["issuer"]
     person = next(user for user in stack["users"] if user["name"] == "fabrikam-admin-agent")
     verifier = secrets.token_urlsafe(48)
     browser = requests.Session()
     form = browser.get(
-        config["authorization_endpoint"],
+        issuer["authorization_endpoint"],
         timeout=60,
         params={
             "response_type": "code",
@@ -167,7 +180,7 @@ def test_person_signs_in_and_lists_activities(stack):
     answer = parse_qs(urlsplit(back.headers["Location"]).query)
     assert answer["state"] == ["s-1"]
     tokens = browser.post(
-        config["token_endpoint"],
+        issuer["token_endpoint"],
         timeout=60,
         data={
             "grant_type": "authorization_code",

@@ -134,7 +134,7 @@ def test_same_ids_with_other_content_are_conflicts(recorded):
     "locale, status",
     [
         ("en", {"succeeded": "Succeeded", "failed": "Failed"}),
-        ("fr", {"succeeded": "Réussie", "failed": "Échouée"}),
+        ("fr", {"succeeded": "Réussite", "failed": "Échec"}),
     ],
 )
 def test_every_record_is_exported_to_csv_unchanged(recorded, locale, status):

@@ -20,11 +20,11 @@ RECORDS = ROOT / ".." / "shared" / "data" / "cloudtrail.jsonl"
 OFFSET = timedelta(hours=5, minutes=30)
 STATUSES = {
     "en": {"succeeded": "Succeeded", "failed": "Failed", "in_progress": "In progress", "declined": "Declined"},
-    "fr": {"succeeded": "Réussie", "failed": "Échouée", "in_progress": "En cours", "declined": "Refusée"},
+    "fr": {"succeeded": "Réussite", "failed": "Échec", "in_progress": "En cours", "declined": "Refus"},
 }
 LABELS = {
     "en": {"order.created": "Order created", "subscription.updated": "Subscription updated"},
-    "fr": {"order.created": "Commande créée", "subscription.updated": "Abonnement modifié"},
+    "fr": {"order.created": "Création de commande", "subscription.updated": "Modification d’abonnement"},
 }
 SEPARATORS = {"en": ",", "fr": ";"}
 # The sheet that describes a workbook, in each language.

@@ -1,16 +1,22 @@
-"""Checks the page's files: complete languages, no content of other origins, nothing that the policy forbids, small size."""
+"""Checks the page's files: complete languages, no content of other origins, nothing that the policy forbids, known libraries."""
 
 import gzip
+import hashlib
+import json
 import re
 from pathlib import Path
 
 import pytest
 from fluent.syntax import FluentParser, FluentSerializer, ast
 
-ASSETS = Path(__file__).resolve().parents[2] / "functions" / "portal" / "assets"
+PORTAL = Path(__file__).resolve().parents[2] / "functions" / "portal"
+ASSETS = PORTAL / "assets"
+VENDOR = PORTAL / "vendor"
 LANGUAGES = ["en", "fr"]
 # These files belong to the page of the API's description.
-OTHERS = ("docs.css", "docs.html", "docs.js", "openapi.json")
+OTHERS = ("docs.css", "docs.html", "docs.js", "openapi.json", "swagger-ui-bundle.js", "swagger-ui.css")
+# What the page loads of libraries.
+LIBRARIES = [path for path in sorted(ASSETS.glob("vendor/*.js")) if path.name not in OTHERS]
 SCRIPTS = sorted(path for path in ASSETS.glob("*.js") if path.name not in OTHERS)
 # Scripts build keys with these beginnings.
 FAMILIES = (

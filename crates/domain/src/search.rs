@@ -145,11 +145,11 @@ mod tests {
             "nunez ana",
             "Order created",
             "created order",
-            "Commande créée",
-            "commande creee",
+            "Création de commande",
+            "creation commande",
             "declined",
-            "Refusée",
-            "refusee",
+            "Refus",
+            "refus",
             "evt-77",
             "TRACE-5F",
             "203.0.113",
@@ -161,11 +161,12 @@ mod tests {
             "c-1",
             "O-1",
             "contoso.example",
-            "ana\u{a0}refusee\tsociete",
+            "ana\u{a0}refus\tsociete",
         ] {
             assert!(finds(&created, q), "{q}");
         }
-        for q in ["Succeeded", "Réussie", "nowhere", "societe nowhere", "invoice", "\u{301}", "annul", "c-1\u{301}x"] {
+        for q in ["Succeeded", "Réussite", "nowhere", "societe nowhere", "invoice", "\u{301}", "annul", "c-1\u{301}x"]
+        {
             assert!(!finds(&created, q), "{q}");
         }
     }

@@ -128,7 +128,7 @@ mod tests {
         assert_eq!(
             file(csv(Locale::Fr), &extra),
             "\u{feff}Date et heure (Europe/Paris);Client;Action;Utilisateur partenaire;Statut;Motif;Cible;Modifications;Détails;ID du client;ID de l'acteur;Rôle de l'acteur;Adresse IP;Type de la cible;ID de la cible;ID de l'action;ID des abonnements;ID de corrélation;Source;ID de l'activité;Survenue le (UTC);Enregistrée le (UTC)\r\n\
-             2026-11-02 10:30:00;\"Société \"\"Été\"\"; fils\";Commande créée;Ana Trujillo;Échouée;no credit;commande o-1;\"quantity: 5 → 12\nnote: → é\";\"{\"\"lines\"\":[{\"\"quantity\"\":12}]}\";'0042;ana@contoso.example;admin_agent;203.0.113.7;order;o-1;order.created;;c-1;portal;e-1;2026-11-02T09:30:00.123456Z;2026-11-02T12:00:00.000000Z\r\n"
+             2026-11-02 10:30:00;\"Société \"\"Été\"\"; fils\";Création de commande;Ana Trujillo;Échec;no credit;commande o-1;\"quantity: 5 → 12\nnote: → é\";\"{\"\"lines\"\":[{\"\"quantity\"\":12}]}\";'0042;ana@contoso.example;admin_agent;203.0.113.7;order;o-1;order.created;;c-1;portal;e-1;2026-11-02T09:30:00.123456Z;2026-11-02T12:00:00.000000Z\r\n"
         );
     }
 

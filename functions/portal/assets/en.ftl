@@ -149,7 +149,7 @@ retry = Try again
 
 # The page
 
-signInFirst = See who did what to your customers' accounts, and when.
+signInFirst = See who did what to your customers’ accounts, and when.
 sessionOver = Your session has ended. Sign in again. Your dates and filters are kept.
 views = Views
 view_log = Log
@@ -157,11 +157,12 @@ view_exports = Exports
 
 # Period and filters
 
+filters = Period and filters
 quick_recent = Most recent month
 quick_today = Today
 quick_thisMonth = This month
 quick_lastMonth = Last month
-zone_partner = Partner's: { $zone }
+zone_partner = Partner’s: { $zone }
 zone_mine = Mine: { $zone }
 search = Search
 searchHint = Name, ID or action
@@ -290,7 +291,6 @@ changesLeft =
        *[other] and { $count } more changes
     }
 
-
 ## Search
 
 filterIs = { $name }: { $values }
@@ -365,7 +365,6 @@ previousMonth = Previous month
 nextMonth = Next month
 dateUnreadable = { $name }: enter a date as in { $example }.
 moreOptions = Time zone and order
-
 
 ## Details
 
@@ -603,7 +602,6 @@ value_trial = Trial
 value_triennial = Every three years
 value_yearly = Yearly
 
-
 ## Counts
 
 overview = Overview
@@ -649,7 +647,6 @@ facetNot = Exclude { $value }
 facetNone = Nothing contains “{ $text }”.
 facetSearching = Searching…
 facetFailed = The search failed. Type again.
-
 
 ## Exports and saved views
 

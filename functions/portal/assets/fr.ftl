@@ -1,14 +1,14 @@
 ### Les textes de la page, en français. Fluent : https://projectfluent.org/fluent/guide/
 
-title = Journal d'activité
-skip = Aller au journal d'activité
+title = Journal d’activité
+skip = Aller au journal d’activité
 language = Langue
 signIn = Se connecter
 signOut = Se déconnecter
 signInFailed = La connexion a échoué ({ $reason }). Réessayez ; si le problème persiste, adressez-vous à un administrateur de votre société.
 signInStale = Cette connexion a été commencée ailleurs, ou il y a trop longtemps. Reconnectez-vous.
-signInBlocked = Ce navigateur n'a pas pu ouvrir de session ici. Autorisez les cookies et le stockage pour cette page, ouvrez-la en HTTPS, puis réessayez.
-noPartner = Votre compte n'est rattaché à aucun partenaire : il n'y a pas de journal à afficher. Adressez-vous à un administrateur de votre société, ou déconnectez-vous et utilisez un autre compte.
+signInBlocked = Ce navigateur n’a pas pu ouvrir de session ici. Autorisez les cookies et le stockage pour cette page, ouvrez-la en HTTPS, puis réessayez.
+noPartner = Votre compte n’est rattaché à aucun partenaire : il n’y a pas de journal à afficher. Adressez-vous à un administrateur de votre société, ou déconnectez-vous et utilisez un autre compte.
 
 from = Du
 to = Au
@@ -19,9 +19,9 @@ customer = Client concerné
 action = Action
 user = Utilisateur partenaire
 noCustomer = Aucun
-status_succeeded = Réussie
-status_failed = Échouée
-status_declined = Refusée
+status_succeeded = Réussite
+status_failed = Échec
+status_declined = Refus
 status_in_progress = En cours
 loading = Chargement…
 shown =
@@ -29,7 +29,7 @@ shown =
         [one] { $count } activité affichée.
        *[other] { $count } activités affichées.
     }
-none = Aucune activité ne correspond à votre recherche. Choisissez d'autres dates ou retirez un filtre.
+none = Aucune activité ne correspond à votre recherche. Choisissez d’autres dates ou retirez un filtre.
 status = Statut
 reason = Motif
 actor_application = Application
@@ -37,11 +37,11 @@ actor_system = Système
 actor_customer = Client
 role = Rôle
 role_global_admin = Administrateur général
-role_admin_agent = Agent d'administration
+role_admin_agent = Agent d’administration
 role_billing_admin = Administrateur de facturation
 role_user_management_admin = Administrateur des utilisateurs
 role_sales_agent = Agent commercial
-role_helpdesk_agent = Agent d'assistance
+role_helpdesk_agent = Agent d’assistance
 address = Adresse IP
 agent = Navigateur ou programme
 target = Cible
@@ -53,17 +53,17 @@ target_partner_user = utilisateur partenaire
 target_invoice = facture
 target_agreement = contrat
 target_licence = licence
-target_support_request = demande d'assistance
+target_support_request = demande d’assistance
 target_device = appareil
 target_policy = stratégie
-target_referral = référence
+target_referral = recommandation
 target_transfer = transfert
 occurredAt = Survenue le
 recordedAt = Enregistrée le
 correlation = ID de corrélation
 source = Source
-actionId = ID de l'action
-activityId = ID de l'activité
+actionId = ID de l’action
+activityId = ID de l’activité
 changes = Modifications
 field = Champ
 before = Avant
@@ -78,7 +78,7 @@ line_unit_price = Prix unitaire
 line_amount = Montant
 line_currency = Devise
 line_term = Durée
-line_subscription_id = ID de l'abonnement
+line_subscription_id = ID de l’abonnement
 moreLines =
     { $count ->
         [one] Afficher la suite ({ $count } ligne restante)
@@ -106,20 +106,20 @@ no = non
 empty = (vide)
 copy = Copier au format JSON
 copied = Copié.
-copyFailed = Le navigateur n'a pas autorisé la copie.
+copyFailed = Le navigateur n’a pas autorisé la copie.
 downloadDetails = Télécharger les détails ({ $size })
 
 export = Exporter le journal
 exportReady =
     { $count ->
-        [one] L'export est prêt à télécharger : { $count } ligne.
-       *[other] L'export est prêt à télécharger : { $count } lignes.
+        [one] L’export est prêt à télécharger : { $count } ligne.
+       *[other] L’export est prêt à télécharger : { $count } lignes.
     }
-exportEnded = L'export s'est terminé sans produire de fichier. La raison figure dans la liste des exports.
-exportLost = Connexion interrompue. L'export se poursuit ; nouvelle vérification dans un instant.
-exportFailedHint = Relancez l'export ; si l'échec se répète, prévenez l'exploitant du service.
-noExports = Aucun export pour l'instant.
-moreExports = Afficher d'autres exports
+exportEnded = L’export s’est terminé sans produire de fichier. La raison figure dans la liste des exports.
+exportLost = Connexion interrompue. L’export se poursuit ; nouvelle vérification dans un instant.
+exportFailedHint = Relancez l’export ; si l’échec se répète, prévenez l’exploitant du service.
+noExports = Aucun export pour l’instant.
+moreExports = Afficher d’autres exports
 requested = Demandé le
 by = Par
 period = Période
@@ -127,7 +127,7 @@ rows = Lignes
 size = Taille
 files = Fichiers
 download = Télécharger { $name }
-until = Disponible jusqu'au { $time }
+until = Disponible jusqu’au { $time }
 export_pending = En attente
 export_running = En préparation
 export_ready = Prêt
@@ -137,12 +137,12 @@ export_cancelled = Annulé
 error401 = Votre session a expiré. Reconnectez-vous.
 error403 = Votre rôle ne vous y autorise pas. Demandez à un administrateur de votre société de vous attribuer un rôle qui le permet.
 error404 = Élément introuvable, ou inaccessible avec votre compte. Vérifiez que vous êtes connecté avec le bon compte.
-error409 = Ce n'est pas encore prêt. Patientez un instant, puis réessayez.
-error410 = Ce fichier a expiré. Relancez l'export.
+error409 = Ce n’est pas encore prêt. Patientez un instant, puis réessayez.
+error410 = Ce fichier a expiré. Relancez l’export.
 error429 = Trop de requêtes. Patientez un instant, puis réessayez.
 error503 = Le service est momentanément indisponible. Patientez un instant, puis réessayez.
-errorOurs = Le service rencontre un problème. Réessayez dans une minute ; si le problème persiste, prévenez l'exploitant du service.
-errorOther = L'opération n'a pas abouti.
+errorOurs = Le service rencontre un problème. Réessayez dans une minute ; si le problème persiste, prévenez l’exploitant du service.
+errorOther = L’opération n’a pas abouti.
 reference = Référence : { $trace }
 offline = Impossible de joindre le service. Vérifiez votre connexion réseau, puis réessayez.
 retry = Réessayer
@@ -157,8 +157,9 @@ view_exports = Exports
 
 # Période et filtres
 
+filters = Période et filtres
 quick_recent = Depuis un mois
-quick_today = Aujourd'hui
+quick_today = Aujourd’hui
 quick_thisMonth = Ce mois-ci
 quick_lastMonth = Mois précédent
 zone_partner = Partenaire : { $zone }
@@ -168,19 +169,19 @@ searchHint = Nom, ID ou action
 quoted = « { $text } »
 clearFilters = Effacer les filtres
 order = Tri
-order_desc = Les plus récentes d'abord
-order_asc = Les plus anciennes d'abord
+order_desc = Les plus récentes d’abord
+order_asc = Les plus anciennes d’abord
 
 # La liste
 
 caption = Activités, { $period } ({ $zone })
 andMore = Faites défiler pour afficher la suite.
 andThatIsAll = Fin de la liste.
-completeThrough = Données complètes jusqu'au { $time }
+completeThrough = Données complètes jusqu’au { $time }
 more = Afficher la suite
-noneYet = Aucun résultat pour l'instant. Affichez la suite pour poursuivre la recherche.
-stillLoading = Chargement… { $count } pour l'instant.
-slow = Le chargement prend plus de temps que d'habitude. Patientez, ou arrêtez-le et choisissez une période plus courte.
+noneYet = Aucun résultat pour l’instant. Affichez la suite pour poursuivre la recherche.
+stillLoading = Chargement… { $count } pour l’instant.
+slow = Le chargement prend plus de temps que d’habitude. Patientez, ou arrêtez-le et choisissez une période plus courte.
 stop = Arrêter
 stopped = Chargement arrêté. Choisissez une période plus courte, ou réessayez.
 details = détails
@@ -197,9 +198,9 @@ formatLabel = Format du fichier
 format_csv = CSV
 format_xlsx = Classeur Excel
 format_jsonl = JSON, une activité par ligne
-formatHint_csv = S’ouvre dans Excel : le séparateur, les titres et la virgule décimale suivent la langue. Les dates s’écrivent 2026-11-02 09:30:00 dans les deux langues.
+formatHint_csv = S’ouvre dans Excel : le séparateur, les titres et la virgule décimale suivent la langue. Les dates s’écrivent 2026-11-02 09:30:00 dans les deux langues.
 formatHint_xlsx = De vraies dates, et un lien de chaque client vers ses abonnements. Une première feuille indique la période, les filtres et les totaux.
-formatHint_jsonl = Toutes les données, une activité par ligne, à l'usage des programmes.
+formatHint_jsonl = Toutes les données, une activité par ligne, à l’usage des programmes.
 rowsLabel = Une ligne du fichier par
 rows_activities = activité
 rows_lines = ligne de commande
@@ -211,11 +212,11 @@ withDetails = Inclure les détails
 startExport = Exporter
 cancel = Annuler
 close = Fermer
-exportAsked = Demande d'export en cours…
+exportAsked = Demande d’export en cours…
 exportStarted = Votre export est en préparation. Vous pouvez continuer à travailler, ou quitter la page et revenir plus tard.
 exportProgress = Votre export est en préparation : { $percent } effectués.
 cancelExport = Annuler cet export
-exportCancelled = L'export a été annulé.
+exportCancelled = L’export a été annulé.
 version = version { $version }
 exportsIntro = Exports demandés ici ou produits chaque mois. Toute personne autorisée à lire le journal peut les télécharger.
 
@@ -223,19 +224,19 @@ exportsIntro = Exports demandés ici ou produits chaque mois. Toute personne aut
 
 scheduleTitle = Export mensuel
 scheduleIntro = Chaque mois est exporté automatiquement une fois terminé, selon le fuseau horaire choisi.
-scheduleDenied = L'export mensuel est géré par les administrateurs généraux, les agents d'administration et les administrateurs de facturation. Vous pouvez télécharger les fichiers qu'il produit.
+scheduleDenied = L’export mensuel est géré par les administrateurs généraux, les agents d’administration et les administrateurs de facturation. Vous pouvez télécharger les fichiers qu’il produit.
 scheduleEnabled = Exporter chaque mois
 scheduleFrom = Premier mois
-scheduleNotify = Qui prévenir
-scheduleNotifyHint = Un par ligne : une adresse e-mail, ou https://… pour un webhook
+scheduleNotify = Destinataires
+scheduleNotifyHint = Un par ligne : une adresse e-mail, ou https://… pour un webhook
 scheduleNext = Prochain export : { $month }, le { $time }
-scheduleOff = Aucun mois n'est exporté automatiquement.
+scheduleOff = Aucun mois n’est exporté automatiquement.
 save = Enregistrer
 saving = Enregistrement…
 saved = Enregistré.
 results = Derniers exports mensuels
 month = Mois
-told = Destinataires
+told = Notifications
 nobody = Personne
 delivery_pending = Pas encore prévenu
 delivery_delivered = Prévenu
@@ -249,16 +250,16 @@ lastAttempt = dernière le { $time }
 nextAttempt = prochaine le { $time }
 answered = réponse { $status }
 secretTitle = Secret de signature
-secretIntro = Il permet à votre récepteur de vérifier que les messages viennent d'ici. Quiconque le connaît peut falsifier des messages : ne le communiquez à personne d'autre.
+secretIntro = Il permet à votre récepteur de vérifier que les messages viennent d’ici. Quiconque le connaît peut falsifier des messages : ne le communiquez à personne d’autre.
 showSecret = Afficher le secret
 secretShown = Copiez-le maintenant : il sera de nouveau masqué dès que vous quitterez cette vue.
 copySecret = Copier le secret
 hide = Masquer
 replaceSecret = Remplacer le secret…
-replaceSecretWarning = Un nouveau secret signera désormais les messages. L'actuel reste valable un jour de plus : d'ici là, donnez le nouveau à votre récepteur.
+replaceSecretWarning = Un nouveau secret signera désormais les messages. L’actuel reste valable un jour de plus : d’ici là, donnez le nouveau à votre récepteur.
 replaceSecretNow = Remplacer maintenant
 secretReplaced = Secret remplacé. Copiez le nouveau maintenant : il sera de nouveau masqué dès que vous quitterez cette vue.
-secretBefore = L'ancien secret reste valable jusqu'au { $time }.
+secretBefore = L’ancien secret reste valable jusqu’au { $time }.
 
 ## List
 
@@ -269,13 +270,13 @@ density_comfortable = Aérées
 density_compact = Serrées
 columns = Colonnes
 columnsHint = Les colonnes qui ne tiennent pas dans la largeur sont masquées.
-keysHint = Touches : / recherche, j et k ligne suivante et précédente, Entrée ouverture, Échap fermeture.
+keysHint = Touches : / recherche, j et k ligne suivante et précédente, Entrée ouverture, Échap fermeture.
 print = Impression
-printing = Chargement des lignes à imprimer : { $count } pour l’instant…
+printing = Chargement des lignes à imprimer : { $count } pour l’instant…
 printedAll =
     { $count ->
-        [one] { $count } activité : toutes celles qui correspondent.
-       *[other] { $count } activités : toutes celles qui correspondent.
+        [one] { $count } activité : toutes celles qui correspondent.
+       *[other] { $count } activités : toutes celles qui correspondent.
     }
 printedFirst = Les { $count } premières activités seulement. Pour les avoir toutes, choisissez une période plus courte ou exportez le journal.
 newActivities =
@@ -290,11 +291,10 @@ changesLeft =
        *[other] et { $count } autres modifications
     }
 
-
 ## Recherche
 
-filterIs = { $name } : { $values }
-filterNot = { $name } : sauf { $values }
+filterIs = { $name } : { $values }
+filterNot = { $name } : sauf { $values }
 filter_customer = Client
 filter_actor = Utilisateur
 filter_action = Action
@@ -330,7 +330,7 @@ category_partner_user = Utilisateurs partenaires
 category_payment_method = Moyens de paiement
 category_policy = Stratégies
 category_promotion = Promotions
-category_referral = Références
+category_referral = Recommandations
 category_self_serve_policy = Stratégies de libre-service
 category_software = Logiciels
 category_spending_limit = Plafonds de dépenses
@@ -346,7 +346,7 @@ suggestions = Suggestions
 chosenFilters = Filtres appliqués
 removeFilter = (retirer)
 notValue = sauf { $value }
-searchText = Rechercher « { $text } »
+searchText = Rechercher « { $text } »
 searchSyntax = Saisissez un nom, un ID ou du texte. Pour filtrer sur un seul champ, commencez par { $keywords }. Placez ! devant pour exclure.
 suggestionCount =
     { $count ->
@@ -354,18 +354,17 @@ suggestionCount =
        *[other] { $count } suggestions.
     }
 namesFailed = Impossible de charger les noms. La recherche de texte reste possible.
-valueUnclear = { $name } : « { $value } » ne désigne pas une seule valeur. Choisissez dans la liste.
+valueUnclear = { $name } : « { $value } » ne désigne pas une seule valeur. Choisissez dans la liste.
 valueMissing = Choisissez une valeur dans la liste, ou saisissez-la.
-valueAbsent = { $name } : rien pour « { $value } » sur cette période. Vérifiez l’orthographe, ou choisissez d’autres dates.
+valueAbsent = { $name } : rien pour « { $value } » sur cette période. Vérifiez l’orthographe, ou choisissez d’autres dates.
 textExcluded = Du texte ne peut pas être exclu. Choisissez une valeur dans la liste, ou commencez par { $example }
 periodGroup = Période, fuseau horaire et tri
 quick_custom = Dates choisies
-openCalendar = Calendrier : { $name }
+openCalendar = Calendrier : { $name }
 previousMonth = Mois précédent
 nextMonth = Mois suivant
-dateUnreadable = { $name } : saisissez une date comme { $example }.
+dateUnreadable = { $name } : saisissez une date comme { $example }.
 moreOptions = Fuseau horaire et tri
-
 
 ## Détails
 
@@ -603,7 +602,6 @@ value_trial = Essai
 value_triennial = Triennal
 value_yearly = Annuel
 
-
 ## Counts
 
 overview = Vue d’ensemble
@@ -627,7 +625,7 @@ histogram = Activités au fil du temps
 histogramHint = Cliquez ou faites glisser pour zoomer.
 histogramKeys = Les flèches gauche et droite passent d’une barre à l’autre. Entrée zoome. Majuscule et une flèche sélectionnent plusieurs barres, et Échap annule la sélection.
 histogramLegend = Statuts
-histogramBar = { $period } · { $number } : { $parts }
+histogramBar = { $period } · { $number } : { $parts }
 histogramNoBar = { $period } · { $number }
 histogramPart = { $status } { $count }
 histogramChoice = { $from } à { $to }
@@ -643,13 +641,12 @@ facetMore =
         [one] { $count } autre
        *[other] { $count } autres
     }
-facetFind = { $facet } : recherche
+facetFind = { $facet } : recherche
 facetFindHint = Recherche
 facetNot = Exclusion de { $value }
-facetNone = Rien ne contient « { $text } ».
+facetNone = Rien ne contient « { $text } ».
 facetSearching = Recherche en cours…
 facetFailed = La recherche a échoué. Modifiez le texte pour réessayer.
-
 
 ## Exports et vues enregistrées
 
@@ -677,22 +674,23 @@ exportCountedLinesAtLeast =
 monthlyExports = Exports mensuels
 otherExports = Exports à la demande
 noMonthlyExports = Aucun export mensuel pour l’instant. La planification ci-dessous les produit.
-lateVersion = Version { $version } : activités enregistrées plus tard
+lateVersion = Version { $version } : activités enregistrées plus tard
 withLines = une ligne par ligne de commande
 withoutDetails = sans les détails
 compressed = compressé
 downloadStarted = Le téléchargement a commencé.
 scheduleFilters = Contenu de l’export
 filtersAll = Toutes les activités
-filtersOfLog = Comme dans le journal affiché : { $filters }
-filtersOfView = { $name } : { $filters }
-scheduleFromDefault = Mois précédent
+
+filtersOfLog = Comme dans le journal affiché : { $filters }
+filtersOfView = { $name } : { $filters }
+scheduleFromDefault = Le mois précédent
 monthRange = de { $first } à { $last }
-scheduleDue = À produire dans l’heure : { $months }
-scheduleNextDay = Prochain export : { $month }, le { $day }
-recipientWrong = « { $recipient } » n’est ni une adresse e-mail ni une adresse commençant par https://. Corrigez-la ou retirez-la.
+scheduleDue = À produire dans l’heure : { $months }
+scheduleNextDay = Prochain export : { $month }, le { $day }
+recipientWrong = « { $recipient } » n’est ni une adresse e-mail ni une adresse commençant par https://. Corrigez-la ou retirez-la.
 recipientsTooMany = Il y a plus de dix destinataires. Retirez-en.
-recipientRefused = « { $recipient } » ne peut pas être prévenu d’ici. Indiquez une adresse publique commençant par https:// ou, si ce service envoie des e-mails, une adresse e-mail.
+recipientRefused = « { $recipient } » ne peut pas être prévenu d’ici. Indiquez une adresse publique commençant par https:// ou, si ce service envoie des e-mails, une adresse e-mail.
 monthRefused = La planification ne peut pas commencer ce mois-là. Choisissez un mois antérieur.
 zoneRefused = Le service ne connaît pas ce fuseau horaire. Choisissez-en un autre.
 savedViews = Vues enregistrées
@@ -704,11 +702,11 @@ copyViewLink = Copier un lien vers cette vue
 viewAsSchedule = L’exporter chaque mois…
 viewNameMissing = Indiquez un nom.
 viewsTooMany = Ce navigateur conserve 50 vues au plus. Supprimez-en une d’abord.
-viewSaved = « { $name } » est enregistrée dans ce navigateur.
+viewSaved = « { $name } » est enregistrée dans ce navigateur.
 viewsNotKept = Ce navigateur n’enregistre pas de vues. Copiez plutôt le lien.
 scheduleView = Exporter chaque mois…
 renameView = Renommer
 deleteView = Supprimer
-ofView = { $action } : { $name }
-viewDeleted = « { $name } » est supprimée.
+ofView = { $action } : { $name }
+viewDeleted = « { $name } » est supprimée.
 undo = Annuler la suppression

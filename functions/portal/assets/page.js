@@ -1,6 +1,7 @@
 // The page around the activity log: sign-in, sign-out and language.
 
 import { language, texts, Words } from "./language.js";
+import { FluentResource } from "./vendor/fluent.js";
 import { finishSignIn, renew, signIn, signInAgain, SignInFailure, signOut } from "./sign-in.js";
 import "./activity-log.js";
 
@@ -10,7 +11,8 @@ import "./activity-log.js";
 const LANGUAGE = "daybook.language";
 const $ = (/** @type {string} */ id) => /** @type {any} */ (document.getElementById(id));
 
-/** @type {Words} */ let words;
+/** Set before anything is shown. */
+let words = /** @type {Words} */ (/** @type {any} */ (null));
 /** @type {Config | null} */ let config = null;
 /** @type {Session | null} */ let session = null;
 /** Returns the welcome view's text; a function, so that a change of language translates the text. */
@@ -43,10 +45,16 @@ async function translate(chosen) {
 
 function personText() {
   if (!session) return "";
-  const { claims } = session;
-  const roles = [claims["cognito:groups"] ?? []].flat().map((role) => (words.has(`role_${role}`) ? words.say(`role_${role}`) : role));
-  const person = claims.name ?? claims.email ?? claims["cognito:username"] ?? claims.sub;
-  return [person, claims["custom:partner_id"], ...roles].filter(Boolean).join(" · ");
+  const { name, partner, roles } = session.person;
+  const known = roles.map((role) => (words.has(`role_${role}`) ? words.say(`role_${role}`) : role));
+  return [name, partner, ...known].filter(Boolean).join(" · ");
+}
+
+/** Shows why a sign-in failed. @param {unknown} error */
+function showFailure(error) {
+  if (!(error instanceof SignInFailure) || error.cause) console.error(error);
+  if (error instanceof SignInFailure) showWelcome(() => words.say(error.key, { reason: error.message }));
+  else showWelcome(() => words.say(config ? "signInBlocked" : "offline"));
 }
 
 /** Shows the welcome view with a message instead of the log. @param {() => string} message */
@@ -63,14 +71,14 @@ function showWelcome(message) {
 /** @param {Config} settings @param {Session} newSession */
 function showLog(settings, newSession) {
   session = newSession;
-  const partner = session.claims["custom:partner_id"];
+  const { partner, timeZone } = session.person;
   if (!partner) return showWelcome(() => words.say("noPartner"));
   $("welcome").hidden = true;
   $("sign-out").hidden = false;
   $("who").textContent = personText();
   const log = $("log");
   log.setAttribute("subscriptions-url", settings.subscriptions_url ?? "");
-  log.setAttribute("time-zone", session.claims.zoneinfo ?? settings.time_zone ?? "");
+  log.setAttribute("time-zone", timeZone || settings.time_zone);
   log.setAttribute("api", settings.api);
   log.setAttribute("partner", partner);
   log.getToken = async () => {
@@ -83,19 +91,22 @@ function showLog(settings, newSession) {
 $("sign-in").addEventListener("click", async () => {
   if (!config) return location.reload();
   try {
-    await signIn(config);
+    await signIn(config, words.language);
   } catch (error) {
-    console.error(error);
-    showWelcome(() => words.say("signInBlocked"));
+    showFailure(error);
   }
 });
-$("sign-out").addEventListener("click", () => {
+$("sign-out").addEventListener("click", async () => {
   session = null;
   // Cleared, because another person may sign in next.
   try {
     sessionStorage.clear();
   } catch { /* Without storage there is nothing to clear. */ }
-  if (config) signOut(config);
+  try {
+    if (config) await signOut(config);
+  } catch (error) {
+    showFailure(error);
+  }
 });
 $("language").addEventListener("change", () => translate(languageChoice($("language").value) ?? undefined));
 $("log").addEventListener("daybook-unauthorized", () => {
@@ -111,11 +122,9 @@ try {
   config = /** @type {Config} */ (await response.json());
   const newSession = await finishSignIn(config);
   if (newSession) showLog(config, newSession);
-  else if (!await signInAgain(config)) showWelcome(() => words.say("signInFirst"));
+  else if (!await signInAgain(config, words.language)) showWelcome(() => words.say("signInFirst"));
 } catch (error) {
-  if (!(error instanceof SignInFailure) || error.cause) console.error(error);
   // In English, because the texts may be what could not be loaded.
-  words ??= new Words("en", new Map([["offline", ["No connection to the service. Check your network and try again."]]]));
-  if (error instanceof SignInFailure) showWelcome(() => words.say(error.key, { reason: error.message }));
-  else showWelcome(() => words.say(config ? "signInBlocked" : "offline"));
+  words ??= new Words("en", new FluentResource("offline = No connection to the service. Check your network and try again."));
+  showFailure(error);
 }

@@ -1,27 +1,31 @@
-// Signs people in by OpenID Connect: authorization code with PKCE (RFC 7636).
-// Tokens stay in memory. Session storage keeps verifier, state and query during the redirect to the sign-in.
+// Signs people in by OpenID Connect: authorization code with PKCE, state and nonce. `oauth4webapi` makes the requests and checks
+// the answers: `iss`, `aud`, `nonce` and `state`.
+// Tokens stay in memory. Session storage keeps verifier, state, nonce and query during the redirect to the sign-in.
 // A reload loses the session and gets a new one from the issuer by a redirect, because browsers withhold the issuer's cookies
 // in a hidden frame of another site.
+
+import * as oauth from "./vendor/oauth.js";
 
 const PENDING = "daybook.sign-in";
 /** Storage key that says that somebody signed in with this browser and did not sign out. */
 const SIGNED_IN = "daybook.signed-in";
 
-/** @typedef {{issuer: string, client_id: string, api: string, authorization_endpoint: string, token_endpoint: string,
- *   end_session_endpoint: string, scope: string, subscriptions_url: string, time_zone: string}} Config */
-/** @typedef {{token: string, claims: Record<string, any>, ends: number, refresh: string}} Session `ends` is a time of this machine's clock */
+/** @typedef {{issuer: string, discovery_url: string, client_id: string, api: string, scope: string, partner_claim: string, roles_claim: string,
+ *   subscriptions_url: string, time_zone: string}} Config */
+/** The person who signed in, as the token says. @typedef {{name: string, partner: string, roles: string[], timeZone: string}} Person */
+/** @typedef {{token: string, person: Person, identity: Record<string, any>, ends: number, refresh: string}} Session `token` is for the API; `ends` is a time of this machine's clock */
 
 /** How long before its end a token is renewed, so that none expires during a request. */
 const RENEW_BEFORE_MS = 60_000;
+/** Ten years: this machine's clock may be wrong, and the service verifies the times of tokens. */
+const CLOCK_TOLERANCE_S = 315_360_000;
 /** A running renewal, shared by simultaneous requests. @type {Promise<Session | null> | null} */
 let renewing = null;
+/** The issuer's endpoints, loaded once. @type {Promise<oauth.AuthorizationServer> | null} */
+let issuer = null;
 
 /** The page's address as registered at the sign-in. */
 const pageAddress = () => location.origin + location.pathname;
-
-/** @param {Uint8Array} bytes */
-const base64url = (bytes) => btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
-const random = () => base64url(crypto.getRandomValues(new Uint8Array(32)));
 
 /** A failed sign-in: the key of the text to show, and the issuer's reason. */
 export class SignInFailure extends Error {
@@ -31,6 +35,41 @@ export class SignInFailure extends Error {
     this.key = key;
   }
 }
+
+const OPTIONS = {
+  /** @param {string} url @param {RequestInit} options */
+  [oauth.customFetch]: async (url, options) => {
+    try {
+      return await fetch(url, options);
+    } catch (error) {
+      throw new SignInFailure("offline", "", error);
+    }
+  },
+  // A page that came by https is not let down: browsers block its requests to http.
+  [oauth.allowInsecureRequests]: location.protocol === "http:",
+};
+
+/** Returns what to tell the person about an error of the sign-in. @param {any} error @returns {SignInFailure} */
+function failure(error) {
+  if (error instanceof SignInFailure) return error;
+  const isAnswer = error instanceof oauth.AuthorizationResponseError || error instanceof oauth.ResponseBodyError;
+  return isAnswer ? new SignInFailure("signInFailed", error.error_description ?? error.error) : new SignInFailure("signInFailed", error.message, error);
+}
+
+/** Loads the issuer's endpoints. @param {Config} config @returns {Promise<oauth.AuthorizationServer>} or a SignInFailure */
+async function discover(config) {
+  issuer ??= oauth.discoveryRequest(new URL(config.discovery_url || config.issuer), OPTIONS)
+    .then((response) => oauth.processDiscoveryResponse(new URL(config.issuer), response));
+  try {
+    return await issuer;
+  } catch (error) {
+    issuer = null;
+    throw failure(error);
+  }
+}
+
+/** @param {Config} config */
+const client = (config) => ({ client_id: config.client_id, [oauth.clockTolerance]: CLOCK_TOLERANCE_S });
 
 /** Stores or removes the mark that somebody signed in here. @param {boolean} [signedIn] @returns {boolean} whether the mark was set before */
 function markSignedIn(signedIn) {
@@ -47,29 +86,34 @@ function markSignedIn(signedIn) {
 /**
  * Redirects to the sign-in without a prompt if somebody signed in here before. An issuer with a live session answers with a new
  * token. Returns whether it redirects.
- * @param {Config} config
+ * @param {Config} config @param {string} language
  */
-export async function signInAgain(config) {
+export async function signInAgain(config, language) {
+  if (!markSignedIn()) return false;
+  await discover(config);
   // Removed until the sign-in has succeeded, so that a failure does not redirect again and again.
-  if (!markSignedIn(false)) return false;
-  await redirectToSignIn(config, true);
+  markSignedIn(false);
+  await redirectToSignIn(config, language, true);
   return true;
 }
 
-/** Redirects to the sign-in. @param {Config} config */
-export const signIn = (config) => redirectToSignIn(config, false);
+/** Redirects to the sign-in. @param {Config} config @param {string} language the language of the sign-in's pages */
+export const signIn = (config, language) => redirectToSignIn(config, language, false);
 
-/** @param {Config} config @param {boolean} isSilent whether the issuer must not prompt */
-async function redirectToSignIn(config, isSilent) {
-  const verifier = random();
-  const state = random();
-  sessionStorage.setItem(PENDING, JSON.stringify({ verifier, state, isSilent, query: location.search }));
-  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(verifier));
-  const query = new URLSearchParams({
-    response_type: "code", client_id: config.client_id, redirect_uri: pageAddress(), scope: config.scope, state,
-    code_challenge: base64url(new Uint8Array(digest)), code_challenge_method: "S256", ...(isSilent ? { prompt: "none" } : {}),
-  });
-  location.assign(`${config.authorization_endpoint}?${query}`);
+/** @param {Config} config @param {string} language @param {boolean} isSilent whether the issuer must not prompt */
+async function redirectToSignIn(config, language, isSilent) {
+  const { authorization_endpoint: endpoint } = await discover(config);
+  const [verifier, state, nonce] = [oauth.generateRandomCodeVerifier(), oauth.generateRandomState(), oauth.generateRandomNonce()];
+  sessionStorage.setItem(PENDING, JSON.stringify({ verifier, state, nonce, isSilent, query: location.search }));
+  const address = new URL(/** @type {string} */ (endpoint));
+  const parameters = {
+    response_type: "code", client_id: config.client_id, redirect_uri: pageAddress(), scope: config.scope, state, nonce,
+    code_challenge: await oauth.calculatePKCECodeChallenge(verifier), code_challenge_method: "S256",
+    // `lang` is the name that Cognito gives to `ui_locales`.
+    ui_locales: language, lang: language, ...(isSilent ? { prompt: "none" } : {}),
+  };
+  for (const [name, value] of Object.entries(parameters)) address.searchParams.set(name, value);
+  location.assign(address);
 }
 
 /**
@@ -84,63 +128,81 @@ export async function finishSignIn(config) {
   sessionStorage.removeItem(PENDING);
   history.replaceState(null, "", pageAddress() + (pending?.query ?? ""));
   if (!pending || pending.state !== answer.get("state")) throw new SignInFailure("signInStale");
-  // No failure is shown, because nobody asked for this sign-in.
-  if (answer.has("error") && pending.isSilent) throw new SignInFailure("sessionOver");
-  if (answer.has("error")) throw new SignInFailure("signInFailed", answer.get("error_description") ?? answer.get("error") ?? "");
-  const requestedAt = Date.now();
-  let response;
+  const server = await discover(config);
   try {
-    response = await fetch(config.token_endpoint, {
-      method: "POST",
-      body: new URLSearchParams({
-        grant_type: "authorization_code", client_id: config.client_id, redirect_uri: pageAddress(),
-        code: answer.get("code") ?? "", code_verifier: pending.verifier,
-      }),
-    });
+    const parameters = oauth.validateAuthResponse(server, client(config), answer, pending.state);
+    const requestedAt = Date.now();
+    const response = await oauth.authorizationCodeGrantRequest(server, client(config), oauth.None(), parameters, pageAddress(), pending.verifier, OPTIONS);
+    const tokens = await oauth.processAuthorizationCodeResponse(server, client(config), response, { expectedNonce: pending.nonce, requireIdToken: true });
+    const session = sessionOf(config, tokens, requestedAt);
+    markSignedIn(true);
+    return session;
   } catch (error) {
-    throw new SignInFailure("offline", "", error);
+    // No failure is shown, because nobody asked for this sign-in.
+    if (error instanceof oauth.AuthorizationResponseError && pending.isSilent) throw new SignInFailure("sessionOver");
+    throw failure(error);
   }
-  if (!response.ok) throw new SignInFailure("signInFailed", String(response.status));
-  const session = sessionOf(await response.json(), requestedAt);
-  markSignedIn(true);
-  return session;
 }
 
-/** @param {{id_token: string, refresh_token?: string}} answer @param {number} requestedAt @param {string} [refresh] the token to renew with, where there is no newer one @returns {Session} */
-function sessionOf({ id_token: token, refresh_token }, requestedAt, refresh = "") {
-  const claims = claimsOf(token);
-  // From the token's lifetime, because this machine's clock may be wrong.
-  return { token, claims, ends: requestedAt + (claims.exp - claims.iat) * 1000, refresh: refresh_token ?? refresh };
+/**
+ * Returns the session of new tokens. The access token is sent where it carries the claims that the service reads, as it is made
+ * for that; else the ID token, since Cognito puts a person's attributes there only.
+ * @param {Config} config @param {oauth.TokenEndpointResponse} tokens @param {number} requestedAt @param {Session} [previous] @returns {Session}
+ */
+function sessionOf(config, tokens, requestedAt, previous) {
+  const identity = oauth.getValidatedIdTokenClaims(tokens) ?? previous?.identity ?? {};
+  const access = claimsOf(tokens.access_token);
+  const carriesClaims = access[config.partner_claim] && access[config.roles_claim];
+  const [token, claims] = carriesClaims ? [tokens.access_token, access] : [tokens.id_token, identity];
+  if (!token) throw new SignInFailure("sessionOver");
+  const { [config.partner_claim]: partner, [config.roles_claim]: roles = [], exp, iat } = claims;
+  return {
+    token, identity,
+    person: {
+      name: identity.name ?? identity.email ?? identity["cognito:username"] ?? identity.sub, partner: partner ?? "",
+      roles: Array.isArray(roles) ? roles : String(roles).split(/[\s,]+/).filter(Boolean), timeZone: identity.zoneinfo ?? "",
+    },
+    // From the token's lifetime, because this machine's clock may be wrong.
+    ends: requestedAt + (exp - iat) * 1000,
+    refresh: tokens.refresh_token ?? previous?.refresh ?? "",
+  };
 }
 
 /** Returns the session, renewed if it ends soon, or null after its end. @param {Config} config @param {Session} session @returns {Promise<Session | null>} */
 export async function renew(config, session) {
-  const unlessEnded = () => (Date.now() < session.ends ? session : null);
   if (Date.now() < session.ends - RENEW_BEFORE_MS) return session;
-  if (!session.refresh) return unlessEnded();
   renewing ??= (async () => {
-    const requestedAt = Date.now();
     try {
-      const response = await fetch(config.token_endpoint, {
-        method: "POST",
-        body: new URLSearchParams({ grant_type: "refresh_token", client_id: config.client_id, refresh_token: session.refresh }),
-      });
-      return response.ok ? sessionOf(await response.json(), requestedAt, session.refresh) : unlessEnded();
+      const server = await discover(config);
+      const requestedAt = Date.now();
+      const response = await oauth.refreshTokenGrantRequest(server, client(config), oauth.None(), session.refresh, OPTIONS);
+      return sessionOf(config, await oauth.processRefreshTokenResponse(server, client(config), response), requestedAt, session);
     } catch {
-      return unlessEnded();
+      return Date.now() < session.ends ? session : null;
     }
   })().finally(() => { renewing = null; });
   return renewing;
 }
 
 /** Signs out here and at the issuer. @param {Config} config */
-export function signOut(config) {
+export async function signOut(config) {
   markSignedIn(false);
-  location.assign(`${config.end_session_endpoint}?${new URLSearchParams({ client_id: config.client_id, logout_uri: pageAddress() })}`);
+  const { end_session_endpoint: endpoint } = await discover(config);
+  if (!endpoint) return location.assign(pageAddress());
+  const address = new URL(endpoint);
+  // `logout_uri` is the name that Cognito gives to `post_logout_redirect_uri`.
+  const parameters = { client_id: config.client_id, post_logout_redirect_uri: pageAddress(), logout_uri: pageAddress() };
+  for (const [name, value] of Object.entries(parameters)) address.searchParams.set(name, value);
+  location.assign(address);
 }
 
-/** Reads the token's claims for display; the service verifies the token. @param {string} token */
+/** Reads the claims of a token that is a JWT, to choose the token to send; the service verifies it. @param {string} token @returns {Record<string, any>} */
 function claimsOf(token) {
-  const bytes = Uint8Array.from(atob(token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/")), (letter) => letter.charCodeAt(0));
-  return JSON.parse(new TextDecoder().decode(bytes));
+  try {
+    const bytes = Uint8Array.from(atob(token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/")), (letter) => letter.charCodeAt(0));
+    return JSON.parse(new TextDecoder().decode(bytes));
+  } catch {
+    // Access tokens of other forms are for the issuer alone.
+    return {};
+  }
 }

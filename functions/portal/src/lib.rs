@@ -1,6 +1,9 @@
 //! Serves the page of the activity log, its web component and its settings. Everybody may load them: they hold no data.
 
-use std::{collections::BTreeMap, sync::LazyLock};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, LazyLock},
+};
 
 use domain::{text::hex, time::Instant};
 use lambda::{Answer, Problem, Request, StatusCode, header, request, response};
@@ -17,8 +20,14 @@ struct Assets;
 pub struct App {
     /// The issuer of tokens.
     pub issuer: String,
+    /// The address below which the issuer's endpoints are found (OpenID Connect Discovery), or nothing for the issuer itself.
+    pub discovery_url: String,
     /// The base of the sign-in's own pages.
     pub sign_in_url: String,
+    /// The claim that holds a person's partner.
+    pub partner_claim: String,
+    /// The claim that holds a person's roles.
+    pub roles_claim: String,
     /// The page's client id, where the stage does not say it.
     pub client_id: String,
     /// Where a customer's subscriptions are shown: a URL with `{customer}` in it, or nothing.
@@ -60,17 +69,16 @@ fn page(app: &App, request: &Request) -> Answer {
 
 fn config(app: &App, request: &Request) -> Answer {
     let stage_client = request::stage_variable(request, "client_id");
-    let sign_in = app.sign_in_url.trim_end_matches('/');
     response::json(
         StatusCode::OK,
         &json!({
             "issuer": app.issuer,
             "client_id": stage_client.unwrap_or(&app.client_id),
             "api": ".",
-            "authorization_endpoint": format!("{sign_in}/oauth2/authorize"),
-            "token_endpoint": format!("{sign_in}/oauth2/token"),
-            "end_session_endpoint": format!("{sign_in}/logout"),
+            "discovery_url": app.discovery_url,
             "scope": "openid profile email",
+            "partner_claim": app.partner_claim,
+            "roles_claim": app.roles_claim,
             "subscriptions_url": app.subscriptions_url,
             "time_zone": app.time_zone,
         }),
@@ -90,17 +98,14 @@ fn asset(app: &App, request: &Request, name: &str) -> Answer {
     // A name with a digest always means the same content. Other files are revalidated each time.
     let caching = if file.is_named_by_content { "public, max-age=31536000, immutable" } else { "no-cache" };
     response::set_header(&mut response, header::CACHE_CONTROL, caching);
-    response::set_header(
-        &mut response,
-        header::CONTENT_SECURITY_POLICY,
-        &policy(&app.sign_in_url, &app.frame_ancestors),
-    );
+    let policy = if name == "docs.html" { policy_of_docs(&app.frame_ancestors) } else { policy(app) };
+    response::set_header(&mut response, header::CONTENT_SECURITY_POLICY, &policy);
     Ok(response)
 }
 
 /// A file that the portal serves.
 struct File {
-    text: String,
+    text: Arc<str>,
     digest: String,
     is_named_by_content: bool,
 }
@@ -110,7 +115,7 @@ struct File {
 fn site() -> &'static BTreeMap<String, File> {
     static SITE: LazyLock<BTreeMap<String, File>> = LazyLock::new(|| {
         let mut site = BTreeMap::new();
-        for name in Assets::iter() {
+        for name in Assets::iter().filter(|name| is_served(name)) {
             publish(&name, &mut site, &mut Vec::new());
         }
         site
@@ -131,7 +136,8 @@ fn publish(name: &str, site: &mut BTreeMap<String, File>, begun: &mut Vec<String
         return name.to_owned();
     };
     begun.push(name.to_owned());
-    if matches!(extension(name), "html" | "js") {
+    // Libraries are files of their own, and too large to search.
+    if matches!(extension(name), "html" | "js") && !name.starts_with("vendor/") {
         for other in Assets::iter().filter(|other| other != name && is_loaded(other)) {
             for quoted in [format!("\"{other}\""), format!("\"./{other}\"")] {
                 if text.contains(&quoted) {
@@ -144,12 +150,18 @@ fn publish(name: &str, site: &mut BTreeMap<String, File>, begun: &mut Vec<String
     begun.pop();
     let digest = hex(&Sha256::digest(&text)[..8]);
     let by_content = named(name, &digest);
+    let text: Arc<str> = text.into();
     if is_loaded(name) {
-        let file = File { text: text.clone(), digest: digest.clone(), is_named_by_content: true };
+        let file = File { text: Arc::clone(&text), digest: digest.clone(), is_named_by_content: true };
         site.insert(by_content.clone(), file);
     }
     site.insert(name.to_owned(), File { text, digest, is_named_by_content: false });
     by_content
+}
+
+/// Whether browsers get it. Declarations of types are for the compiler that checks the scripts.
+fn is_served(name: &str) -> bool {
+    !name.ends_with(".d.ts")
 }
 
 /// Whether others load it, rather than people or programs by a name that stays.
@@ -178,33 +190,74 @@ fn media_type(name: &str) -> &'static str {
     }
 }
 
-/// Returns the policy of the pages: everything from this origin, except the sign-in.
-fn policy(sign_in_url: &str, frame_ancestors: &str) -> String {
-    let origin: String = match sign_in_url.splitn(4, '/').collect::<Vec<_>>().as_slice() {
-        [scheme, "", host, ..] => format!("{scheme}//{host}"),
-        _ => String::new(),
-    };
+/// Returns the policy of the page: everything from this origin, except the sign-in and the issuer's endpoints.
+fn policy(app: &App) -> String {
+    let discovery_url = if app.discovery_url.is_empty() { &app.issuer } else { &app.discovery_url };
+    let (sign_in, issuer) = (origin(&app.sign_in_url), origin(discovery_url));
     format!(
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; \
-         connect-src 'self' {origin}; form-action 'self' {origin}; frame-ancestors {frame_ancestors}; base-uri 'none'"
+         connect-src 'self' {sign_in} {issuer}; form-action 'self' {sign_in}; frame-ancestors {}; base-uri 'none'",
+        app.frame_ancestors
     )
+}
+
+/// Returns the policy of the page that shows the API's description. Swagger UI sets styles of its own, and downloads files that
+/// somebody tried out as `blob:`.
+fn policy_of_docs(frame_ancestors: &str) -> String {
+    format!(
+        "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; \
+         connect-src 'self'; form-action 'none'; frame-ancestors {frame_ancestors}; base-uri 'none'"
+    )
+}
+
+/// Returns scheme, host and port of a URL, or nothing.
+fn origin(url: &str) -> String {
+    match url.splitn(4, '/').collect::<Vec<_>>().as_slice() {
+        [scheme, "", host, ..] => format!("{scheme}//{host}"),
+        _ => String::new(),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn app(sign_in_url: &str, discovery_url: &str) -> App {
+        App {
+            issuer: "https://issuer.example/pool".to_owned(),
+            discovery_url: discovery_url.to_owned(),
+            sign_in_url: sign_in_url.to_owned(),
+            partner_claim: "partner".to_owned(),
+            roles_claim: "roles".to_owned(),
+            client_id: String::new(),
+            subscriptions_url: String::new(),
+            time_zone: String::new(),
+            frame_ancestors: "https://portal.example".to_owned(),
+        }
+    }
+
     #[test]
-    fn policy_names_the_origin_of_the_sign_in() {
-        assert!(policy("https://x.example/base/", "'none'").contains("connect-src 'self' https://x.example;"));
-        assert!(policy("", "'none'").contains("connect-src 'self' ;"));
-        assert!(policy("", "https://portal.example").contains("frame-ancestors https://portal.example;"));
+    fn policy_names_the_origins_of_the_sign_in() {
+        let shown = policy(&app("https://x.example/base/", ""));
+        assert!(shown.contains("connect-src 'self' https://x.example https://issuer.example;"), "{shown}");
+        assert!(shown.contains("form-action 'self' https://x.example;"), "{shown}");
+        assert!(shown.contains("frame-ancestors https://portal.example;"), "{shown}");
+        assert!(!shown.contains("unsafe"), "{shown}");
+        let shown = policy(&app("", "http://localhost:4600/pool"));
+        assert!(shown.contains("connect-src 'self'  http://localhost:4600;"), "{shown}");
+    }
+
+    #[test]
+    fn policy_of_docs_allows_no_script_of_others() {
+        let shown = policy_of_docs("'none'");
+        assert!(shown.contains("script-src 'self';") && shown.contains("connect-src 'self';"), "{shown}");
     }
 
     #[test]
     fn every_asset_is_text_with_a_media_type() {
-        for name in Assets::iter() {
-            assert!(extension(&name) == "ftl" || !media_type(&name).starts_with("text/plain"), "{name}");
+        for name in Assets::iter().filter(|name| is_served(name)) {
+            let is_plain = matches!(extension(&name), "ftl" | "txt");
+            assert!(is_plain || !media_type(&name).starts_with("text/plain"), "{name}");
             assert!(String::from_utf8(Assets::get(&name).unwrap().data.into_owned()).is_ok(), "{name}");
         }
     }

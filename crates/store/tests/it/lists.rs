@@ -103,7 +103,7 @@ fn filters() -> impl Strategy<Value = Filter> {
         Just(filter(json!({"action": ["order.*"], "status": ["failed", "declined"]}))),
         Just(filter(json!({"target_type": ["order"], "target": ["o-1", "o-2"]}))),
         Just(filter(json!({"q": "KUNDE 1"}))),
-        Just(filter(json!({"q": "commande creee", "status": ["!failed"]}))),
+        Just(filter(json!({"q": "creation commande", "status": ["!failed"]}))),
         Just(filter(json!({"actor": ["nobody"]}))),
     ]
 }
