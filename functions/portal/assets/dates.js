@@ -76,7 +76,7 @@ export function parseTypedDay(text, locale, today, others = ["en", "fr"]) {
 
 /** Splits a time from the end of a text. @param {string} text @returns {{day: string, time: string | null}} */
 export function splitTime(text) {
-  const match = /^(.*\S)[\sT,]+(?:à |at )?([01]?\d|2[0-3])[:hH]([0-5]\d)(?::[0-5]\d)?$/.exec(text.trim());
+  const match = /^(.*\S)[\sT,]+(?:à |at )?([01]?\d|2[0-3])\s?[:hH]\s?([0-5]\d)(?::[0-5]\d)?$/.exec(text.trim());
   return match ? { day: match[1].replace(/,$/, ""), time: `${match[2].padStart(2, "0")}:${match[3]}` } : { day: text.trim(), time: null };
 }
 
