@@ -257,7 +257,7 @@ def test_link_shows_names_and_a_rolling_period(window, stack, person, partner, l
             names["customer"] + "Fabrikam SARL",
             names["customer"] + {"en": "not ", "fr": "sauf "}[language] + "Tailspin Toys",
             names["user"] + "Ana Trujillo",
-            names["status"] + {"en": "Declined", "fr": "Refusée"}[language],
+            names["status"] + {"en": "Declined", "fr": "Refus"}[language],
         ]
     )
     assert address(page)["period"] == ["last7"]
