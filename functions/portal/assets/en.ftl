@@ -412,7 +412,7 @@ historyAtLeast =
         [one] { $count } activity so far, newest first.
        *[other] { $count } activities so far, newest first.
     }
-historyNone = The log has no activity of this.
+historyNone = The log has no activity for this.
 historyField = Changes of
 historyAnyField = Everything
 historyFurther = Search further back
@@ -628,11 +628,11 @@ histogramNoBar = { $period } · { $number }
 histogramPart = { $status } { $count }
 histogramChoice = { $from } to { $to } · { $number }
 histogramTable = Show as a table
-facets = Filters with numbers
+facets = Filters with counts
 facetsChosen =
     { $count ->
-        [one] Filters with numbers ({ $count } chosen)
-       *[other] Filters with numbers ({ $count } chosen)
+        [one] Filters with counts ({ $count } chosen)
+       *[other] Filters with counts ({ $count } chosen)
     }
 facetMore =
     { $count ->
@@ -644,7 +644,7 @@ facetFindHint = Find
 facetNot = Exclude { $value }
 facetNone = Nothing contains “{ $text }”.
 facetSearching = Searching…
-facetFailed = The search failed. Type again.
+facetFailed = The search failed. Change the text to try again.
 
 ## Exports and saved views
 
@@ -677,13 +677,13 @@ withLines = a row for each order line
 withoutDetails = without details
 compressed = compressed
 downloadStarted = The download has started.
-scheduleFilters = What is exported
+scheduleFilters = Activities to export
 filtersAll = All activities
 filtersOfLog = As in the log now: { $filters }
 filtersOfView = { $name }: { $filters }
-scheduleFromDefault = The month before this one
+scheduleFromDefault = Last month
 monthRange = { $first } to { $last }
-scheduleDue = Due, and exported within the hour: { $months }
+scheduleDue = Exported within the hour: { $months }
 scheduleNextDay = Next: { $month }, on { $day }
 recipientWrong = “{ $recipient }” is neither an e-mail address nor an address that begins with https://. Correct or remove it.
 recipientsTooMany = There are more than ten recipients. Remove some of them.
@@ -700,10 +700,10 @@ viewAsSchedule = Export it every month…
 viewNameMissing = Enter a name.
 viewsTooMany = This browser keeps 50 views at most. Delete one first.
 viewSaved = “{ $name }” is saved in this browser.
-viewsNotKept = This browser does not store views. Copy the link instead.
+viewsNotKept = This browser cannot save views. Copy the link instead.
 scheduleView = Export every month…
 renameView = Rename
 deleteView = Delete
 ofView = { $action }: { $name }
-viewDeleted = “{ $name }” is deleted.
+viewDeleted = “{ $name }” was deleted.
 undo = Undo
