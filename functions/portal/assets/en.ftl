@@ -157,6 +157,7 @@ view_exports = Exports
 
 # Period and filters
 
+filters = Period and filters
 quick_recent = Most recent month
 quick_today = Today
 quick_thisMonth = This month
@@ -357,7 +358,6 @@ valueUnclear = { $name }: “{ $value }” does not name exactly one. Choose fro
 valueMissing = Choose a value from the list, or type one.
 valueAbsent = { $name }: nothing of “{ $value }” in this period. Check the spelling, or choose other dates.
 textExcluded = Text cannot be left out. Choose a value from the list, or begin with { $example }
-periodGroup = Period, time zone and order
 quick_custom = Chosen dates
 openCalendar = Calendar: { $name }
 previousMonth = Previous month
@@ -412,7 +412,7 @@ historyAtLeast =
         [one] { $count } activity so far, newest first.
        *[other] { $count } activities so far, newest first.
     }
-historyNone = The log has no activity of this.
+historyNone = The log has no activity for this.
 historyField = Changes of
 historyAnyField = Everything
 historyFurther = Search further back
@@ -618,22 +618,21 @@ counting = Counting…
 countOn = Count further
 countStop = Stop counting
 countFailed = The activities could not be counted.
-countAgain = Count again
 zoomOut = Zoom out
 histogram = Activities over time
-histogramHint = Click a bar or drag to zoom in.
+histogramHint = Click a bar or drag over several to zoom in.
 histogramKeys = The left and right arrow keys move between bars. Enter zooms in. Shift with an arrow key selects several bars, and Escape cancels the selection.
 histogramLegend = Statuses
 histogramBar = { $period } · { $number }: { $parts }
 histogramNoBar = { $period } · { $number }
 histogramPart = { $status } { $count }
-histogramChoice = { $from } to { $to }
-histogramTable = Table
-facets = Filters with numbers
+histogramChoice = { $from } to { $to } · { $number }
+histogramTable = Show as a table
+facets = Filters with counts
 facetsChosen =
     { $count ->
-        [one] Filters with numbers ({ $count } chosen)
-       *[other] Filters with numbers ({ $count } chosen)
+        [one] Filters with counts ({ $count } chosen)
+       *[other] Filters with counts ({ $count } chosen)
     }
 facetMore =
     { $count ->
@@ -645,7 +644,7 @@ facetFindHint = Find
 facetNot = Exclude { $value }
 facetNone = Nothing contains “{ $text }”.
 facetSearching = Searching…
-facetFailed = The search failed. Type again.
+facetFailed = The search failed. Change the text to try again.
 
 ## Exports and saved views
 
@@ -678,13 +677,13 @@ withLines = a row for each order line
 withoutDetails = without details
 compressed = compressed
 downloadStarted = The download has started.
-scheduleFilters = What is exported
+scheduleFilters = Activities to export
 filtersAll = All activities
 filtersOfLog = As in the log now: { $filters }
 filtersOfView = { $name }: { $filters }
-scheduleFromDefault = Previous month
+scheduleFromDefault = Last month
 monthRange = { $first } to { $last }
-scheduleDue = Due, and exported within the hour: { $months }
+scheduleDue = Exported within the hour: { $months }
 scheduleNextDay = Next: { $month }, on { $day }
 recipientWrong = “{ $recipient }” is neither an e-mail address nor an address that begins with https://. Correct or remove it.
 recipientsTooMany = There are more than ten recipients. Remove some of them.
@@ -701,10 +700,10 @@ viewAsSchedule = Export it every month…
 viewNameMissing = Enter a name.
 viewsTooMany = This browser keeps 50 views at most. Delete one first.
 viewSaved = “{ $name }” is saved in this browser.
-viewsNotKept = This browser does not store views. Copy the link instead.
+viewsNotKept = This browser cannot save views. Copy the link instead.
 scheduleView = Export every month…
 renameView = Rename
 deleteView = Delete
 ofView = { $action }: { $name }
-viewDeleted = “{ $name }” is deleted.
+viewDeleted = “{ $name }” was deleted.
 undo = Undo

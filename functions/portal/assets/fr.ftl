@@ -157,6 +157,7 @@ view_exports = Exports
 
 # Période et filtres
 
+filters = Période et filtres
 quick_recent = Depuis un mois
 quick_today = Aujourd’hui
 quick_thisMonth = Ce mois-ci
@@ -266,11 +267,11 @@ skipToList = Aller à la liste
 display = Affichage
 density = Lignes
 density_comfortable = Aérées
-density_compact = Serrées
+density_compact = Compactes
 columns = Colonnes
 columnsHint = Les colonnes qui ne tiennent pas dans la largeur sont masquées.
 keysHint = Touches : / recherche, j et k ligne suivante et précédente, Entrée ouverture, Échap fermeture.
-print = Impression
+print = Imprimer
 printing = Chargement des lignes à imprimer : { $count } pour l’instant…
 printedAll =
     { $count ->
@@ -356,8 +357,7 @@ namesFailed = Impossible de charger les noms. La recherche de texte reste possib
 valueUnclear = { $name } : « { $value } » ne désigne pas une seule valeur. Choisissez dans la liste.
 valueMissing = Choisissez une valeur dans la liste, ou saisissez-la.
 valueAbsent = { $name } : rien pour « { $value } » sur cette période. Vérifiez l’orthographe, ou choisissez d’autres dates.
-textExcluded = Du texte ne peut pas être exclu. Choisissez une valeur dans la liste, ou commencez par { $example }
-periodGroup = Période, fuseau horaire et tri
+textExcluded = Il n’est pas possible d’exclure du texte. Choisissez une valeur dans la liste, ou commencez par { $example }
 quick_custom = Dates choisies
 openCalendar = Calendrier : { $name }
 previousMonth = Mois précédent
@@ -412,7 +412,7 @@ historyAtLeast =
         [one] { $count } activité pour l’instant, de la plus récente à la plus ancienne.
        *[other] { $count } activités pour l’instant, de la plus récente à la plus ancienne.
     }
-historyNone = Le journal ne contient aucune activité de cet élément.
+historyNone = Le journal ne contient aucune activité pour cet élément.
 historyField = Modifications de
 historyAnyField = Tout
 historyFurther = Chercher plus loin dans le passé
@@ -618,22 +618,21 @@ counting = Comptage en cours…
 countOn = Poursuivre le comptage
 countStop = Arrêter le comptage
 countFailed = Les activités n’ont pas pu être comptées.
-countAgain = Nouveau comptage
 zoomOut = Zoom arrière
 histogram = Activités au fil du temps
-histogramHint = Cliquez ou faites glisser pour zoomer.
-histogramKeys = Les flèches gauche et droite passent d’une barre à l’autre. Entrée zoome. Majuscule et une flèche sélectionnent plusieurs barres, et Échap annule la sélection.
+histogramHint = Cliquez sur une barre, ou faites glisser sur plusieurs, pour zoomer.
+histogramKeys = Les flèches gauche et droite passent d’une barre à l’autre. Entrée zoome. Maj et une flèche sélectionnent plusieurs barres, et Échap annule la sélection.
 histogramLegend = Statuts
 histogramBar = { $period } · { $number } : { $parts }
 histogramNoBar = { $period } · { $number }
 histogramPart = { $status } { $count }
-histogramChoice = { $from } à { $to }
-histogramTable = Tableau
-facets = Filtres chiffrés
+histogramChoice = de { $from } à { $to } · { $number }
+histogramTable = Affichage en tableau
+facets = Filtres avec décompte
 facetsChosen =
     { $count ->
-        [one] Filtres chiffrés ({ $count } choisi)
-       *[other] Filtres chiffrés ({ $count } choisis)
+        [one] Filtres avec décompte ({ $count } choisi)
+       *[other] Filtres avec décompte ({ $count } choisis)
     }
 facetMore =
     { $count ->
@@ -642,8 +641,8 @@ facetMore =
     }
 facetFind = { $facet } : recherche
 facetFindHint = Recherche
-facetNot = Exclusion de { $value }
-facetNone = Rien ne contient « { $text } ».
+facetNot = Exclure { $value }
+facetNone = Aucune valeur ne contient « { $text } ».
 facetSearching = Recherche en cours…
 facetFailed = La recherche a échoué. Modifiez le texte pour réessayer.
 
@@ -678,11 +677,11 @@ withLines = une ligne par ligne de commande
 withoutDetails = sans les détails
 compressed = compressé
 downloadStarted = Le téléchargement a commencé.
-scheduleFilters = Contenu de l’export
+scheduleFilters = Activités à exporter
 filtersAll = Toutes les activités
-filtersOfLog = Comme dans le journal affiché : { $filters }
+filtersOfLog = Comme dans le journal : { $filters }
 filtersOfView = { $name } : { $filters }
-scheduleFromDefault = Mois précédent
+scheduleFromDefault = Le mois précédent
 monthRange = de { $first } à { $last }
 scheduleDue = À produire dans l’heure : { $months }
 scheduleNextDay = Prochain export : { $month }, le { $day }
@@ -706,5 +705,5 @@ scheduleView = Exporter chaque mois…
 renameView = Renommer
 deleteView = Supprimer
 ofView = { $action } : { $name }
-viewDeleted = « { $name } » est supprimée.
+viewDeleted = « { $name } » a été supprimée.
 undo = Annuler la suppression
