@@ -157,7 +157,6 @@ view_exports = Exports
 
 # Period and filters
 
-filters = Period and filters
 quick_recent = Most recent month
 quick_today = Today
 quick_thisMonth = This month

@@ -157,7 +157,6 @@ view_exports = Exports
 
 # Période et filtres
 
-filters = Période et filtres
 quick_recent = Depuis un mois
 quick_today = Aujourd’hui
 quick_thisMonth = Ce mois-ci
