@@ -60,7 +60,7 @@ export class ActivityList {
     const say = (/** @type {string} */ key) => words.say(key);
     this.#display = new Display(context, () => this.#changeDisplay());
     this.#columns = this.#chosenColumns();
-    this.#news = new News(context, { since: () => this.#newest(), show: () => { this.load(true); this.element.scrollIntoView({ block: "nearest" }); } });
+    this.#news = new News(context, { since: () => this.#newest(), show: () => { context.change(context.query); this.element.scrollIntoView({ block: "nearest" }); } });
     const table = h("table", { class: "cards list", role: "table" }, h("caption"), h("thead", { role: "rowgroup" }));
     this.#parts = {
       table,

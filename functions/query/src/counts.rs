@@ -38,6 +38,8 @@ const PARAMETERS: [&str; 17] = [
 ];
 /// The time after which a call requests no further page, so that a client sees the first sums soon.
 const READING_TIME: Duration = Duration::from_secs(2);
+/// The same for the first call, which people wait for.
+const FIRST_READING_TIME: Duration = Duration::from_millis(500);
 
 /// What one call has counted. The counts of all calls, added up, are those of the list.
 #[derive(Debug, Serialize, ToSchema)]
@@ -82,7 +84,8 @@ pub(crate) async fn count(app: &App, request: &Request, now: Instant) -> Answer 
     let selection = Selection { period, filter, order, recorded_from: None, recorded_before: None };
     let reading = app.begin_read(&partner, now).await?;
     let mut add = |activity: &Activity<&str>| tally.add(activity);
-    let next = reading.ledger.visit(&partner, &selection, after, READING_TIME, &mut add).await?;
+    let reading_time = if after.is_none() { FIRST_READING_TIME } else { READING_TIME };
+    let next = reading.ledger.visit(&partner, &selection, after, reading_time, &mut add).await?;
     let Counts { total, buckets, by } = tally.finish();
     let answer = CountAnswer {
         range: Range::of(period, zone),
