@@ -401,7 +401,10 @@ export class SearchField {
     const { filter, value, excluded } = term;
     const say = (/** @type {string} */ key) => ({ fault: words.say(key, { name: words.say(`filter_${filter}`), value }) });
     if (!value) return filter === null ? { text: "" } : say("valueMissing");
-    const { found, complete } = this.#suggestions.remembered(term) ?? (isWaiting ? await this.#lookUp(term) : NOTHING);
+    const remembered = this.#suggestions.remembered(term);
+    // Statuses and actions are in the catalogue alone, so Enter waits for that too.
+    const isEnough = remembered !== null && (this.#suggestions.isPrepared || !isWaiting);
+    const { found, complete } = isEnough ? remembered : isWaiting ? await this.#lookUp(term) : NOTHING;
     const all = [...found, ...this.#suggestions.known(term)].filter((each) => !fixed.has(each.filter));
     const exact = exactMatches(all, value);
     if (exact.length === 1) return { value: exact[0] };
@@ -424,8 +427,10 @@ export class SearchField {
     this.#lookup = lookup;
     let known = NOTHING;
     const timer = setTimeout(() => lookup.abort(), PATIENCE_MS);
+    const aborted = new Promise((_, reject) => { lookup.signal.addEventListener("abort", () => reject(lookup.signal.reason)); });
+    const found = this.#suggestions.find(term, lookup.signal, (partial) => { known = partial; }).then((all) => { known = all; });
     try {
-      [known] = await Promise.all([this.#suggestions.find(term, lookup.signal, (partial) => { known = partial; }), this.#suggestions.prepare()]);
+      await Promise.race([aborted, Promise.all([found, this.#suggestions.prepare()])]);
     } catch { /* Without names, the text is searched for. */ }
     clearTimeout(timer);
     return known;

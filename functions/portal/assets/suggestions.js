@@ -25,6 +25,7 @@ const COMPARED_HERE = ["target_type", "source"];
 export class Suggestions {
   #context;
   /** Actions, kinds of actions and statuses. @type {Suggestion[] | null} */ #catalogue = null;
+  /** A running load of the catalogue, shared by simultaneous calls. @type {Promise<void> | null} */ #preparing = null;
   /** Whether the service has the route that counts. */
   canCount = true;
   /** Earlier answers by their parameters. @type {Map<string, Found>} */ #answers = new Map();
@@ -32,9 +33,17 @@ export class Suggestions {
   /** @param {any} context */
   constructor(context) { this.#context = context; }
 
+  /** Whether the catalogue is loaded. */
+  get isPrepared() { return this.#catalogue !== null; }
+
   /** Loads the catalogue in all languages. @returns {Promise<void>} */
   async prepare() {
     if (this.#catalogue) return;
+    this.#preparing ??= this.#loadCatalogue().finally(() => { this.#preparing = null; });
+    await this.#preparing;
+  }
+
+  async #loadCatalogue() {
     const { words, service } = this.#context;
     // A language that cannot be loaded is left out, because the page's own is enough to work with.
     const loaded = await Promise.all(LANGUAGES.map(async (locale) => {
