@@ -267,7 +267,7 @@ def test_saved_view_is_used_renamed_deleted_and_shared(window, stack, person, pa
     assert use.inner_text() == "Failures <b>"
     # The link shows the same rolling period, whenever somebody opens it.
     dialog.get_by_role("button", name="Copy link: Failures <b>").click()
-    dialog.get_by_text("The link is copied.").wait_for()
+    dialog.get_by_text("Link copied.").wait_for()
     shared = parse_qs(urlsplit(page.evaluate("navigator.clipboard.readText()")).query)
     assert (shared["period"], shared["status"]) == (["last7"], ["failed"]) and "from" not in shared
     dialog.get_by_role("button", name="Rename: Failures <b>").click()
