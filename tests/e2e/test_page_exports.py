@@ -64,7 +64,7 @@ def focused(page):
 # Exports
 
 
-@pytest.mark.parametrize("language, said", [("en", "Status: Failed"), ("fr", "Statut\u202f: Échec")])
+@pytest.mark.parametrize("language, said", [("en", "Status: Failed"), ("fr", "Statut\u00a0: Échec")])
 def test_workbook_of_the_list_downloads_without_a_click(window, stack, person, partner, language, said):
     partner.record([*mixed(), recent(action="order.created", status="failed")])
     page = window(language)
@@ -242,7 +242,7 @@ def test_next_export_lies_in_the_future(window, stack, person, partner, schedule
     open_exports(page)
     due, following = page.locator("activity-log .next-run").all_inner_texts()
     assert {"en": "January 2026", "fr": "janvier 2026"}[language] in due
-    assert {"en": "Next: ", "fr": "Prochain export\u202f: "}[language] in following
+    assert {"en": "Next: ", "fr": "Prochain export\u00a0: "}[language] in following
     today = now()
     assert str(today.year + (today.month == 12)) in following
 
@@ -267,7 +267,7 @@ def test_saved_view_is_used_renamed_deleted_and_shared(window, stack, person, pa
     assert use.inner_text() == "Failures <b>"
     # The link shows the same rolling period, whenever somebody opens it.
     dialog.get_by_role("button", name="Copy link: Failures <b>").click()
-    dialog.get_by_text("The link is copied.").wait_for()
+    dialog.get_by_text("Link copied.").wait_for()
     shared = parse_qs(urlsplit(page.evaluate("navigator.clipboard.readText()")).query)
     assert (shared["period"], shared["status"]) == (["last7"], ["failed"]) and "from" not in shared
     dialog.get_by_role("button", name="Rename: Failures <b>").click()

@@ -50,7 +50,7 @@ def test_log_is_readable_at_every_width(window, stack, person, partner, language
     shown(page)
     for number in (1, 5):
         page.locator(f"{ROWS} .toggle").nth(number).click()
-    page.locator("activity-log tr.opened dl").nth(1).wait_for()
+    page.locator("activity-log tr.opened .body > dl").nth(1).wait_for()
     for width in range(1920, 319, -40):
         page.set_viewport_size({"width": width, "height": 900})
         assert page.evaluate(LAYOUT_FAULTS) == [], width
@@ -103,9 +103,9 @@ def test_filters_apply_at_once_over_dimmed_rows(window, stack, person, partner):
     table.wait_for()
     assert table.locator("tr.row").count() == 5 and table.evaluate("element => element.inert")
     assert parse_qs(urlsplit(page.url).query)["period"] == ["today"]
-    page.unroute_all(behavior="ignoreErrors")
     for route in held:
         route.continue_()
+    page.unroute_all(behavior="ignoreErrors")
     shown(page)
     assert not page.locator("activity-log table.list").evaluate("element => element.inert")
     # The header's button keeps the focus, although the table is replaced.

@@ -82,6 +82,8 @@ class ActivityLog extends HTMLElement {
   /** @param {string} name @param {string | null} before @param {string | null} after */
   attributeChangedCallback(name, before, after) {
     if (before === after) return;
+    // Removed with the attribute, because nobody has chosen that filter.
+    if (FIXED.includes(name) && !after) this.#query = this.#query?.set(name, []) ?? null;
     // Another language shows the same rows.
     if (name === "locale" && this.#parts.list) this.#plan("translate");
     else this.reload();
