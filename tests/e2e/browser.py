@@ -282,12 +282,14 @@ FOCUSED = """() => { let at = document.activeElement; while (at?.shadowRoot?.act
 
 def tab_to(page, text="", kind=None, most=120):
     """Presses Tab until the element with this name has the focus."""
+    reached = []
     for _ in range(most):
         name, classes = page.evaluate(FOCUSED)
         if name.strip().startswith(text) and (kind is None or kind in classes.split()):
             return
+        reached.append(name.strip()[:40])
         page.keyboard.press("Tab")
-    raise AssertionError(f"{text or kind} is not reached by the keyboard")
+    raise AssertionError(f"{text or kind} is not reached by the keyboard, but {reached}")
 
 
 def violations(page):

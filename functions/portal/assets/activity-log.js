@@ -56,9 +56,10 @@ class ActivityLog extends HTMLElement {
     super();
     this.attachShadow({ mode: "open" }).adoptedStyleSheets = sheets;
     this.addEventListener("keydown", (event) => this.#press(event));
-    // A link that skips to the component leads to the first row.
-    this.addEventListener("focus", (event) => { if (event.composedPath()[0] === this) this.#parts.list?.focusFirst(); });
   }
+
+  /** Moves the focus to the first row. Needs no `tabindex`; with a negative one, the Tab key would skip everything inside. */
+  focus() { this.#parts.list?.focusFirst(); }
 
   /** Returns a token, or null. The element calls it before every request. */
   get getToken() { return this.#getToken; }

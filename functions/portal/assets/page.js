@@ -108,6 +108,10 @@ $("sign-out").addEventListener("click", async () => {
     showFailure(error);
   }
 });
+$("skip").addEventListener("click", (/** @type {Event} */ event) => {
+  event.preventDefault();
+  $($("log").hidden ? "main" : "log").focus();
+});
 $("language").addEventListener("change", () => translate(languageChoice($("language").value) ?? undefined));
 $("log").addEventListener("daybook-unauthorized", () => {
   session = null;
