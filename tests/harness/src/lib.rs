@@ -7,7 +7,7 @@
 //! | [`runtime_api`] | the binary of a function, on a Runtime API of Lambda |
 //! | [`sqs`] | a queue that keeps its messages |
 //! | [`data`] | activities in short form |
-//! | [`months`] | monthly runs and their exports |
+//! | [`mod@months`] | monthly runs and their exports |
 //! | [`names`] | names of tables and of the bucket |
 //! | [`random`] | numbers that depend on a seed |
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
