@@ -146,7 +146,7 @@ def window(chromium, stack):
             if message.type == "error" and not (
                 message.text.startswith("Failed to load resource") and ("/v1/" in address or "favicon.ico" in address or "/oauth2/" in address)
             ):
-                complaints.append(message.text)
+                complaints.append(f"{message.text} {address}")
 
         page.on("console", heard)
         page.on("pageerror", lambda error: complaints.append(str(error)))

@@ -73,7 +73,7 @@ def test_person_filters_exports_and_downloads(window, stack, person, partner, la
         page.get_by_role("button", name=says["export"]).click()
         page.get_by_role("dialog").get_by_role("button", name=says["start"], exact=True).click()
     button = page.locator("activity-log .exporting").get_by_role("button", name=re.compile(says["download"]))
-    button.wait_for(timeout=120_000)
+    ready(page, button)
     with page.expect_download() as downloading:
         if keys:
             tab_to(page, says["download"])
@@ -151,6 +151,12 @@ def start_export(page, language="en"):
     page.get_by_role("dialog").get_by_role("button", name=says["start"], exact=True).click()
 
 
+def ready(page, button):
+    """Waits for the download that starts by itself when the export is ready, since any later navigation would interrupt it."""
+    with page.expect_download(timeout=120_000):
+        button.wait_for(timeout=120_000)
+
+
 def test_export_survives_a_reload_until_its_download(window, stack, aws, person, partner):
     partner.record(mixed())
     user = person(partner)
@@ -167,7 +173,7 @@ def test_export_survives_a_reload_until_its_download(window, stack, aws, person,
         assert "Your export is being prepared" in bar.inner_text()
         # The list shows another person's export, but not as one's own.
         other = partner.order({}).json()["id"]
-    bar.get_by_role("button", name="Download").wait_for(timeout=120_000)
+    ready(page, bar.get_by_role("button", name="Download"))
     page.reload()
     with page.expect_download() as downloading:
         bar.get_by_role("button", name="Download").click()
@@ -414,7 +420,7 @@ def test_portal_embeds_two_components_with_one_script(window, stack, person, par
     page.locator("#one").get_by_role("button", name="Export log").click()
     page.locator("#one").get_by_role("dialog").get_by_role("button", name="Export", exact=True).click()
     button = page.locator("#one .exporting").get_by_role("button", name=re.compile("Download"))
-    button.wait_for(timeout=120_000)
+    ready(page, button)
     with page.expect_download() as downloading:
         button.click()
     assert Path(downloading.value.path()).read_bytes() == partner.download(partner.exports()[0])
