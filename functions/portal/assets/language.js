@@ -76,8 +76,8 @@ class Dates {
 
 /** Joins the parts of a French date. In numbers, as in 01/10, the first day is like any other. @param {{type: string, value: string}[]} parts */
 function written(parts) {
-  const hasNamedMonth = parts.some(({ type, value }) => type === "month" && !/^\d/.test(value));
-  return parts.map(({ type, value }) => (hasNamedMonth && type === "day" && value === "1" ? "1er" : value)).join("");
+  const isInNumbers = parts.some(({ type, value }) => type === "month" && /^\d/.test(value));
+  return parts.map(({ type, value }) => (!isInNumbers && type === "day" && value === "1" ? "1er" : value)).join("");
 }
 
 /** Texts and formats of one language. */
