@@ -243,7 +243,8 @@ def test_link_shows_names_and_a_rolling_period(window, stack, person, partner, l
     partner.record(mixed())
     page = window(language)
     page.clock.install()
-    with page.expect_request(re.compile(r"/activities\?")) as listed:
+    # The time includes the whole sign-in.
+    with page.expect_request(re.compile(r"/activities\?"), timeout=120_000) as listed:
         sign_in(
             page, stack, person(partner), language, query="?period=last7&tz=UTC&customer=fabrikam&customer=!tailspin&user=ana@contoso.example&status=declined"
         )

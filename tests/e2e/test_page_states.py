@@ -360,7 +360,7 @@ def test_page_is_light_and_loads_nothing_from_elsewhere(window, stack, person, p
 
 RAW = """() => {
   const found = [];
-  const names = 'bdi, time, .number, .row td:nth-child(3), .quiet.target, dl .quiet, .row .quiet, td > .quiet:not([class*=" "]):not(p), caption, datalist, td[data-label="⟦Period⟧"] > span, .count .quiet, code, option[value*="."], option[value*="/"], [name=time_zone] option, [name=from] option, .monthly strong, dd, .brand, #language, tbody th';
+  const names = 'bdi, time, .number, .row td:nth-child(3), .quiet.target, dl .quiet, .row .quiet, td > .quiet:not([class*=" "]):not(p), caption, datalist, td[data-label="⟦Period⟧"] > span, .count .quiet, code, option[value*="."], option[value*="/"], [name=time_zone] option, [name=from] option, input[name=from], input[name=to], .axis, .monthly strong, dd, .brand, #language, tbody th';
   const walk = (root) => {
     for (const each of root.querySelectorAll('*')) {
       if (each.shadowRoot) walk(each.shadowRoot);
@@ -371,6 +371,8 @@ RAW = """() => {
       }
       for (const name of ['aria-label', 'placeholder', 'title', 'data-label']) {
         const value = each.getAttribute(name);
+        // The id that the API uses, beside its name in words.
+        if (name === 'title' && each.matches('.value > label, th, .key')) continue;
         if (value && !value.includes('⟦')) found.push(value);
       }
     }
