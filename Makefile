@@ -108,14 +108,14 @@ types: tests/browser/node_modules functions/portal/vendor/node_modules
 
 # The compiler reads the libraries' types there.
 functions/portal/vendor/node_modules: functions/portal/vendor/package-lock.json
-	cd functions/portal/vendor && npm ci --silent --no-audit --no-fund
+	cd functions/portal/vendor && npm ci --ignore-scripts --silent --no-audit --no-fund
 	@touch $@
 
 vendor: ## Write the page's libraries from npm, by functions/portal/vendor/package-lock.json
 	python3 functions/portal/vendor/vendor.py
 
 tests/browser/node_modules: tests/browser/package-lock.json
-	cd tests/browser && npm ci --silent --no-audit --no-fund
+	cd tests/browser && npm ci --ignore-scripts --silent --no-audit --no-fund
 	@touch $@
 
 browser: tests/browser/node_modules ## Install Debian's Chromium and axe, for the tests of the page

@@ -1,20 +1,24 @@
-"""Writes the bill of materials of the deployed functions: every crate in their binaries, as CycloneDX 1.6 in JSON.
+"""Writes the bill of materials of the deployed functions: every crate and every npm package in their binaries, as CycloneDX 1.6 in JSON.
 
     python3 infra/sbom.py daybook.cdx.json
 
-The document comes from `cargo metadata` and Cargo.lock alone, so the same sources give the same bytes. Packages that only
+The document comes from `cargo metadata`, Cargo.lock and the page's lock file alone, so the same sources give the same bytes. Packages that only
 tests, benchmarks and the local platform use are left out, because they are not deployed; Cargo.lock and
 infra/local/requirements name their versions and hashes. This program needs only the standard library.
 """
 
+import base64
 import hashlib
 import json
 import subprocess
 import sys
 import uuid
 from pathlib import Path
+from urllib.parse import quote
 
 ROOT = Path(__file__).resolve().parents[1]
+# The libraries of the page, which the binary of `portal` embeds.
+PAGE = ROOT / "functions" / "portal" / "vendor" / "manifest.json"
 TARGETS = ["x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"]
 
 
@@ -76,6 +80,19 @@ def component(package: dict, archive: str | None) -> dict:
     return made
 
 
+def page_libraries() -> list[dict]:
+    """Returns the npm packages that the page uses, in the form of CycloneDX."""
+    found = []
+    for name, package in sorted(json.loads(PAGE.read_text()).items()):
+        algorithm, digest = package["integrity"].split("-", 1)
+        found.append({
+            "type": "library", "bom-ref": f"{name}@{package['version']}", "name": name, "version": package["version"], "scope": "required",
+            "purl": f"pkg:npm/{quote(name, safe='/')}@{package['version']}", "licenses": [{"expression": package["license"]}],
+            "hashes": [{"alg": algorithm.upper().replace("SHA", "SHA-"), "content": base64.b64decode(digest).hex()}],
+        })  # fmt: skip
+    return found
+
+
 def reference(package: dict) -> str:
     """Returns the name of a package within the document."""
     return f"{package['name']}@{package['version']}"
@@ -88,6 +105,8 @@ def bill_of_materials() -> dict:
     graph, archives = linked(known), checksums()
     order = sorted(graph, key=lambda each: (packages[each]["name"], packages[each]["version"]))
     components = [component(packages[each], archives.get((packages[each]["name"], packages[each]["version"]))) for each in order]
+    page = page_libraries()
+    components += page
     version = next(package["version"] for package in known["packages"] if is_function(package))
     content = hashlib.sha256(json.dumps(components, sort_keys=True).encode()).digest()
     return {
@@ -99,9 +118,16 @@ def bill_of_materials() -> dict:
         "components": components,
         "dependencies": [
             {"ref": "service", "dependsOn": [reference(packages[each]) for each in order if is_function(packages[each])]},
-            *({"ref": reference(packages[each]), "dependsOn": [reference(packages[other]) for other in graph[each]]} for each in order),
+            *({"ref": reference(packages[each]), "dependsOn": depends_on(packages, graph, each, page)} for each in order),
+            *({"ref": each["bom-ref"], "dependsOn": []} for each in page),
         ],
     }
+
+
+def depends_on(packages: dict, graph: dict[str, list[str]], each: str, page: list[dict]) -> list[str]:
+    """Returns the names of what a package needs. The function `portal` embeds the page."""
+    needed = [reference(packages[other]) for other in graph[each]]
+    return needed + [library["bom-ref"] for library in page] if packages[each]["name"] == "portal" else needed
 
 
 def main() -> int:

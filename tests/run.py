@@ -195,7 +195,7 @@ def install_programs() -> None:
     # The accessibility checker comes from npm, in the versions of the lock file.
     place = ROOT / "tests" / "browser"
     if not (place / "node_modules" / "axe-core" / "axe.min.js").exists():
-        steps.append(["npm", "ci", "--silent", "--no-audit", "--no-fund", f"--prefix={place}"])
+        steps.append(["npm", "ci", "--ignore-scripts", "--silent", "--no-audit", "--no-fund", f"--prefix={place}"])
     for command in steps:
         # Networks fail now and then, so a second try is worth its time.
         for _ in range(2):

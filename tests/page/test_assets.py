@@ -148,6 +148,9 @@ def test_libraries_are_those_of_the_lock_file():
         assert {key: entry[key] for key in ("version", "license", "integrity")} == {key: lock[key] for key in ("version", "license", "integrity")}, package
         assert entry["version"] == wanted[package], "an exact version"
         files |= entry["files"]
+        # A package that is copied as it is, and not bundled by a script of ours, brings its licence and its notice.
+        if not any((VENDOR / name).with_suffix(".ts").exists() for name in entry["files"]):
+            assert {f"swagger-ui.{name}.txt" for name in ("LICENSE", "NOTICE")} <= set(entry["files"]), package
     # A declaration of types belongs to the script of its name.
     there = {path.name: path for path in (ASSETS / "vendor").iterdir() if not path.name.endswith(".d.ts")}
     assert set(files) == set(there)

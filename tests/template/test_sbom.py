@@ -1,4 +1,4 @@
-"""The bill of materials lists every crate in the functions, with its hash and licence."""
+"""The bill of materials lists every crate and npm package in the functions, with its hash and licence."""
 
 import json
 import subprocess
@@ -29,6 +29,15 @@ def test_bill_lists_linked_crates_but_none_of_the_tests(bill):
     names = {each["name"] for each in bill["components"]}
     assert {"aws-sdk-dynamodb", "hyper", "jsonwebtoken", "rustls", "zstd-sys"} <= names
     assert not {"proptest", "insta", "dynoxide-rs", "s3s", "calamine", "fuzz", "bench-servers", "openapi"} & names
+
+
+def test_bill_lists_the_libraries_of_the_page(bill):
+    wanted = json.loads((ROOT / "functions" / "portal" / "vendor" / "package.json").read_text())["dependencies"]
+    listed = {each["name"]: each for each in bill["components"] if each["purl"].startswith("pkg:npm/")}
+    assert {name: each["version"] for name, each in listed.items()} == wanted
+    assert all(each["hashes"][0]["alg"] == "SHA-512" and len(each["hashes"][0]["content"]) == 128 for each in listed.values())
+    [portal] = [each for each in bill["dependencies"] if each["ref"].startswith("portal@")]
+    assert {each["bom-ref"] for each in listed.values()} <= set(portal["dependsOn"])
 
 
 def test_dependency_graph_names_only_listed_crates(bill):

@@ -16,12 +16,16 @@ MODULES = HERE / "node_modules"
 FILES = {
     "@fluent/bundle": {"fluent.js": HERE / "fluent.ts"},
     "oauth4webapi": {"oauth.js": HERE / "oauth.ts", "oauth.js.LICENSE.txt": MODULES / "oauth4webapi" / "LICENSE.md"},
-    "swagger-ui-dist": {name: MODULES / "swagger-ui-dist" / name for name in ("swagger-ui-bundle.js", "swagger-ui-bundle.js.LICENSE.txt", "swagger-ui.css")},
+    "swagger-ui-dist": {
+        **{name: MODULES / "swagger-ui-dist" / name for name in ("swagger-ui-bundle.js", "swagger-ui-bundle.js.LICENSE.txt", "swagger-ui.css")},
+        # The Apache License 2.0, section 4, wants both with every copy.
+        **{f"swagger-ui.{name}.txt": MODULES / "swagger-ui-dist" / name for name in ("LICENSE", "NOTICE")},
+    },
 }
 
 
 def main():
-    subprocess.run(["npm", "ci", "--silent", "--no-audit", "--no-fund"], cwd=HERE, check=True)
+    subprocess.run(["npm", "ci", "--ignore-scripts", "--silent", "--no-audit", "--no-fund"], cwd=HERE, check=True)
     locked = json.loads((HERE / "package-lock.json").read_text("utf-8"))["packages"]
     shutil.rmtree(ASSETS, ignore_errors=True)
     ASSETS.mkdir()
