@@ -12,11 +12,11 @@ from browser import NEEDED, hosted_sign_in, mixed, shown, sign_in
 pytestmark = NEEDED
 
 SAID = """async ({ language, key, values }) => {
-  const { texts, Words } = await import(new URL("language.js", document.baseURI).href);
+  const { texts, Words } = await import(new URL("activity-log.js", document.baseURI).href);
   return new Words(language, await texts(language)).say(key, values);
 }"""
 DAYS = """async (language) => {
-  const { texts, Words } = await import(new URL("language.js", document.baseURI).href);
+  const { texts, Words } = await import(new URL("activity-log.js", document.baseURI).href);
   const words = new Words(language, await texts(language));
   const numbers = words.dates({ day: "2-digit", month: "2-digit", year: "numeric", timeZone: "UTC" }).format(new Date("2026-10-01T00:00:00Z"));
   return [words.day("2026-10-01"), words.days({ from: "2026-10-01T00:00:00Z", to: "2026-10-04T00:00:00Z", time_zone: "UTC" }), numbers];

@@ -330,3 +330,6 @@ class ActivityLog extends HTMLElement {
 }
 
 if (!customElements.get("activity-log")) customElements.define("activity-log", ActivityLog);
+
+// For a page around the component that speaks the same languages.
+export { language, texts, Words };

@@ -1,7 +1,7 @@
 // One activity in full: outcome, reason and changes first, then who, what and when, an order's lines, other details, and metadata
 // folded. What the list knows is shown at once; details follow when they have arrived.
 
-import { h, isBusy, name, plainTable, setBusy } from "./elements.js";
+import { h, isBusy, isolated, plainTable, setBusy } from "./elements.js";
 import { ownTimeZone } from "./language.js";
 import { lineTable, splitLines } from "./lines.js";
 import { copyPivot, historyText, isFilterable, pivot, showQuery, unfiltered } from "./pivots.js";
@@ -119,7 +119,7 @@ function outcomeNodes(context, activity) {
   return [
     h("p", {}, pivot(context, h("span", { class: `state ${STATUSES.includes(status) ? status : ""}` }, shown),
       { key: "status", label: shown, filter: "status", value: status })),
-    reason && h("p", { class: "why" }, h("span", { class: "unseen" }, `${context.words.say("reason")} `), name(reason.text)),
+    reason && h("p", { class: "why" }, h("span", { class: "unseen" }, `${context.words.say("reason")} `), isolated(reason.text)),
   ].filter(Boolean);
 }
 
@@ -157,7 +157,7 @@ function changeTable(context, changes, hints) {
     const label = fieldLabel(words, field);
     const difference = differenceText(words, field, old, now);
     return h("tr", {},
-      h("th", { scope: "row", title: label === field ? null : field }, name(label)),
+      h("th", { scope: "row", title: label === field ? null : field }, isolated(label)),
       h("td", { class: "old" }, tree(context, old, VALUES_PER_CELL, hints, field)),
       h("td", { class: "new" }, tree(context, now, VALUES_PER_CELL, hints, field), difference && h("span", { class: "quiet" }, ` (${difference})`)));
   };
@@ -176,8 +176,8 @@ const list = ({ words }, rows) =>
  */
 function described(context, shown, others, subject) {
   const known = [...new Set(others.filter(Boolean))].filter((each) => each !== subject.label);
-  const below = known.flatMap((part, index) => (typeof part === "string" ? [index > 0 ? " · " : "", name(part)] : [/** @type {Node} */ (part)]));
-  return h("div", {}, pivot(context, typeof shown === "string" ? name(shown) : shown, subject), known.length > 0 ? h("span", { class: "quiet also" }, ...below) : null);
+  const below = known.flatMap((part, index) => (typeof part === "string" ? [index > 0 ? " · " : "", isolated(part)] : [/** @type {Node} */ (part)]));
+  return h("div", {}, pivot(context, typeof shown === "string" ? isolated(shown) : shown, subject), known.length > 0 ? h("span", { class: "quiet also" }, ...below) : null);
 }
 
 /** A text of a family of keys, or the code itself. @param {Context} context @param {string} kind @param {string | null | undefined} code */
@@ -257,7 +257,7 @@ function related(context, activity) {
     sameCorrelation(context, activity),
   ].filter((way) => way !== null);
   return ways.length > 0 && h("div", { class: "bar related", role: "group", "aria-label": words.say("related") },
-    ...ways.map(({ text, run }) => h("button", { type: "button", onclick: run }, name(text))));
+    ...ways.map(({ text, run }) => h("button", { type: "button", onclick: run }, isolated(text))));
 }
 
 /** Creates the folded facts about the record itself. @param {Context} context @param {Activity} activity */
@@ -265,8 +265,8 @@ function metadata(context, activity) {
   const { words, zone } = context;
   const { actor, erased = {} } = activity;
   const valued = (/** @type {string} */ filter, /** @type {string | null | undefined} */ value) => value
-    && pivot(context, name(value), { key: filter, label: value, filter, value, more: [filter === "correlation" ? sameCorrelation(context, activity) : null, copyPivot(context, value)] });
-  const copied = (/** @type {string} */ key, /** @type {string | null | undefined} */ value) => value && pivot(context, name(value), { key, label: value, more: [copyPivot(context, value)] });
+    && pivot(context, isolated(value), { key: filter, label: value, filter, value, more: [filter === "correlation" ? sameCorrelation(context, activity) : null, copyPivot(context, value)] });
+  const copied = (/** @type {string} */ key, /** @type {string | null | undefined} */ value) => value && pivot(context, isolated(value), { key, label: value, more: [copyPivot(context, value)] });
   return h("details", { class: "metadata", open: isMetadataOpen, ontoggle: (/** @type {any} */ event) => { isMetadataOpen = event.target.open; } },
     h("summary", {}, words.say("metadata")),
     list(context, [
@@ -275,7 +275,7 @@ function metadata(context, activity) {
       ["correlation", valued("correlation", activity.correlation_id)],
       ["source", valued("source", activity.source)],
       ["address", copied("address", actor?.ip) ?? (erased.origin ? words.say("erased") : null)],
-      ["agent", actor?.user_agent && name(actor.user_agent)],
+      ["agent", actor?.user_agent && isolated(actor.user_agent)],
       ["recordedAt", activity.recorded_at && h("time", { datetime: activity.recorded_at }, words.time(activity.recorded_at, zone))],
     ]));
 }

@@ -19,7 +19,7 @@ export function h(tag, properties = {}, ...children) {
 }
 
 /** Text of people, such as a name, with a text direction of its own. @param {string} text */
-export const name = (text) => h("bdi", {}, text);
+export const isolated = (text) => h("bdi", {}, text);
 
 /**
  * Text that a narrow cell may break after a punctuation mark, as in e-mail addresses and ids, so that the rest stays in one piece.

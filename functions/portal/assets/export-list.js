@@ -1,7 +1,7 @@
 // The list of exports: monthly ones first, by month and version, then those that people asked for, newest first.
 
 import { downloadButton } from "./downloads.js";
-import { cardTable, cell, h, isBusy, moveFocusTo, name, setBusy } from "./elements.js";
+import { cardTable, cell, h, isBusy, moveFocusTo, isolated, setBusy } from "./elements.js";
 import { Query } from "./query.js";
 
 /** @typedef {import("./context.js").Context} Context */
@@ -130,7 +130,7 @@ class ExportTable {
     }
     return [
       cell(say("requested"), h("time", { datetime: job.created_at }, words.time(job.created_at, zone))),
-      cell(say("by"), name(job.created_by.name)),
+      cell(say("by"), isolated(job.created_by.name)),
       cell(say("period"), h("span", {}, this.#period(job.range)), " ", h("span", { class: "quiet" }, job.range.time_zone), filters ? chosen : null),
       state, rows, size, files,
     ];

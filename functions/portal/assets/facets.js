@@ -2,7 +2,7 @@
 // value can be chosen, beside others, or excluded.
 
 import { Counts } from "./counts.js";
-import { h, name } from "./elements.js";
+import { h, isolated } from "./elements.js";
 import { STATUSES, plainValue, valueWords } from "./query.js";
 
 /** @typedef {import("./context.js").Context} Context */
@@ -181,7 +181,7 @@ class Facet {
       this.#rows.set(key, row);
     }
     const label = this.#label(value);
-    row.element.querySelector(".text").replaceChildren(name(label));
+    row.element.querySelector(".text").replaceChildren(isolated(label));
     row.number.textContent = words.number(value.count);
     row.bar.style.inlineSize = `${(value.count / most) * 100}%`;
     row.box.checked = chosen.has(filter.toLowerCase());

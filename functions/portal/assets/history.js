@@ -2,7 +2,7 @@
 // with what changed at each step. It answers "who changed this?" over all time, so the list's period and filters do not apply.
 
 import { details } from "./details.js";
-import { h, isBusy, moveFocusTo, name, setBusy } from "./elements.js";
+import { h, isBusy, moveFocusTo, isolated, setBusy } from "./elements.js";
 import { historyText } from "./pivots.js";
 import { changeText, fieldLabel, targetType } from "./values.js";
 
@@ -112,7 +112,7 @@ export class History {
     const { words } = this.#context;
     this.#parts.title.textContent = historyText(this.#context, kind === "target" ? type ?? "other" : kind);
     const parts = [...new Set([title, kind === "target" && type ? targetType(words, type) : null, id].filter(Boolean))];
-    this.#parts.object.replaceChildren(...parts.flatMap((part, index) => [index > 0 ? " · " : "", name(/** @type {string} */ (part))]));
+    this.#parts.object.replaceChildren(...parts.flatMap((part, index) => [index > 0 ? " · " : "", isolated(/** @type {string} */ (part))]));
   }
 
   #closed() {
@@ -223,7 +223,7 @@ export class History {
     const person = actor && (actor.name || actor.id);
     const about = kind === "target" ? null : target && (target.name || target.id);
     const where = kind === "actor" ? customer && (customer.name || customer.id) : null;
-    const said = changes.slice(0, MAX_CHANGES).map((/** @type {any} */ change) => h("li", {}, name(changeText(words, change, { zone }))));
+    const said = changes.slice(0, MAX_CHANGES).map((/** @type {any} */ change) => h("li", {}, isolated(changeText(words, change, { zone }))));
     if (changes.length > MAX_CHANGES) said.push(h("li", { class: "quiet" }, words.count("moreEntries", changes.length - MAX_CHANGES)));
     const place = h("div", { hidden: true });
     const button = h("button", { type: "button", class: "plain", "aria-expanded": "false", onclick: () => {
@@ -233,11 +233,11 @@ export class History {
     } }, words.say("historyDetails"), h("span", { class: "unseen" }, ` ${words.time(activity.occurred_at, zone)}`));
     return h("li", {},
       h("p", { class: "quiet" }, h("time", { datetime: activity.occurred_at }, words.time(activity.occurred_at, zone)),
-        kind !== "actor" && person ? " · " : null, kind !== "actor" && person ? h("strong", {}, name(person)) : null),
-      h("p", {}, context.label(activity.action), ...(about ? [" · ", name(about)] : []), ...(where && where !== about ? [" · ", name(where)] : []), " ",
+        kind !== "actor" && person ? " · " : null, kind !== "actor" && person ? h("strong", {}, isolated(person)) : null),
+      h("p", {}, context.label(activity.action), ...(about ? [" · ", isolated(about)] : []), ...(where && where !== about ? [" · ", isolated(where)] : []), " ",
         h("span", { class: `state ${STATUSES.includes(status) ? status : ""}` }, context.status(status))),
       said.length > 0 ? h("ul", { class: "changed" }, ...said) : null,
-      reason ? h("p", { class: "why" }, name(reason)) : null,
+      reason ? h("p", { class: "why" }, isolated(reason)) : null,
       button, place);
   }
 }

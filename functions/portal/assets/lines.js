@@ -1,6 +1,6 @@
 // The lines of an order as a table, with the total for each currency.
 
-import { ITEMS_PER_STEP, fillInSteps, h, name, plainTable } from "./elements.js";
+import { ITEMS_PER_STEP, fillInSteps, h, isolated, plainTable } from "./elements.js";
 import { copyPivot, isFilterable, pivot } from "./pivots.js";
 import { digits } from "./service.js";
 import { tree, VALUES_PER_CELL } from "./tree.js";
@@ -136,6 +136,6 @@ export function lineTable(context, lines, hints, customer) {
 function subscription(context, id, customer) {
   const link = customer === undefined ? null : context.subscriptions(customer, id);
   // A new tab, because leaving this page would lose the session.
-  const shown = link ? h("a", { href: link, target: "_blank", rel: "noopener noreferrer", "aria-label": context.words.say("lineLink", { id }) }, name(id)) : name(id);
+  const shown = link ? h("a", { href: link, target: "_blank", rel: "noopener noreferrer", "aria-label": context.words.say("lineLink", { id }) }, isolated(id)) : isolated(id);
   return pivot(context, shown, { key: `line ${id}`, label: id, filter: "target", value: id, kind: "subscription", more: [copyPivot(context, id)] });
 }

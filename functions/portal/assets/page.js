@@ -1,9 +1,8 @@
 // The page around the activity log: sign-in, sign-out and language.
 
-import { language, texts, Words } from "./language.js";
 import { FluentResource } from "./vendor/fluent.js";
 import { finishSignIn, renew, signIn, signInAgain, SignInFailure, signOut } from "./sign-in.js";
-import "./activity-log.js";
+import { language, texts, Words } from "./activity-log.js";
 
 /** @typedef {import("./sign-in.js").Config} Config */
 /** @typedef {import("./sign-in.js").Session} Session */

@@ -3,7 +3,7 @@
 
 import { details } from "./details.js";
 import { dayIn } from "./calendar.js";
-import { h, moveFocusTo, name } from "./elements.js";
+import { h, moveFocusTo, isolated } from "./elements.js";
 import { ApiError } from "./service.js";
 import { unfiltered } from "./pivots.js";
 
@@ -105,7 +105,7 @@ export class Permalink {
 
   /** Says why there is nothing to see. @param {string} key @param {Record<string, string>} [values] */
   #explain(key, values) {
-    this.#fill(h("div", { role: "alert" }, h("p", {}, name(this.#context.words.say(key, values)))));
+    this.#fill(h("div", { role: "alert" }, h("p", {}, isolated(this.#context.words.say(key, values)))));
   }
 
   /** @param {...Node} content */

@@ -1,6 +1,6 @@
 // A row of the list: what happened, in one sentence as far as the list's answer knows it, and the columns to choose from.
 
-import { breakable, cell, h, name } from "./elements.js";
+import { breakable, cell, h, isolated } from "./elements.js";
 import { changeText } from "./values.js";
 
 /** @typedef {import("./context.js").Context} Context */
@@ -85,9 +85,9 @@ function customer(context, customer) {
 /** What changed, and why it failed. @param {Context} context @param {Activity} activity */
 function sentence({ words, zone }, activity) {
   const changes = activity.changes ?? [];
-  const said = changes.slice(0, MAX_CHANGES).map((/** @type {any} */ change) => h("span", { class: "change" }, name(changeText(words, change, { zone }))));
+  const said = changes.slice(0, MAX_CHANGES).map((/** @type {any} */ change) => h("span", { class: "change" }, isolated(changeText(words, change, { zone }))));
   const left = changes.length - said.length;
   if (left > 0) said.push(h("span", { class: "change" }, words.count("changesLeft", left)));
-  if (activity.reason) said.push(h("span", { class: "why" }, name(activity.reason)));
+  if (activity.reason) said.push(h("span", { class: "why" }, isolated(activity.reason)));
   return said.length > 0 ? h("span", { class: "said" }, ...said.flatMap((/** @type {Node} */ each) => [" ", each])) : null;
 }

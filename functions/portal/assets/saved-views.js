@@ -1,7 +1,7 @@
 // Saved views: periods and filters under a name, in this browser. A view is stored as the part of an address, so that rolling
 // periods keep moving and a view is a link at the same time.
 
-import { h, moveFocusTo, name as person } from "./elements.js";
+import { h, moveFocusTo, isolated } from "./elements.js";
 import { Query } from "./query.js";
 
 /** @typedef {import("./context.js").Context} Context */
@@ -106,7 +106,7 @@ export class SavedViews {
     const action = (/** @type {string} */ key, /** @type {() => void} */ onclick) =>
       h("button", { type: "button", class: "plain", onclick, "aria-label": words.say("ofView", { action: words.say(key), name: view.name }) }, words.say(key));
     const item = h("li", {},
-      h("button", { type: "button", class: "plain use", onclick: () => { this.#parts.dialog.close(); this.#context.change(query); } }, person(view.name)),
+      h("button", { type: "button", class: "plain use", onclick: () => { this.#parts.dialog.close(); this.#context.change(query); } }, isolated(view.name)),
       h("p", { class: "quiet" }, [query.periodWords(words), query.words(words, names)].filter(Boolean).join(" · ")),
       h("div", { class: "bar" }, this.#hasAddress && this.#linkButton(() => query, words.say("copyLink"), words.say("ofView", { action: words.say("copyLink"), name: view.name })),
         action("scheduleView", () => this.#plan(query)), action("renameView", () => this.#rename(item, index)), action("deleteView", () => this.#remove(index))));

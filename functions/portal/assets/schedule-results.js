@@ -1,6 +1,6 @@
 // The latest exports of the schedule and their deliveries.
 
-import { cardTable, cell, h, name } from "./elements.js";
+import { cardTable, cell, h, isolated } from "./elements.js";
 
 /** @typedef {import("./language.js").Words} Words */
 
@@ -29,6 +29,6 @@ function deliveryItem(words, delivery, zone) {
     next && words.say("nextAttempt", { time: words.time(next, zone) }),
     answer && status !== "delivered" && words.say("answered", { status: String(answer) }),
   ].filter(Boolean).join(" · ");
-  return h("li", {}, name(recipient), " ", h("span", { class: `state ${status}` }, words.say(`delivery_${status}`)),
+  return h("li", {}, isolated(recipient), " ", h("span", { class: `state ${status}` }, words.say(`delivery_${status}`)),
     facts && h("p", { class: "quiet" }, facts), problem && status !== "delivered" ? h("p", { class: "quiet", lang: "en" }, problem) : null);
 }

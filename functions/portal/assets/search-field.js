@@ -1,7 +1,7 @@
 // The search field: one combobox for text, customers, users, actions and statuses, and below it a chip for each filter that
 // applies. Filters apply at once. The pattern is that of an editable combobox with a list, so the focus stays in the field.
 
-import { h, name } from "./elements.js";
+import { h, isolated } from "./elements.js";
 import { FILTERS, isExcluded, valueWords } from "./query.js";
 import { KEYWORDS, parseTerms } from "./search-terms.js";
 import { exactMatches, Suggestions } from "./suggestions.js";
@@ -116,9 +116,9 @@ export class SearchField {
       const key = isExcluded(value) ? "filterNot" : "filterIs";
       // Split at the value, so that a name of another direction stands by itself.
       const [before, after] = words.say(key, { name: words.say(`filter_${filter}`), values: "\u0000" }).split("\u0000");
-      return chip(isExcluded(value) ? "excluded" : "", [document.createTextNode(before), name(shown), document.createTextNode(after)], () => this.#context.query.without(filter, value));
+      return chip(isExcluded(value) ? "excluded" : "", [document.createTextNode(before), isolated(shown), document.createTextNode(after)], () => this.#context.query.without(filter, value));
     }));
-    const ofText = query.text ? [chip("", [name(words.say("quoted", { text: query.text }))], () => this.#context.query.with({ text: "" }))] : [];
+    const ofText = query.text ? [chip("", [isolated(words.say("quoted", { text: query.text }))], () => this.#context.query.with({ text: "" }))] : [];
     const all = [...ofFilters, ...ofText];
     const clear = h("button", { type: "button", class: "plain clear", tabindex: "-1", onclick: () => this.#context.change(this.#context.query.cleared()) }, words.say("clearFilters"));
     chips.replaceChildren(...all, ...(all.length > 0 ? [clear] : []));
@@ -278,7 +278,7 @@ export class SearchField {
       h("div", { class: "group-title", id: `${id}-group-${number}`, role: "presentation" }, title),
       ...this.#options.filter((each) => each.group === title).map((option) => h("div", {
         id: `${id}-option-${this.#options.indexOf(option)}`, role: "option", class: "option", "aria-selected": String(option.key === this.#active), onclick: option.choose,
-      }, name(option.text), option.hint && h("span", { class: "quiet" }, " ", name(option.hint))))));
+      }, isolated(option.text), option.hint && h("span", { class: "quiet" }, " ", isolated(option.hint))))));
     listbox.replaceChildren(...groups);
     listbox.hidden = groups.length === 0;
     listbox.setAttribute("aria-busy", String(this.#isSearching));

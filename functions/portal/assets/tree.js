@@ -1,7 +1,7 @@
 // Any JSON value as nested lists. Details may have 5 MiB, so each step shows a limited amount and a click shows more. That keeps the
 // page responsive.
 
-import { ITEMS_PER_STEP, fillInSteps, h, moveFocusTo, name } from "./elements.js";
+import { ITEMS_PER_STEP, fillInSteps, h, moveFocusTo, isolated } from "./elements.js";
 import { copyPivot, isFilterable, pivot, targetOf } from "./pivots.js";
 import { digits } from "./service.js";
 import { fieldLabel, valueText } from "./values.js";
@@ -21,14 +21,14 @@ const NEXT_TEXT_LENGTH = 20_000;
 
 /** Creates a text; a click shows more of a long one. @param {Words} words @param {string} all */
 function longText(words, all) {
-  if (all.length <= FIRST_TEXT_LENGTH) return name(all);
+  if (all.length <= FIRST_TEXT_LENGTH) return isolated(all);
   // Never between the halves of a surrogate pair.
   const upTo = (/** @type {number} */ end) => (/[\uD800-\uDBFF]/.test(all[end - 1] ?? "") ? end + 1 : end);
   let end = upTo(FIRST_TEXT_LENGTH);
-  const place = h("span", {}, name(all.slice(0, end)));
+  const place = h("span", {}, isolated(all.slice(0, end)));
   const button = h("button", { type: "button", onclick: () => {
     const next = upTo(end + NEXT_TEXT_LENGTH);
-    button.before(name(all.slice(end, next)));
+    button.before(isolated(all.slice(end, next)));
     end = next;
     if (end < all.length) return label();
     button.remove();
@@ -86,7 +86,7 @@ export function tree(context, value, budget, hints, key = "") {
   return fillInSteps(h(isList ? "ol" : "ul", { class: "tree" }), entries, ([field, each]) => {
     if (isList) return h("li", {}, tree(context, each, remaining, inner, key));
     const label = fieldLabel(words, field);
-    return h("li", {}, h("span", { class: "key", title: label === field ? null : field }, name(label)), " ", tree(context, each, remaining, inner, field));
+    return h("li", {}, h("span", { class: "key", title: label === field ? null : field }, isolated(label)), " ", tree(context, each, remaining, inner, field));
   }, (button) => h("li", {}, button), (left) => words.count("moreEntries", left), (shown) => {
     if (shown > 0) remaining.left = VALUES_PER_STEP;
     const next = Math.min(ITEMS_PER_STEP, remaining.left, entries.length - shown);

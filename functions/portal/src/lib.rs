@@ -1,19 +1,11 @@
 //! Serves the page of the activity log, its web component and its settings. Everybody may load them: they hold no data.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, LazyLock},
-};
+mod site;
 
-use domain::{text::hex, time::Instant};
+use domain::time::Instant;
 use lambda::{Answer, Problem, Request, StatusCode, header, request, response};
-use rust_embed::RustEmbed;
 use serde_json::json;
-use sha2::{Digest as _, Sha256};
-
-#[derive(RustEmbed)]
-#[folder = "assets/"]
-struct Assets;
+use site::{extension, site};
 
 /// The settings of the page.
 #[derive(Clone, Debug)]
@@ -103,106 +95,6 @@ fn asset(app: &App, request: &Request, name: &str) -> Answer {
     Ok(response)
 }
 
-/// A file that the portal serves.
-struct File {
-    text: Arc<str>,
-    digest: String,
-    is_named_by_content: bool,
-}
-
-/// Every asset under its own name, and under one with the digest of its content in it, by which the others refer to it.
-/// References are rewritten first, so a digest also stands for all that the file loads, and one name never mixes versions.
-fn site() -> &'static BTreeMap<String, File> {
-    static SITE: LazyLock<BTreeMap<String, File>> = LazyLock::new(|| {
-        let mut site = BTreeMap::new();
-        for name in Assets::iter().filter(|name| is_served(name)) {
-            publish(&name, &mut site, &mut Vec::new());
-        }
-        site
-    });
-    &SITE
-}
-
-/// Puts an asset, and before it what it refers to, into the site; the name by which to refer to it. `begun` are those that
-/// wait for this one: scripts that load each other in a circle keep their own names there.
-fn publish(name: &str, site: &mut BTreeMap<String, File>, begun: &mut Vec<String>) -> String {
-    if begun.iter().any(|each| each == name) {
-        return name.to_owned();
-    }
-    if let Some(file) = site.get(name) {
-        return named(name, &file.digest);
-    }
-    let Some(mut text) = Assets::get(name).and_then(|asset| String::from_utf8(asset.data.into_owned()).ok()) else {
-        return name.to_owned();
-    };
-    begun.push(name.to_owned());
-    // Libraries refer to no other file, and are small or too large to search.
-    let is_own = !name.starts_with("vendor/");
-    if is_own && matches!(extension(name), "js" | "css") {
-        text = without_comments(&text, extension(name));
-    }
-    if is_own && matches!(extension(name), "html" | "js") {
-        for other in Assets::iter().filter(|other| other != name && is_loaded(other)) {
-            for quoted in [format!("\"{other}\""), format!("\"./{other}\"")] {
-                if text.contains(&quoted) {
-                    let published = publish(&other, site, begun);
-                    text = text.replace(&quoted, &quoted.replace(&*other, &published));
-                }
-            }
-        }
-    }
-    begun.pop();
-    let digest = hex(&Sha256::digest(&text)[..8]);
-    let by_content = named(name, &digest);
-    let text: Arc<str> = text.into();
-    if is_loaded(name) {
-        let file = File { text: Arc::clone(&text), digest: digest.clone(), is_named_by_content: true };
-        site.insert(by_content.clone(), file);
-    }
-    site.insert(name.to_owned(), File { text, digest, is_named_by_content: false });
-    by_content
-}
-
-/// Removes comments and indentation from a script or style sheet: a quarter of what browsers would load. Every line stays a line,
-/// so that an error names the line of the source. `tests/page/test_assets.py` keeps the scripts in the form that this reads.
-fn without_comments(text: &str, extension: &str) -> String {
-    let opening = if extension == "js" { "/**" } else { "/*" };
-    let mut kept = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, (comment, after))) =
-        rest.split_once(opening).and_then(|(before, begun)| Some((before, begun.split_once("*/")?)))
-    {
-        kept.push_str(before);
-        kept.extend(comment.matches('\n'));
-        rest = after;
-    }
-    kept.push_str(rest);
-    let lines = kept.split('\n').map(|line| {
-        let line = line.trim();
-        if extension == "js" && line.starts_with("//") { "" } else { line }
-    });
-    lines.collect::<Vec<_>>().join("\n")
-}
-
-/// Whether browsers get it. Declarations of types are for the compiler that checks the scripts.
-fn is_served(name: &str) -> bool {
-    !name.ends_with(".d.ts")
-}
-
-/// Whether others load it, rather than people or programs by a name that stays.
-fn is_loaded(name: &str) -> bool {
-    matches!(extension(name), "js" | "css" | "ftl" | "svg")
-}
-
-fn named(name: &str, digest: &str) -> String {
-    let extension = extension(name);
-    format!("{}.{digest}.{extension}", name.strip_suffix(&format!(".{extension}")).unwrap_or(name))
-}
-
-fn extension(name: &str) -> &str {
-    name.rsplit('.').next().unwrap_or_default()
-}
-
 /// Every asset is text: what is served as such needs no decoding by the gateway.
 fn media_type(name: &str) -> &'static str {
     match extension(name) {
@@ -276,35 +168,5 @@ mod tests {
     fn policy_of_docs_allows_no_script_of_others() {
         let shown = policy_of_docs("'none'");
         assert!(shown.contains("script-src 'self';") && shown.contains("connect-src 'self';"), "{shown}");
-    }
-
-    #[test]
-    fn every_asset_is_text_with_a_media_type() {
-        for name in Assets::iter().filter(|name| is_served(name)) {
-            let is_plain = matches!(extension(&name), "ftl" | "txt");
-            assert!(is_plain || !media_type(&name).starts_with("text/plain"), "{name}");
-            assert!(String::from_utf8(Assets::get(&name).unwrap().data.into_owned()).is_ok(), "{name}");
-        }
-    }
-
-    #[test]
-    fn comments_and_indentation_are_not_served() {
-        let script = "// Reads.\n/** A number.\n * @type {number} */\nconst one = 1;\n  f(/** @type {any} */ (one), \"https://x\"); // Why.\n";
-        assert_eq!(without_comments(script, "js"), "\n\n\nconst one = 1;\nf( (one), \"https://x\"); // Why.\n");
-        assert_eq!(without_comments("/* Wide. */\na {\n  b: c;\n}\n", "css"), "\na {\nb: c;\n}\n");
-        assert_eq!(without_comments("a /** open", "js"), "a /** open");
-    }
-
-    #[test]
-    fn every_loaded_file_is_named_by_its_content() {
-        let loaded: Vec<_> = Assets::iter().filter(|name| is_loaded(name)).collect();
-        for (name, file) in site() {
-            assert!(file.is_named_by_content || !name.contains(&file.digest), "{name}");
-            for other in &loaded {
-                assert!(!file.text.contains(&format!("\"./{other}\"")), "{name} loads {other} by a name that stays");
-            }
-        }
-        let page = &site()["index.html"].text;
-        assert!(page.contains(&format!("src=\"{}\"", named("page.js", &site()["page.js"].digest))));
     }
 }

@@ -1,0 +1,277 @@
+//! The files of the page as browsers get them: scripts and style sheets joined, under names that contain their digests.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+    sync::{Arc, LazyLock},
+};
+
+use domain::text::hex;
+use rust_embed::RustEmbed;
+use sha2::{Digest as _, Sha256};
+
+#[derive(RustEmbed)]
+#[folder = "assets/"]
+struct Assets;
+
+/// The scripts and style sheets that documents load. The others are parts of these.
+const WHOLE: [&str; 6] = ["activity-log.js", "docs.css", "docs.js", "page.css", "page.js", "styles.css"];
+
+/// A file that the portal serves.
+pub struct File {
+    pub text: Arc<str>,
+    pub digest: String,
+    pub is_named_by_content: bool,
+}
+
+/// Every asset under its own name, and under one with the digest of its content in it, by which the others refer to it.
+/// References are rewritten first, so a digest also stands for all that the file loads, and one name never mixes versions.
+pub fn site() -> &'static BTreeMap<String, File> {
+    static SITE: LazyLock<BTreeMap<String, File>> = LazyLock::new(|| {
+        let mut site = BTreeMap::new();
+        for name in Assets::iter().filter(|name| is_served(name)) {
+            publish(&name, &mut site);
+        }
+        site
+    });
+    &SITE
+}
+
+/// Puts an asset, and before it what it refers to, into the site; the name by which to refer to it. No files refer to each
+/// other in a circle (`tests/page/test_assets.py`).
+fn publish(name: &str, site: &mut BTreeMap<String, File>) -> String {
+    if let Some(file) = site.get(name) {
+        return named(name, &file.digest);
+    }
+    // Libraries refer to no other file.
+    let is_own = !name.starts_with("vendor/");
+    let mut text = match extension(name) {
+        "js" if is_own => joined_scripts(name, &content),
+        "css" if is_own => joined_styles(name, &content),
+        _ => content(name),
+    };
+    if is_own && matches!(extension(name), "html" | "js") {
+        for other in Assets::iter().filter(|other| other != name && is_served(other) && is_loaded(other)) {
+            for quoted in [format!("\"{other}\""), format!("\"./{other}\"")] {
+                if text.contains(&quoted) {
+                    let published = publish(&other, site);
+                    text = text.replace(&quoted, &quoted.replace(&*other, &published));
+                }
+            }
+        }
+    }
+    let digest = hex(&Sha256::digest(&text)[..8]);
+    let by_content = named(name, &digest);
+    let text: Arc<str> = text.into();
+    if is_loaded(name) {
+        let file = File { text: Arc::clone(&text), digest: digest.clone(), is_named_by_content: true };
+        site.insert(by_content.clone(), file);
+    }
+    site.insert(name.to_owned(), File { text, digest, is_named_by_content: false });
+    by_content
+}
+
+/// Returns the text of an asset; nothing for a name that is none.
+fn content(name: &str) -> String {
+    Assets::get(name).and_then(|asset| String::from_utf8(asset.data.into_owned()).ok()).unwrap_or_default()
+}
+
+/// Returns a script together with the parts that it imports, so that a browser makes one request instead of one for each, and
+/// similar texts are compressed together. Each script keeps a scope of its own, and gives the names that it exports to those
+/// after it. `tests/page/test_assets.py` keeps the scripts in the form that this reads.
+fn joined_scripts(name: &str, content: &impl Fn(&str) -> String) -> String {
+    let mut joined = Joined::default();
+    joined.add(name, content);
+    let Joined { imports, text, exports, .. } = joined;
+    imports.into_iter().chain([text]).chain(exports).collect()
+}
+
+#[derive(Default)]
+struct Joined {
+    names: BTreeSet<String>,
+    /// Imports of other whole files.
+    imports: BTreeSet<String>,
+    text: String,
+    /// What the whole file exports.
+    exports: Vec<String>,
+}
+
+impl Joined {
+    /// Adds a script after all parts that it imports.
+    fn add(&mut self, name: &str, content: &impl Fn(&str) -> String) {
+        if !self.names.insert(name.to_owned()) {
+            return;
+        }
+        let (mut body, mut exported) = (String::new(), Vec::new());
+        for line in without_comments(&content(name), "js").lines() {
+            if line.starts_with("import ") {
+                let file = line.rsplit('"').nth(1).unwrap_or_default().trim_start_matches("./");
+                if is_part(file) {
+                    self.add(file, content);
+                } else {
+                    self.imports.insert(format!("{line}\n"));
+                }
+            } else if line.starts_with("export {") {
+                self.exports.push(format!("{line}\n"));
+            } else {
+                let declaration = line.strip_prefix("export ");
+                exported.extend(declaration.and_then(declared));
+                body.push_str(declaration.unwrap_or(line));
+                body.push('\n');
+            }
+        }
+        let names = exported.join(", ");
+        // Writing to a `String` cannot fail.
+        let _ = match exported.is_empty() {
+            // A block, in which a module may wait.
+            true => write!(self.text, "// {name}\n{{\n{body}}}\n"),
+            false => {
+                write!(self.text, "// {name}\nconst {{ {names} }} = (() => {{\n{body}return {{ {names} }};\n}})();\n")
+            }
+        };
+    }
+}
+
+/// Returns the name that a line declares, such as `fold` of `function fold(text) {`.
+fn declared(declaration: &str) -> Option<String> {
+    let words = declaration.split(|each: char| !each.is_ascii_alphanumeric() && each != '_');
+    let name =
+        words.filter(|word| !word.is_empty()).find(|word| !["async", "class", "const", "function"].contains(word))?;
+    Some(name.to_owned())
+}
+
+/// Returns a style sheet with the parts that it imports in their places.
+fn joined_styles(name: &str, content: &impl Fn(&str) -> String) -> String {
+    let text = without_comments(&content(name), "css");
+    let lines = text.lines().map(|line| {
+        let part = line.strip_prefix("@import \"./").and_then(|rest| rest.strip_suffix("\";"));
+        part.map_or_else(|| format!("{line}\n"), |part| joined_styles(part, content))
+    });
+    lines.collect()
+}
+
+/// Removes comments, indentation and empty lines from a script or style sheet: a quarter of what browsers would load.
+fn without_comments(text: &str, extension: &str) -> String {
+    let opening = if extension == "js" { "/**" } else { "/*" };
+    let mut kept = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, (_, after))) =
+        rest.split_once(opening).and_then(|(before, begun)| Some((before, begun.split_once("*/")?)))
+    {
+        kept.push_str(before);
+        rest = after;
+    }
+    kept.push_str(rest);
+    let lines = kept.lines().map(str::trim);
+    let lines = lines.filter(|line| !line.is_empty() && !(extension == "js" && line.starts_with("//")));
+    lines.flat_map(|line| [line, "\n"]).collect()
+}
+
+/// Whether browsers get it. Declarations of types are for the compiler that checks the scripts.
+fn is_served(name: &str) -> bool {
+    !name.ends_with(".d.ts") && !is_part(name)
+}
+
+/// Whether it is served within another file.
+fn is_part(name: &str) -> bool {
+    matches!(extension(name), "js" | "css") && !name.starts_with("vendor/") && !WHOLE.contains(&name)
+}
+
+/// Whether others load it, rather than people or programs by a name that stays.
+fn is_loaded(name: &str) -> bool {
+    matches!(extension(name), "js" | "css" | "ftl" | "svg")
+}
+
+fn named(name: &str, digest: &str) -> String {
+    let extension = extension(name);
+    format!("{}.{digest}.{extension}", name.strip_suffix(&format!(".{extension}")).unwrap_or(name))
+}
+
+/// Returns the ending of a name, without its dot.
+pub fn extension(name: &str) -> &str {
+    name.rsplit('.').next().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_asset_is_text_with_a_media_type() {
+        for name in Assets::iter().filter(|name| is_served(name)) {
+            let is_plain = matches!(extension(&name), "ftl" | "txt");
+            assert!(is_plain || !crate::media_type(&name).starts_with("text/plain"), "{name}");
+            assert!(!content(&name).is_empty(), "{name}");
+        }
+    }
+
+    #[test]
+    fn comments_indentation_and_empty_lines_are_not_served() {
+        let script = "// Reads.\n/** A number.\n * @type {number} */\nconst one = 1;\n\n  f(/** @type {any} */ (one), \"https://x\"); // Why.\n";
+        assert_eq!(without_comments(script, "js"), "const one = 1;\nf( (one), \"https://x\"); // Why.\n");
+        assert_eq!(without_comments("/* Wide. */\na {\n  b: c;\n}\n", "css"), "a {\nb: c;\n}\n");
+        assert_eq!(without_comments("a /** open", "js"), "a /** open\n");
+    }
+
+    #[test]
+    fn a_script_is_served_after_all_parts_that_it_imports_each_once() {
+        let scripts = |name: &str| {
+            let text = match name {
+                "page.js" => {
+                    "import \"./activity-log.js\";\nimport { two } from \"./two.js\";\nimport { one } from \"./one.js\";\none(two);\nexport { two };\n"
+                }
+                "two.js" => {
+                    "import { one } from \"./one.js\";\nimport { a } from \"./vendor/a.js\";\nexport const two = one(a);\n"
+                }
+                "one.js" => {
+                    "const own = 1;\nexport async function one(x) {\n  return own + x;\n}\nexport class Three {}\n"
+                }
+                other => panic!("{other} is no part"),
+            };
+            text.to_owned()
+        };
+        let joined = [
+            "import \"./activity-log.js\";\nimport { a } from \"./vendor/a.js\";\n",
+            "// one.js\nconst { one, Three } = (() => {\nconst own = 1;\nasync function one(x) {\nreturn own + x;\n}\nclass Three {}\n",
+            "return { one, Three };\n})();\n",
+            "// two.js\nconst { two } = (() => {\nconst two = one(a);\nreturn { two };\n})();\n",
+            "// page.js\n{\none(two);\n}\nexport { two };\n",
+        ];
+        assert_eq!(joined_scripts("page.js", &scripts), joined.concat());
+    }
+
+    #[test]
+    fn a_style_sheet_is_served_with_its_parts_in_their_order() {
+        let sheets = |name: &str| match name {
+            "styles.css" => "/* All. */\n@import \"./b.css\";\n@import \"./a.css\";\n".to_owned(),
+            name => format!(".{} {{ color: red; }}\n", name.trim_end_matches(".css")),
+        };
+        assert_eq!(joined_styles("styles.css", &sheets), ".b { color: red; }\n.a { color: red; }\n");
+    }
+
+    #[test]
+    fn no_part_is_missing_or_served_alone() {
+        for name in Assets::iter().filter(|name| is_part(name)) {
+            assert!(!site().contains_key(&*name), "{name}");
+            let whole = if extension(&name) == "js" { ["activity-log.js", "page.js"] } else { ["styles.css"; 2] };
+            let first = without_comments(&content(&name), extension(&name));
+            let first =
+                first.lines().find(|line| !line.starts_with("import ") && !line.starts_with("@import")).unwrap();
+            let line = first.strip_prefix("export ").unwrap_or(first);
+            assert!(whole.iter().any(|whole| site()[*whole].text.contains(line)), "{name}");
+        }
+    }
+
+    #[test]
+    fn every_loaded_file_is_named_by_its_content() {
+        let loaded: Vec<_> = Assets::iter().filter(|name| is_loaded(name)).collect();
+        for (name, file) in site() {
+            assert!(file.is_named_by_content || !name.contains(&file.digest), "{name}");
+            for other in &loaded {
+                assert!(!file.text.contains(&format!("\"./{other}\"")), "{name} loads {other} by a name that stays");
+            }
+        }
+        let page = &site()["index.html"].text;
+        assert!(page.contains(&format!("src=\"{}\"", named("page.js", &site()["page.js"].digest))));
+    }
+}
