@@ -151,7 +151,7 @@ compare-details: tools ## Compare large details with their oldest versions (BUCK
 sam-local: ## Run the functions in containers, on the data of make up (needs Docker)
 	@$(LOCAL) sam-local
 
-bench: ## Measure the cost beside ordinary ways (ROUNDS=7 ONLY=start,record,query,dollars,cost,exports,pace,instructions)
+bench: ## Measure the cost beside ordinary ways (ROUNDS=7 ONLY=start,record,query,dollars,cost,exports,pace,counts,instructions)
 	@python3 tests/bench $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ONLY),--only $(ONLY)) $(if $(ROWS),--rows $(ROWS)) $(if $(PROFILE),--profile $(PROFILE)) $(if $(ACCEPT),--accept)
 
 clean: ## Stop everything and remove the data; keep tools and builds

@@ -26,8 +26,9 @@ def _event(method: str, resource: str, partner: str, role: str, query: dict | No
             "Accept": ["application/json"], "Content-Type": ["application/json"], "Host": ["api.example"],
             "User-Agent": ["portal/1.0"], "X-Forwarded-For": ["192.0.2.1"],
         },
-        "queryStringParameters": query,
-        "multiValueQueryStringParameters": query and {name: [value] for name, value in query.items()},
+        # The gateway gives the last of several values.
+        "queryStringParameters": query and {name: value[-1] if isinstance(value, list) else value for name, value in query.items()},
+        "multiValueQueryStringParameters": query and {name: value if isinstance(value, list) else [value] for name, value in query.items()},
         "pathParameters": {"partner": partner},
         "stageVariables": {"client_id": "bench"},
         "requestContext": {
@@ -82,6 +83,11 @@ def _recording(body: str) -> dict:
 def listing(partner: str = PARTNER, **query: str) -> bytes:
     """Returns a request for a page of the list."""
     return _line(_event("GET", "/v1/partners/{partner}/activities", partner, "global_admin", query, None))
+
+
+def counting(partner: str = PARTNER, **query: str | list[str]) -> bytes:
+    """Returns a request for counts."""
+    return _line(_event("GET", "/v1/partners/{partner}/counts", partner, "global_admin", query, None))
 
 
 def _line(event: dict) -> bytes:

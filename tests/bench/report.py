@@ -4,6 +4,7 @@ from functools import partial
 from types import SimpleNamespace
 
 import cost
+import counting
 import dollars
 import exports
 import instructions
@@ -31,6 +32,7 @@ SECTIONS = {
     "cost": cost,
     "exports": exports,
     "pace": pace,
+    "counts": counting,
     "instructions": instructions,
 }
 METHOD = """\
