@@ -18,15 +18,15 @@ struct Assets;
 const WHOLE: [&str; 6] = ["activity-log.js", "docs.css", "docs.js", "page.css", "page.js", "styles.css"];
 
 /// A file that the portal serves.
-pub struct File {
-    pub text: Arc<str>,
-    pub digest: String,
-    pub is_named_by_content: bool,
+pub(crate) struct File {
+    pub(crate) text: Arc<str>,
+    pub(crate) digest: String,
+    pub(crate) is_named_by_content: bool,
 }
 
 /// Every asset under its own name, and under one with the digest of its content in it, by which the others refer to it.
 /// References are rewritten first, so a digest also stands for all that the file loads, and one name never mixes versions.
-pub fn site() -> &'static BTreeMap<String, File> {
+pub(crate) fn site() -> &'static BTreeMap<String, File> {
     static SITE: LazyLock<BTreeMap<String, File>> = LazyLock::new(|| {
         let mut site = BTreeMap::new();
         for name in Assets::iter().filter(|name| is_served(name)) {
@@ -188,7 +188,7 @@ fn named(name: &str, digest: &str) -> String {
 }
 
 /// Returns the ending of a name, without its dot.
-pub fn extension(name: &str) -> &str {
+pub(crate) fn extension(name: &str) -> &str {
     name.rsplit('.').next().unwrap_or_default()
 }
 
