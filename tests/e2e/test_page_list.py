@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from api import eventually, now, rfc3339
-from browser import LANGUAGES, LAYOUT_FAULTS, NEEDED, PASSWORD, SAYS, mixed, recent, shown, sign_in, tab_to, violations
+from browser import LANGUAGES, LAYOUT_FAULTS, NEEDED, PASSWORD, SAYS, mixed, order, recent, shown, sign_in, tab_to, violations
 
 pytestmark = NEEDED
 
@@ -74,10 +74,12 @@ def test_twelve_rows_fit_into_800_pixels(window, stack, person, partner):
 
 
 def test_rows_say_what_changed_and_why_it_failed(window, stack, person, partner):
-    partner.record(wordy())
+    partner.record([*wordy(), order()])
     page = window("en")
     sign_in(page, stack, person(partner))
     shown(page)
+    # 12 × 14.90 and 1,000 × 0.0125.
+    assert "2 lines · €191.30" in page.locator(ROWS, has_text="Renewal").inner_text()
     changed = page.locator(ROWS, has_text="Business Standard").inner_text()
     assert "Quantity 28 → 19" in changed and "and 1 more change" in changed
     failed = page.locator(ROWS, has_text="Amélie D'Angelo")

@@ -9,7 +9,10 @@ use std::{borrow::Cow, collections::HashSet};
 
 use domain::{
     actions,
-    activity::{Activity, Details},
+    activity::{
+        Activity, Details,
+        lines::{Line, Member, is_decimal, plain_text, subscription_id_of},
+    },
     job::{Output, Rows},
     locale::Locale,
     time::{Instant, Zone},
@@ -17,7 +20,7 @@ use domain::{
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::lines::{Line, Member, OrderLines, is_decimal, plain_text, subscription_id_of};
+use crate::lines::OrderLines;
 
 /// The most rows of a sheet besides its header: a sheet holds 1,048,576.
 pub(crate) const MAX_ROWS: u64 = 1_048_575;

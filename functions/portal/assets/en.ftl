@@ -284,6 +284,11 @@ newActivities =
        *[other] { $count } new activities
     }
 newAtLeast = At least { $count } new activities
+orderLines =
+    { $count ->
+        [one] { $count } line
+       *[other] { $count } lines
+    }
 changesLeft =
     { $count ->
         [one] and { $count } more change

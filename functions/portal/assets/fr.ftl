@@ -284,6 +284,11 @@ newActivities =
        *[other] { $count } nouvelles activités
     }
 newAtLeast = Au moins { $count } nouvelles activités
+orderLines =
+    { $count ->
+        [one] { $count } ligne
+       *[other] { $count } lignes
+    }
 changesLeft =
     { $count ->
         [one] et { $count } autre modification

@@ -82,12 +82,18 @@ function customer(context, customer) {
   return [h("a", { href: link, target: "_blank", rel: "noopener noreferrer", "aria-label": context.words.say("subscriptionsOf", { customer: shown }) }, breakable(shown))];
 }
 
-/** What changed, and why it failed. @param {Context} context @param {Activity} activity */
+/** The number of an order's lines, and what they cost. @param {Context["words"]} words @param {{count: number, amounts?: {amount: string, currency: string}[]}} lines */
+function orderWords(words, { count, amounts = [] }) {
+  return [words.count("orderLines", count), amounts.map(({ amount, currency }) => words.money(amount, currency)).join(" + ")].filter(Boolean).join(" · ");
+}
+
+/** What changed, what an order holds, and why it failed. @param {Context} context @param {Activity} activity */
 function sentence({ words, zone }, activity) {
   const changes = activity.changes ?? [];
   const said = changes.slice(0, MAX_CHANGES).map((/** @type {any} */ change) => h("span", { class: "change" }, isolated(changeText(words, change, { zone }))));
   const left = changes.length - said.length;
   if (left > 0) said.push(h("span", { class: "change" }, words.count("changesLeft", left)));
+  if (activity.lines) said.push(h("span", { class: "change" }, orderWords(words, activity.lines)));
   if (activity.reason) said.push(h("span", { class: "why" }, isolated(activity.reason)));
   return said.length > 0 ? h("span", { class: "said" }, ...said.flatMap((/** @type {Node} */ each) => [" ", each])) : null;
 }

@@ -7,6 +7,7 @@
 //! | `wire` | the JSON of an activity, as a client sends it and as the service shows it |
 //! | `parse` | the checks that turn sent JSON into a [`NewActivity`] |
 //! | `model` | an activity inside the service |
+//! | `lines` | the lines of an order in the details, and what they add up to |
 //! | `ids` | ids and actions: checked text |
 //! | `digest` | the digest that decides whether two activities are the same |
 //!
@@ -16,6 +17,7 @@
 pub mod cloud_events;
 mod digest;
 mod ids;
+pub mod lines;
 mod model;
 mod parse;
 mod request;

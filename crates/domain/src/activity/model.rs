@@ -194,6 +194,8 @@ pub struct NewActivity {
     pub entry: Entry,
     /// The details as compact JSON, an object.
     pub details: Option<String>,
+    /// What the lines of an order add up to, as JSON: see [`LineSums`](super::lines::LineSums). It follows from the details.
+    pub lines: Option<String>,
     /// The digest of entry and details: activities with the same address and digest are the same.
     pub digest: Digest,
 }
@@ -224,6 +226,9 @@ pub struct Activity<T = String> {
     pub entry: Entry<T>,
     /// The details.
     pub details: Details<T>,
+    /// What the lines of an order add up to, as JSON: see [`LineSums`](super::lines::LineSums). Absent in activities that were
+    /// recorded by earlier versions.
+    pub lines: Option<T>,
     /// The digest of entry and details: activities with the same address and digest are the same.
     pub digest: Digest,
 }
@@ -238,6 +243,7 @@ impl NewActivity {
             recorded_at: now.truncated_to_millis(),
             entry: self.entry,
             details: self.details.map_or(Details::None, Details::Here),
+            lines: self.lines,
             digest: self.digest,
         }
     }
@@ -305,6 +311,7 @@ impl<T> Activity<T> {
                 Details::Apart(size) => Details::Apart(*size),
                 Details::Here(text) => Details::Here(convert(text)),
             },
+            lines: self.lines.as_ref().map(&convert),
             digest: self.digest,
         }
     }

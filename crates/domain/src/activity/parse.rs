@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 
 use super::{
     ids::{Action, ActivityId, MAX_ID_CHARS},
+    lines::LineSums,
     model::{Actor, ActorType, Customer, Entry, NewActivity, Status, Target},
     wire::{Change, NewActivityJson, NewActorJson},
 };
@@ -114,7 +115,9 @@ impl NewActivityJson<'_> {
         };
         let digest = entry.digest(changes.as_ref(), details.as_ref());
         let details = details.map(Json::into_string);
-        Some(NewActivity { id, occurred_at: occurred_at?, entry, details, digest })
+        let sums = details.as_deref().and_then(LineSums::of);
+        let lines = sums.and_then(|sums| serde_json::to_string(&sums).ok());
+        Some(NewActivity { id, occurred_at: occurred_at?, entry, details, lines, digest })
     }
 }
 

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use super::{
     ids::{Action, ActivityId, PartnerId},
+    lines::LineSums,
     model::{Activity, Actor, ActorType, Customer, Details, Status, Target},
 };
 use crate::{request_json::Object, time::Instant};
@@ -211,6 +212,10 @@ pub struct ActivityJson<'a> {
     has_details: bool,
     /// The size of the details, in bytes of JSON.
     details_size: u64,
+    /// What the lines of an order in the details add up to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<LineSums>, nullable = false)]
+    lines: Option<&'a RawValue>,
     /// The address of the whole activity, relative to the API's root.
     url: String,
 }
@@ -242,7 +247,7 @@ fn show<'a, E: serde::ser::Error>(
     details_url: Option<String>,
 ) -> Result<ActivityJson<'a>, E> {
     let url = activity.url();
-    let Activity { partner, id, occurred_at, recorded_at, entry, details, digest: _ } = activity;
+    let Activity { partner, id, occurred_at, recorded_at, entry, details, lines, digest: _ } = activity;
     Ok(ActivityJson {
         id,
         occurred_at,
@@ -261,6 +266,7 @@ fn show<'a, E: serde::ser::Error>(
         details_url,
         has_details: !matches!(details, Details::None),
         details_size: details.size(),
+        lines: lines.map(raw::<E>).transpose()?,
         url,
     })
 }
@@ -286,7 +292,7 @@ mod tests {
         let now = Instant::parse("2026-11-02T12:00:00Z").unwrap();
         let mut activity =
             NewActivity::parse(sent, now).unwrap().into_activity(PartnerId::parse("contoso").unwrap(), now);
-        insta::assert_snapshot!(serde_json::to_string(&activity).unwrap(), @r#"{"id":"e-1","occurred_at":"2026-11-02T09:30:00.123456Z","recorded_at":"2026-11-02T12:00:00.000Z","partner_id":"contoso","customer":{"id":"fabrikam","name":"Fabrikam SARL"},"action":"order.created","status":"succeeded","actor":{"type":"user","id":"ana@contoso.example","role":"admin_agent"},"target":{"type":"order","id":"o-1"},"reason":null,"changes":[{"field":"quantity","old":5,"new":12.50}],"details":{"lines":[{"quantity":1.20}]},"has_details":true,"details_size":29,"url":"/v1/partners/contoso/activities/e-1?occurred_at=2026-11-02T09:30:00.123456Z"}"#);
+        insta::assert_snapshot!(serde_json::to_string(&activity).unwrap(), @r#"{"id":"e-1","occurred_at":"2026-11-02T09:30:00.123456Z","recorded_at":"2026-11-02T12:00:00.000Z","partner_id":"contoso","customer":{"id":"fabrikam","name":"Fabrikam SARL"},"action":"order.created","status":"succeeded","actor":{"type":"user","id":"ana@contoso.example","role":"admin_agent"},"target":{"type":"order","id":"o-1"},"reason":null,"changes":[{"field":"quantity","old":5,"new":12.50}],"details":{"lines":[{"quantity":1.20}]},"has_details":true,"details_size":29,"lines":{"count":1},"url":"/v1/partners/contoso/activities/e-1?occurred_at=2026-11-02T09:30:00.123456Z"}"#);
         activity.details = Details::Apart(29);
         let apart = serde_json::to_value(&activity).unwrap();
         assert_eq!(

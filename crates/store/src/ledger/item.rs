@@ -79,6 +79,9 @@ pub(super) enum Text {
     /// The source.
     #[strum(serialize = "so")]
     Source,
+    /// What the lines of an order add up to, JSON.
+    #[strum(serialize = "ls")]
+    Lines,
     /// The details, if they are in the item.
     #[strum(serialize = "d")]
     Details,
@@ -179,11 +182,11 @@ impl NewItem {
 
 /// Writes the item of an activity, without its details.
 pub(super) fn write_item(activity: &Activity, partition: &str, is_late: bool) -> NewItem {
-    let Activity { partner, id, occurred_at, recorded_at, entry, details: _, digest } = activity;
+    let Activity { partner, id, occurred_at, recorded_at, entry, details: _, lines, digest } = activity;
     let Entry { customer, action, status, actor, target, reason, changes, correlation_id, source } = entry;
     let month = occurred_at.utc_month();
     let (customer, target) = (customer.as_ref(), target.as_ref());
-    let mut item = NewItem { attributes: HashMap::with_capacity(29), size: 0 }
+    let mut item = NewItem { attributes: HashMap::with_capacity(30), size: 0 }
         .text(Text::PartitionKey, partition)
         .text(Text::SortKey, keys::sort_key(*occurred_at, id))
         .text(Text::RecordedAt, recorded_at.to_millis_text())
@@ -202,6 +205,7 @@ pub(super) fn write_item(activity: &Activity, partition: &str, is_late: bool) ->
         .optional(Text::Changes, changes.as_ref())
         .optional(Text::CorrelationId, correlation_id.as_ref())
         .optional(Text::Source, source.as_ref())
+        .optional(Text::Lines, lines.as_ref())
         .bytes(DIGEST, *digest);
     if *status != Status::Succeeded {
         item = item.text(Text::Status, status.as_str());

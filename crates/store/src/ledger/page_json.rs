@@ -427,7 +427,8 @@ mod tests {
     fn row() -> impl Strategy<Value = Value> {
         let names = prop::sample::subsequence(
             vec![
-                "c", "cn", "t", "tt", "tn", "un", "ur", "ui", "ua", "re", "ch", "co", "so", "d", "dh", "ds", "ck", "lk",
+                "c", "cn", "t", "tt", "tn", "un", "ur", "ui", "ua", "re", "ch", "co", "so", "ls", "d", "dh", "ds",
+                "ck", "lk",
             ],
             0..12,
         );

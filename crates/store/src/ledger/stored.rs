@@ -353,6 +353,7 @@ impl StoredActivity {
                 (None, Some(size)) => Details::Apart(size),
                 (None, None) => Details::None,
             },
+            lines: text(Text::Lines),
             digest: item.digest,
         }
     }
