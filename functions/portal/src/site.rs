@@ -2,7 +2,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt::Write as _,
     sync::{Arc, LazyLock},
 };
 
@@ -120,15 +119,13 @@ impl Joined {
                 body.push('\n');
             }
         }
-        let names = exported.join(", ");
-        // Writing to a `String` cannot fail.
-        let _ = match exported.is_empty() {
+        self.text.push_str(&if exported.is_empty() {
             // A block, in which a module may wait.
-            true => write!(self.text, "// {name}\n{{\n{body}}}\n"),
-            false => {
-                write!(self.text, "// {name}\nconst {{ {names} }} = (() => {{\n{body}return {{ {names} }};\n}})();\n")
-            }
-        };
+            format!("// {name}\n{{\n{body}}}\n")
+        } else {
+            let names = exported.join(", ");
+            format!("// {name}\nconst {{ {names} }} = (() => {{\n{body}return {{ {names} }};\n}})();\n")
+        });
     }
 }
 
@@ -163,7 +160,7 @@ fn without_comments(text: &str, extension: &str) -> String {
     }
     kept.push_str(rest);
     let lines = kept.lines().map(str::trim);
-    let lines = lines.filter(|line| !line.is_empty() && !(extension == "js" && line.starts_with("//")));
+    let lines = lines.filter(|line| !(line.is_empty() || extension == "js" && line.starts_with("//")));
     lines.flat_map(|line| [line, "\n"]).collect()
 }
 
