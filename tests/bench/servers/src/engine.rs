@@ -1,5 +1,7 @@
 //! Real engines: DynamoDB on SQLite in memory, S3 on a folder.
 
+use std::{fs, path::Path};
+
 use dynoxide::{Database, ImportOptions, types::Item};
 use serde_json::{Value, json};
 
@@ -8,6 +10,8 @@ use crate::{
     store::{Tag, each_saved},
 };
 
+/// The folder of the bucket.
+const BUCKET: &str = "data";
 /// The number of items in one import transaction.
 const CHUNK: usize = 20_000;
 
@@ -20,7 +24,7 @@ pub(crate) async fn run(tables: &str, folder: &str, data: Option<&str>) -> Resul
     }
     if let Some(data) = data {
         let name = tables.first().and_then(|table| table["TableName"].as_str()).ok_or("no table to fill")?;
-        import(&database, name, data)?;
+        import(&database, name, &Path::new(folder).join(BUCKET), data)?;
     }
     let (listener, dynamodb) = http::listen().await?;
     let (objects, s3) = http::listen().await?;
@@ -44,7 +48,8 @@ pub(crate) async fn run(tables: &str, folder: &str, data: Option<&str>) -> Resul
     Ok(())
 }
 
-fn import(database: &Database, table: &str, data: &str) -> Result<(), Error> {
+/// Puts the items of a saved file into a table, and its objects into a bucket.
+fn import(database: &Database, table: &str, bucket: &Path, data: &str) -> Result<(), Error> {
     let mut items: Vec<Item> = Vec::with_capacity(CHUNK);
     database.enable_bulk_loading().map_err(|error| error.to_string())?;
     let put = |items: &mut Vec<Item>| -> Result<(), Error> {
@@ -52,9 +57,14 @@ fn import(database: &Database, table: &str, data: &str) -> Result<(), Error> {
         let imported = database.import_items(table, chunk, ImportOptions::default());
         imported.map(drop).map_err(|error| error.to_string().into())
     };
-    each_saved(data, &mut |tag, _, value| {
-        if matches!(tag, Tag::Item) {
-            items.push(serde_json::from_slice(value)?);
+    each_saved(data, &mut |tag, key, value| {
+        match tag {
+            Tag::Item => items.push(serde_json::from_slice(value)?),
+            Tag::Object => {
+                let file = bucket.join(key);
+                fs::create_dir_all(file.parent().unwrap_or(bucket))?;
+                fs::write(file, value)?;
+            }
         }
         if items.len() == CHUNK { put(&mut items) } else { Ok(()) }
     })?;
