@@ -112,8 +112,12 @@ function openMenu(button, label, entries, closed) {
     onkeydown: (/** @type {KeyboardEvent} */ event) => move(event, items, menu, button),
     ontoggle: (/** @type {any} */ event) => { if (event.newState === "closed") close(); },
   }, ...items);
-  // A fixed menu would stay where the button no longer is.
-  const scrolled = (/** @type {Event} */ event) => { if (!menu.contains(/** @type {Node} */ (event.target))) menu.hidePopover(); };
+  const { top, left } = button.getBoundingClientRect();
+  // A fixed menu would stay where the button no longer is. The event of a scrolling that ended before may come late.
+  const scrolled = () => {
+    const at = button.getBoundingClientRect();
+    if (at.top !== top || at.left !== left) menu.hidePopover();
+  };
   const close = () => {
     removeEventListener("scroll", scrolled, true);
     button.setAttribute("aria-expanded", "false");
