@@ -74,12 +74,12 @@ def test_twelve_rows_fit_into_800_pixels(window, stack, person, partner):
 
 
 def test_rows_say_what_changed_and_why_it_failed(window, stack, person, partner):
-    partner.record([*wordy(), order()])
+    partner.record([*wordy(), order(target={"type": "order", "id": "o-1", "name": "Two lines"})])
     page = window("en")
     sign_in(page, stack, person(partner))
     shown(page)
     # 12 × 14.90 and 1,000 × 0.0125.
-    assert "2 lines · €191.30" in page.locator(ROWS, has_text="Renewal").inner_text()
+    assert "2 lines · €191.30" in page.locator(ROWS, has_text="Two lines").inner_text()
     changed = page.locator(ROWS, has_text="Business Standard").inner_text()
     assert "Quantity 28 → 19" in changed and "and 1 more change" in changed
     failed = page.locator(ROWS, has_text="Amélie D'Angelo")

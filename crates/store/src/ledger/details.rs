@@ -3,12 +3,12 @@
 //! The digest of the text is part of the name of both. So what a dead recorder left behind is neither overwritten nor
 //! taken for another activity's details, and a reader can verify what it has read.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_s3::error::ProvideErrorMetadata as _;
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use sha2::{Digest as _, Sha256};
+use tokio::{sync::Semaphore, task::JoinSet};
 
 use super::{
     Ledger,
@@ -34,7 +34,7 @@ const MAX_TWIN_BYTES: usize = 32 * 1_024;
 /// The level of zstd. Above this level, time grows faster than size shrinks.
 const LEVEL: i32 = 3;
 /// The number of details that are fetched at a time.
-const CONCURRENCY: usize = 16;
+pub(super) const CONCURRENCY: usize = 16;
 /// The number of tries of a write that S3 refuses because the same object is being written at the same moment.
 const MAX_CONFLICT_TRIES: usize = 3;
 
@@ -161,38 +161,48 @@ impl Ledger {
         sign_link(&self.s3, &self.bucket, &key, &file_name, "application/json", method).await
     }
 
-    /// Loads the details of activities whose details are not in their items. Those that were read already are unpacked, and
-    /// the others are fetched one by one.
-    pub(super) async fn load_all_details(
-        &self,
-        activities: &[FoundActivity],
-        unpacker: &mut Unpacker,
-    ) -> Result<Vec<Option<String>>, Error> {
-        let mut details = Vec::with_capacity(activities.len());
-        let mut missing = Vec::new();
+    /// Begins to fetch the details that are neither in the activities' items nor read beside them, as many at a time as
+    /// `room` allows. The tasks end with the index of the activity and its details.
+    pub(super) fn fetch_missing(&self, activities: &[FoundActivity], room: &Arc<Semaphore>) -> DetailsFetched {
+        let mut fetching = JoinSet::new();
         for (index, FoundActivity { stored, packed }) in activities.iter().enumerate() {
-            details.push(match (stored.details_location(), packed) {
-                (Some(DetailsLocation::Twin(digest)), Some(packed)) => {
-                    Some(unpacker.unpack(stored, digest, Some(packed.bytes()))?)
-                }
-                (Some(_), _) => {
-                    missing.push((index, stored.clone()));
-                    None
-                }
-                (None, _) => None,
+            if packed.is_some() || stored.details_location().is_none() {
+                continue;
+            }
+            let (ledger, stored, room) = (self.clone(), stored.clone(), Arc::clone(room));
+            fetching.spawn(async move {
+                let _place = room.acquire().await;
+                let Some(location) = stored.details_location() else { return Ok((index, None)) };
+                let text = ledger.get_details(&stored, location).await?;
+                Ok((index, Some(text)))
             });
         }
-        let mut fetched = stream::iter(missing)
-            .map(|(index, stored)| async move {
-                let Some(location) = stored.details_location() else { return Ok((index, None)) };
-                self.get_details(&stored, location).await.map(|text| (index, Some(text)))
-            })
-            .buffer_unordered(CONCURRENCY);
-        while let Some((index, text)) = fetched.try_next().await? {
-            details[index] = text;
-        }
-        Ok(details)
+        fetching
     }
+}
+
+/// Details that are being fetched, by the index of their activity.
+pub(super) type DetailsFetched = JoinSet<Result<(usize, Option<String>), Error>>;
+
+/// Returns the details that are not in the items: unpacks those that were read beside their activities, and waits for those
+/// that are being fetched.
+pub(super) async fn collect_details(
+    activities: &[FoundActivity],
+    mut fetching: DetailsFetched,
+    unpacker: &mut Unpacker,
+) -> Result<Vec<Option<String>>, Error> {
+    let unpack = |FoundActivity { stored, packed }: &FoundActivity| match (stored.details_location(), packed) {
+        (Some(DetailsLocation::Twin(digest)), Some(packed)) => {
+            unpacker.unpack(stored, digest, Some(packed.bytes())).map(Some)
+        }
+        _ => Ok(None),
+    };
+    let mut details = activities.iter().map(unpack).collect::<Result<Vec<_>, _>>()?;
+    while let Some(fetched) = fetching.join_next().await {
+        let (index, text) = fetched.map_err(|error| Error::permanent("reading details", error))??;
+        details[index] = text;
+    }
+    Ok(details)
 }
 
 /// Unpacks details. An unpacker keeps its memory, which costs more than to unpack one activity's details.

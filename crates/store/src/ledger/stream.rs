@@ -8,9 +8,11 @@ use domain::{
     time::Month,
 };
 
+use tokio::sync::Semaphore;
+
 use super::{
     Ledger,
-    details::Unpacker,
+    details::{CONCURRENCY, DetailsFetched, Unpacker, collect_details},
     partition::{FoundActivity, PartitionAhead},
     source::{Source, first_of, position_behind, without_details},
     stored::StoredActivity,
@@ -23,6 +25,8 @@ const MAX_CHUNK_ROWS: usize = 1_024;
 const MAX_PARTITIONS_AHEAD: usize = 8;
 /// The bytes of details that a chunk may have, unless one activity alone has more.
 const MAX_CHUNK_DETAILS: u64 = 2 * 1_024 * 1_024;
+/// The number of chunks whose details are fetched ahead. An object takes S3 as long as two chunks take the writer.
+const MAX_CHUNKS_AHEAD: usize = 3;
 
 /// Reads a selection in order, in chunks of bounded size. Dropping the stream stops its reads.
 #[derive(Debug)]
@@ -38,9 +42,23 @@ pub struct ActivityStream {
     open: VecDeque<Vec<PartitionAhead>>,
     /// Activities whose details are not unpacked yet.
     waiting: VecDeque<FoundActivity>,
-    unpacker: Unpacker,
     /// The last activity read.
     reached: Option<StoredActivity>,
+    /// The next chunks, whose details are being fetched.
+    ahead: VecDeque<ChunkAhead>,
+    /// Why no further chunk can be read, to be said behind those that were.
+    failure: Option<Error>,
+    /// The room for fetches at a time.
+    room: Arc<Semaphore>,
+    unpacker: Unpacker,
+}
+
+/// A chunk whose details are being fetched.
+#[derive(Debug)]
+struct ChunkAhead {
+    found: Vec<FoundActivity>,
+    reached: Option<StoredActivity>,
+    fetching: DetailsFetched,
 }
 
 /// Activities that follow one another. A chunk may be empty if a filter left out all that was read.
@@ -99,8 +117,11 @@ impl Ledger {
             months,
             open: VecDeque::new(),
             waiting: VecDeque::new(),
-            unpacker: Unpacker::new()?,
             reached: None,
+            ahead: VecDeque::new(),
+            failure: None,
+            room: Arc::new(Semaphore::new(CONCURRENCY)),
+            unpacker: Unpacker::new()?,
         })
     }
 }
@@ -111,6 +132,26 @@ impl ActivityStream {
     /// # Errors
     /// When a store fails or holds an unreadable item: no activity is ever left out.
     pub async fn next(&mut self) -> Result<Option<Chunk>, Error> {
+        let wanted = if self.with_details { MAX_CHUNKS_AHEAD } else { 1 };
+        while self.failure.is_none() && self.ahead.len() < wanted {
+            match self.read_chunk().await {
+                Ok(Some(chunk)) => self.ahead.push_back(chunk),
+                Ok(None) => break,
+                Err(error) => self.failure = Some(error),
+            }
+        }
+        let Some(ChunkAhead { found, reached, fetching }) = self.ahead.pop_front() else {
+            return self.failure.take().map_or(Ok(None), Err);
+        };
+        let details = match self.with_details {
+            true => Some(collect_details(&found, fetching, &mut self.unpacker).await?),
+            false => None,
+        };
+        Ok(Some(Chunk { stored: found.into_iter().map(|found| found.stored).collect(), reached, details }))
+    }
+
+    /// Reads the activities of the next chunk, and begins to fetch their details.
+    async fn read_chunk(&mut self) -> Result<Option<ChunkAhead>, Error> {
         if self.waiting.is_empty() {
             let Some(read) = self.read_merged().await? else { return Ok(None) };
             let source = &self.source;
@@ -130,13 +171,12 @@ impl ActivityStream {
             }
             found.extend(self.waiting.pop_front());
         }
-        let details = if self.with_details {
-            Some(self.source.ledger.load_all_details(&found, &mut self.unpacker).await?)
-        } else {
-            None
-        };
         let reached = if self.waiting.is_empty() { self.reached.take() } else { None };
-        Ok(Some(Chunk { stored: found.into_iter().map(|found| found.stored).collect(), reached, details }))
+        let fetching = match self.with_details {
+            true => self.source.ledger.fetch_missing(&found, &self.room),
+            false => DetailsFetched::new(),
+        };
+        Ok(Some(ChunkAhead { found, reached, fetching }))
     }
 
     /// Reads the next activities of one month, merged from its partitions.
