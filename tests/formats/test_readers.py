@@ -106,7 +106,8 @@ def expected(path, locale):
         one = json.loads(line)
         customer, actor, target = one.get("customer", {}), one["actor"], one.get("target", {})
         # Details keep their text, which stands between their name and the members after them.
-        details = re.search(r',"details":(\{.*\}),"has_details":true,"details_size":\d+,"url":"[^"]*"\}$', line, re.DOTALL)
+        behind = r'"has_details":true,"details_size":\d+,(?:"lines":\{"count":\d+(?:,"amounts":\[.*?\])?\},)?"url":"[^"]*"\}$'
+        details = re.search(r',"details":(\{.*\}),' + behind, line, re.DOTALL)
         kind = target.get("type") and TARGET_TYPES[locale].get(target["type"], target["type"])
         row = [
             (datetime.fromisoformat(one["occurred_at"].removesuffix("Z")) + OFFSET).replace(microsecond=0),

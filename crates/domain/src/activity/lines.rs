@@ -1,7 +1,7 @@
 //! The lines of an order (`details.lines`), their members, and what they add up to.
 //!
 //! Portals name the members of a line differently, so common names count as ours, whatever their case and with or without
-//! underscores: see [`MEMBERS`]. The details keep the names that were sent.
+//! underscores: see `MEMBERS`. The details keep the names that were sent.
 
 use std::{borrow::Cow, fmt};
 
