@@ -54,6 +54,12 @@ const WORDS_BEHIND_DIGITS: [&str; 17] =
     ["am", "pm", "a", "p", "m", "e", "t", "h", "hr", "min", "mn", "s", "er", "st", "nd", "rd", "th"];
 /// The truth values of both languages.
 const TRUTH_VALUES: [&str; 4] = ["true", "false", "vrai", "faux"];
+/// For each first letter, the second letters of the words above, one bit each. Most words of other texts begin with two others.
+const SECOND_LETTERS: [u32; 26] = {
+    let letters = add_second_letters([0; 26], &DATE_WORDS);
+    let letters = add_second_letters(letters, &CURRENCIES);
+    add_second_letters(letters, &WORDS_BEHIND_DIGITS)
+};
 /// The longest word of a value.
 const MAX_WORD_CHARS: usize = 9;
 /// The most characters that Excel shows of a number in a cell without a number format.
@@ -159,6 +165,17 @@ fn is_mark(char: char) -> bool {
     )
 }
 
+const fn add_second_letters(mut letters: [u32; 26], words: &[&str]) -> [u32; 26] {
+    let mut index = 0;
+    while index < words.len() {
+        if let [first, second, ..] = words[index].as_bytes() {
+            letters[(*first - b'a') as usize] |= 1 << (*second - b'a');
+        }
+        index += 1;
+    }
+    letters
+}
+
 fn is_word_of_values(word: &str, is_behind_digit: bool) -> bool {
     let mut folded = [0; MAX_WORD_CHARS];
     let mut length = 0;
@@ -177,6 +194,11 @@ fn is_word_of_values(word: &str, is_behind_digit: bool) -> bool {
         length += 1;
     }
     let folded = &folded[..length];
+    if let [first, second, ..] = folded
+        && SECOND_LETTERS[usize::from(first - b'a')] & (1 << (second - b'a')) == 0
+    {
+        return false;
+    }
     let is_in = |words: &[&str]| words.iter().any(|word| word.as_bytes() == folded);
     (length >= 3 && DATE_WORDS.iter().any(|name| name.as_bytes().starts_with(folded)))
         || is_in(&CURRENCIES)
@@ -199,6 +221,17 @@ mod tests {
 
     fn reads(text: &str) -> bool {
         reads_as_value(text, text.bytes().any(|byte| byte.is_ascii_digit()))
+    }
+
+    #[test]
+    fn every_word_of_values_is_known() {
+        for word in DATE_WORDS.iter().chain(&CURRENCIES).chain(&WORDS_BEHIND_DIGITS) {
+            assert!(is_word_of_values(word, true), "{word}");
+            assert!(is_word_of_values(&word.to_uppercase(), true), "{word}");
+        }
+        for word in ["order", "user", "az", "zz", "dd"] {
+            assert!(!is_word_of_values(word, true), "{word}");
+        }
     }
 
     #[test]

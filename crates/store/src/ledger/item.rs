@@ -3,10 +3,11 @@
 //! Attribute names are short because DynamoDB stores and bills them with every item. A twin item has the attribute `z`, the
 //! details compressed with zstd. A month in the directory has the attribute `n`, the number of its shards.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::LazyLock};
 
 use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
 use domain::activity::{Activity, ActorType, Entry, Status};
+use strum::VariantArray as _;
 
 use super::keys;
 
@@ -17,7 +18,7 @@ pub(super) type Attributes = HashMap<String, AttributeValue>;
 const INLINE_ITEM_BYTES: usize = 1_024;
 
 /// A text attribute of an activity's item.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::EnumCount, strum::EnumString, strum::IntoStaticStr)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::EnumCount, strum::IntoStaticStr, strum::VariantArray)]
 pub(super) enum Text {
     /// The partition key: see [`keys`].
     #[strum(serialize = "pk")]
@@ -91,6 +92,33 @@ pub(super) enum Text {
     /// The digest of the details, if they are in an object in S3.
     #[strum(serialize = "ds")]
     ObjectDigest,
+}
+
+impl Text {
+    /// Finds an attribute by its name: one or two lower-case letters. A page has tens of thousands of names, and a table needs no
+    /// comparisons of texts.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        static BY_NAME: LazyLock<[Option<Text>; 27 * 27]> = LazyLock::new(|| {
+            let mut by_name = [None; 27 * 27];
+            for text in Text::VARIANTS {
+                if let Some(place) = place_of((*text).into()) {
+                    by_name[place] = Some(*text);
+                }
+            }
+            by_name
+        });
+        BY_NAME[place_of(name)?]
+    }
+}
+
+/// Returns the place of a name of one or two lower-case letters among all of these.
+fn place_of(name: &str) -> Option<usize> {
+    let letter = |byte: &u8| byte.is_ascii_lowercase().then(|| usize::from(byte - b'a') + 1);
+    match name.as_bytes() {
+        [first] => letter(first),
+        [first, second] => Some(letter(first)? + 27 * letter(second)?),
+        _ => None,
+    }
 }
 
 /// The attribute with the digest of the content, 16 bytes.
@@ -221,4 +249,19 @@ pub(super) fn write_item(activity: &Activity, partition: &str, is_late: bool) ->
         item = item.text(LATE_KEY, keys::late_partition(partner, month));
     }
     item
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_attribute_is_found_by_its_name_and_nothing_else() {
+        for text in Text::VARIANTS {
+            assert_eq!(Text::named((*text).into()), Some(*text));
+        }
+        for other in ["", "x", "zz", "dz", "h", "ck", "pkk", "PK", "é", "p ", "\0"] {
+            assert_eq!(Text::named(other), None, "{other:?}");
+        }
+    }
 }

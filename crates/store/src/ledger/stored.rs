@@ -93,8 +93,8 @@ impl ItemBuffer {
     pub(super) fn add_decoded(&mut self, item: &Attributes) -> Result<(), UnreadableItem> {
         let mut draft = self.begin();
         for (name, value) in item {
-            match (value, name.parse::<Text>()) {
-                (AttributeValue::S(text), Ok(attribute)) => {
+            match (value, Text::named(name)) {
+                (AttributeValue::S(text), Some(attribute)) => {
                     self.push_text(&mut draft, attribute, |texts| texts.push_str(text));
                 }
                 (AttributeValue::B(bytes), _) if name == DIGEST => draft.digest = bytes.as_ref().try_into().ok(),
@@ -126,13 +126,13 @@ impl ItemBuffer {
     /// Takes a text attribute, which `push` appends to the buffer. Returns whether items have this attribute and this item
     /// did not have it yet. Keys of indexes are accepted and not kept, because other attributes say the same.
     pub(super) fn take_text(&mut self, draft: &mut DraftItem, name: &str, push: impl FnOnce(&mut String)) -> bool {
-        match name.parse::<Text>() {
-            Ok(attribute) if draft.offsets[attribute as usize] == ABSENT => {
+        match Text::named(name) {
+            Some(attribute) if draft.offsets[attribute as usize] == ABSENT => {
                 self.push_text(draft, attribute, push);
                 true
             }
-            Ok(_) => false,
-            Err(_) => matches!(name, CUSTOMER_KEY | LATE_KEY),
+            Some(_) => false,
+            None => matches!(name, CUSTOMER_KEY | LATE_KEY),
         }
     }
 
@@ -398,7 +398,7 @@ mod tests {
             };
             let item = item.into_attributes();
             let is_known = |name: &String| {
-                matches!(&**name, CUSTOMER_KEY | LATE_KEY | DIGEST | DETAILS_SIZE) || name.parse::<Text>().is_ok()
+                matches!(&**name, CUSTOMER_KEY | LATE_KEY | DIGEST | DETAILS_SIZE) || Text::named(name).is_some()
             };
             assert!(item.keys().all(is_known), "{:?}", item.keys());
             let row = ItemBuffer::read_one(&activity.partner, &item).unwrap();
