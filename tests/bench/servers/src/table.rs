@@ -344,7 +344,7 @@ impl Table {
     pub(crate) fn get(
         &mut self,
         key: &HashMap<String, HashMap<String, String>>,
-    ) -> Result<(String, Option<(&str, u64)>), Error> {
+    ) -> Result<(String, Option<TextAndBytes<'_>>), Error> {
         let (hash, range) = self.schema.keys.clone();
         let part = |name: &str| key.get(name).and_then(|value| value.get("S")).cloned().ok_or("no such key");
         let (hash, range) = (part(&hash)?, part(&range)?);
@@ -370,6 +370,9 @@ impl Table {
 fn text_of<'a>(item: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
     item.get(name)?.get("S")?.as_str()
 }
+
+/// The JSON of an item, and the bytes that DynamoDB bills for it.
+type TextAndBytes<'a> = (&'a str, u64);
 
 /// Returns the units of one read of so many bytes.
 pub(crate) fn read_units(bytes: u64, consistent: bool) -> f64 {
