@@ -8,7 +8,7 @@
 //! | `guard` | the apostrophe in front of text that a spreadsheet would run or change |
 //! | `conversion` | the texts that a spreadsheet reads as numbers, dates and other values |
 //! | `cell_text` | the text of a cell: guarded, cut, without control characters |
-//! | `xlsx`, `summary` | workbooks, and their first sheet |
+//! | `xlsx`, `summary`, `workbook_cell` | workbooks, their first sheet, what a cell can hold |
 //! | `encoder` | the choice between the formats of text |
 //! | `gzip` | compression in blocks that a later run can continue |
 //! | `files` | the bucket: parts, whole objects, links |
@@ -35,6 +35,7 @@ mod run;
 mod segments;
 mod summary;
 mod table;
+mod workbook_cell;
 mod worker;
 mod writer;
 mod xlsx;

@@ -16,7 +16,7 @@ use domain::{
 };
 use rust_xlsxwriter::{Format, FormatAlign, IgnoreError, Worksheet, XlsxError};
 
-use crate::xlsx::{cell_text, date_of};
+use crate::workbook_cell::{cell_text, date_of};
 
 /// The statuses in the order of their totals.
 const STATUSES: [Status; 4] = [Status::Succeeded, Status::Failed, Status::Declined, Status::InProgress];

@@ -23,18 +23,16 @@ use std::{
 use domain::{
     activity::{Activity, PartnerId},
     job::{ExportRequest, Output},
-    locale::Locale,
     time::{Instant, Zone},
 };
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use rust_xlsxwriter::{DocProperties, ExcelDateTime, Format, FormatAlign, IgnoreError, Url, Worksheet, XlsxError};
 
 use crate::{
-    cell_text::{MAX_CELL_UNITS, write_plain},
-    guard::Findings,
     lines::OrderLines,
     summary::Summary,
     table::{Cell, MAX_ROWS, TableRow, columns},
+    workbook_cell::{FIRST_DATE_SECONDS, cell_text, date_of},
 };
 
 /// The most hyperlinks of a sheet.
@@ -47,11 +45,6 @@ const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 const COMPRESSION: u8 = 2;
 /// The bytes that a cell takes in a sheet besides its text.
 const CELL_BYTES: u64 = 64;
-/// 1900-03-01, in seconds since 1970: the first day that has one number in all spreadsheets.
-///
-/// Excel counts days from 1900-01-01 and has a day too many, 1900-02-29. LibreOffice has not, and shows Excel's earlier days
-/// as the days before. Nobody has days before 1900.
-const FIRST_DATE_SECONDS: i64 = -2_203_891_200;
 
 /// The URL of the page that shows a customer's subscriptions, with `{customer}` in place of the id; or none.
 #[derive(Clone, Debug, Default)]
@@ -280,19 +273,4 @@ impl Workbook {
         self.sheet.write_string(row, column, text)?;
         Ok(())
     }
-}
-
-/// Returns the date that a cell can hold, from a local time in seconds since 1970; none outside of the calendar of sheets.
-pub(crate) fn date_of(local_seconds: i64) -> Option<ExcelDateTime> {
-    if local_seconds < FIRST_DATE_SECONDS { None } else { ExcelDateTime::from_timestamp(local_seconds).ok() }
-}
-
-/// Returns a text in the form that a cell can hold.
-pub(crate) fn cell_text(text: Cow<'_, str>, locale: Locale) -> Cow<'_, str> {
-    if !Findings::of(&text).has_special_characters() && text.len() <= MAX_CELL_UNITS {
-        return text;
-    }
-    let mut shown = String::new();
-    write_plain(&text, locale, &mut shown);
-    Cow::Owned(shown)
 }

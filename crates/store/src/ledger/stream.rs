@@ -46,8 +46,6 @@ pub struct ActivityStream {
     reached: Option<StoredActivity>,
     /// The next chunks, whose details are being fetched.
     ahead: VecDeque<ChunkAhead>,
-    /// Why no further chunk can be read, to be said behind those that were.
-    failure: Option<Error>,
     /// The room for fetches at a time.
     room: Arc<Semaphore>,
     unpacker: Unpacker,
@@ -119,7 +117,6 @@ impl Ledger {
             waiting: VecDeque::new(),
             reached: None,
             ahead: VecDeque::new(),
-            failure: None,
             room: Arc::new(Semaphore::new(CONCURRENCY)),
             unpacker: Unpacker::new()?,
         })
@@ -133,16 +130,12 @@ impl ActivityStream {
     /// When a store fails or holds an unreadable item: no activity is ever left out.
     pub async fn next(&mut self) -> Result<Option<Chunk>, Error> {
         let wanted = if self.with_details { MAX_CHUNKS_AHEAD } else { 1 };
-        while self.failure.is_none() && self.ahead.len() < wanted {
-            match self.read_chunk().await {
-                Ok(Some(chunk)) => self.ahead.push_back(chunk),
-                Ok(None) => break,
-                Err(error) => self.failure = Some(error),
-            }
+        while self.ahead.len() < wanted
+            && let Some(chunk) = self.read_chunk().await?
+        {
+            self.ahead.push_back(chunk);
         }
-        let Some(ChunkAhead { found, reached, fetching }) = self.ahead.pop_front() else {
-            return self.failure.take().map_or(Ok(None), Err);
-        };
+        let Some(ChunkAhead { found, reached, fetching }) = self.ahead.pop_front() else { return Ok(None) };
         let details = match self.with_details {
             true => Some(collect_details(&found, fetching, &mut self.unpacker).await?),
             false => None,

@@ -397,3 +397,43 @@ async fn details_of_a_dead_recorder_do_not_hinder_another() {
     let read: Vec<_> = chunk.activities().collect();
     assert!(matches!(&read[..], [Activity { details: Details::Here(text), .. }] if text.contains("second")));
 }
+
+#[tokio::test]
+async fn a_failed_stream_has_given_the_first_activities_in_order() {
+    let stores = Stores::start().await;
+    // Each has a chunk of its own, and an object.
+    let noise = incompressible(1_600_000);
+    let ids = ["e-3", "e-2", "e-1"];
+    for (id, month) in ids.iter().zip(["2026-10", "2026-09", "2026-08"]) {
+        let sent = sent(id, &format!("{month}-01T00:00:00Z"), &json!({"details": {"noise": noise}}));
+        assert!(matches!(record(&stores.recorder(None), &sent).await, Ok(Recorded::New(_))));
+    }
+    let all = selection("2026-08-01T00:00:00Z", "2026-11-01T00:00:00Z", SortOrder::Descending);
+    let read = async |faults: Option<&Faults>| {
+        let mut found = Vec::new();
+        let Ok(mut stream) = stores.ledger(faults).stream(&contoso(), &all, true, None).await else {
+            return (found, true);
+        };
+        loop {
+            match stream.next().await {
+                Ok(Some(chunk)) => found.extend(chunk.activities().map(|one| one.id.to_string())),
+                Ok(None) => return (found, false),
+                Err(_) => return (found, true),
+            }
+        }
+    };
+    assert_eq!(read(None).await, (ids.map(str::to_owned).to_vec(), false));
+    let mut lengths = Vec::new();
+    for call in 1..16 {
+        let (found, has_failed) = read(Some(&Faults::from(call, Fault::NotSent))).await;
+        assert_eq!(found, ids[..found.len()], "every call from {call} on fails");
+        assert!(has_failed || found.len() == ids.len(), "every call from {call} on fails");
+        lengths.push(found.len());
+    }
+    assert!(lengths.contains(&0) && lengths.contains(&ids.len()), "{lengths:?}");
+    // Details are fetched ahead, but their failure comes in their place.
+    let keys = stores.objects("details/").await;
+    let key = keys.iter().find(|key| key.contains("2026-08")).unwrap();
+    stores.s3(None).delete_object().bucket(harness::BUCKET).key(key).send().await.unwrap();
+    assert_eq!(read(None).await, (vec!["e-3".to_owned(), "e-2".to_owned()], true));
+}
