@@ -21,6 +21,9 @@ SAM_TOOLS = $(abspath .local/venvs/sam/bin)
 CHECK_TOOLS = $(abspath .local/venvs/check/bin)
 RUST_TOOLS = $(abspath .local/venvs/rust/bin)
 HOST := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
+# The variables of the command line as words in quotes: PARTNER='tailspin' NAME='Tailspin Toys'. Those of the environment are left
+# out, because shells set NAME and the like. TOKEN stays in the environment, where other users of the machine cannot see it.
+GIVEN = $(foreach name,$(filter-out -% MAKE% TOKEN,$(.VARIABLES)),$(if $(filter command,$(origin $(name))),$(name)='$(subst ','\'',$($(name)))'))
 TRIPLE := $(if $(filter arm64,$(ARCH)),aarch64,x86_64)-unknown-linux-gnu
 CARGO_MUTANTS := 27.1.0
 
@@ -29,7 +32,7 @@ export CARGO_BUILD_TARGET := $(HOST)
 export CARGO_TARGET_DIR ?= $(abspath target)
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help up down logs token redrive test soak mutants load fuzz sbom features openapi constants check lint types vendor browser screenshots figures build deploy smoke compare compare-details sam-local bench clean tools
+.PHONY: help up down logs token redrive onboard partner test soak mutants load fuzz sbom features openapi constants check lint types vendor browser screenshots figures build deploy smoke compare compare-details costs sam-local bench clean tools
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "make %-11s %s\n", $$1, $$2}'
@@ -49,6 +52,12 @@ token: ## Print a fresh token (USER=contoso-global-admin, recorder-contoso, oper
 
 redrive: ## Show dead letters (STACK=daybook on AWS); SEND=all, a queue or ids sends them again, DROP=… deletes them
 	@$(LOCAL) redrive $(if $(STACK),--stack $(STACK)) $(if $(SEND),--send $(SEND)) $(if $(DROP),--drop $(DROP))
+
+onboard: ## Bring a partner in: PARTNER=tailspin ADMIN=ana@tailspin.example (STACK=daybook on AWS; alone, it lists all inputs)
+	@python3 infra/onboard.py $(GIVEN)
+
+partner: ## Show a partner: registry, months, settings, people, clients, exports (PARTNER=tailspin; without it, list all)
+	@python3 infra/partner.py $(GIVEN)
 
 test: ## Run all tests, also end to end; leave nothing running
 	@python3 tests/run.py
@@ -119,7 +128,7 @@ tests/browser/node_modules: tests/browser/package-lock.json
 	@touch $@
 
 browser: tests/browser/node_modules ## Install Debian's Chromium and axe, for the tests of the page
-	@command -v chromium >/dev/null || sudo apt-get install -y --no-install-recommends chromium
+	@command -v chromium-headless-shell >/dev/null || command -v chromium >/dev/null || sudo apt-get install -y --no-install-recommends chromium-headless-shell
 
 screenshots: ## Take the screenshots of the page in docs/, from the stack of make up
 	@STACK_JSON=$(abspath .local/stack.json) $$($(LOCAL) tools tests)/bin/python tests/browser/screenshots.py
@@ -147,6 +156,10 @@ compare: tools ## Compare a table with a restored one (NOW=… THEN=…; COPY=1 
 
 compare-details: tools ## Compare large details with their oldest versions (BUCKET=… SINCE=…; COPY=1 puts these back)
 	@$(TOOLS)/python infra/compare_details.py $(BUCKET) $(if $(SINCE),--since $(SINCE)) $(if $(COPY),--copy)
+
+costs: ## Calculate what an installation costs in a month (ACTIVITIES=50000000 PER_REQUEST=10 PEOPLE=5000 PAGES=… COUNTED=… MONTHS=12)
+	@python3 infra/costs.py $(if $(ACTIVITIES),--activities $(ACTIVITIES)) $(if $(PER_REQUEST),--per-request $(PER_REQUEST)) $(if $(PEOPLE),--people $(PEOPLE)) \
+		$(if $(PAGES),--pages $(PAGES)) $(if $(COUNTED),--counted $(COUNTED)) $(if $(MONTHS),--months $(MONTHS))
 
 sam-local: ## Run the functions in containers, on the data of make up (needs Docker)
 	@$(LOCAL) sam-local

@@ -77,6 +77,8 @@ def main() -> int:
     prefixes = tuple(prefix for prefix in chosen.sort_keys.split(",") if prefix)
     found = compare(boto3.client("dynamodb"), chosen.now, chosen.then, chosen.copy, prefixes)
     print(f"{found.same} the same, {len(found.missing)} missing, {len(found.different)} different, {found.copied} copied")
+    if found.copied:
+        print('what was erased may be back: let the keeper erase again (docs/operations.md, "Data are not deleted")', file=sys.stderr)
     return 1 if found.missing or found.different else 0
 
 

@@ -2,7 +2,8 @@
 """Deploys the output of `make build`, and asks for the parameters the first time: `make deploy`.
 
 The program checks every answer by the template's rules, and then the usual causes of a failed deployment: credentials, the
-processor and the C library of the build, the account's concurrency, the sender of e-mail, the state of the stack.
+processor and the C library of the build, the account's concurrency, the sender of e-mail, the encryption key, the role for the
+gateway's logs, the state of the stack.
 `.local/deploy-{environment}.json` keeps the answers for later deployments; `make deploy ASK=1` asks again.
 """
 
@@ -45,7 +46,12 @@ QUESTIONS = [
     "PartnerLimits",
     "Firewall",
     "Tracing",
+    "AccessLog",
+    "EncryptionKey",
+    "BackupPlan",
 ]
+# Parameters that matter with a user pool only.
+OF_THE_USER_POOL = ["Mfa"]
 OF_ANOTHER_ISSUER = ["Issuer", "JwksUrl", "Audiences", "SignInUrl", "ClientId"]
 REQUIRED = {"Issuer", "Audiences", "SignInUrl", "ClientId"}
 
@@ -142,7 +148,7 @@ def ask(known: dict, before: dict, reply=input, say=print, proposed: dict | None
     else:
         for name in OF_ANOTHER_ISSUER:
             answers.pop(name, None)
-    for name in QUESTIONS:
+    for name in QUESTIONS + ([] if answers.get("Issuer") else OF_THE_USER_POOL):
         one(name)
     return {name: value for name, value in answers.items() if value != defaults[name]}
 
@@ -282,6 +288,49 @@ def check_sender(session, sender: str) -> None:
         print(f"! Could not check the sender of e-mail: {error}")
 
 
+def check_key(session, stack: str, wanted: str) -> None:
+    """Checks that a KMS key can encrypt the data, and that an installation keeps the key that it has."""
+    try:
+        deployed = session.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0].get("Parameters", [])
+        before = {each["ParameterKey"]: each["ParameterValue"] for each in deployed}.get("EncryptionKey", "")
+    except ClientError:
+        # The stack does not exist yet; `check_stack` has reported other errors.
+        before = ""
+    if before and before != wanted:
+        raise DeploymentError(
+            f"The data of {stack} are encrypted with EncryptionKey={before}. With another key, or none, the functions could not read large "
+            "details and files any more.\nKeep it, or follow docs/operations.md, Change the encryption key."
+        )
+    if wanted in ("", "create"):
+        return
+    try:
+        key = session.client("kms").describe_key(KeyId=wanted)["KeyMetadata"]
+    except (BotoCoreError, ClientError) as error:
+        print(f"! Could not check the encryption key: {error}")
+        return
+    if key["KeyState"] != "Enabled" or key.get("KeySpec") != "SYMMETRIC_DEFAULT":
+        raise DeploymentError(f"EncryptionKey must be an enabled, symmetric key. {wanted} is {key['KeyState']}, {key.get('KeySpec')}.")
+    print("✓ encryption key. Its policy needs the statements of docs/operations.md, Encryption key")
+
+
+def propose_access_log(session, chosen: dict) -> dict[str, str]:
+    """Returns the parameter that turns the access log on, if the account has a role for it and the operator has not chosen."""
+    try:
+        has_role = chosen.get("AccessLogRole") == "true" or bool(session.client("apigateway").get_account().get("cloudwatchRoleArn"))
+    except (BotoCoreError, ClientError) as error:
+        print(f"! Could not read the account's role for the gateway's logs: {error}")
+        return {}
+    if has_role:
+        return {} if "AccessLog" in chosen else {"AccessLog": "true"}
+    if chosen.get("AccessLog") == "true":
+        raise DeploymentError(
+            f"AccessLog=true needs a role for the logs of API Gateway, and the account has none in {session.region_name}. "
+            "Set AccessLogRole=true to create it (docs/operations.md, Access log), or AccessLog=false."
+        )
+    print("! No access log, because the account has no role for the gateway's logs. AccessLogRole=true creates it (docs/operations.md, Access log).")
+    return {}
+
+
 def check_stack(session, stack: str) -> None:
     """Checks that CloudFormation can deploy to the stack in its present state."""
     formation = session.client("cloudformation")
@@ -380,12 +429,15 @@ def deploy(environment: str, again: bool) -> int:
     concurrency = read_concurrency(session, stack)
     if asking:
         proposed = propose(concurrency, known, {}) if concurrency else {}
+        proposed |= propose_access_log(session, {name: value for name, value in answers["parameters"].items() if name == "AccessLogRole"})
         answers["parameters"] = ask(known, answers["parameters"], proposed=proposed)
     chosen = {name: str(value) for name, value in answers["parameters"].items()}
     proposed = propose(concurrency, known, chosen) if concurrency else {}
     if concurrency and (text := explain(concurrency, known, chosen, proposed)):
         print(text)
+    proposed |= propose_access_log(session, chosen)
     values = chosen | proposed | {"Architecture": architecture}
+    check_key(session, stack, values.get("EncryptionKey", ""))
     if sender := values.get("EmailSender"):
         check_sender(session, sender)
     kept.parent.mkdir(exist_ok=True)
@@ -404,7 +456,7 @@ def deploy(environment: str, again: bool) -> int:
     print(
         f"\nNext: check that the installation works (docs/operations.md says where the operator's token comes from)\n  make smoke URL={outputs['ApiUrl']} TOKEN=…"
     )
-    print("Then register a client for each back end, as the README says under “Deploy it”.")
+    print(f"Then bring the first partner in (docs/onboard.md)\n  make onboard STACK={stack} PARTNER=… ADMIN=…")
     return 0
 
 

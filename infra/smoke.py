@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Checks in a minute that a deployed installation works: `make smoke URL=… TOKEN=…`, or `python3 infra/smoke.py --help`.
 
-Every check goes through the API, as clients do. A run records three activities for a partner of its own, `daybook-smoke` by
-default. They stay, because activities are never removed; the run deletes its export. TOKEN is the operator's token. If the
-environment has `TOKEN_URL`, `CLIENT_ID` and `CLIENT_SECRET` instead, the program requests a token.
+Every check goes through the API, as clients do. A run registers a partner of its own, `daybook-smoke` by default, and records
+three activities for this partner. The registration and the activities stay; the run deletes its export. TOKEN is the operator's
+token. If the environment has `TOKEN_URL`, `CLIENT_ID` and `CLIENT_SECRET` instead, the program requests a token.
 """
 
 import argparse
@@ -50,10 +50,19 @@ class Installation:
     def __init__(self, url: str, token: str):
         self.url, self.token = url.rstrip("/"), token
 
-    def send(self, method: str, path: str, wanted: int, body=None, token: str | None = "", headers=None):
+    def send(self, method: str, path: str, wanted: int | tuple[int, ...], body=None, token: str | None = ""):
         """Sends a request, checks the status of the answer, and returns its headers and its body, parsed if it is JSON."""
+        status, found, content = self.answer(method, path, body, token)
+        wanted = wanted if isinstance(wanted, tuple) else (wanted,)
+        if status not in wanted:
+            shown = content.decode(errors="replace") if isinstance(content, bytes) else json.dumps(content, ensure_ascii=False)
+            raise CheckFailed(f"{method} {path}: {status} instead of {' or '.join(map(str, wanted))}: {shown[:300]}")
+        return found, content
+
+    def answer(self, method: str, path: str, body=None, token: str | None = ""):
+        """Sends a request, and returns status, headers and body of the answer; the body is parsed if it is JSON."""
         url = path if path.startswith("http") else self.url + path
-        sent = {"Content-Type": "application/json"} | (headers or {})
+        sent = {"Content-Type": "application/json"}
         if token is not None:
             sent["Authorization"] = f"Bearer {token or self.token}"
         data = None if body is None else json.dumps(body).encode()
@@ -66,9 +75,7 @@ class Installation:
                 status, found, content = answer.code, answer.headers, answer.read()
         except (OSError, http.client.HTTPException) as error:
             raise CheckFailed(f"{method} {path}: no answer ({error})") from None
-        if status != wanted:
-            raise CheckFailed(f"{method} {path}: {status} instead of {wanted}: {content[:300].decode(errors='replace')}")
-        return found, json.loads(content) if content and "json" in (found.get("Content-Type") or "") else content
+        return status, found, json.loads(content) if content and "json" in (found.get("Content-Type") or "") else content
 
 
 def main() -> int:
@@ -121,6 +128,8 @@ def check(service: Installation, partner: str, began: float) -> int:
     service.send("GET", f"{base}/activities", 401, token=None)
     service.send("GET", f"{base}/activities", 401, token="not.a.token")
     done("other requests are refused without a token and with a bad one")
+    service.send("PUT", base, (200, 201), {"name": "Checks of the installation"})
+    done(f"the partner {partner} is registered")
 
     run, now = uuid.uuid4().hex, datetime.now(timezone.utc)
     sent = [

@@ -20,7 +20,7 @@ def main() -> int:
     commands.add_parser("down", help="stop the emulator and keep the data")
     commands.add_parser("logs", help="print the logs of the functions, and follow them")
     token = commands.add_parser("token", help="print a fresh token")
-    token.add_argument("name", help="such as contoso-global-admin, recorder-contoso or operator")
+    token.add_argument("name", help="such as contoso-global-admin, recorder-contoso or operator, or somebody whom make onboard has created")
     redrive = commands.add_parser("redrive", help="show dead letters, send them to their queues again, or drop them")
     redrive.add_argument("--stack", help="name of a stack on AWS; by default the local stack")
     redrive.add_argument("--send", nargs="+", default=[], help="letters to send again: all, the name of a queue, or ids")
@@ -64,7 +64,7 @@ def _run(chosen: argparse.Namespace) -> int:
     elif chosen.command == "logs":
         logs.follow(stack.load(chosen.dir))
     elif chosen.command == "token":
-        print(tokens.token(stack.load(chosen.dir), chosen.name))
+        print(tokens.token(stack.with_others(stack.load(chosen.dir)), chosen.name))
     elif chosen.command == "redrive" and chosen.stack:
         redrive.of_stack(chosen.stack, chosen.send, chosen.drop)
     elif chosen.command == "redrive":
@@ -99,6 +99,7 @@ def _print_how_to_use(made: dict) -> None:
     print(f"curl -sS {bearer} '{base}/activities?limit=3'\n")
     print(f"curl -sS {recorder} -H 'Content-Type: application/json' -d '{body}' {base}/activities\n")
     print(f'curl -sS {bearer} -H \'Content-Type: application/json\' -d \'{{"format": "csv", "locale": "fr"}}\' {base}/exports\n')
+    print("make onboard PARTNER=tailspin ADMIN=ana@tailspin.example brings another partner in.")
     print("make logs shows the logs of the functions. make down stops everything and keeps the data. make clean removes them.")
 
 

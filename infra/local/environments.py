@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,6 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = ROOT / ".local"
 REQUIREMENTS = Path(__file__).resolve().parent / "requirements"
+SECONDS_OF_SILENCE = 2
 
 
 class UserFacingError(Exception):
@@ -26,6 +28,19 @@ class UserFacingError(Exception):
 def print_progress(text: str) -> None:
     """Prints a line to standard error, so that standard output carries results only."""
     print(text, file=sys.stderr, flush=True)
+
+
+class Progress:
+    """Prints how far long work is, every two seconds."""
+
+    def __init__(self, work: str):
+        self._work, self._next = work, time.monotonic() + SECONDS_OF_SILENCE
+
+    def report(self, count: int) -> None:
+        """Tells the work so far."""
+        if time.monotonic() >= self._next:
+            print_progress(f"· {self._work}: {count:,}")
+            self._next = time.monotonic() + SECONDS_OF_SILENCE
 
 
 def ensure(name: str) -> Path:

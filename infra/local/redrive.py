@@ -13,7 +13,9 @@ QUEUES = {
     "intake": ("IntakeDeadLetterQueueUrl", "IntakeQueueUrl"),
     "exports": ("ExportDeadLetterQueueUrl", "ExportQueueUrl"),
     "months": ("RunDeadLetterQueueUrl", "RunQueueUrl"),
+    "keeper": ("KeeperDeadLetterQueueUrl", "KeeperQueueUrl"),
     "notifications": ("NoticeDeadLetterQueueUrl", "NoticeQueueUrl"),
+    "streams": ("StreamDeadLetterQueueUrl", "StreamQueueUrl"),
 }
 ALL = "all"
 # While a letter is shown or moved, nobody else may receive it.

@@ -22,6 +22,8 @@ from emulator import KEYS, REGION, free_port
 from environments import ROOT, TOOLS, UserFacingError, ensure, print_progress
 
 EVENTS = ROOT / "tests" / "events"
+# The partner of these events.
+PARTNER = "sam-local"
 # `sam local` cannot use nested stacks.
 LEFT_OUT = ("AWS::CloudFormation::Stack",)
 
@@ -39,6 +41,7 @@ class Containers:
     def ready(self):
         """Lets containers reach the platform on the engine's network during the block."""
         self.directory.mkdir(parents=True, exist_ok=True)
+        platform.register_partner(self.stack, PARTNER, "Containers")
         with _forwarding(self.host, self.stack["port"]) as address:
             self.template.write_text(json.dumps(self._template(address)))
             yield self

@@ -37,6 +37,8 @@ NAME = "daybook"
 PASSWORD = "Daybook-local-1"
 EMAIL_SENDER = "daybook@portal.example"
 PARTNERS = {"contoso": "Contoso", "fabrikam": "Fabrikam"}
+TIME_ZONE = "Europe/Paris"
+OPERATOR = "operator"
 ROLES = {
     "global_admin": ("Ana Trujillo", "Zoë Lefèvre"),
     "billing_admin": ("Björn Åkesson", "Hélène Dupré"),
@@ -72,6 +74,7 @@ def up(directory: Path, port: int | None = None, demo: bool = True, allowed_orig
         _create_users(client, stack)
         _wait_for_page(stack, emulator)
         stack["clients"] = _create_clients(client, stack)
+        _register(stack)
         # Written before the demo data, so that an interrupted run leaves a stack that can be used.
         (directory / "stack.json").write_text(json.dumps(stack, indent=2, ensure_ascii=False) + "\n")
         if demo and _read_marker(client, DEMO) != demo_data.VERSION:
@@ -104,6 +107,24 @@ def load(directory: Path) -> dict:
     if Emulator(directory.resolve()).running() is None:
         raise UserFacingError("Nothing is running. Start it with: make up")
     return json.loads((directory / "stack.json").read_text())
+
+
+def with_others(stack: dict) -> dict:
+    """Adds the people and the clients of the user pool that others have created, such as `make onboard`."""
+    cognito, pool = clients(stack["port"])("cognito-idp"), stack["user_pool_id"]
+    users = {user["name"]: user for user in stack["users"]}
+    for page in cognito.get_paginator("list_users").paginate(UserPoolId=pool):
+        for user in page["Users"]:
+            users.setdefault(user["Username"], {"name": user["Username"], "password": PASSWORD})
+    machines = {machine["client_id"]: machine for machine in stack["clients"]}
+    for page in cognito.get_paginator("list_user_pool_clients").paginate(UserPoolId=pool):
+        for client_id in {each["ClientId"] for each in page["UserPoolClients"]} - set(machines):
+            found = cognito.describe_user_pool_client(UserPoolId=pool, ClientId=client_id)["UserPoolClient"]
+            # The page's client has no secret, and gets no tokens of its own.
+            if secret := found.get("ClientSecret"):
+                scope = " ".join(found["AllowedOAuthScopes"])
+                machines[client_id] = {"name": found["ClientName"], "client_id": client_id, "client_secret": secret, "scope": scope}
+    return stack | {"users": list(users.values()), "clients": list(machines.values())}
 
 
 def clients(port: int, **keys):
@@ -183,7 +204,7 @@ def _deploy(client, port: int, built: str, allowed_origin: str) -> dict:
         "WebhookTestHosts": "127.0.0.1",
         "NotifyWaits": "1,2",
         "EmailSender": EMAIL_SENDER,
-        "TimeZone": "Europe/Paris",
+        "TimeZone": TIME_ZONE,
         # High enough to limit nobody; tests set lower limits for single partners.
         "PartnerLimits": "true",
         "RecordsPerSecond": "100000",
@@ -208,7 +229,9 @@ def _deploy(client, port: int, built: str, allowed_origin: str) -> dict:
     )
     outputs = _outputs(client)
     _finish_gateway(client, outputs)
-    _finish_event_source(client, outputs)
+    _finish_event_sources(client)
+    _finish_user_pool(client, outputs)
+    _finish_streamer_role(client, outputs)
     _write_marker(client, DEPLOYED, wanted)
     print_progress(f"✓ stack deployed in {time.monotonic() - started:.0f} s")
     return outputs
@@ -259,13 +282,37 @@ def _finish_gateway(client, outputs: dict) -> None:
     gateway.update_stage(restApiId=api, stageName=stage, patchOperations=[{"op": "replace", "path": "/deploymentId", "value": deployment}])
 
 
-def _finish_event_source(client, outputs: dict) -> None:
+def _finish_event_sources(client) -> None:
     """Sets the concurrency of event sources as a number, because the emulator fails on the text that a parameter gives."""
     functions = client("lambda")
-    for name in ("ExportWorkerFunction", "IntakeFunction", "NotifierFunction"):
-        for source in functions.list_event_source_mappings(FunctionName=outputs[name])["EventSourceMappings"]:
-            concurrency = int(source["ScalingConfig"]["MaximumConcurrency"])
-            functions.update_event_source_mapping(UUID=source["UUID"], ScalingConfig={"MaximumConcurrency": concurrency})
+    for source in functions.list_event_source_mappings()["EventSourceMappings"]:
+        if scaling := source.get("ScalingConfig"):
+            functions.update_event_source_mapping(UUID=source["UUID"], ScalingConfig={"MaximumConcurrency": int(scaling["MaximumConcurrency"])})
+
+
+def _finish_user_pool(client, outputs: dict) -> None:
+    """Sets the numbers of the password policy as numbers, because the emulator fails on the texts that parameters give."""
+    cognito, pool = client("cognito-idp"), outputs["UserPoolId"]
+    policy = cognito.describe_user_pool(UserPoolId=pool)["UserPool"]["Policies"]["PasswordPolicy"]
+    numbers = {name: int(policy[name]) for name in ("MinimumLength", "TemporaryPasswordValidityDays")}
+    cognito.update_user_pool(UserPoolId=pool, Policies={"PasswordPolicy": policy | numbers})
+
+
+def _finish_streamer_role(client, outputs: dict) -> None:
+    """Lets the streamer assume the roles of partners.
+
+    The emulator knows the external id when it reads the trust of the role that is assumed, but not when it reads the policy of the
+    caller. So the condition there that demands an external id would deny every role. The one on the role's account stays.
+    """
+    iam = client("iam")
+    role = client("lambda").get_function_configuration(FunctionName=outputs["StreamerFunction"])["Role"].rsplit("/", 1)[-1]
+    for name in iam.list_role_policies(RoleName=role)["PolicyNames"]:
+        document = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+        conditions = [statement["Condition"] for statement in document["Statement"] if statement["Action"] == "sts:AssumeRole"]
+        for condition in conditions:
+            del condition["Null"]
+        if conditions:
+            iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(document))
 
 
 def _describe(client, port: int, outputs: dict) -> dict:
@@ -321,7 +368,7 @@ def _create_users(client, stack: dict) -> None:
 
 
 def _create_clients(client, stack: dict) -> list[dict]:
-    """Describes the operator's client of the template, and creates and registers one recording client for each partner."""
+    """Describes the operator's client of the template, and creates one recording client for each partner."""
     pool = stack["user_pool_id"]
     cognito = client("cognito-idp")
 
@@ -329,11 +376,9 @@ def _create_clients(client, stack: dict) -> list[dict]:
         found = cognito.describe_user_pool_client(UserPoolId=pool, ClientId=client_id)["UserPoolClient"]
         return {"name": name, "client_id": client_id, "client_secret": found["ClientSecret"], "scope": scope, "partner": partner}
 
-    operator = described(stack["outputs"]["OperatorClientId"], "operator", "daybook/operate", None)
     pages = cognito.get_paginator("list_user_pool_clients").paginate(UserPoolId=pool)
     there = {each["ClientName"]: each["ClientId"] for page in pages for each in page["UserPoolClients"]}
-    machines = [operator]
-    token = None
+    machines = [described(stack["outputs"]["OperatorClientId"], OPERATOR, "daybook/operate", None)]
     for partner in PARTNERS:
         name = f"recorder-{partner}"
         if name not in there:
@@ -346,20 +391,36 @@ def _create_clients(client, stack: dict) -> list[dict]:
                 AllowedOAuthScopes=["daybook/record"],
             )["UserPoolClient"]["ClientId"]
         machines.append(described(there[name], name, "daybook/record", partner))
-        token = token or tokens.of_machine(stack, operator)
-        request = urllib.request.Request(
-            f"{stack['api_url']}/v1/clients/{there[name]}",
-            method="PUT",
-            data=json.dumps({"partner": partner}).encode(),
-            headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
-        )
-        try:
-            with urllib.request.urlopen(request, timeout=60):
-                pass
-        except urllib.error.HTTPError as error:
-            problem = error.read().decode(errors="replace")
-            raise UserFacingError(f"The operator could not register {name}: {error.code} {problem}\n(make logs says more)") from None
     return machines
+
+
+def _register(stack: dict) -> None:
+    """Registers the partners, and the client of each."""
+    for partner, name in PARTNERS.items():
+        register_partner(stack, partner, name)
+    for client in stack["clients"]:
+        if client["partner"]:
+            _put_as_operator(stack, f"/v1/clients/{client['client_id']}", {"partner": client["partner"]})
+
+
+def register_partner(stack: dict, partner: str, name: str) -> None:
+    """Registers a partner. What is registered already keeps its status."""
+    _put_as_operator(stack, f"/v1/partners/{partner}", {"name": name, "time_zone": TIME_ZONE})
+
+
+def _put_as_operator(stack: dict, path: str, body: dict) -> None:
+    request = urllib.request.Request(
+        stack["api_url"] + path,
+        method="PUT",
+        data=json.dumps(body).encode(),
+        headers={"Authorization": f"Bearer {tokens.token(stack, OPERATOR)}", "Content-Type": "application/json"},
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=60):
+            pass
+    except urllib.error.HTTPError as error:
+        problem = error.read().decode(errors="replace")
+        raise UserFacingError(f"The operator's PUT {path} failed: {error.code} {problem}\n(make logs says more)") from None
 
 
 def _wait_for_page(stack: dict, emulator: Emulator) -> None:

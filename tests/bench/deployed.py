@@ -19,11 +19,14 @@ NAMES = {
     "ActivitiesTable": "activities",
     "ControlTable": "control",
     "PartnersTable": "partners",
+    "AuditTable": "audit",
     "DataBucket": "data",
     "ExportJobs": "http://127.0.0.1/queue/export-jobs",
 }
 TEMPLATE = Template()
 PARTNER = "p0000"
+# The benchmark's partners are not registered.
+CHANGED = {"REGISTERED_PARTNERS": "false"}
 
 
 def _value(value) -> str:
@@ -38,7 +41,7 @@ def _value(value) -> str:
 
 def variables(function: str, runtime_api: str, endpoint: str) -> dict[str, str]:
     """Returns the environment of a function as Lambda and the template set it, with the stores at `endpoint`."""
-    own = {name: _value(value) for name, value in TEMPLATE.variables(function).items()}
+    own = {name: CHANGED.get(name) or _value(value) for name, value in TEMPLATE.variables(function).items()}
     memory = TEMPLATE.functions[function].get("MemorySize", TEMPLATE.body["Globals"]["Function"]["MemorySize"])
     # The environment of this program is left out, because it differs between machines.
     return own | {
@@ -66,7 +69,7 @@ def tables() -> list[dict]:
     """Returns the arguments of CreateTable for each table, activities first."""
     wanted = ("KeySchema", "AttributeDefinitions", "GlobalSecondaryIndexes", "BillingMode")
     made = []
-    for resource in ("ActivitiesTable", "ControlTable", "PartnersTable"):
+    for resource in ("ActivitiesTable", "ControlTable", "PartnersTable", "AuditTable"):
         properties = TEMPLATE.resources[resource]["Properties"]
         made.append({"TableName": NAMES[resource]} | {name: properties[name] for name in wanted if name in properties})
     return made

@@ -4,34 +4,28 @@ import base64
 import json
 import os
 import re
-import shutil
 import sys
 from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-DIRECTORY = Path(__file__).resolve().parents[2] / "docs" / "page"
-SWITCHES = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "e2e"))
+
+from browser import CHROMIUM, SWITCHES
+
+DIRECTORY = ROOT / "docs" / "page"
 
 
 def main():
     given = Path(os.environ["STACK_JSON"])
-    chromium = shutil.which("chromium")
-    if not given.exists() or not chromium:
+    if not given.exists() or not CHROMIUM:
         sys.exit("Run make up and make browser first.")
     stack = json.loads(given.read_text())
     user = stack["users"][0]
     DIRECTORY.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=[*SWITCHES, "--lang=en-GB"])
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*SWITCHES, "--lang=en-GB"])
 
         def signed_in_page(locale, **options):
             opened = browser.new_context(locale=locale, timezone_id="Europe/Paris", **options).new_page()

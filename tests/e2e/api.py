@@ -153,6 +153,12 @@ class Partner:
     def seen_by(self, caller):
         return Partner(caller, self.name)
 
+    def register(self, **fields):
+        """Registers the partner, because nobody may record for a partner that is not registered, and returns it."""
+        answer = self.caller.put(self.path, json=fields)
+        assert answer.status_code in (200, 201), answer.text[:500]
+        return self
+
     # Activities
 
     def send(self, body, **options):
@@ -161,6 +167,12 @@ class Partner:
         body = body.encode() if isinstance(body, str) else body
         options["headers"] = {"Content-Type": "application/json"} | (options.get("headers") or {})
         return self.caller.post(f"{self.path}/activities", data=body, **options)
+
+    def refusal(self, activity, status):
+        """Sends an activity until it is refused with a status, because functions remember a partner for a minute."""
+        # In a list, because an answer that is an error counts as false.
+        (answer,) = eventually(lambda: (answer := self.send(activity)).status_code == status and [answer], f"{status} for an activity", 70)
+        return answer
 
     def record(self, activities):
         """Records activities, and checks that all of them are new."""

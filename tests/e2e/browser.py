@@ -1,6 +1,6 @@
 """Chromium and the actions of people: sign in through the real hosted page, read, move by keyboard alone.
 
-The tests use the Chromium of the system (Debian: `chromium`). `make browser` installs missing programs.
+The tests use the Chromium of the system (Debian: `chromium-headless-shell`, which starts no window). `make browser` installs missing programs.
 """
 
 import functools
@@ -19,7 +19,7 @@ import requests
 from api import new_activity, now, rfc3339
 
 ROOT = Path(__file__).resolve().parents[2]
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome"))), None)
 AXE = ROOT / "tests" / "browser" / "node_modules" / "axe-core" / "axe.min.js"
 NEEDED = pytest.mark.skipif(not CHROMIUM or not AXE.exists(), reason="needs Chromium and axe-core: make browser")
 SWITCHES = [

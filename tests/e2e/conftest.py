@@ -20,17 +20,26 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "infra" / "local"))
 sys.path.insert(0, str(ROOT / "tests" / "amounts"))
 
-pytest.register_assert_rewrite("api", "browser", "load", "spreadsheet")
+pytest.register_assert_rewrite("api", "browser", "guide", "load", "spreadsheet")
 
 import stack as local
 import tokens
 from api import Caller, Partner
 from browser import chromium, elsewhere, person, window  # noqa: F401
 from emulator import port_is_free
+from guide import shell  # noqa: F401
 
 DIRECTORY = ROOT / ".local" / "e2e"
-# Each run of the function `monthly` makes the exports of every partner that is due, so these files take turns.
-CALL_MONTHLY = {"test_lifecycle.py", "test_months.py", "test_notifications.py", "test_openapi.py", "test_page_states.py", "test_rehearsal.py"}
+# Each run of the function `monthly` makes the exports of every partner that is due, so files that call it or save schedules take turns.
+CALL_MONTHLY = {
+    "test_lifecycle.py",
+    "test_months.py",
+    "test_notifications.py",
+    "test_onboard.py",
+    "test_openapi.py",
+    "test_page_schedules.py",
+    "test_rehearsal.py",
+}
 
 
 def free_port():
@@ -101,8 +110,8 @@ def names():
 
 @pytest.fixture
 def partner(operator, names):
-    """Returns a partner without activities, called by the operator."""
-    return Partner(operator, names())
+    """Returns a registered partner without activities, called by the operator."""
+    return Partner(operator, names()).register()
 
 
 @pytest.fixture(scope="session")

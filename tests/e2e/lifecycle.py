@@ -14,9 +14,9 @@ ROOT = Path(__file__).resolve().parents[2]
 ACTIONS = {"ExpirationInDays", "ExpiredObjectDeleteMarker", "NoncurrentVersionExpiration", "AbortIncompleteMultipartUpload"}
 
 
-def rules(parameters):
-    """Returns the rules of the template's bucket, with the values of parameters."""
-    bucket = template.load(ROOT / "template.yaml")["Resources"]["DataBucket"]["Properties"]
+def rules(parameters, bucket="DataBucket"):
+    """Returns the rules of a bucket of the template, with the values of parameters."""
+    bucket = template.load(ROOT / "template.yaml")["Resources"][bucket]["Properties"]
     found = bucket["LifecycleConfiguration"]["Rules"]
     for rule in found:
         assert rule["Status"] == "Enabled" and set(rule) - {"Id", "Status", "Prefix"} <= ACTIONS, rule

@@ -227,8 +227,8 @@ def test_route_without_parameters_refuses_a_query(operator, partner, method, pat
     "method, path",
     [
         ("GET", "/v2/partners/contoso/activities"),
-        ("GET", "/v1/partners"),
-        ("GET", "/v1/partners/contoso"),
+        ("GET", "/v1/partner"),
+        ("GET", "/v1/partners/contoso/nothing"),
         ("GET", "/v1/partners/contoso/activities/e-1/details/more"),
         ("GET", "/v1"),
         ("GET", "/nothing"),

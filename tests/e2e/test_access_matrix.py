@@ -34,20 +34,30 @@ PLACES = {"own": "contoso", "other": "fabrikam", "absent": "never-heard-of"}
 # A time that no other test lists.
 OF_2019 = {"from": "2019-06-01", "to": "2019-06-30"}
 KNOWN = new_activity(id="of-the-matrix", occurred_at="2019-06-05T09:30:00Z", customer={"id": "fabrikam-sarl"}, details={"a": 1})
+STREAM = {"name": "Of the matrix", "destination": {"kind": "https", "url": "https://siem.contoso.example/"}, "paused": True}
 NOTIFY = {"enabled": False, "notify": ["https://127.0.0.1/hook"]}
 # Bodies of the routes that take one.
 BODIES = {
     "POST /v1/partners/{partner}/activities": lambda: new_activity(occurred_at="2019-06-06T09:30:00Z"),
     "POST /v1/partners/{partner}/exports": lambda: OF_2019,
     "PUT /v1/partners/{partner}/export-schedule": lambda: NOTIFY,
+    # Nothing is created or sent again: who may do it is told what is missing.
+    "POST /v1/partners/{partner}/streams": lambda: {},
+    "PATCH /v1/partners/{partner}/streams/{id}": lambda: {"paused": True},
+    "POST /v1/partners/{partner}/streams/{id}/replay": lambda: {},
     "PUT /v1/partners/{partner}/settings": lambda: {"shards": 1},
     "POST /v1/months/{month}/run": lambda: {"partner": "never-heard-of"},
+    "PUT /v1/partners/{partner}/retention": lambda: {"months": 1_200},
+    "POST /v1/partners/{partner}/holds": lambda: {"from": "1999-01-01", "to": "1999-01-31", "reason": "a probe"},
+    "POST /v1/partners/{partner}/erasures": lambda: {"actor": "nobody-at-all", "groups": ["actor"], "reason": "a probe", "dry_run": True},
     "PUT /v1/clients/{client_id}": lambda: {"partner": "never-heard-of"},
 }
 QUERIES = {
     "GET /v1/partners/{partner}/activities/{id}": f"?occurred_at={KNOWN['occurred_at']}",
     "GET /v1/partners/{partner}/activities/{id}/details": f"?occurred_at={KNOWN['occurred_at']}",
     "GET /v1/partners/{partner}/activities": "?limit=1",
+    "PUT /v1/partners/{partner}/retention": "?dry_run=true",
+    "DELETE /v1/partners/{partner}": "?days=0",
     "GET /v1/exports": "?kind=monthly&month=2019-06",
 }
 FIXED = {"customer": "fabrikam-sarl", "month": "2019-06", "client_id": "of-the-matrix", "asset": "page.css"}
@@ -89,6 +99,8 @@ def things(operator):
         export = partner.export(**OF_2019)
         made[place] = {"id": KNOWN["id"], "export": export["id"], "name": export["files"][0]["name"], "cancelled": partner.export(**OF_2019)["id"]}
         assert operator.put(f"{partner.path}/export-schedule", json=NOTIFY).status_code == 200
+        streams = operator.get(f"{partner.path}/streams").json()["streams"] or [operator.post(f"{partner.path}/streams", json=STREAM).json()]
+        made[place]["stream"] = streams[0]["id"]
     return made | {"absent": made["own"], "any": made["own"]}
 
 
@@ -98,12 +110,18 @@ def address(route, place, things):
     names = FIXED | {"partner": PLACES.get(place, "contoso"), "name": thing["name"], "id": thing["id"]}
     if "/exports/{id}" in route:
         names["id"] = thing["cancelled" if route.startswith("DELETE") else "export"]
+    if "/streams/{id}" in route:
+        # The stream of the other rows stays.
+        names["id"] = "of-the-matrix" if route.startswith("DELETE") else thing["stream"]
     return re.sub(r"\{(\w+)\}", lambda found: names[found[1]], route.split(" ")[1]) + QUERIES.get(route, "")
 
 
 def ask(who, route, place, things):
     """Calls a route, and checks the security headers of the answer."""
     body = BODIES[route]() if route in BODIES else None
+    if route == "PUT /v1/partners/{partner}":
+        # The partner that nobody has heard of must not be registered.
+        body = {"status": "unheard-of"} if place == "absent" else {}
     answer = who.request(route.split(" ")[0], address(route, place, things), json=body)
     return is_guarded(answer, private=route in PROTECTED)
 

@@ -32,7 +32,7 @@ def near_the_limit():
 @pytest.fixture(scope="module")
 def book(operator, names, near_the_limit):
     """A partner with that activity, and the answer to its recording."""
-    partner = Partner(operator, names())
+    partner = Partner(operator, names()).register()
     partner.answer = partner.send(near_the_limit)
     return partner
 
@@ -79,7 +79,7 @@ def test_details_of_5_mib_without_quotes_are_answered_whole(partner):
 @pytest.fixture(scope="module")
 def export(operator, names):
     """A partner, an export of some rows, and the bytes of its file."""
-    partner = Partner(operator, names())
+    partner = Partner(operator, names()).register()
     partner.record([new_activity(id=f"d-{number:03}") for number in range(50)])
     export = partner.export(**ALL_OF_2024)
     return partner, export, partner.download(export)

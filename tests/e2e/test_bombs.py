@@ -4,12 +4,15 @@ import json
 import uuid
 
 import pytest
+from amounts import amount
 
 from api import ALL_OF_2024, Partner, compact, is_guarded, is_problem, new_activity
 from processes import peaks
 
 MEGA = 1_000_000
 DEPTH = 100_000
+# Each route gets every third body, and each body goes to two routes.
+STEP = amount("BOMBS_STEP", 3, 1)
 VALID = {
     "POST /v1/partners/{partner}/activities": new_activity(),
     "POST /v1/partners/{partner}/exports": {"format": "csv"},
@@ -55,7 +58,7 @@ BOMBS = {
 
 @pytest.fixture
 def bombed(operator, names):
-    return Partner(operator, names())
+    return Partner(operator, names()).register()
 
 
 @pytest.mark.parametrize("route", VALID)
@@ -63,7 +66,7 @@ def test_body_bomb_is_refused_and_records_nothing(bombed, route):
     method, path = route.split(" ")
     client = f"bombed-{uuid.uuid4().hex[:8]}"
     path = path.format(partner=bombed.name, client_id=client, month="2024-03")
-    for name, bomb in BOMBS.items():
+    for name, bomb in list(BOMBS.items())[list(VALID).index(route) % STEP :: STEP]:
         answer = bombed.caller.request(method, path, data=bomb(VALID[route]), headers={"Content-Type": "application/json"})
         assert answer.status_code in (400, 413, 422), (name, answer.status_code, answer.text[:300])
         is_guarded(answer)

@@ -35,7 +35,7 @@ def book(operator, names):
         if number % 3 == 0:
             activity |= {"source": "portal", "target": {"type": "order", "id": f"o-{number}"}}
         sent.append(activity)
-    partner = Partner(operator, names())
+    partner = Partner(operator, names()).register()
     partner.record(sent)
     partner.sent = sent
     return partner
@@ -150,7 +150,7 @@ def test_values_are_found_by_part_of_their_name(book):
 
 
 def test_more_values_than_an_answer_holds_take_further_calls(operator, names):
-    partner = Partner(operator, names())
+    partner = Partner(operator, names()).register()
     partner.record([new_activity(actor={"id": f"a-{number}"}, occurred_at=f"2024-05-05T00:{number // 60:02}:{number % 60:02}Z") for number in range(1_500)])
     answers = list(calls(partner, **ALL_OF_2024, interval="month", by=["actor", "status"]))
     assert [answer["total"] for answer in answers] == [1_000, 500]
@@ -168,7 +168,7 @@ def test_more_values_than_an_answer_holds_take_further_calls(operator, names):
     assert partner.caller.get(link.removeprefix(partner.caller.root)).json()["total"] == 500
     for changed in ({"by": "customer"}, {"interval": "day"}, {"match": "a-"}, {"q": "x"}, {"order": "desc"}, {"to": "2024-11-30"}):
         is_problem(ask(partner, **ALL_OF_2024 | {"by": "actor", "q": "a-", "order": "asc"} | changed | {"cursor": cursor}), 400, "invalid-request", "/cursor")
-    other = Partner(operator, names())
+    other = Partner(operator, names()).register()
     is_problem(ask(other, **ALL_OF_2024, by="actor", q="a-", order="asc", cursor=cursor), 400, "invalid-request", "/cursor")
     listed = partner.list(**ALL_OF_2024, limit=1).json()["next_cursor"]
     is_problem(ask(partner, **ALL_OF_2024, cursor=listed), 400, "invalid-request", "/cursor")
@@ -223,7 +223,7 @@ def test_counts_are_for_who_may_read(stack, caller, book):
 
 
 def test_counting_is_refused_when_the_read_units_are_used(operator, names):
-    partner = Partner(operator, names())
+    partner = Partner(operator, names()).register()
     assert operator.put(f"{partner.path}/settings", json={"limits": {"read_units_per_second": 1}}).status_code == 200
     partner.record([new_activity(details={"text": "x" * 700}) for _ in range(200)])
     answers = [ask(partner, **ALL_OF_2024) for _ in range(12)]

@@ -77,7 +77,7 @@ FORMULAS = ("=", "@", "\t", "\r", "\n", "＝")
 @pytest.fixture(scope="module")
 def book(operator, names):
     """A partner with activities whose names are hard for spreadsheets; `sent` holds them newest first."""
-    partner = Partner(operator, names())
+    partner = Partner(operator, names()).register()
     partner.sent = newest_first(
         new_activity(
             occurred_at=f"2024-03-{30 + number % 2}T{number // 2:02}:30:00.000001Z",
@@ -201,7 +201,7 @@ def test_export_covers_any_period(partner):
 
 
 def test_idempotency_key_returns_the_first_export(partner, operator, names):
-    key, other = {"Idempotency-Key": str(uuid.uuid4())}, Partner(operator, names())
+    key, other = {"Idempotency-Key": str(uuid.uuid4())}, Partner(operator, names()).register()
     first = partner.order(ALL_OF_2024, headers=key)
     again = partner.order(ALL_OF_2024, headers=key)
     assert (first.status_code, again.status_code) == (202, 202)

@@ -12,7 +12,7 @@ def limited(operator, names):
     """Creates partners with their own limits."""
 
     def make(**limits):
-        partner = Partner(operator, names())
+        partner = Partner(operator, names()).register()
         saved = operator.put(f"{partner.path}/settings", json={"limits": limits})
         assert saved.status_code == 200 and saved.json()["limits"] == limits, saved.text
         return partner

@@ -37,7 +37,8 @@ def test_guide_requests_work_as_written(guide, operator, partner):
 
     def filled(text):
         text = re.sub(r"\{(id|name|client_id)\}", lambda name: names[name[1]], text)
-        return text.replace("/partners/contoso/", f"/partners/{partner.name}/").replace('"partner": "contoso"', f'"partner": "{partner.name}"')
+        text = re.sub(r"/partners/contoso(?=/|$)", f"/partners/{partner.name}", text)
+        return text.replace('"partner": "contoso"', f'"partner": "{partner.name}"')
 
     sent = requests_of(guide)
     assert len(sent) >= 5

@@ -9,7 +9,7 @@ from amounts import amount, report, setting
 from api import Partner
 from load import BUSY, Load
 
-SECONDS = amount("LOAD_SECONDS", 8, 300)
+SECONDS = amount("LOAD_SECONDS", 8, 120)
 SEED = setting("LOAD_SEED", 1)
 
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.alone
 
 @pytest.fixture
 def load(stack, operator, names):
-    return Load(stack, [Partner(operator, names()) for _ in range(3)], SEED)
+    return Load(stack, [Partner(operator, names()).register() for _ in range(3)], SEED)
 
 
 def report_load(tried, load, count, sent, there):

@@ -168,7 +168,7 @@ def test_simultaneous_runs_export_a_month_once(partner, schedules, run, grace, l
 
 def test_disabled_or_removed_schedule_exports_nothing(operator, names, schedules, run, grace, later):
     month = last_ended(later - grace, "UTC")
-    off, removed = Partner(operator, names()), Partner(operator, names())
+    off, removed = Partner(operator, names()).register(), Partner(operator, names()).register()
     for partner, enabled in ((off, False), (removed, True)):
         schedules(partner, enabled=enabled, **{"from": month.name})
     assert operator.delete(f"{removed.path}/export-schedule").status_code == 204
@@ -277,7 +277,7 @@ def test_all_faults_of_a_schedule_are_named_at_once(partner):
 
 def test_operator_exports_a_month_for_one_partner_or_all(operator, names, schedules, run, grace, later):
     month = last_ended(now() - grace, "Europe/Paris")
-    first, second, without = [Partner(operator, names()) for _ in range(3)]
+    first, second, without = [Partner(operator, names()).register() for _ in range(3)]
     for partner in (first, second):
         schedules(partner, time_zone="Europe/Paris", **{"from": month.name})
     path = f"/v1/months/{month.name}/run"
@@ -472,7 +472,7 @@ def test_schedule_shows_its_next_run_and_last_results(partner, schedules, run, g
 
 def test_operator_lists_a_month_of_all_partners(operator, names, schedules, caller):
     month = Month("UTC", 2019, 4)
-    partners = [Partner(operator, names()) for _ in range(3)]
+    partners = [Partner(operator, names()).register() for _ in range(3)]
     for partner in partners:
         schedules(partner, **{"from": month.name})
         assert operator.post(f"/v1/months/{month.name}/run", json={"partner": partner.name}).json()["created"] == 1

@@ -177,7 +177,7 @@ def test_schedule_takes_an_address_and_refuses_others_at_the_field(window, stack
     page = window(language, viewport={"width": 1280, "height": 500})
     sign_in(page, stack, person(partner), language)
     open_exports(page)
-    field, fault = page.locator("activity-log textarea[name=notify]"), page.locator("activity-log #notify-fault")
+    field, fault = page.locator("activity-log textarea[name=notify]"), page.locator("activity-log [data-fault=notify]")
     save = page.locator("activity-log .exports form .primary")
     field.fill("finance@contoso.example\nnobody")
     save.click()

@@ -415,7 +415,7 @@ def test_height_stays_while_counting(window, stack, person, partner):
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_state_of_the_overview_is_accessible(window, stack, person, partner, language):
     page = opened(window, stack, person, partner, language)
-    look = Look(page)
+    look = Look(page, language)
     counted(page)
     look("counted")
     part(page, ".key button").click()

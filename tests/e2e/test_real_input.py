@@ -16,7 +16,9 @@ RECORDS = Path(__file__).parents[2] / ".." / "shared" / "data" / "cloudtrail.jso
 PERIOD = {"from": "2023-07-01", "to": "2023-07-31"}
 ZONE = "Europe/Paris"
 # Pages that a list of small pages reads.
-PAGES = amount("PAGES", 60, 1_500)
+PAGES = amount("PAGES", 20, 1_500)
+# One in so many records is asked for alone.
+STEP = amount("RECORDS_STEP", 10, 1)
 
 pytestmark = pytest.mark.skipif(not RECORDS.exists(), reason="the records of ../shared/data/cloudtrail.jsonl are not here")
 
@@ -70,7 +72,7 @@ def batch_of(sent, **changes):
 @pytest.fixture(scope="module")
 def recorded(operator, names):
     """The partner, the sent activities (newest first), and the answer to each batch."""
-    partner = Partner(operator, names())
+    partner = Partner(operator, names()).register()
     sent = [Sent(line) for line in RECORDS.read_text(encoding="utf-8").splitlines()]
     partner.answers = [partner.send(batch_of(batch)) for batch in batches(sent)]
     order = {activity["id"]: place for place, activity in enumerate(newest_first(one.activity for one in sent))}
@@ -106,8 +108,9 @@ def test_every_record_is_listed_once_on_pages_of_any_size(recorded, limit):
 
 
 def test_details_of_every_record_come_back_unchanged(recorded):
-    shown = in_parallel(lambda one: members(recorded.show(one.activity))["details"], recorded.sent)
-    assert shown == [one.details for one in recorded.sent]
+    sent = recorded.sent[::STEP]
+    shown = in_parallel(lambda one: members(recorded.show(one.activity))["details"], sent)
+    assert shown == [one.details for one in sent]
 
 
 def test_repeated_records_are_duplicates(recorded):

@@ -119,7 +119,7 @@ def test_same_id_and_time_with_other_content_is_a_conflict(partner, change):
 
 def test_same_id_at_another_time_or_partner_is_another_activity(partner, operator):
     first = new_activity()
-    other = Partner(operator, f"{partner.name}-other")
+    other = Partner(operator, f"{partner.name}-other").register()
     assert partner.send(first).status_code == 201
     assert partner.send(first | {"occurred_at": "2024-03-05T09:30:00.123457Z", "status": "failed"}).status_code == 201
     assert other.send(first | {"action": "order.updated"}).status_code == 201

@@ -4,20 +4,16 @@ The other steps build for AWS, deploy, wait for alarms and metrics, or remove th
 """
 
 import json
-import os
 import re
-import shlex
-import subprocess
 import sys
 import uuid
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
 from api import now, rfc3339
+from guide import ROOT, blocks, is_as_expected
 
-ROOT = Path(__file__).resolve().parents[2]
 STEPS = (1, 4, 5, 6, 7, 8, 9)
 
 
@@ -27,40 +23,8 @@ def steps():
     (rehearsal,) = re.findall(r"^## Rehearse the first deployment\n(.*?)^## ", document, re.MULTILINE | re.DOTALL)
     found = {}
     for number, text in re.findall(r"^### (\d+)\. .*?\n(.*?)(?=^### |\Z)", rehearsal, re.MULTILINE | re.DOTALL):
-        found[int(number)] = re.findall(r"^```sh\n(.*?)^```\n(?:\n```text\n(.*?)^```)?", text, re.MULTILINE | re.DOTALL)
+        found[int(number)] = blocks(text)
     return found
-
-
-def is_as_expected(printed, expected):
-    """Tells whether an output is the expected one, in which `…` stands for any text."""
-    pattern = re.escape(expected.strip()).replace("…", ".*?")
-    return re.fullmatch(pattern, printed.strip(), re.DOTALL) is not None
-
-
-@pytest.fixture
-def shell(stack, tmp_path):
-    """Runs blocks of shell commands one after the other in one shell, and returns the output of each."""
-    (tmp_path / "aws").write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {Path(__file__).parent / "aws_cli.py"} "$@"\n')
-    (tmp_path / "aws").chmod(0o755)
-    environment = os.environ | {
-        "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}",
-        "AWS_ENDPOINT_URL": stack["endpoint"],
-        "AWS_DEFAULT_REGION": stack["region"],
-        "AWS_ACCESS_KEY_ID": stack["access_key_id"],
-        "AWS_SECRET_ACCESS_KEY": stack["secret_access_key"],
-        "HERE": str(tmp_path),
-    }
-
-    def run(blocks):
-        # Relative files of the commands go to the folder of the test, and make runs in the checkout.
-        script = f'set -eu\nmake() {{ command make -s -C {shlex.quote(str(ROOT))} "$@"; }}\n'
-        script += "".join(f"exec > {tmp_path}/output-{number}\n{block}\n" for number, block in enumerate(blocks))
-        done = subprocess.run(["bash", "-c", script], cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True, timeout=300)
-        outputs = [place.read_text("utf-8") if (place := tmp_path / f"output-{number}").exists() else "" for number in range(len(blocks))]
-        assert done.returncode == 0, f"{done.stderr[-2000:]}\n{outputs}"
-        return outputs
-
-    return run
 
 
 @pytest.fixture
@@ -98,23 +62,23 @@ def on_the_emulator(stack, aws, tmp_path):
 def test_rehearsal_has_twelve_steps_with_expected_output():
     found = steps()
     assert sorted(found) == list(range(1, 13))
-    for number, blocks in found.items():
-        assert blocks and any(expected for _, expected in blocks), number
+    for number, pairs in found.items():
+        assert pairs and any(expected for _, expected in pairs), number
 
 
 def test_rehearsal_prints_what_it_says(stack, shell, on_the_emulator):
-    blocks, expectations = [], []
+    commands_of_all, expectations = [], []
     for number in STEPS:
         for at, (commands, expected) in enumerate(steps()[number]):
             # The schedule's run, and a person at the page.
             commands = re.sub(r"^curl .*/v1/months/.*/run\"$", on_the_emulator["run"], commands, flags=re.MULTILINE)
             if (number, at) == (8, 1):
                 commands = f"{on_the_emulator['order']} $PARTNER\n{commands}"
-            blocks.append(commands)
+            commands_of_all.append(commands)
             # The emulator's limit of concurrent executions depends on the machine.
             expected = re.sub("^1000$", "…", expected, flags=re.MULTILINE)
             expectations.append((number, expected.replace("200 *", f"200 {stack['allowed_origin']}")))
-    for printed, (number, expected) in zip(shell(blocks), expectations):
+    for printed, (number, expected) in zip(shell(commands_of_all), expectations):
         assert is_as_expected(printed, expected), f"step {number} printed:\n{printed}\ninstead of:\n{expected}"
 
 

@@ -126,7 +126,7 @@ def test_every_function_answers_its_event_in_a_container(containers):
 
 
 def test_api_in_containers_authorizes_and_shares_the_data(containers, stack, operator, names):
-    there = Partner(operator, names())
+    there = Partner(operator, names()).register()
     with containers.api(free_port()) as address:
         assert requests.get(f"{address}/health", timeout=60).status_code == 200
         assert requests.get(f"{address}{there.path}/activities", timeout=60).status_code == 401

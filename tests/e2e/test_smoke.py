@@ -1,4 +1,4 @@
-"""`make smoke` checks an installation, names faults, and leaves nothing but its own activities."""
+"""`make smoke` checks an installation, names faults, and leaves nothing but its own partner and its activities."""
 
 import os
 import subprocess
@@ -21,7 +21,7 @@ def test_smoke_passes_and_leaves_only_its_activities(stack, operator, names):
     for _ in range(2):
         done = smoke(stack["api_url"], partner.name, TOKEN=operator.token)
         assert done.returncode == 0, done.stdout + done.stderr
-        assert "The installation works: 8 steps" in done.stdout
+        assert "The installation works: 9 steps" in done.stdout
     began = time.strftime("%Y-%m-%d", time.gmtime(time.time() - 86_400))
     left = partner.all(**{"from": began})
     assert len(left) == 6 and {activity["action"] for activity in left} == {"smoke.checked"}
@@ -39,7 +39,7 @@ def test_smoke_requests_a_token_when_none_is_given(stack, names):
 def test_smoke_prints_each_failure_in_one_line(stack, operator, caller, names):
     for url, token, said in (
         (stack["api_url"], "not.a.token", "401"),
-        (stack["api_url"], caller("recorder-contoso").token, "404"),
+        (stack["api_url"], caller("recorder-contoso").token, "403"),
         (stack["api_url"].rsplit("/", 1)[0] + "/nowhere", operator.token, "/health"),
         ("http://127.0.0.1:1", operator.token, "no answer"),
     ):

@@ -147,8 +147,17 @@ def test_comments_can_be_removed_from_a_script(path):
     """The portal removes comments without reading the language: documentation, and lines that begin with two slashes."""
     for line in path.read_text("utf-8").split("\n"):
         assert line.count("`") % 2 == 0, f"a template of several lines: {line}"
+        # The blank behind a comment is removed with it.
+        assert not re.search(r"\w/\*\*.*?\*/ \w", line), line
         before = line.split("/**")[0] if "/**" in line else ""
         assert before.count('"') % 2 == 0 and before.count("`") % 2 == 0, f"a comment within a text: {line}"
+
+
+@pytest.mark.parametrize("path", sorted(ASSETS.glob("*.css")), ids=lambda path: path.name)
+def test_blanks_can_be_removed_from_a_style_sheet(path):
+    """The portal removes the blanks around declarations without reading the language."""
+    for string in re.findall(r'"[^"]*"', re.sub(r"/\*.*?\*/", "", path.read_text("utf-8"), flags=re.DOTALL)):
+        assert not re.search(r" \{ |; ", string), string
 
 
 def test_libraries_are_those_of_the_lock_file():

@@ -23,6 +23,12 @@ def firewall():
 
 
 @pytest.fixture(scope="session")
+def backup():
+    """The daily backups."""
+    return Template("infra/backup.yaml")
+
+
+@pytest.fixture(scope="session")
 def expanded():
     """The template's resources as CloudFormation gets them from SAM."""
     return expand()["Resources"]

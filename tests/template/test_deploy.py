@@ -63,7 +63,12 @@ def test_answer_is_checked_by_the_rules_of_the_template(name, good, bad):
 
 
 def test_every_question_names_a_parameter():
-    assert set(deploy.QUESTIONS + deploy.OF_ANOTHER_ISSUER) <= set(KNOWN)
+    assert set(deploy.QUESTIONS + deploy.OF_ANOTHER_ISSUER + deploy.OF_THE_USER_POOL) <= set(KNOWN)
+
+
+def test_second_factor_is_asked_for_only_with_a_user_pool():
+    assert "Mfa" not in answered("no", "https://login.example", "", "daybook", "https://login.example", "page")[1]
+    assert KNOWN["Mfa"]["Description"] in answered("yes")[1]
 
 
 @pytest.mark.parametrize("machine, processor", [(183, "arm64"), (62, "x86_64")])
@@ -134,17 +139,25 @@ class Account:
 
     region_name = "eu-west-3"
 
-    def __init__(self, concurrency=1000, unreserved=None, own=None, identities=(), sandbox=False, status=None, resources=()):
+    def __init__(
+        self, concurrency=1000, unreserved=None, own=None, identities=(), sandbox=False, status=None, resources=(), key=None, deployed=None, log_role=None
+    ):
         self.answers = {
             "get_caller_identity": {"Account": "1", "Arn": "somebody"},
             "get_account_settings": {"AccountLimit": {"ConcurrentExecutions": concurrency, "UnreservedConcurrentExecutions": unreserved or concurrency}},
             "get_function_concurrency": {} if own is None else {"ReservedConcurrentExecutions": own},
             "describe_stack_resource": {"StackResourceDetail": {"PhysicalResourceId": "worker"}} if status else refusal("ValidationError"),
-            "describe_stacks": {"Stacks": [{"StackStatus": status}]} if status else refusal("ValidationError"),
+            "describe_stacks": self.stack(status, deployed or {}) if status else refusal("ValidationError"),
             "list_email_identities": {"EmailIdentities": [{"IdentityName": name, "SendingEnabled": True} for name in identities]},
-            "get_account": {"ProductionAccessEnabled": not sandbox},
+            # Both SES and API Gateway have a call of this name.
+            "get_account": {"ProductionAccessEnabled": not sandbox} | ({"cloudwatchRoleArn": log_role} if log_role else {}),
+            "describe_key": {"KeyMetadata": {"KeyState": "Enabled", "KeySpec": "SYMMETRIC_DEFAULT"} | (key or {})},
         }
         self.resources = list(resources)
+
+    @staticmethod
+    def stack(status, deployed):
+        return {"Stacks": [{"StackStatus": status, "Parameters": [{"ParameterKey": name, "ParameterValue": value} for name, value in deployed.items()]}]}
 
     def client(self, _service):
         return self
@@ -275,8 +288,9 @@ def test_failed_first_deployment_says_what_to_remove():
 
 
 def test_every_resource_that_is_retained_can_be_removed(template):
-    kept = {each["Type"] for each in template.resources.values() if each.get("DeletionPolicy", "Delete") != "Delete"}
-    assert kept == set(deploy.REMOVAL)
+    kept = {each["Type"] for each in template.resources.values() if each.get("DeletionPolicy") == "Retain"}
+    # The role for the gateway's logs serves every API of the account.
+    assert kept - {"AWS::ApiGateway::Account", "AWS::IAM::Role"} == set(deploy.REMOVAL)
 
 
 @pytest.mark.parametrize(
@@ -285,3 +299,43 @@ def test_every_resource_that_is_retained_can_be_removed(template):
 def test_stack_in_a_bad_state_says_what_to_do(status, said):
     with pytest.raises(deploy.DeploymentError, match=said):
         deploy.check_stack(Account(status=status), "daybook")
+
+
+# The encryption key and the access log
+
+KEY = "arn:aws:kms:eu-west-3:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+
+
+@pytest.mark.parametrize("before, wanted", [("create", ""), (KEY, ""), ("create", KEY), (KEY, "create"), (KEY, KEY[:-1] + "c")])
+def test_key_of_an_installation_stays(before, wanted):
+    with pytest.raises(deploy.DeploymentError, match="Change the encryption key"):
+        deploy.check_key(Account(status="UPDATE_COMPLETE", deployed={"EncryptionKey": before}), "daybook", wanted)
+
+
+@pytest.mark.parametrize("before, wanted", [("", ""), ("", "create"), ("create", "create"), ("", KEY), (KEY, KEY)])
+def test_key_may_be_set_once(before, wanted):
+    deploy.check_key(Account(status="UPDATE_COMPLETE", deployed={"EncryptionKey": before}), "daybook", wanted)
+    # An installation of an earlier version has no such parameter, and a new one no stack.
+    deploy.check_key(Account(status="UPDATE_COMPLETE"), "daybook", wanted)
+    deploy.check_key(Account(), "daybook", wanted)
+
+
+@pytest.mark.parametrize("key", [{"KeyState": "PendingDeletion"}, {"KeySpec": "RSA_2048"}])
+def test_key_that_cannot_encrypt_is_refused(key):
+    with pytest.raises(deploy.DeploymentError, match="enabled, symmetric key"):
+        deploy.check_key(Account(key=key), "daybook", KEY)
+
+
+def test_access_log_is_proposed_if_the_account_can_take_it(capsys):
+    ready = Account(log_role="arn:aws:iam::111122223333:role/gateway-logs")
+    assert deploy.propose_access_log(ready, {}) == {"AccessLog": "true"}
+    assert deploy.propose_access_log(ready, {"AccessLog": "false"}) == {}
+    assert deploy.propose_access_log(Account(), {"AccessLogRole": "true"}) == {"AccessLog": "true"}
+    assert not capsys.readouterr().out
+    assert deploy.propose_access_log(Account(), {}) == {}
+    assert "AccessLogRole=true" in capsys.readouterr().out
+
+
+def test_access_log_without_a_role_is_refused():
+    with pytest.raises(deploy.DeploymentError, match="AccessLogRole=true"):
+        deploy.propose_access_log(Account(), {"AccessLog": "true"})

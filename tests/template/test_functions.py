@@ -6,40 +6,52 @@ import pytest
 
 from application import CONSTANTS, ROOT, sources
 
-FUNCTIONS = ["authorizer", "record", "intake", "query", "exports", "admin", "export-worker", "monthly", "notifier", "portal"]
-READ = re.compile(r'\b(?:variable|number(?:::<\w+>)?|flag|list)\("([A-Z][A-Z0-9_]*)"\)')
+FUNCTIONS = ["authorizer", "record", "intake", "query", "exports", "admin", "export-worker", "monthly", "keeper", "notifier", "streams", "streamer", "portal"]
+READ = re.compile(r'\b(?:variable|number(?:::<\w+>)?|positive|flag|list)\("([A-Z][A-Z0-9_]*)"\)')
 # Variables that shared code, the SDK and the C library read in every function.
 OF_ALL = {"LOG_LEVEL", "METRICS_NAMESPACE", "AWS_USE_FIPS_ENDPOINT", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TOP_PAD_", "MALLOC_TRIM_THRESHOLD_"}
+# The roles of partners, which are in other accounts.
+PARTNERS_ROLES = "arn:${AWS::Partition}:iam::*:role/*"
 LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
-ACTIVITIES = {"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"}
+ACTIVITIES = {"dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"}
 # The permissions of each role besides logging. A change here changes who can do what.
 ALLOWED = {
     "authorizer": {("ControlTable", "dynamodb:GetItem")},
     "record": {
+        ("ActivitiesTable", "dynamodb:GetItem"),
         ("ActivitiesTable", "dynamodb:PutItem"),
         ("PartnersTable", "dynamodb:GetItem"),
         ("LimitsTable", "dynamodb:UpdateItem"),
-        ("DataBucket/details/*", "s3:PutObject"),
+        ("DueTable", "dynamodb:UpdateItem"),
+        ("AuditTable", "dynamodb:PutItem"),
+        ("DetailsBucket/details/*", "s3:PutObject"),
     },
     "intake": {
+        ("ActivitiesTable", "dynamodb:GetItem"),
         ("ActivitiesTable", "dynamodb:PutItem"),
         ("PartnersTable", "dynamodb:GetItem"),
-        ("DataBucket/details/*", "s3:PutObject"),
+        ("DueTable", "dynamodb:UpdateItem"),
+        ("DetailsBucket/details/*", "s3:PutObject"),
         *(("ActivityIntake", f"sqs:{action}") for action in ("DeleteMessage", "GetQueueAttributes", "ReceiveMessage")),
         ("ActivityIntakeDead", "sqs:SendMessage"),
     },
     "query": {
+        ("ActivitiesTable", "dynamodb:BatchGetItem"),
         ("ActivitiesTable", "dynamodb:GetItem"),
         ("ActivitiesTable", "dynamodb:Query"),
         ("ActivitiesTable/index/by_customer_id", "dynamodb:Query"),
         ("PartnersTable", "dynamodb:GetItem"),
         ("LimitsTable", "dynamodb:UpdateItem"),
+        *(("AuditTable", f"dynamodb:{action}") for action in ("PutItem", "Query")),
         ("DataBucket/details/*", "s3:GetObject"),
+        ("DetailsBucket/details/*", "s3:GetObject"),
         *(("DataBucket/downloads/*", f"s3:{action}") for action in ("GetObject", "PutObject")),
     },
     "exports": {
         *(("ControlTable", f"dynamodb:{action}") for action in ("DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem")),
+        *(("SecretsTable", f"dynamodb:{action}") for action in ("DeleteItem", "GetItem", "PutItem")),
         ("PartnersTable", "dynamodb:GetItem"),
+        ("AuditTable", "dynamodb:PutItem"),
         ("ExportJobs", "sqs:SendMessage"),
         *(("DataBucket/exports/*", f"s3:{action}") for action in ("AbortMultipartUpload", "DeleteObject", "GetObject")),
     },
@@ -48,17 +60,23 @@ ALLOWED = {
         ("ControlTable/index/due", "dynamodb:Query"),
         ("ControlTable/index/by_month", "dynamodb:Query"),
         ("ActivitiesTable/index/late", "dynamodb:Query"),
-        *(("PartnersTable", f"dynamodb:{action}") for action in ("GetItem", "PutItem")),
+        ("ActivitiesTable", "dynamodb:Query"),
+        *(("PartnersTable", f"dynamodb:{action}") for action in ("GetItem", "UpdateItem")),
+        ("PartnersTable/index/registered", "dynamodb:Query"),
+        ("AuditTable", "dynamodb:PutItem"),
         ("ExportJobs", "sqs:SendMessage"),
         ("MonthRuns", "sqs:SendMessage"),
+        ("KeeperRuns", "sqs:SendMessage"),
     },
     "export-worker": {
         ("ActivitiesTable", "dynamodb:GetItem"),
         ("ActivitiesTable", "dynamodb:Query"),
         ("ActivitiesTable/index/by_customer_id", "dynamodb:Query"),
         ("ActivitiesTable/index/late", "dynamodb:Query"),
+        ("PartnersTable", "dynamodb:GetItem"),
         ("ControlTable", "dynamodb:GetItem"),
         ("ControlTable", "dynamodb:UpdateItem"),
+        ("AuditTable", "dynamodb:PutItem"),
         ("Notices", "sqs:SendMessage"),
         ("ExportJobsDead", "sqs:SendMessage"),
         *(
@@ -66,6 +84,7 @@ ALLOWED = {
             for action in ("AbortMultipartUpload", "DeleteObject", "GetObject", "ListMultipartUploadParts", "PutObject")
         ),
         ("DataBucket/details/*", "s3:GetObject"),
+        ("DetailsBucket/details/*", "s3:GetObject"),
         *(("ExportJobs", f"sqs:{action}") for action in ("ChangeMessageVisibility", "DeleteMessage", "GetQueueAttributes", "ReceiveMessage", "SendMessage")),
     },
     "monthly": {
@@ -73,14 +92,52 @@ ALLOWED = {
         ("ControlTable/index/due", "dynamodb:Query"),
         ("ControlTable/index/by_month", "dynamodb:Query"),
         ("ActivitiesTable/index/late", "dynamodb:Query"),
+        ("AuditTable", "dynamodb:PutItem"),
         ("ExportJobs", "sqs:SendMessage"),
         *(("MonthRuns", f"sqs:{action}") for action in ("DeleteMessage", "GetQueueAttributes", "ReceiveMessage", "SendMessage")),
         ("MonthRunsDead", "sqs:SendMessage"),
     },
+    "keeper": {
+        *((table, f"dynamodb:{action}") for table in ("ActivitiesTable", "AuditTable") for action in ("DeleteItem", "GetItem", "Query", "UpdateItem")),
+        ("AuditTable", "dynamodb:PutItem"),
+        *(("PartnersTable", f"dynamodb:{action}") for action in ("ConditionCheckItem", "GetItem", "UpdateItem")),
+        ("PartnersTable/index/registered", "dynamodb:Query"),
+        *(("ControlTable", f"dynamodb:{action}") for action in ("DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem")),
+        ("SecretsTable", "dynamodb:DeleteItem"),
+        *(("StreamsTable", f"dynamodb:{action}") for action in ("DeleteItem", "Query")),
+        *((bucket, "s3:ListBucket") for bucket in ("DataBucket", "DetailsBucket")),
+        *((f"DataBucket/{place}/*", "s3:DeleteObject") for place in ("exports", "details", "downloads")),
+        *(("DetailsBucket/details/*", f"s3:{action}") for action in ("DeleteObject", "GetObject")),
+        ("DataBucket/details/*", "s3:GetObject"),
+        ("ErasureKey", "kms:GenerateMac"),
+        ("ExportJobs", "sqs:SendMessage"),
+        *(("KeeperRuns", f"sqs:{action}") for action in ("DeleteMessage", "GetQueueAttributes", "ReceiveMessage", "SendMessage")),
+        ("KeeperRunsDead", "sqs:SendMessage"),
+        *(("ActivityIntakeDead", f"sqs:{action}") for action in ("DeleteMessage", "ReceiveMessage", "SendMessage")),
+    },
     "notifier": {
+        ("SecretsTable", "dynamodb:GetItem"),
         *(("ControlTable", f"dynamodb:{action}") for action in ("GetItem", "PutItem", "UpdateItem")),
         *(("Notices", f"sqs:{action}") for action in ("DeleteMessage", "GetQueueAttributes", "ReceiveMessage", "SendMessage")),
         ("NoticesDead", "sqs:SendMessage"),
+    },
+    "streams": {
+        *(("StreamsTable", f"dynamodb:{action}") for action in ("DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem")),
+        *(("DueTable", f"dynamodb:{action}") for action in ("GetItem", "PutItem")),
+        *(("PartnersTable", f"dynamodb:{action}") for action in ("GetItem", "UpdateItem")),
+        ("AuditTable", "dynamodb:PutItem"),
+        ("StreamRuns", "sqs:SendMessage"),
+    },
+    "streamer": {
+        *(("ActivitiesTable", f"dynamodb:{action}") for action in ("BatchGetItem", "GetItem", "Query")),
+        ("ActivitiesTable/index/by_customer_id", "dynamodb:Query"),
+        ("PartnersTable", "dynamodb:GetItem"),
+        *(("StreamsTable", f"dynamodb:{action}") for action in ("GetItem", "Query", "UpdateItem")),
+        *(("DueTable", f"dynamodb:{action}") for action in ("DeleteItem", "GetItem", "PutItem", "Query")),
+        *((bucket, "s3:GetObject") for bucket in ("DataBucket/details/*", "DetailsBucket/details/*")),
+        *(("StreamRuns", f"sqs:{action}") for action in ("DeleteMessage", "GetQueueAttributes", "ReceiveMessage", "SendMessage")),
+        ("StreamRunsDead", "sqs:SendMessage"),
+        ("role/*", "sts:AssumeRole"),
     },
     "portal": set(),
 }
@@ -92,6 +149,8 @@ def named(resource):
         name, attribute = resource["Fn::GetAtt"]
         assert attribute == "Arn"
         return name
+    if resource["Fn::Sub"] == PARTNERS_ROLES:
+        return "role/*"
     found = re.fullmatch(r"\$\{(\w+)\.Arn\}(/.+)", resource["Fn::Sub"])
     return found[1] + found[2]
 
@@ -151,20 +210,46 @@ def test_only_admin_changes_clients_and_settings(template):
             actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
             if writes & set(actions) and statement["Resource"] == {"Fn::GetAtt": ["ControlTable", "Arn"]}:
                 assert statement["Condition"] == not_clients, function
-    writers = [function for function in FUNCTIONS if ("PartnersTable", "dynamodb:PutItem") in ALLOWED[function]]
-    assert writers == ["admin"]
+    writers = [function for function in FUNCTIONS if ("PartnersTable", "dynamodb:UpdateItem") in ALLOWED[function]]
+    # The keeper changes what is decided about a partner's data, and takes erased people out of the rest.
+    # The routes of streams note in the settings whether a partner has any.
+    assert writers == ["admin", "keeper", "streams"]
+
+
+def test_secrets_are_read_by_who_shows_them_and_who_signs(template):
+    readers = [function for function in FUNCTIONS if ("SecretsTable", "dynamodb:GetItem") in ALLOWED[function]]
+    assert readers == ["exports", "notifier"]
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_no_role_changes_removes_or_scans_activities(template, function):
+def test_only_the_keeper_changes_and_removes_activities_and_nobody_scans_them(template, function):
+    may = ACTIVITIES | {"dynamodb:UpdateItem", "dynamodb:DeleteItem"} - {"dynamodb:PutItem"} if function == "keeper" else ACTIVITIES
     for actions, resources in template.statements(function):
         if any(named(resource).startswith("ActivitiesTable") for resource in resources if "logs" not in actions[0]):
-            assert set(actions) <= ACTIVITIES
+            assert set(actions) <= may
+
+
+@pytest.mark.parametrize("function", ["record", "intake"])
+def test_recording_functions_read_the_directory_of_months_only(template, function):
+    of_activities = {"Fn::GetAtt": ["ActivitiesTable", "Arn"]}
+    (reading,) = [each for each in template.rules(function) if each["Action"] == "dynamodb:GetItem" and each["Resource"] == of_activities]
+    assert reading["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": "*#months"}}
 
 
 def test_only_record_and_intake_write_activities(template):
     writers = [function for function in FUNCTIONS if ("ActivitiesTable", "dynamodb:PutItem") in ALLOWED[function]]
     assert writers == ["record", "intake"]
+
+
+def test_every_function_with_a_caller_writes_the_audit_and_only_query_shows_it(template):
+    actions = {function: {action for resource, action in ALLOWED[function] if resource.startswith("AuditTable")} for function in FUNCTIONS}
+    # The keeper erases in the audit, and adds what it has done.
+    assert actions.pop("keeper") == {f"dynamodb:{action}" for action in ("DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem")}
+    writers = {"record", "query", "exports", "admin", "export-worker", "monthly", "streams"}
+    assert {function for function in FUNCTIONS if template.routes(function)} - {"portal"} <= writers
+    assert actions == {
+        function: {"dynamodb:PutItem"} | ({"dynamodb:Query"} if function == "query" else set()) if function in writers else set() for function in actions
+    }
 
 
 def test_every_function_has_its_own_role_and_log(template):
@@ -194,15 +279,36 @@ def test_role_is_complete_before_its_function_is_created(template):
 
 
 def test_function_that_calls_webhooks_reads_no_activities(template):
-    assert {resource for resource, _ in ALLOWED["notifier"]} == {"ControlTable", "Notices", "NoticesDead"}
+    assert {resource for resource, _ in ALLOWED["notifier"]} == {"ControlTable", "SecretsTable", "Notices", "NoticesDead"}
     assert "VpcConfig" not in template.functions["notifier"]
     assert template.parameters["WebhookTestHosts"]["Default"] == ""
 
 
-def test_roles_trust_lambda_and_have_no_managed_policies(template):
-    for name, role in template.of_type("AWS::IAM::Role").items():
+def test_streamer_assumes_roles_of_other_accounts_with_an_external_id_only(template):
+    assumers = [function for function in FUNCTIONS if any(action == "sts:AssumeRole" for _, action in ALLOWED[function])]
+    assert assumers == ["streamer"]
+    (statement,) = [each for each in template.rules("streamer") if each["Action"] == "sts:AssumeRole"]
+    assert statement["Condition"] == {
+        "StringNotEquals": {"aws:ResourceAccount": {"Ref": "AWS::AccountId"}},
+        "Null": {"sts:ExternalId": "false"},
+    }
+
+
+def test_streams_have_secrets_that_few_functions_read(template):
+    readers = {function for function in FUNCTIONS if ("StreamsTable", "dynamodb:GetItem") in ALLOWED[function]}
+    assert readers == {"streams", "streamer"}
+    # Of the recording functions, the table of marks is the only one that belongs to streams.
+    for function in ("record", "intake"):
+        assert {action for table, action in ALLOWED[function] if table == "DueTable"} == {"dynamodb:UpdateItem"}
+
+
+def test_roles_trust_one_service_and_have_no_managed_policies(template, backup):
+    services = {"AccessLogAccountRole": "apigateway", "Role": "backup"}
+    roles = template.of_type("AWS::IAM::Role") | backup.of_type("AWS::IAM::Role")
+    assert set(services) < set(roles)
+    for name, role in roles.items():
         (statement,) = role["Properties"]["AssumeRolePolicyDocument"]["Statement"]
-        assert statement["Principal"] == {"Service": "lambda.amazonaws.com"}, name
+        assert statement["Principal"] == {"Service": f"{services.get(name, 'lambda')}.amazonaws.com"}, name
         assert "ManagedPolicyArns" not in role["Properties"], name
 
 
@@ -217,7 +323,7 @@ def test_functions_are_built_for_the_chosen_processor(template):
 
 def test_logs_expire(template):
     for name, log in template.of_type("AWS::Logs::LogGroup").items():
-        assert log["Properties"] == {"RetentionInDays": {"Ref": "LogRetentionDays"}}, name
+        assert log["Properties"]["RetentionInDays"] == {"Ref": "LogRetentionDays"}, name
 
 
 def test_functions_that_send_to_their_own_queue_may_do_so(template):
@@ -228,12 +334,12 @@ def test_functions_that_send_to_their_own_queue_may_do_so(template):
         return [queue for queue in events if queue in sent_to]
 
     to_itself = {function for function in template.functions if queues(function)}
-    assert to_itself == {"export-worker", "monthly", "notifier"}
+    assert to_itself == {"export-worker", "monthly", "keeper", "notifier", "streamer"}
     allowed = {name for name, function in template.functions.items() if function.get("RecursiveLoop") == "Allow"}
     assert allowed == to_itself
 
 
-@pytest.mark.parametrize("function", ["intake", "export-worker", "monthly", "notifier"])
+@pytest.mark.parametrize("function", ["intake", "export-worker", "monthly", "keeper", "notifier", "streamer"])
 def test_function_buries_messages_in_the_dead_letters_of_its_queue(template, function):
     (queue,) = [each["Properties"]["Queue"]["Fn::GetAtt"][0] for each in template.functions[function]["Events"].values() if each["Type"] == "SQS"]
     (dead, _) = template.resources[queue]["Properties"]["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"]

@@ -120,8 +120,11 @@ def test_event_sources_have_allowed_sizes(template):
             assert source["BatchSize"] <= 10 or source["MaximumBatchingWindowInSeconds"] >= 1, name
             assert source["BatchSize"] <= 10_000, name
             if concurrency := source.get("ScalingConfig", {}).get("MaximumConcurrency"):
-                rule = template.parameters[concurrency["Ref"]]
-                assert rule["MinValue"] >= 2 and rule["MaxValue"] <= 1_000, name
+                if isinstance(concurrency, dict):
+                    rule = template.parameters[concurrency["Ref"]]
+                    assert rule["MinValue"] >= 2 and rule["MaxValue"] <= 1_000, name
+                else:
+                    assert 2 <= concurrency <= 1_000, name
 
 
 # ---------------------------------------------------------------- SQS
@@ -149,7 +152,7 @@ def test_queues_have_allowed_attributes(template):
 # function's timeout has passed.
 def test_queue_hides_messages_as_long_as_its_function_runs(template):
     found = dict(consumers(template))
-    assert set(found) == {"ActivityIntake", "ExportJobs", "MonthRuns", "Notices"}
+    assert set(found) == {"ActivityIntake", "ExportJobs", "KeeperRuns", "MonthRuns", "Notices", "StreamRuns"}
     for queue, function in found.items():
         timeout = function.get("Timeout", template.body["Globals"]["Function"]["Timeout"])
         assert template.resources[queue]["Properties"]["VisibilityTimeout"] >= timeout, queue
@@ -260,7 +263,7 @@ def test_policies_of_bucket_and_queues_fit(template):
     assert len(template.resources["DataBucket"]["Properties"]["LifecycleConfiguration"]["Rules"]) <= 1_000
 
 
-# ---------------------------------------------------------------- Cognito, CloudWatch, WAF
+# ---------------------------------------------------------------- Cognito, access log
 
 
 # cognito-user-identity-pools/latest/APIReference/API_SchemaAttributeType.html: 20 characters for an attribute's name.
@@ -273,6 +276,44 @@ def test_user_pool_has_allowed_names(template):
     # The first part of a stack's id has eight hexadecimal digits.
     assert re.fullmatch(r"[a-z0-9][a-z0-9-]{0,61}[a-z0-9]", text.replace("${Id}", "01234567"))
     assert not re.search("aws|amazon|cognito", text)
+
+
+# cognito-user-identity-pools/latest/APIReference/API_PasswordPolicyType.html: 6 to 99 characters, 0 to 365 days.
+def test_password_policy_has_allowed_values(template):
+    length, days = template.parameters["PasswordLength"], template.parameters["TemporaryPasswordDays"]
+    assert 6 <= length["MinValue"] <= length["Default"] <= length["MaxValue"] <= 99
+    assert 0 <= days["MinValue"] <= days["Default"] <= days["MaxValue"] <= 365
+
+
+# apigateway/latest/developerguide/set-up-logging.html: a format has a request id and at most 3 KB.
+def test_access_log_has_an_allowed_format(template):
+    text = template.resources["Api"]["Properties"]["AccessLogSetting"]["Fn::If"][1]["Format"]
+    assert "$context.requestId" in text and "\n" not in text and len(text) <= 3_072
+
+
+# ---------------------------------------------------------------- KMS, AWS Backup
+
+
+# kms/latest/developerguide/resource-limits.html: 32 KB for a key's policy. API_CreateAlias.html: 256 characters, not alias/aws/….
+def test_key_and_alias_have_allowed_values(template):
+    assert len(json.dumps(template.resources["Key"]["Properties"]["KeyPolicy"])) <= 32_768
+    alias = template.resources["KeyAlias"]["Properties"]["AliasName"]
+    assert re.fullmatch(r"alias/\$\{AWS::StackName\}", alias["Fn::Sub"]) and longest(template, alias) <= 256
+
+
+# aws-backup/latest/devguide/API_CreateBackupVault.html: 2 to 50 letters, digits, hyphens and underscores. API_Lifecycle.html: 1 to 36,500 days.
+def test_backups_have_allowed_values(template, backup):
+    text, variables = template.resources["Backups"]["Properties"]["Parameters"]["VaultName"]["Fn::Sub"]
+    assert list(variables) == ["Id"]
+    # The first part of a stack's id has eight hexadecimal digits.
+    assert re.fullmatch(r"[a-zA-Z0-9_-]{2,50}", text.replace("${Id}", "01234567"))
+    days = template.parameters["BackupDays"]
+    assert 1 <= days["MinValue"] <= days["MaxValue"] <= 36_500
+    (rule,) = backup.resources["Plan"]["Properties"]["BackupPlan"]["BackupPlanRule"]
+    assert rule["TargetBackupVault"] == {"Ref": "Vault"} and rule["Lifecycle"] == {"DeleteAfterDays": {"Ref": "Days"}}
+
+
+# ---------------------------------------------------------------- CloudWatch, WAF
 
 
 # AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html: 1,024 characters. API_MetricDatum.html: names of namespaces.
@@ -291,10 +332,10 @@ def test_alarms_and_firewall_have_allowed_sizes(template, watch, firewall):
 
 # AWSCloudFormation/latest/UserGuide/cloudformation-limits.html: 500 resources, 200 parameters and outputs, 1 MB for a template in S3,
 # 1,024 bytes for its description, 4,000 for a parameter's and 4,096 for a parameter's value.
-def test_template_fits(template, expanded, watch, firewall):
+def test_template_fits(template, expanded, watch, firewall, backup):
     assert len(expanded) <= 500
     assert len(json.dumps(expanded)) <= 1_000_000
-    for each in (template, watch, firewall):
+    for each in (template, watch, firewall, backup):
         assert len(each.resources) <= 500 and len(each.parameters) <= 200 and len(each.body.get("Outputs", {})) <= 200
         assert len(each.body["Description"]) <= 1_024
         for name, parameter in each.parameters.items():
@@ -304,6 +345,7 @@ def test_template_fits(template, expanded, watch, firewall):
 
 # Properties that must be unique in an account and region, by type. Other names, such as a user pool's, may occur twice.
 UNIQUE = {
+    "AWS::Backup::BackupVault": "BackupVaultName",
     "AWS::CloudWatch::Alarm": "AlarmName",
     "AWS::CloudWatch::Dashboard": "DashboardName",
     "AWS::Cognito::UserPoolDomain": "Domain",
@@ -322,12 +364,12 @@ UNIQUE = {
 }
 
 
-def test_two_installations_share_no_name(expanded, watch, firewall):
-    for resources in (expanded, watch.resources, firewall.resources):
+def test_two_installations_share_no_name(expanded, watch, firewall, backup):
+    for resources in (expanded, watch.resources, firewall.resources, backup.resources):
         for name, each in resources.items():
             if (given := each.get("Properties", {}).get(UNIQUE.get(each["Type"]))) is not None:
                 # Either of these differs between two stacks.
-                assert re.search(r"AWS::Stack(Name|Id)|Installation", json.dumps(given)), name
+                assert re.search(r"AWS::Stack(Name|Id)|Installation|VaultName", json.dumps(given)), name
     # CloudWatch tells metrics of a web ACL apart by this name only.
     metric = firewall.resources["Acl"]["Properties"]["VisibilityConfig"]["MetricName"]
     assert metric == {"Ref": "AWS::StackName"}

@@ -10,7 +10,7 @@ from application import ROOT, sources
 PUBLIC = {"/", "/{proxy+}", "/config.json", "/openapi.json", "/docs", "/health"}
 # Serves the files of the page, and answers 404 to every other path and method.
 REST = "ANY /{proxy+}"
-WITH_ROUTES = ["record", "query", "exports", "admin", "portal"]
+WITH_ROUTES = ["record", "query", "exports", "admin", "streams", "portal"]
 ROUTE = re.compile(r'"((?:GET|POST|PUT|PATCH|DELETE) /[^"]*)"')
 
 

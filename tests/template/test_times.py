@@ -21,18 +21,21 @@ UNITS = {
     "NoncurrentDays": DAY,
     "DaysAfterInitiation": DAY,
     "RetentionInDays": DAY,
+    "TemporaryPasswordValidityDays": DAY,
+    "DeleteAfterDays": DAY,
+    "Days": DAY,
     "ScheduleExpression": 1,
 }
 # Names that look like a time and are none.
 NO_TIMES = {
     "ScheduleExpressionTimezone", "FlexibleTimeWindow", "TimeToLiveSpecification", "NoncurrentVersionExpiration", "EnableTokenRevocation",
     "PointInTimeRecoverySpecification", "PointInTimeRecoveryEnabled", "Runtime", "TIME_ZONE", "EXPORT_ROWS_PER_DAY", "RECORDS_PER_SECOND",
-    "GlobalSecondaryIndexes", "Hourly", "ExpiredObjectDeleteMarker", "EXPIRED_TOKEN", "INTEGRATION_TIMEOUT", "Retry-After", "NOTIFY_WAITS", "RETENTION_DAYS", "GRACE_HOURS",
+    "GlobalSecondaryIndexes", "Hourly", "Minutely", "ExpiredObjectDeleteMarker", "EXPIRED_TOKEN", "INTEGRATION_TIMEOUT", "Retry-After", "NOTIFY_WAITS", "RETENTION_DAYS", "GRACE_HOURS", "ShowRetention", "HeadShowRetention", "SaveRetention",
 }  # fmt: skip
 LOOKS_LIKE_A_TIME = re.compile(
     r"Time|Second|Minute|Hour|Day|Expir|Retention|Retry|Retries|ReceiveCount|Every|MaxAge|Window|Lease|Wait|_(DAYS|HOURS|SECONDS|WAITS|TIME)"
 )
-PARAMETERS = {"RetentionDays": DAY, "GraceHours": 3_600, "LogRetentionDays": DAY, "NotifyWaits": 1}
+PARAMETERS = {"RetentionDays": DAY, "GraceHours": 3_600, "LogRetentionDays": DAY, "NotifyWaits": 1, "TemporaryPasswordDays": DAY, "BackupDays": DAY}
 LENGTHS = {"s": 1, "min": 60, "h": 3_600, "d": DAY, "times": 1}
 
 
@@ -53,7 +56,7 @@ def found_in(value, path=()):
 def times_of(template):
     """Returns every time of the template by a name such as `ExportJobs.VisibilityTimeout`."""
     times = {"Globals.Timeout": template.body["Globals"]["Function"]["Timeout"]}
-    for resource, body in template.resources.items():
+    for resource, body in (template.resources | Template("infra/backup.yaml").resources).items():
         if body["Type"] == "AWS::Logs::LogGroup":
             # All logs have the same properties: see `test_logs_expire`.
             resource = "Log"
@@ -109,7 +112,9 @@ QUEUES = {
     "ExportJobs": ("export-worker", "Jobs"),
     "ActivityIntake": ("intake", "Messages"),
     "MonthRuns": ("monthly", "Runs"),
+    "KeeperRuns": ("keeper", "Runs"),
     "Notices": ("notifier", "Notices"),
+    "StreamRuns": ("streamer", "Runs"),
 }
 
 
@@ -183,7 +188,7 @@ def test_worker_stops_before_lambda_ends_it(template, watch):
 def test_files_live_as_long_as_their_export_says(template):
     """S3 counts days from the writing of an object, which comes after the creation or renewal of its job, and acts later."""
     of_functions = {function: template.variables(function).get("RETENTION_DAYS") for function in template.functions}
-    assert {function for function, value in of_functions.items() if value} == {"exports", "admin", "monthly"}
+    assert {function for function, value in of_functions.items() if value} == {"exports", "admin", "monthly", "keeper"}
     assert all(value in (None, {"Ref": "RetentionDays"}) for value in of_functions.values())
     assert rules(template)["drop-old-exports"] == {
         "Id": "drop-old-exports",
@@ -213,19 +218,24 @@ def test_every_kind_of_object_has_a_lifecycle(template):
         if "s3:PutObject" in actions
     }
     of_prefix = {rule["Prefix"]: rule for rule in rules(template).values() if "Prefix" in rule}
+    written = {prefix for prefix in written if not prefix.startswith("$")} | {"details/"}
     assert {"exports/", "details/"} <= written == set(of_prefix)
-    assert "ExpirationInDays" not in of_prefix["details/"], "the only copy of what was recorded"
+    assert "ExpirationInDays" not in of_prefix["details/"], "the only copy of what earlier versions recorded"
+    details = template.resources["DetailsBucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
+    assert not [rule for rule in details if "ExpirationInDays" in rule], "the only copy of what was recorded"
     for prefix, rule in of_prefix.items():
         # What has expired must go for good: the bucket keeps an older version otherwise.
         assert prefix == "details/" or rule["NoncurrentVersionExpiration"] == {"NoncurrentDays": 1}, prefix
 
 
-def test_removed_details_can_be_restored_as_long_as_tables(template):
-    kept = rules(template)["keep-removed-details"]
-    assert kept["ExpiredObjectDeleteMarker"] is True
-    for name in ("ActivitiesTable", "ControlTable", "PartnersTable"):
-        recovery = template.resources[name]["Properties"]["PointInTimeRecoverySpecification"]
-        assert recovery["PointInTimeRecoveryEnabled"] and kept["NoncurrentVersionExpiration"]["NoncurrentDays"] >= recovery.get("RecoveryPeriodInDays", 35)
+def test_removed_details_are_gone_for_good_within_a_week(template):
+    """Nothing removes details but a recorded order, so a week is for mistakes. The tables can be restored for longer."""
+    details = {rule["Id"]: rule for rule in template.resources["DetailsBucket"]["Properties"]["LifecycleConfiguration"]["Rules"]}
+    for kept in (rules(template)["keep-removed-details"], details["drop-removed-details"]):
+        assert kept["ExpiredObjectDeleteMarker"] is True and kept["NoncurrentVersionExpiration"] == {"NoncurrentDays": 7}
+    assert template.resources["DetailsBucket"]["Properties"]["VersioningConfiguration"] == {"Status": "Enabled"}
+    for name in ("ActivitiesTable", "AuditTable", "ControlTable", "PartnersTable", "SecretsTable", "StreamsTable"):
+        assert template.resources[name]["Properties"]["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] is True
 
 
 def rules(template):
@@ -244,11 +254,23 @@ def test_recording_settles_before_readers_rely_on_it(template):
 
 
 def test_months_are_made_every_hour_and_silence_is_noticed(template, watch):
-    hourly = template.functions["monthly"]["Events"]["Hourly"]
-    assert hourly["Type"] == "ScheduleV2"
-    assert (hourly["Properties"]["ScheduleExpression"], hourly["Properties"]["ScheduleExpressionTimezone"]) == ("rate(1 hour)", "UTC")
+    for function in ("monthly", "keeper"):
+        hourly = template.functions[function]["Events"]["Hourly"]
+        assert hourly["Type"] == "ScheduleV2"
+        assert (hourly["Properties"]["ScheduleExpression"], hourly["Properties"]["ScheduleExpressionTimezone"]) == ("rate(1 hour)", "UTC")
     silent = watch.resources["MonthlySilentAlarm"]["Properties"]
     assert silent["Period"] * silent["EvaluationPeriods"] > 2 * 3_600
+
+
+def test_stream_is_delivered_by_one_function_at_a_time(template, queue):
+    lease, margin = CONSTANTS["seconds"]["stream_lease"], CONSTANTS["seconds"]["stream_stop_margin"]
+    assert margin < template.functions["streamer"]["Timeout"] < lease < queue("StreamRuns")["VisibilityTimeout"]
+
+
+def test_streams_are_visited_every_minute(template):
+    minutely = template.functions["streamer"]["Events"]["Minutely"]
+    assert minutely["Type"] == "ScheduleV2"
+    assert (minutely["Properties"]["ScheduleExpression"], minutely["Properties"]["ScheduleExpressionTimezone"]) == ("rate(1 minute)", "UTC")
 
 
 def test_notification_is_tried_by_one_function_at_a_time(template, queue):
@@ -266,6 +288,16 @@ def test_notification_retries_span_hours_and_end_before_their_record(template):
 
 def queue_retention(template, name):
     return template.resources[name]["Properties"]["MessageRetentionPeriod"]
+
+
+def test_temporary_password_is_valid_for_a_week_by_default(template):
+    assert template.parameters["TemporaryPasswordDays"]["Default"] == 7
+
+
+def test_backups_are_made_every_day_and_kept_for_a_week(template, backup):
+    assert template.parameters["BackupDays"]["Default"] == 7
+    (rule,) = backup.resources["Plan"]["Properties"]["BackupPlan"]["BackupPlanRule"]
+    assert re.fullmatch(r"cron\(0 \d{1,2} \* \* \? \*\)", rule["ScheduleExpression"])
 
 
 def test_caller_and_link_are_valid_for_five_minutes(template):

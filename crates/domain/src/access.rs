@@ -4,13 +4,20 @@
 //! another partner cannot find out whether a partner exists; a caller of the partner is told that a role is missing. A
 //! verified token that lacks something reaches this module too, so that its caller reads what to send instead.
 
+mod customers;
+mod token_fault;
+
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 use utoipa::ToSchema;
 
-use crate::{activity::PartnerId, text::quoted};
+pub use self::{
+    customers::{Customers, CustomersFault, MAX_CUSTOMERS_BYTES},
+    token_fault::{TokenFault, TokenFaultKind},
+};
+use crate::activity::PartnerId;
 
 /// A role, which a token's roles or scopes grant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Display, EnumString, IntoStaticStr, VariantArray)]
@@ -81,6 +88,8 @@ pub enum Operation {
     Read,
     /// See and change a partner's settings, such as the schedule of monthly exports.
     Settings,
+    /// See who read and changed what, and the partner's retention, holds and erasures.
+    Oversee,
     /// Run the installation: across partners, or for its clients.
     Operate,
 }
@@ -96,8 +105,14 @@ impl Operation {
             (_, Operator)
                 | (Self::Record, Recorder)
                 | (Self::Read | Self::Settings, GlobalAdmin | AdminAgent | BillingAdmin)
+                | (Self::Oversee, GlobalAdmin)
                 | (Self::Read, UserManagementAdmin | SalesAgent | HelpdeskAgent | Reader)
         )
+    }
+
+    /// Tells whether the operation shows or changes what belongs to the whole partner.
+    fn concerns_all_customers(self) -> bool {
+        matches!(self, Self::Settings | Self::Oversee)
     }
 
     /// Returns the scope by which a partner's own client may do the operation.
@@ -112,79 +127,10 @@ impl Operation {
     }
 }
 
-/// A fault of a verified token, for which every request of its caller is refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TokenFault {
-    /// The kind of fault.
-    pub kind: TokenFaultKind,
-    /// The id of the client, or the name of the claim, that the fault is about.
-    pub name: String,
-}
-
-/// The kinds of faults of verified tokens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Display, EnumString, IntoStaticStr, VariantArray)]
-#[strum(serialize_all = "snake_case")]
-pub enum TokenFaultKind {
-    /// The token was issued to a client that is not registered.
-    UnregisteredClient,
-    /// The token of a registered client has no scope of this service.
-    NoScope,
-    /// The token is a person's access token and does not name the partner.
-    AccessTokenWithoutPartner,
-    /// The token does not name a partner.
-    NoPartner,
-    /// The claim of the partner holds something else than a partner's id.
-    InvalidPartner,
-    /// The token grants no role.
-    NoRole,
-}
-
-/// The fault, and what to send instead.
-impl fmt::Display for TokenFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = quoted(&self.name);
-        match self.kind {
-            TokenFaultKind::UnregisteredClient => write!(
-                f,
-                "The client {name} of this token is not registered here. Ask the operator to register a machine's client \
-                 (PUT /v1/clients/{{client_id}}), then request a new token. People send the ID token of a sign-in at this \
-                 installation's page."
-            ),
-            TokenFaultKind::NoScope => write!(
-                f,
-                "The token of the machine client {name} has no scope of this service. Request a token with the scope \
-                 daybook/record to record, or daybook/read to read. People sign in with another client."
-            ),
-            TokenFaultKind::AccessTokenWithoutPartner => write!(
-                f,
-                "This is an access token without the claim {name}, which names the partner. Send the ID token of the same \
-                 sign-in, or let the issuer put the claim into access tokens. A machine's client must be registered by the \
-                 operator."
-            ),
-            TokenFaultKind::NoPartner => write!(
-                f,
-                "This token names no partner: its claim {name} is missing or empty. Ask an administrator to set it, then \
-                 sign in again and send the new ID token."
-            ),
-            TokenFaultKind::InvalidPartner => write!(
-                f,
-                "The claim {name} of this token is not a partner's id, which is one text of 1 to 128 of the characters \
-                 A-Z a-z 0-9 . _ -. Ask an administrator to correct it, then sign in again and send the new ID token."
-            ),
-            TokenFaultKind::NoRole => write!(
-                f,
-                "This token grants no role: its claim {name} names none of {}. Ask an administrator for a role, then sign in \
-                 again and send the new token. A machine needs the scope daybook/record or daybook/read.",
-                Role::list(Role::of_people())
-            ),
-        }
-    }
-}
-
 /// The refusal of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// The partner is not the caller's, or does not exist. Callers cannot tell the two apart.
+    /// The resource is not for the caller to see, or does not exist. Callers cannot tell the two apart.
     NotFound,
     /// The token is verified, and lacks something that every request needs.
     Token(TokenFault),
@@ -242,7 +188,7 @@ impl fmt::Display for Refusal {
 }
 
 /// The person or machine that created or changed something.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Author {
     /// The subject of the token; null for schedules, and for what earlier versions stored.
     pub subject: Option<String>,
@@ -264,18 +210,37 @@ pub struct Caller {
     name: String,
     partner: Option<PartnerId>,
     roles: Vec<Role>,
+    customers: Customers,
     fault: Option<TokenFault>,
+    client: Option<String>,
 }
 
 impl Caller {
-    /// Makes a caller from the claims of a verified token.
-    pub fn new(subject: String, name: String, partner: Option<PartnerId>, roles: Vec<Role>) -> Self {
-        Self { subject, name, partner, roles, fault: None }
+    /// Makes a caller from the claims of a verified token. The operator is never restricted to customers.
+    ///
+    /// A partner is never the one of the installation's own audit, so that no token but the operator's reads it.
+    pub fn new(
+        subject: String,
+        name: String,
+        partner: Option<PartnerId>,
+        roles: Vec<Role>,
+        customers: Customers,
+    ) -> Self {
+        let customers = if roles.contains(&Role::Operator) { Customers::ALL } else { customers };
+        let partner = partner.filter(|partner| !partner.is_installation());
+        Self { subject, name, partner, roles, customers, fault: None, client: None }
     }
 
     /// Makes a caller whose verified token lacks something. The caller has no role.
     pub fn with_fault(subject: String, name: String, fault: TokenFault) -> Self {
-        Self { subject, name, partner: None, roles: Vec::new(), fault: Some(fault) }
+        let (partner, roles, customers) = (None, Vec::new(), Customers::NONE);
+        Self { subject, name, partner, roles, customers, fault: Some(fault), client: None }
+    }
+
+    /// Names the client that the token was issued to, if the token says so.
+    #[must_use]
+    pub fn through(self, client: Option<String>) -> Self {
+        Self { client, ..self }
     }
 
     /// Checks that the caller may use the routes that are the same for every partner.
@@ -293,7 +258,8 @@ impl Caller {
     ///
     /// # Errors
     /// [`Refusal::Token`] if the token lacks something, whatever the partner; [`Refusal::NotFound`] for a partner that is not
-    /// the caller's (all partners are the operator's); [`Refusal::Role`] if none of the caller's roles allows the operation.
+    /// the caller's (all partners are the operator's), and for what concerns all customers if the caller is restricted to
+    /// some; [`Refusal::Role`] if none of the caller's roles allows the operation.
     pub fn may(&self, operation: Operation, partner: &PartnerId) -> Result<(), Refusal> {
         self.check_token()?;
         let own = self.partner.as_ref() == Some(partner);
@@ -301,6 +267,16 @@ impl Caller {
             return Err(Refusal::NotFound);
         }
         self.allowed(operation)
+    }
+
+    /// Checks that the caller may order what becomes of a partner's data: retention, holds, erasures. With `partners_may`, the
+    /// partner's own overseers may.
+    ///
+    /// # Errors
+    /// As [`Self::may`]; [`Refusal::Role`] for an overseer where only the operator may order.
+    pub fn may_order(&self, partner: &PartnerId, partners_may: bool) -> Result<(), Refusal> {
+        self.may(Operation::Oversee, partner)?;
+        if partners_may { Ok(()) } else { self.may_operate() }
     }
 
     /// Checks that the caller may do an operation on its own partner, and returns the partner.
@@ -331,10 +307,13 @@ impl Caller {
 
     fn allowed(&self, operation: Operation) -> Result<(), Refusal> {
         self.check_token()?;
+        if operation.concerns_all_customers() && !self.customers.is_all() {
+            return Err(Refusal::NotFound);
+        }
         if self.has_role_for(operation) {
             return Ok(());
         }
-        Err(Refusal::Role { operation, is_machine: self.roles.iter().any(|role| role.is_of_machine()) })
+        Err(Refusal::Role { operation, is_machine: self.is_machine() })
     }
 
     fn has_role_for(&self, operation: Operation) -> bool {
@@ -353,6 +332,21 @@ impl Caller {
     /// Returns the roles that the token grants.
     pub fn roles(&self) -> &[Role] {
         &self.roles
+    }
+
+    /// Returns the customers whose activities the caller may see.
+    pub fn customers(&self) -> &Customers {
+        &self.customers
+    }
+
+    /// Returns the client that the token was issued to, if the token says so.
+    pub fn client(&self) -> Option<&str> {
+        self.client.as_deref()
+    }
+
+    /// Tells whether the caller is a machine, whose roles are scopes.
+    pub fn is_machine(&self) -> bool {
+        self.roles.iter().any(|role| role.is_of_machine())
     }
 
     /// Returns the fault of the token, if it has one.
@@ -381,23 +375,28 @@ mod tests {
     use super::*;
 
     fn caller(partner: &str, roles: &[Role]) -> Caller {
-        Caller::new("s".into(), String::new(), PartnerId::parse(partner).ok(), roles.to_vec())
+        restricted(partner, roles, Customers::ALL)
+    }
+
+    fn restricted(partner: &str, roles: &[Role], customers: Customers) -> Caller {
+        Caller::new("s".into(), String::new(), PartnerId::parse(partner).ok(), roles.to_vec(), customers)
     }
 
     #[test]
     fn each_role_allows_what_the_table_says() {
-        use Operation::{Operate, Read, Record, Settings};
+        use Operation::{Operate, Oversee, Read, Record, Settings};
         let contoso = PartnerId::parse("contoso").unwrap();
         for role in Role::VARIANTS.iter().copied() {
-            let may: Vec<Operation> = [Record, Read, Settings, Operate]
+            let may: Vec<Operation> = [Record, Read, Settings, Oversee, Operate]
                 .into_iter()
                 .filter(|operation| caller("contoso", &[role]).may(*operation, &contoso).is_ok())
                 .collect();
             let expected = match role {
-                Role::GlobalAdmin | Role::AdminAgent | Role::BillingAdmin => vec![Read, Settings],
+                Role::GlobalAdmin => vec![Read, Settings, Oversee],
+                Role::AdminAgent | Role::BillingAdmin => vec![Read, Settings],
                 Role::UserManagementAdmin | Role::SalesAgent | Role::HelpdeskAgent | Role::Reader => vec![Read],
                 Role::Recorder => vec![Record],
-                Role::Operator => vec![Record, Read, Settings, Operate],
+                Role::Operator => vec![Record, Read, Settings, Oversee, Operate],
             };
             assert_eq!(may, expected, "{role}");
             assert_eq!(role.to_string().parse(), Ok(role));
@@ -408,12 +407,36 @@ mod tests {
     fn other_partners_do_not_exist_for_any_role() {
         let fabrikam = PartnerId::parse("fabrikam").unwrap();
         for role in Role::VARIANTS.iter().copied().filter(|role| *role != Role::Operator) {
-            for operation in [Operation::Record, Operation::Read, Operation::Settings] {
+            for operation in [Operation::Record, Operation::Read, Operation::Settings, Operation::Oversee] {
                 assert_eq!(caller("contoso", &[role]).may(operation, &fabrikam), Err(Refusal::NotFound));
                 assert_eq!(caller("", &[role]).may(operation, &fabrikam), Err(Refusal::NotFound));
             }
         }
         assert_eq!(caller("", &[Role::Operator]).may(Operation::Read, &fabrikam), Ok(()));
+    }
+
+    #[test]
+    fn restricted_caller_finds_nothing_of_the_whole_partner() {
+        use Operation::{Operate, Oversee, Read, Record, Settings};
+        let (contoso, fabrikam) = (PartnerId::parse("contoso").unwrap(), PartnerId::parse("fabrikam").unwrap());
+        for customers in [Customers::NONE, Customers::parse(["a"]).unwrap()] {
+            for role in Role::VARIANTS.iter().copied().filter(|role| *role != Role::Operator) {
+                let (free, held) = (caller("contoso", &[role]), restricted("contoso", &[role], customers.clone()));
+                assert_eq!(held.customers(), &customers);
+                for operation in [Settings, Oversee] {
+                    assert_eq!(held.may(operation, &contoso), Err(Refusal::NotFound), "{role}");
+                    assert_eq!(held.may_at_home(operation), Err(Refusal::NotFound), "{role}");
+                }
+                for operation in [Record, Read, Operate] {
+                    assert_eq!(held.may(operation, &contoso), free.may(operation, &contoso), "{role}");
+                    assert_eq!(held.may(operation, &fabrikam), Err(Refusal::NotFound), "{role}");
+                }
+            }
+            // Whatever a token or a registration says, the operator runs the whole installation.
+            let operator = restricted("contoso", &[Role::Operator, Role::Reader], customers);
+            assert!(operator.customers().is_all());
+            assert_eq!(operator.may(Settings, &fabrikam), Ok(()));
+        }
     }
 
     #[test]
@@ -475,6 +498,7 @@ mod tests {
             let fault = TokenFault { kind, name: "orders".into() };
             let refused = Refusal::Token(fault.clone());
             let faulty = Caller::with_fault("s".into(), String::new(), fault);
+            assert_eq!(faulty.customers(), &Customers::NONE);
             for operation in [Operation::Record, Operation::Read, Operation::Settings, Operation::Operate] {
                 assert_eq!(faulty.may(operation, &contoso), Err(refused.clone()));
                 assert_eq!(faulty.may(operation, &fabrikam), Err(refused.clone()));
@@ -504,6 +528,18 @@ mod tests {
     }
 
     #[test]
+    fn data_are_ordered_away_by_the_operator_and_by_overseers_where_they_may() {
+        let (contoso, fabrikam) = (PartnerId::parse("contoso").unwrap(), PartnerId::parse("fabrikam").unwrap());
+        for role in Role::VARIANTS.iter().copied() {
+            let caller = caller("contoso", &[role]);
+            let is_operator = role == Role::Operator;
+            assert_eq!(caller.may_order(&contoso, false).is_ok(), is_operator, "{role}");
+            assert_eq!(caller.may_order(&contoso, true).is_ok(), is_operator || role == Role::GlobalAdmin, "{role}");
+            assert_eq!(caller.may_order(&fabrikam, true).is_ok(), is_operator, "{role}");
+        }
+    }
+
+    #[test]
     fn only_the_operator_operates() {
         for role in Role::VARIANTS.iter().copied() {
             assert_eq!(caller("contoso", &[role]).may_operate().is_ok(), role == Role::Operator, "{role}");
@@ -511,8 +547,19 @@ mod tests {
     }
 
     #[test]
+    fn only_the_operator_reaches_the_installations_audit() {
+        let installation = PartnerId::installation();
+        for role in Role::VARIANTS.iter().copied() {
+            let caller = caller(PartnerId::INSTALLATION, &[role]);
+            assert_eq!(caller.partner(), None, "{role}");
+            let expected = if role == Role::Operator { Ok(()) } else { Err(Refusal::NotFound) };
+            assert_eq!(caller.may(Operation::Oversee, &installation), expected, "{role}");
+        }
+    }
+
+    #[test]
     fn a_caller_without_a_name_is_shown_by_its_subject() {
-        let named = |name: &str| Caller::new("s".to_owned(), name.to_owned(), None, Vec::new());
+        let named = |name: &str| Caller::new("s".to_owned(), name.to_owned(), None, Vec::new(), Customers::ALL);
         assert_eq!((named("Ana").name(), named("").name(), named("Ana").subject()), ("Ana", "s", "s"));
     }
 }

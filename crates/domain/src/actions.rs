@@ -9,9 +9,15 @@
 use std::{borrow::Cow, sync::LazyLock};
 
 use serde::Serialize;
+use strum::VariantArray as _;
 use utoipa::ToSchema;
 
-use crate::{activity::Status, fold::fold_all, locale::Locale};
+use crate::{
+    activity::Status,
+    audit::{self, AuditAction},
+    fold::fold_all,
+    locale::Locale,
+};
 
 /// A row of the table.
 pub(crate) struct KnownAction {
@@ -53,6 +59,16 @@ pub fn list_actions(locale: Locale) -> impl Iterator<Item = ListedAction> {
     })
 }
 
+/// Lists the acts that the audit keeps, sorted by their text.
+pub fn list_audit_actions(locale: Locale) -> impl Iterator<Item = ListedAction> {
+    AuditAction::VARIANTS.iter().map(move |action| ListedAction {
+        action: action.as_str(),
+        category: action.category(),
+        category_label: Cow::Borrowed(action.category_label(locale)),
+        label: action.label(locale),
+    })
+}
+
 /// Returns the first word of an action.
 pub(crate) fn category(action: &str) -> &str {
     action.split('.').next().unwrap_or_default()
@@ -86,7 +102,8 @@ pub(crate) fn category_label(category: &str, locale: Locale) -> Cow<'static, str
 
 /// Returns the name of an action to show, or its own text if the action is not known.
 pub fn action_label(action: &str, locale: Locale) -> &str {
-    find(action).map_or(action, |known| known.label(locale))
+    let audited = || action.parse().map(|action: AuditAction| action.label(locale)).ok();
+    find(action).map(|known| known.label(locale)).or_else(audited).unwrap_or(action)
 }
 
 /// Returns the name of a status to show.
@@ -164,7 +181,8 @@ const TARGETS: [(&str, &str, &str); 49] = [
 pub(crate) fn searched_labels(action: &str) -> &'static str {
     static FOLDED: LazyLock<Vec<String>> =
         LazyLock::new(|| KNOWN.iter().map(|known| fold_all([known.en, known.fr])).collect());
-    index_of(action).and_then(|index| FOLDED.get(index)).map_or("", String::as_str)
+    let known = index_of(action).and_then(|index| FOLDED.get(index)).map(String::as_str);
+    known.or_else(|| audit::searched_labels(action)).unwrap_or_default()
 }
 
 /// Finds an action in the table.
@@ -352,6 +370,18 @@ mod tests {
     #[test]
     fn an_unknown_action_is_shown_by_its_own_text() {
         assert_eq!(action_label("kms.decrypt", Locale::Fr), "kms.decrypt");
+    }
+
+    #[test]
+    fn audited_acts_are_listed_and_shown_by_their_labels() {
+        let listed: Vec<ListedAction> = list_audit_actions(Locale::Fr).collect();
+        assert_eq!(listed.len(), AuditAction::VARIANTS.len());
+        for ListedAction { action, category, label, .. } in listed {
+            assert_eq!(action_label(action, Locale::Fr), label);
+            assert!(action.starts_with(&format!("{category}.")), "{action}");
+            assert!(find(action).is_none(), "{action} has two labels");
+        }
+        assert!(searched_labels("export.downloaded").contains("telechargement"));
     }
 
     #[test]

@@ -61,7 +61,7 @@ impl Facet {
             Self::Action => Some((entry.action.as_str(), None)),
             Self::Category => Some((listed_category(entry.action.as_str()), None)),
             Self::Customer => entry.customer.as_ref().map(|customer| (customer.id, customer.name)),
-            Self::Actor => Some((entry.actor.id, entry.actor.name)),
+            Self::Actor => Some((entry.actor.id, entry.actor.name)).filter(|(id, _)| !id.is_empty()),
             Self::TargetType => entry.target.as_ref().and_then(|target| target.kind).map(|kind| (kind, None)),
             Self::Source => entry.source.map(|source| (source, None)),
         }

@@ -69,7 +69,10 @@ pub struct ActionFilter(pub String);
 pub struct StatusFilter(pub String);
 
 /// The mark in front of a value that activities must not have.
-const NOT: char = '!';
+pub(crate) const NOT: char = '!';
+
+/// An id that nothing has. A condition with no other value accepts nothing.
+const NOBODY: &str = "";
 
 /// The values of one condition: those of which an activity has any, and those of which an activity has none.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -171,6 +174,31 @@ impl<T> Choice<T> {
 }
 
 impl Choice<String> {
+    /// Replaces an id, in whatever case it is written. Returns whether it was there.
+    pub(crate) fn replace_id(&mut self, id: &str, by: &str) -> bool {
+        let mut is_replaced = false;
+        for value in self.included.iter_mut().chain(&mut self.excluded).filter(|value| value.eq_ignore_ascii_case(id)) {
+            by.clone_into(value);
+            is_replaced = true;
+        }
+        is_replaced
+    }
+
+    /// Narrows the condition to these ids. If it accepts none of them, it accepts nothing.
+    #[must_use]
+    pub fn only_of<'a>(self, ids: impl Iterator<Item = &'a str>) -> Self {
+        let ids: Vec<String> = ids.map(str::to_owned).collect();
+        let has = |ids: &[String], id: &str| ids.iter().any(|other| other.eq_ignore_ascii_case(id));
+        let Self { included, excluded } = self;
+        let mut included =
+            if included.is_empty() { ids } else { included.into_iter().filter(|id| has(&ids, id)).collect() };
+        included.retain(|id| !has(&excluded, id));
+        if included.is_empty() {
+            included.push(NOBODY.to_owned());
+        }
+        Self::any_of(included)
+    }
+
     fn accepts_id(&self, id: Option<&str>) -> bool {
         self.accepts(|value| id.is_some_and(|id| value.eq_ignore_ascii_case(id)))
     }
@@ -237,6 +265,12 @@ impl Filter {
     /// Tells whether every activity passes.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// Tells whether [`Choice::only_of`] has left no customer, so that no activity passes.
+    pub fn is_without_customers(&self) -> bool {
+        let included = self.customer.included();
+        !included.is_empty() && included.iter().all(|id| id == NOBODY)
     }
 
     /// Tells whether an activity passes.

@@ -127,6 +127,9 @@ pub struct Job {
     /// Whether the file [`MANIFEST`] is stored beside the others. Jobs stored before manifests existed do not say.
     #[serde(default)]
     pub manifest: bool,
+    /// The orders that have erased activities since its files were made first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub erasures: Vec<String>,
     /// The [`FORM_VERSION`] of its files. Jobs stored before this field existed have version 1.
     #[serde(default = "first_version")]
     pub form_version: u32,
@@ -185,6 +188,7 @@ impl Job {
             expires_at,
             renewed_at: None,
             manifest: true,
+            erasures: Vec::new(),
             form_version: FORM_VERSION,
         }
     }
@@ -263,9 +267,15 @@ impl Job {
             "rows": request.output.rows,
             "details": request.output.details,
             "complete_through": self.complete_through(),
+            "erasures": self.erasures,
             "software": {"name": "daybook", "version": env!("CARGO_PKG_VERSION")},
             "files": files,
         }))
+    }
+
+    /// Returns what the keys of all objects of the job begin with, also of those that it had before it was renewed.
+    pub fn objects_of(partner: &PartnerId, id: &str) -> String {
+        format!("exports/{partner}/{id}/")
     }
 
     /// Returns the key of a file in the bucket.
@@ -302,6 +312,8 @@ pub struct JobStatus {
     pub checkpoint: Option<Checkpoint>,
     /// The number of runs that failed or died since a run last stopped in time, with the present run.
     pub tries: usize,
+    /// When the job became ready or failed. Jobs that ended before this field existed do not say.
+    pub ended_at: Option<Instant>,
 }
 
 impl JobStatus {
@@ -314,6 +326,7 @@ impl JobStatus {
             problem: None,
             checkpoint: None,
             tries: 0,
+            ended_at: None,
         }
     }
 
@@ -502,7 +515,7 @@ mod tests {
                 "export": "J", "partner_id": "contoso", "kind": "on_demand", "month": null, "version": null, "recorded_from": null,
                 "created_at": "2026-11-02T12:00:00.000Z", "created_by": {"subject": "s-1", "name": "Ana"},
                 "range": {"from": "2026-10-01T00:00:00.000000Z", "to": "2026-11-01T00:00:00.000000Z", "time_zone": "UTC"},
-                "filters": {}, "format": "csv", "locale": "en", "compression": "none", "rows": "activities", "details": true,
+                "filters": {}, "format": "csv", "locale": "en", "compression": "none", "rows": "activities", "details": true, "erasures": [],
                 "complete_through": "2026-11-02T11:58:00.000000Z",
                 "software": {"name": "daybook", "version": env!("CARGO_PKG_VERSION")},
                 "files": [{"name": "f", "rows": 1, "bytes": 2, "sha256": "00"}],

@@ -12,11 +12,15 @@
 //! | [`actions`], [`partner_center`], [`locale`] | names of actions in each language, and in Partner Center's words |
 //! | [`job`] | export jobs |
 //! | [`schedule`], [`recipient`], [`delivery`] | monthly exports and their notifications |
+//! | [`partner`], [`lifecycle`] | registration of partners; retention, holds, erasure, the end of a partner |
 //! | [`quota`] | limits of partners |
+//! | [`stream`], [`ocsf`] | streams of activities to a partner's own systems; activities as OCSF events |
+//! | [`audit`] | who read, exported, downloaded or changed something |
 
 pub mod access;
 pub mod actions;
 pub mod activity;
+pub mod audit;
 pub mod counts;
 pub mod delivery;
 pub mod fault;
@@ -24,7 +28,10 @@ pub mod filter;
 pub mod fold;
 pub mod job;
 pub mod json;
+pub mod lifecycle;
 pub mod locale;
+pub mod ocsf;
+pub mod partner;
 pub mod partner_center;
 pub mod query;
 pub mod quota;
@@ -32,5 +39,6 @@ pub mod recipient;
 pub mod request_json;
 pub mod schedule;
 pub mod search;
+pub mod stream;
 pub mod text;
 pub mod time;

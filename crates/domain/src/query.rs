@@ -1,8 +1,11 @@
 //! Queries: the parameters that lists and exports share, the selection that is read, and positions in it.
 
+mod sent_filters;
+
 use serde::{Deserialize, Deserializer};
 use utoipa::ToSchema;
 
+pub use self::sent_filters::SentFilters;
 use crate::{
     activity::{Activity, ActivityId, MAX_NAME_CHARS},
     fault::{Fault, Rejection},
@@ -239,6 +242,28 @@ impl Position {
         Self { occurred_at: instant, id: None }
     }
 
+    /// Returns a position at a whole second that is not behind this one in an order, and less than a second away from it.
+    ///
+    /// The position names no activity, so it can be told to a caller who may not see the activity before this one.
+    #[must_use]
+    pub fn without_activity(&self, order: SortOrder) -> Self {
+        let second = self.occurred_at.truncated_to_seconds();
+        match (&self.id, order) {
+            (None, _) => self.clone(),
+            (Some(_), SortOrder::Ascending) => Self::below(second),
+            (Some(_), SortOrder::Descending) => Self::below(second.plus_seconds(1)),
+        }
+    }
+
+    /// Returns the one of two positions that comes later in an order.
+    #[must_use]
+    pub fn later(self, other: Self, order: SortOrder) -> Self {
+        match order {
+            SortOrder::Ascending => self.max(other),
+            SortOrder::Descending => self.min(other),
+        }
+    }
+
     /// Returns the time of the activity before this position, or the instant of [`Self::below`].
     pub fn occurred_at(&self) -> Instant {
         self.occurred_at
@@ -430,6 +455,25 @@ mod tests {
         assert_eq!(moved, position);
         for bad in ["", "2026-11-01T00:00:00.000000Z", "x#e-1", "2026-11-01T00:00:00.000000Z#a/b"] {
             assert_eq!(Position::parse(bad), None, "{bad}");
+        }
+    }
+    #[test]
+    fn position_without_activity_reads_nothing_less() {
+        let read = |text: &str| Position::parse(text).unwrap();
+        for (position, ascending, descending) in [
+            ("2026-11-01T09:30:00.000000Z#e", "2026-11-01T09:30:00.000000Z#", "2026-11-01T09:30:01.000000Z#"),
+            ("2026-11-01T09:30:00.000001Z#e", "2026-11-01T09:30:00.000000Z#", "2026-11-01T09:30:01.000000Z#"),
+            ("1969-12-31T23:59:59.999999Z#e", "1969-12-31T23:59:59.000000Z#", "1970-01-01T00:00:00.000000Z#"),
+            // The end of a month, as a walk makes it, is no activity's.
+            ("2026-11-01T00:00:00.000000Z#", "2026-11-01T00:00:00.000000Z#", "2026-11-01T00:00:00.000000Z#"),
+        ] {
+            for (order, expected) in [(SortOrder::Ascending, ascending), (SortOrder::Descending, descending)] {
+                let position = read(position);
+                let told = position.without_activity(order);
+                assert_eq!(told, read(expected));
+                assert_eq!(told.clone().later(position.clone(), order), position, "{order:?}");
+                assert_eq!(position.clone().later(told, order), position, "{order:?}");
+            }
         }
     }
 }

@@ -60,41 +60,10 @@ impl Recipient {
         if let Some(address) = text.strip_prefix("mailto:") {
             return parse_address(address, reach).map(Self::Email);
         }
-        let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "https" | "http"));
-        let Some(url) = url else {
+        if !Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "https" | "http")) {
             return Err(format!("{} begins with neither https:// nor mailto:", quoted(text)));
-        };
-        let refused = |why: &str| Err(format!("{} {why}", quoted(text)));
-        let is_test_host = reach.is_test_host(&url);
-        if url.scheme() != "https" && !is_test_host {
-            return refused("must begin with https://");
         }
-        if text.contains(|char: char| char.is_whitespace() || char.is_control()) {
-            return refused("must not contain white space: encode it");
-        }
-        // The encoded URL counts, because it is stored and called.
-        if url.as_str().len() > MAX_URL_CHARS {
-            return refused(&format!("has more than {MAX_URL_CHARS} characters after encoding"));
-        }
-        if !url.username().is_empty() || url.password().is_some() {
-            return refused("must not contain a user name or a password: notifications are signed instead");
-        }
-        if url.fragment().is_some() {
-            return refused("must not have a fragment");
-        }
-        if !is_test_host {
-            let is_reachable = match url.host() {
-                Some(Host::Domain(domain)) => is_public_domain(domain),
-                _ => ip_literal(&url).is_some_and(is_public),
-            };
-            if !is_reachable {
-                return refused("is not a public address: only servers on the Internet are called");
-            }
-            if url.port() == Some(0) {
-                return refused("has port 0, on which no server listens");
-            }
-        }
-        Ok(Self::Webhook(url))
+        parse_public_url(text, reach).map(Self::Webhook)
     }
 
     /// Returns a name for the recipient without personal data: 16 hexadecimal digits of a SHA-256.
@@ -127,6 +96,47 @@ impl<'de> Deserialize<'de> for Recipient {
             None => Url::parse(&text).map(Self::Webhook).map_err(serde::de::Error::custom),
         }
     }
+}
+
+/// Reads the URL of a server on the Internet, `https://…`. Test hosts may have private addresses and need no TLS.
+///
+/// # Errors
+/// A message that says what is expected.
+pub fn parse_public_url(text: &str, reach: &Reach) -> Result<Url, String> {
+    let Some(url) = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "https" | "http")) else {
+        return Err(format!("{} is not a URL such as https://siem.contoso.example/events", quoted(text)));
+    };
+    let refused = |why: &str| Err(format!("{} {why}", quoted(text)));
+    let is_test_host = reach.is_test_host(&url);
+    if url.scheme() != "https" && !is_test_host {
+        return refused("must begin with https://");
+    }
+    if text.contains(|char: char| char.is_whitespace() || char.is_control()) {
+        return refused("must not contain white space: encode it");
+    }
+    // The encoded URL counts, because it is stored and called.
+    if url.as_str().len() > MAX_URL_CHARS {
+        return refused(&format!("has more than {MAX_URL_CHARS} characters after encoding"));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return refused("must not contain a user name or a password: requests are signed instead");
+    }
+    if url.fragment().is_some() {
+        return refused("must not have a fragment");
+    }
+    if !is_test_host {
+        let is_reachable = match url.host() {
+            Some(Host::Domain(domain)) => is_public_domain(domain),
+            _ => ip_literal(&url).is_some_and(is_public),
+        };
+        if !is_reachable {
+            return refused("is not a public address: only servers on the Internet are called");
+        }
+        if url.port() == Some(0) {
+            return refused("has port 0, on which no server listens");
+        }
+    }
+    Ok(url)
 }
 
 fn parse_address(address: &str, reach: &Reach) -> Result<String, String> {

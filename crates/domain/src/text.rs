@@ -15,6 +15,11 @@ pub fn quoted(text: &str) -> String {
     }
 }
 
+/// Quotes a text as a JSON string.
+pub fn quoted_json(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
 /// Writes bytes as lower-case hexadecimal digits.
 pub fn hex(bytes: &[u8]) -> String {
     let digit = |half: u8| char::from(b"0123456789abcdef"[usize::from(half)]);
@@ -40,6 +45,11 @@ mod tests {
         assert_eq!(quoted("a\"\n"), r#""a\"\n""#);
         assert_eq!(quoted(&"é".repeat(60)), format!("{:?}", "é".repeat(60)));
         assert_eq!(quoted(&"é".repeat(61)), format!("{:?}…", "é".repeat(60)));
+    }
+
+    #[test]
+    fn texts_become_json_strings() {
+        assert_eq!(quoted_json("a\"\n\u{1}é"), r#""a\"\n\u0001é""#);
     }
 
     #[test]

@@ -46,6 +46,7 @@ pub(crate) async fn plan_segments(
         let period = month.period(*time_zone);
         if *from <= period.from()
             && period.to() <= *to
+            && ledger.sees(partner, period).await?
             && let Some((made, status)) = control.job(partner, &month.to_string()).await?
             && let Some(segment) = segment_of_month(partner, job, period, &made, &status, now)
             && segment.bytes >= part_bytes as u64

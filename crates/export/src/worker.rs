@@ -114,7 +114,7 @@ impl Worker {
     pub async fn give_up(&self, partner: &PartnerId, id: &str, run: &WorkerRun<'_>) -> Result<(), Error> {
         if let Lease::Taken(taken) = self.take_job(partner, id, run).await? {
             let (job, status) = *taken;
-            self.control.fail_job(partner, &job, run.name, GIVEN_UP).await?;
+            self.control.fail_job(partner, &job, run.name, GIVEN_UP, run.now()).await?;
             self.remove_files(partner, &job, &status).await?;
         }
         Ok(())
@@ -150,7 +150,7 @@ impl Worker {
         };
         let files = self.write_files(partner, job, status, run).await?;
         self.put_manifest(partner, job, &files).await?;
-        if self.control.finish_job(partner, job, run.name, &files).await? {
+        if self.control.finish_job(partner, job, run.name, &files, run.now()).await? {
             Ok(Some(files.iter().map(|file| file.rows).sum()))
         } else {
             self.remove_if_cancelled(partner, job, Checkpoint { files, ..Checkpoint::default() }).await?;
@@ -184,7 +184,7 @@ impl Worker {
         if checkpoint.segments.is_none() {
             let (now, part_bytes) = (run.now(), self.limits.part_bytes);
             let planned =
-                plan_segments(&self.control, &self.ledger, &self.files, partner, job, now, part_bytes).await?;
+                plan_segments(&self.control, &self.ledger.at(now), &self.files, partner, job, now, part_bytes).await?;
             if !planned.is_empty() {
                 tracing::info!(%partner, export = job.id, months = planned.len(), "export copies finished months");
             }
@@ -201,8 +201,11 @@ impl Worker {
             subscriptions: &self.subscriptions,
         };
         let mut writer = ExportWriter::resume(context, checkpoint).await?;
-        let written =
-            if writer.is_done() { Ok(()) } else { self.write_period(partner, job, &mut writer, &segments).await };
+        let written = if writer.is_done() {
+            Ok(())
+        } else {
+            self.write_period(partner, job, &mut writer, &segments, run.now()).await
+        };
         let checkpoint = writer.settle().await;
         if let Err(Stop::Lost) = &written {
             self.remove_if_cancelled(partner, job, checkpoint.clone()).await?;
@@ -221,6 +224,7 @@ impl Worker {
         job: &Job,
         writer: &mut ExportWriter<'_>,
         segments: &[Segment],
+        now: Instant,
     ) -> Result<(), Stop> {
         writer.start_file()?;
         let selection = job.selection().map_err(|error| Error::permanent("reading an export", error))?;
@@ -235,7 +239,7 @@ impl Worker {
                 continue;
             }
             if !is_behind(&start) && segment.to < to {
-                self.write_rows(partner, writer, &selection, with_details, segment.to).await?;
+                self.write_rows(partner, writer, &selection, with_details, (segment.to, now)).await?;
             }
             // If rows of a month are written already, rows must follow.
             let is_at_start = writer.position().is_none_or(|position| position >= start);
@@ -244,7 +248,7 @@ impl Worker {
             }
         }
         if writer.position().is_none_or(|position| position > Position::below(from)) {
-            self.write_rows(partner, writer, &selection, with_details, from).await?;
+            self.write_rows(partner, writer, &selection, with_details, (from, now)).await?;
         }
         writer.end_file(false).await
     }
@@ -256,12 +260,13 @@ impl Worker {
         writer: &mut ExportWriter<'_>,
         selection: &Selection,
         with_details: bool,
-        down_to: Instant,
+        (down_to, now): (Instant, Instant),
     ) -> Result<(), Stop> {
         let period = Period::new(down_to, selection.period.to());
         let period = period.map_err(|error| Error::permanent("reading an export", error))?;
         let selection = Selection { period, ..selection.clone() };
-        let mut reader = self.ledger.stream(partner, &selection, with_details, writer.position()).await?;
+        let ledger = self.ledger.at(now);
+        let mut reader = ledger.stream(partner, &selection, with_details, writer.position()).await?;
         let (sender, mut rows) = mpsc::channel::<Result<Chunk, Error>>(1);
         let mut reading = JoinSet::new();
         reading.spawn(async move {

@@ -33,6 +33,14 @@ pub fn number<N: FromStr>(name: &str) -> Result<N, Error> {
     text.parse().map_err(|_| format!("the variable {name} is not a whole number: {text:?}").into())
 }
 
+/// Reads an environment variable that holds a whole number, of which 0 stands for none.
+///
+/// # Errors
+/// When the variable is not set, or holds no such number.
+pub fn positive(name: &str) -> Result<Option<u32>, Error> {
+    Ok(Some(number(name)?).filter(|number| *number > 0))
+}
+
 /// Reads an environment variable that holds `true` or `false`.
 ///
 /// # Errors

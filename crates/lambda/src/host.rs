@@ -60,7 +60,9 @@ where
     let app = keep(app);
     let allowed_origin = keep(variable("ALLOWED_ORIGIN").ok()).as_deref();
     let service = service_fn(move |request: Request| async move {
-        Ok::<_, Infallible>(answer(request, now(), allowed_origin, move |request, now| handle(app, request, now)).await)
+        Ok::<_, Infallible>(
+            answer(request, now(), allowed_origin, move |request, now| Box::pin(handle(app, request, now))).await,
+        )
     });
     lambda_http::run(service).await
 }

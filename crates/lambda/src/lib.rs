@@ -6,6 +6,7 @@
 //! | [`identity`] | the caller on the way from the authorizer to the other functions |
 //! | [`response`] | the answer to a request, and the headers of every answer |
 //! | [`problem`] | errors as the caller reads them (RFC 9457) |
+//! | [`audit`] | entries about what a request does |
 //! | [`cursor`] | cursors of paged lists |
 //! | [`payload`] | the size of requests and answers, as Lambda carries them |
 //! | [`link`] | answers that lead to a file in the bucket |
@@ -16,6 +17,7 @@
 //!
 //! A function's `main` wires these parts; its library handles one request or event.
 
+pub mod audit;
 pub mod aws;
 pub mod cursor;
 pub mod environment;

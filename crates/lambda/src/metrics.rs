@@ -34,8 +34,14 @@ pub enum Metric {
     MonthsMade,
     /// Exports of the last month that are not ready a day after its end.
     MonthsUnmade,
+    /// Seconds by which a stream was behind when its run ended.
+    StreamLagSeconds,
+    /// Runs of streams that ended because the destination failed.
+    StreamsFailing,
     /// Messages that failed for the last time.
     DeadLetters,
+    /// Entries of the audit that could not be stored.
+    AuditFailures,
 }
 
 impl Metric {
@@ -53,14 +59,14 @@ impl Metric {
     fn unit(self) -> Unit {
         match self {
             Self::ListLatency => Unit::Milliseconds,
-            Self::ExportAge => Unit::Seconds,
+            Self::ExportAge | Self::StreamLagSeconds => Unit::Seconds,
             _ => Unit::Count,
         }
     }
 
     /// Tells whether amounts add up over an invocation; the others are single observations.
     fn is_sum(self) -> bool {
-        !matches!(self, Self::ListLatency | Self::ExportAge | Self::MonthsUnmade)
+        !matches!(self, Self::ListLatency | Self::ExportAge | Self::MonthsUnmade | Self::StreamLagSeconds)
     }
 
     fn counter(self) -> Counter {

@@ -30,6 +30,8 @@ pub struct Problem {
     errors: Vec<Fault>,
     /// In how many seconds to repeat the request, where that is known.
     retry_after: Option<u32>,
+    /// Whether the caller may not do what was asked.
+    is_refusal: bool,
 }
 
 /// The kinds of problems. Each has a slug, a title and a status.
@@ -109,7 +111,7 @@ impl ProblemKind {
 impl Problem {
     /// Creates a problem with a sentence that says what is wrong and what to do.
     pub fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), errors: Vec::new(), retry_after: None }
+        Self { kind, detail: detail.into(), errors: Vec::new(), retry_after: None, is_refusal: false }
     }
 
     /// Creates the answer to a request for something that the caller cannot see, whether it exists or not.
@@ -125,6 +127,11 @@ impl Problem {
         )
     }
 
+    /// Creates the answer to a request that may succeed when it is sent again in a moment.
+    pub fn unavailable(detail: impl Into<String>) -> Self {
+        Self { retry_after: Some(STORE_RETRY_SECONDS), ..Self::new(ProblemKind::Unavailable, detail) }
+    }
+
     /// Creates a problem with one field that is not valid.
     pub fn field(name: &str, detail: impl Into<String>) -> Self {
         Rejection::Invalid(vec![Fault { pointer: format!("/{name}"), detail: detail.into() }]).into()
@@ -133,6 +140,16 @@ impl Problem {
     /// Returns the kind of problem.
     pub fn kind(&self) -> ProblemKind {
         self.kind
+    }
+
+    /// Returns the sentence that says what is wrong and what to do.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// Tells whether the caller may not do what was asked, whatever the answer says.
+    pub fn is_refusal(&self) -> bool {
+        self.is_refusal
     }
 
     /// Returns in how many seconds to repeat the request, where that is known.
@@ -189,10 +206,11 @@ impl ProblemDocument {
 
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
-        match refusal {
+        let problem = match refusal {
             Refusal::NotFound => Self::not_found(),
             refusal => Self::new(ProblemKind::Forbidden, refusal.to_string()),
-        }
+        };
+        Self { is_refusal: true, ..problem }
     }
 }
 
@@ -210,7 +228,7 @@ impl From<Rejection> for Problem {
             // Writing to a string cannot fail.
             write!(detail, "{separator}{field}: {what}").ok();
         }
-        Self { kind, detail, errors, retry_after: None }
+        Self { kind, detail, errors, retry_after: None, is_refusal: false }
     }
 }
 
@@ -224,8 +242,7 @@ impl From<error::Error> for Problem {
     fn from(error: error::Error) -> Self {
         tracing::error!(error = causes(&error), "could not reach or use the store");
         if error.is_transient() {
-            let detail = "The storage does not answer. Send the same request again in a moment.";
-            Self { retry_after: Some(STORE_RETRY_SECONDS), ..Self::new(ProblemKind::Unavailable, detail) }
+            Self::unavailable("The storage does not answer. Send the same request again in a moment.")
         } else {
             Self::internal()
         }

@@ -46,6 +46,11 @@ pub fn route(request: &Request) -> String {
     format!("{method} {}", path.unwrap_or_default())
 }
 
+/// Tells whether the answer is sent without its body.
+pub fn is_head(request: &Request) -> bool {
+    request.method() == Method::HEAD
+}
+
 /// Returns the path as the caller sent it, stage included.
 pub fn whole_path(request: &Request) -> Option<&str> {
     context(request)?.path.as_deref()
@@ -54,6 +59,16 @@ pub fn whole_path(request: &Request) -> Option<&str> {
 /// Returns the gateway's id of the request, under which the request stands in the logs.
 pub fn trace_id(request: &Request) -> &str {
     context(request).and_then(|context| context.request_id.as_deref()).unwrap_or_default()
+}
+
+/// Returns the address that the request came from, as the gateway saw it.
+pub fn source_ip(request: &Request) -> Option<&str> {
+    context(request)?.identity.source_ip.as_deref()
+}
+
+/// Returns the user agent of the caller's program, as the gateway saw it.
+pub fn user_agent(request: &Request) -> Option<&str> {
+    context(request)?.identity.user_agent.as_deref()
 }
 
 /// Returns a variable of the gateway's stage.
@@ -66,11 +81,15 @@ pub fn stage_variable<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
 /// # Errors
 /// 401 when the request came without an authorizer's answer; 403 when the caller's client is not registered.
 pub fn caller(request: &Request) -> Result<Caller, Problem> {
-    let found = context(request).and_then(|context| identity::read_context(&context.authorizer.fields));
-    let caller = found
+    let caller = identified(request)
         .ok_or_else(|| Problem::new(ProblemKind::Unauthorized, "Send a current token as Authorization: Bearer."))?;
     caller.may_use_the_service()?;
     Ok(caller)
+}
+
+/// Returns the caller, as the authorizer found them, whatever they may do.
+pub(crate) fn identified(request: &Request) -> Option<Caller> {
+    identity::read_context(&context(request)?.authorizer.fields)
 }
 
 /// Returns the caller and the partner of the path, if the caller may do this operation for that partner.

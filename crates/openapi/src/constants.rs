@@ -47,6 +47,8 @@ pub(crate) fn document() -> Result<String, serde_json::Error> {
             ("export_message_hidden", seconds(Limits::default().message_hidden_for())),
             ("export_retry_wait", seconds(RETRY_AFTER * LONGEST_WAIT_TRIES)),
             ("export_stop_margin", MARGIN_SECONDS),
+            ("stream_lease", streamer::LEASE_SECONDS),
+            ("stream_stop_margin", streamer::MARGIN_SECONDS),
             ("download_link", seconds(Duration::from_secs(store::links::LINK_SECONDS))),
         ]),
         client_key_prefix: clients::KEY_PREFIX,

@@ -2,6 +2,9 @@
 //! routes and against the answers of the running service.
 #![expect(dead_code, reason = "nothing here is called: it describes")]
 
+mod audit;
+mod streams;
+
 use domain::{
     actions::ListedAction,
     activity::{ActivityId, ActivityJson, BatchJson, NewActivityJson, PartnerId, cloud_events::CloudEvent},
@@ -34,14 +37,21 @@ pub(crate) fn document() -> Document {
     tags(
         (name = "activities", description = "Record and read what was done."),
         (name = "exports", description = "Files of activities, on demand and every month."),
+        (name = "streams", description = "Activities sent to your own systems as they are recorded."),
+        (name = "data", description = "What becomes of a partner's data: retention, holds, erasure."),
+        (name = "audit", description = "Who read, exported, downloaded or changed something."),
         (name = "operator", description = "For who runs the installation."),
         (name = "partner center", description = "The log as clients of Partner Center's REST interface read it."),
         (name = "portal", description = "What a browser loads, without a token."),
     ),
     paths(
-        record, list, list_of_customer, count, show, show_details, actions, audit_records, audit_activity,
+        record, list, list_of_customer, count, feed, show, show_details, audit::list_audit, actions, audit_records, audit_activity,
         create_export, list_exports, show_export, cancel_export, download, show_schedule, save_schedule, remove_schedule,
         show_secret, rotate_secret,
+        streams::create_stream, streams::list_streams, streams::show_stream, streams::change_stream, streams::remove_stream,
+        streams::show_stream_secret, streams::test_stream, streams::replay_stream,
+        list_partners, show_partner, save_partner, remove_partner, show_retention, save_retention,
+        list_holds, place_hold, show_hold, release_hold, list_erasures, order_erasure, show_erasure,
         show_settings, save_settings, show_client, save_client, remove_client, run_month, list_month,
         page, asset, config, openapi, docs, health,
     ),
@@ -62,13 +72,16 @@ impl Modify for Common {
             .description(Some(
                 "A person sends the ID token of the sign-in, which names partner and roles. A machine client sends the \
                  access token of its client, with the scope `daybook/record` to record, `daybook/read` to read and export, \
-                 or `daybook/operate` to operate the installation. The operator registers the clients of partners.",
+                 or `daybook/operate` to operate the installation. The operator registers the clients of partners. A person's \
+                 claim or a client's registration may list the customers whose activities the caller may see. To such a \
+                 caller, other activities, exports that may hold them, the schedule and the streams answer as if they did not exist.",
             ))
             .build();
         components.add_security_scheme("token", SecurityScheme::Http(bearer));
         for (path, item) in &mut document.paths.paths {
-            let operations =
-                [&mut item.get, &mut item.post, &mut item.put, &mut item.delete].into_iter().filter_map(Option::as_mut);
+            let operations = [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete]
+                .into_iter()
+                .filter_map(Option::as_mut);
             for operation in operations {
                 let mut problems =
                     vec![(404, NOT_FOUND), (500, "Something went wrong on our side; it is logged under `trace_id`.")];
@@ -298,6 +311,31 @@ fn list_of_customer() {}
         })), Refused))]
 fn count() {}
 
+/// Read the feed
+///
+/// The activities in the order in which they were recorded, oldest first. So whoever polls misses nothing, however late an activity
+/// comes: send the `after` of each answer with the next call, also when the answer is empty. Activities appear two minutes after
+/// they were recorded, each once.
+///
+/// A partner has a feed when the operator switches it on (`PUT /v1/partners/{partner}/settings`); without one the answer is 409. The
+/// feed begins at `begins_at`. What was recorded before is in the list and in exports. A position from before the feed was switched
+/// off and on again is refused with 410.
+#[utoipa::path(get, path = "/v1/partners/{partner}/feed", tag = "activities", security(("token" = [])),
+    params(("partner" = inline(PartnerId), Path, description = "The partner"),
+        ("after" = Option<String>, Query, description = "The `after` of the answer before. Default: the beginning of the feed"),
+        ("limit" = Option<u16>, Query, description = "The most activities of the page. Default: 100", minimum = 1, maximum = 1000)),
+    responses((status = 200, description = "A page", body = query::FeedAnswer,
+        example = json!({
+            "activities": [],
+            "after": "2026-11-02T11:58:00.000Z",
+            "complete_through": "2026-11-02T11:58:00.000Z",
+            "begins_at": "2026-11-01T09:31:30.000Z",
+        })),
+        (status = 409, description = "The partner has no feed", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 410, description = "The position is before the feed began", body = ProblemDocument, content_type = "application/problem+json"),
+        Refused))]
+fn feed() {}
+
 /// Show an activity
 ///
 /// The whole activity with its details. It never changes: `If-None-Match` with its `ETag` answers 304. Details that do not fit
@@ -323,9 +361,11 @@ fn show_details() {}
 
 /// The catalogue of actions
 ///
-/// The names of known actions and of their categories. The vocabulary is open: an unknown action is shown by its own text.
+/// The names of known actions and of their categories. The vocabulary is open: an unknown action is shown by its own text. That of
+/// the audit is closed.
 #[utoipa::path(get, path = "/v1/actions", tag = "activities", security(("token" = [])),
-    params(("locale" = Option<String>, Query, description = "The language, `en` or `fr`; that of `Accept-Language` where it is absent", pattern = "^(en|fr)([-_].*)?$")),
+    params(("locale" = Option<String>, Query, description = "The language, `en` or `fr`; that of `Accept-Language` where it is absent", pattern = "^(en|fr)([-_].*)?$"),
+        ("log" = Option<String>, Query, description = "`audit` lists the acts that the audit keeps; `activities` where it is absent", pattern = "^(activities|audit)$")),
     responses((status = 200, description = "The known actions", body = Vec<ListedAction>), Refused))]
 fn actions() {}
 
@@ -369,7 +409,8 @@ fn audit_activity() {}
 /// Make an export
 ///
 /// It is made by workers; ask for it until its `status` is `ready`, then download its files. The period may have any length. A
-/// filter without a value, `[]`, `""` or `null`, is refused.
+/// filter without a value, `[]`, `""` or `null`, is refused. If the caller may see some customers only, the export holds these, and
+/// its `filters` name them.
 #[utoipa::path(post, path = "/v1/partners/{partner}/exports", tag = "exports", security(("token" = [])),
     params(("partner" = inline(PartnerId), Path, description = "The partner"),
         ("Idempotency-Key" = Option<String>, Header, description = "A repeat of the same request with the same key answers the first export, for a week. Another request with the key is refused (422). Each caller has keys of its own", min_length = 1, max_length = 255)),
@@ -379,7 +420,8 @@ fn create_export() {}
 
 /// List exports
 ///
-/// Those on demand and those of the schedule, newest first. A page may be followed by others: send `next_cursor` as `cursor`.
+/// Those on demand and those of the schedule, newest first. A page may be followed by others: send `next_cursor` as `cursor`. A
+/// caller who may see some customers only finds the exports on demand that are about these customers; its pages may be short.
 #[utoipa::path(get, path = "/v1/partners/{partner}/exports", tag = "exports", security(("token" = [])),
     params(("partner" = inline(PartnerId), Path, description = "The partner"),
         ("kind" = Option<Kind>, Query, description = "Those of one kind"),
@@ -482,6 +524,144 @@ fn rotate_secret() {}
     responses((status = 200, description = "How many there are, and a page of them", body = admin::MonthAnswer), Refused))]
 fn list_month() {}
 
+/// List the registered partners
+///
+/// For the operator: the partners in the order of their ids, each with its months, retention and holds.
+#[utoipa::path(get, path = "/v1/partners", tag = "operator", security(("token" = [])),
+    params(("limit" = Option<u32>, Query, description = "The most of one page, 50 where it is absent", minimum = 1, maximum = 100),
+        ("cursor" = Option<String>, Query, description = "Where the page begins, from the page before")),
+    responses((status = 200, description = "A page of partners", body = admin::PartnerListAnswer), Refused))]
+fn list_partners() {}
+
+/// Show a partner
+///
+/// For the operator: the registration, the months with activities, and what becomes of the data. Once a partner's data are
+/// deleted, the record of that stays.
+#[utoipa::path(get, path = "/v1/partners/{partner}", tag = "operator", security(("token" = [])),
+    params(("partner" = inline(PartnerId), Path, description = "The partner")),
+    responses((status = 200, description = "The partner", body = admin::PartnerAnswer)))]
+fn show_partner() {}
+
+/// Register a partner, or change its registration
+///
+/// For the operator. A member that is absent stays as it is; `null` sets the default. A suspended partner reads and does not
+/// record. `"status": "active"` also takes back the order to delete all data, until the deletion has begun. A change takes
+/// effect within a minute.
+#[utoipa::path(put, path = "/v1/partners/{partner}", tag = "operator", security(("token" = [])),
+    params(("partner" = inline(PartnerId), Path, description = "The partner")),
+    request_body(content = Option<admin::SavePartner>, content_type = "application/json"),
+    responses((status = 200, description = "The partner", body = admin::PartnerAnswer),
+        (status = 201, description = "The partner, which is registered now", body = admin::PartnerAnswer),
+        (status = 409, description = "Someone else has just changed it, or its data are being deleted", body = ProblemDocument, content_type = "application/problem+json"), Refused))]
+fn save_partner() {}
+
+/// Delete all data of a partner
+///
+/// For the operator. Recording ends within a minute. An export of everything is made, for the partner to download. After the
+/// days all data are deleted, unless a hold is active then; until the deletion begins it can be taken back. Ordered again, the
+/// days count anew.
+#[utoipa::path(delete, path = "/v1/partners/{partner}", tag = "operator", security(("token" = [])),
+    params(("partner" = inline(PartnerId), Path, description = "The partner"),
+        ("days" = Option<u32>, Query, description = "The days until the deletion, 30 where it is absent", minimum = 1, maximum = 3650),
+        ("export" = Option<bool>, Query, description = "With `false`, no export is made")),
+    responses((status = 202, description = "The partner, and when its data are deleted", body = admin::PartnerAnswer),
+        (status = 409, description = "The deletion has begun", body = ProblemDocument, content_type = "application/problem+json"), Refused))]
+fn remove_partner() {}
+
+/// Show the retention
+///
+/// How many months the partner keeps, which have ended, and which are deleted. For global admins and the operator.
+#[utoipa::path(get, path = "/v1/partners/{partner}/retention", tag = "data", security(("token" = [])),
+    params(("partner" = inline(PartnerId), Path, description = "The partner")),
+    responses((status = 200, description = "The retention", body = admin::RetentionAnswer)))]
+fn show_retention() {}
+
+/// Change the retention
+///
+/// Whole months in UTC end when they are older: within a minute they are in no list, count or new export, and their data are
+/// deleted 30 days later at the earliest. A shorter retention takes effect after 30 days. With `dry_run=true` nothing changes,
+/// and the answer counts what would end. For the operator; for global admins where the installation allows it.
+#[utoipa::path(put, path = "/v1/partners/{partner}/retention", tag = "data", security(("token" = [])),
+    params(("partner" = inline(PartnerId), Path, description = "The partner"),
+        ("dry_run" = Option<bool>, Query, description = "With `true`, the answer counts what would end, and nothing changes")),
+    request_body = admin::SaveRetention,
+    responses((status = 200, description = "The retention, or with `dry_run=true` what would end", body = RetentionOrDryRun), Refused))]
+fn save_retention() {}
+
+/// The answer to a change of the retention.
+#[derive(ToSchema)]
+#[schema(as = RetentionOrDryRun)]
+#[serde(untagged)]
+enum RetentionOrDryRun {
+    Saved(admin::RetentionAnswer),
+    DryRun(admin::RetentionDryRun),
+}
+
+/// List the holds
+///
+/// The newest first. For global admins and the operator.
+#[utoipa::path(get, path = "/v1/partners/{partner}/holds", tag = "data", security(("token" = [])),
+    params(("partner" = inline(PartnerId), Path, description = "The partner")),
+    responses((status = 200, description = "The holds", body = admin::HoldListAnswer)))]
+fn list_holds() {}
+
+/// Place a hold
+///
+/// From this answer on, nothing under the hold is ended, deleted or erased. A hold that covers a month whose deletion has begun
+/// is refused, unless `partial` is true. For the operator; for global admins where the installation allows it.
+#[utoipa::path(post, path = "/v1/partners/{partner}/holds", tag = "data", security(("token" = [])),
+    params(("partner" = inline(PartnerId), Path, description = "The partner")),
+    request_body = admin::PlaceHold,
+    responses((status = 201, description = "The hold, which is active", body = admin::HoldAnswer, headers(("Location" = String, description = "Its address"))),
+        (status = 409, description = "The deletion of a month has begun", body = ProblemDocument, content_type = "application/problem+json"), Refused))]
+fn place_hold() {}
+
+/// Show a hold
+///
+/// Active, or released. For global admins and the operator.
+#[utoipa::path(get, path = "/v1/partners/{partner}/holds/{id}", tag = "data", security(("token" = [])),
+    params(("partner" = inline(PartnerId), Path, description = "The partner"), ("id" = String, Path, description = "The hold's id")),
+    responses((status = 200, description = "The hold", body = admin::HoldAnswer)))]
+fn show_hold() {}
+
+/// Release a hold
+///
+/// What waited for it goes on. It may be repeated. For the operator; for global admins where the installation allows it.
+#[utoipa::path(delete, path = "/v1/partners/{partner}/holds/{id}", tag = "data", security(("token" = [])),
+    params(("partner" = inline(PartnerId), Path, description = "The partner"), ("id" = String, Path, description = "The hold's id")),
+    responses((status = 204, description = "It is released")))]
+fn release_hold() {}
+
+/// List the orders to erase
+///
+/// The newest first. For global admins and the operator.
+#[utoipa::path(get, path = "/v1/partners/{partner}/erasures", tag = "data", security(("token" = [])),
+    params(("partner" = inline(PartnerId), Path, description = "The partner"),
+        ("limit" = Option<u32>, Query, description = "The most of one page, 50 where it is absent", minimum = 1, maximum = 100),
+        ("cursor" = Option<String>, Query, description = "Where the page begins, from the page before")),
+    responses((status = 200, description = "A page of orders", body = admin::ErasureListAnswer), Refused))]
+fn list_erasures() {}
+
+/// Order an erasure
+///
+/// Erases groups of fields of the activities of an actor, a customer or a target, or of some activities, wherever the service
+/// has them: lists, details, exports, the audit. Action, status and times stay. What a hold keeps waits for its release. With
+/// `dry_run` the order counts only, other mentions in details and changes included. For the operator; for global admins where
+/// the installation allows it.
+#[utoipa::path(post, path = "/v1/partners/{partner}/erasures", tag = "data", security(("token" = [])),
+    params(("partner" = inline(PartnerId), Path, description = "The partner")),
+    request_body = admin::OrderErasure,
+    responses((status = 202, description = "The order", body = admin::ErasureAnswer, headers(("Location" = String, description = "Its address"))), Refused))]
+fn order_erasure() {}
+
+/// Show an order to erase
+///
+/// How far it is, with counts. For global admins and the operator.
+#[utoipa::path(get, path = "/v1/partners/{partner}/erasures/{id}", tag = "data", security(("token" = [])),
+    params(("partner" = inline(PartnerId), Path, description = "The partner"), ("id" = String, Path, description = "The order's id")),
+    responses((status = 200, description = "The order", body = admin::ErasureAnswer)))]
+fn show_erasure() {}
+
 /// Show a partner's settings
 ///
 /// For the operator: the number of partitions of the partner's months, and the limits that differ from those of the
@@ -504,7 +684,8 @@ fn save_settings() {}
 
 /// Show a machine client's registration
 ///
-/// For the operator: the partner that the client acts for. 404 if the client is not registered.
+/// For the operator: the partner that the client acts for, and the customers whose activities it may see. 404 if the client is
+/// not registered.
 #[utoipa::path(get, path = "/v1/clients/{client_id}", tag = "operator", security(("token" = [])),
     params(("client_id" = String, Path, description = "The client's id at the issuer", min_length = 1, max_length = 128)),
     responses((status = 200, description = "The registration", body = admin::ClientAnswer), Refused))]
@@ -513,7 +694,8 @@ fn show_client() {}
 /// Register a machine client
 ///
 /// For the operator: says which partner a client of the issuer acts for. A registration that exists is replaced. The scope at
-/// the issuer (`daybook/record`, `daybook/read`) decides what the client may do. A change takes effect within five minutes.
+/// the issuer (`daybook/record`, `daybook/read`) decides what the client may do. With `customers`, the client sees the activities
+/// of these customers only. A change takes effect within five minutes.
 #[utoipa::path(put, path = "/v1/clients/{client_id}", tag = "operator", security(("token" = [])),
     params(("client_id" = String, Path, description = "The client's id at the issuer", min_length = 1, max_length = 128)),
     request_body = admin::SaveClient,

@@ -19,6 +19,9 @@ pub const MAX_CLIENT_ID_CHARS: usize = 128;
 pub struct MachineClient {
     /// The partner that the client acts for.
     pub partner: String,
+    /// The ids of the customers whose activities the client may see, `*` for all; none if the client is not restricted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub customers: Option<Vec<String>>,
     /// The time of the registration.
     pub updated_at: Instant,
     /// The name of the person or machine that registered the client.

@@ -6,7 +6,8 @@
 //! | monthly export | `{partner}` | `month#{YYYY-MM}`, `month#{YYYY-MM}_v{six digits}` from version 2 on | [`crate::jobs`] |
 //! | idempotency key of a request | `{partner}` | `key#{SHA-256 of the caller's subject and the key}` | [`crate::jobs`] |
 //! | schedule | `{partner}` | `schedule` | [`crate::schedules`] |
-//! | secrets of a schedule's webhooks | `{partner}` | `secret` | [`crate::deliveries`] |
+//! | secrets of a schedule's webhooks | `{partner}`, in a table of their own | `secret` | [`crate::deliveries`] |
+//! | order to erase | `{partner}` | `erasure#{ULID}` | [`crate::orders`] |
 //! | delivery of a notification | `{partner}` | `delivery#{the export, as above}#{fingerprint of the recipient}` | [`crate::deliveries`] |
 //! | machine client | `client#{client id}` | `client` | [`crate::clients`] |
 //!
@@ -32,12 +33,26 @@ pub(crate) type Item = HashMap<String, AttributeValue>;
 pub struct Control {
     pub(crate) dynamodb: aws_sdk_dynamodb::Client,
     pub(crate) table: Arc<str>,
+    /// The table of secrets, from which a role can be kept.
+    secrets: Arc<str>,
 }
 
 impl Control {
     /// Opens the table by its name.
     pub fn new(dynamodb: aws_sdk_dynamodb::Client, table: String) -> Self {
-        Self { dynamodb, table: table.into() }
+        let table: Arc<str> = table.into();
+        Self { dynamodb, secrets: Arc::clone(&table), table }
+    }
+
+    /// Returns this table with another one for the secrets that sign webhooks.
+    #[must_use]
+    pub fn with_secrets_in(self, table: String) -> Self {
+        Self { secrets: table.into(), ..self }
+    }
+
+    /// The table of secrets, with the same keys.
+    pub(crate) fn of_secrets(&self) -> Self {
+        Self { table: Arc::clone(&self.secrets), ..self.clone() }
     }
 
     /// Reads an item, with strong consistency.
@@ -53,8 +68,46 @@ impl Control {
         is_done(put.condition_expression("attribute_not_exists(pk)").send().await.map(drop), operation)
     }
 
+    /// Deletes everything that the table holds of a partner, as long as `may_go_on` returns true. Returns the number of records,
+    /// and whether none is left. Registrations of clients stay, because a client has a key of its own.
+    ///
+    /// # Errors
+    /// When the table fails; the next call deletes the rest.
+    pub async fn delete_partner(
+        &self,
+        partner: &PartnerId,
+        may_go_on: &(dyn Fn() -> bool + Send + Sync),
+    ) -> Result<(u64, bool), Error> {
+        let mut deleted = 0;
+        self.remove_secrets(partner).await?;
+        let mut items = self
+            .dynamodb
+            .query()
+            .table_name(&*self.table)
+            .key_condition_expression("pk = :pk")
+            .expression_attribute_values(":pk", text(partner.as_str()))
+            .projection_expression("sk")
+            .consistent_read(true)
+            .into_paginator()
+            .items()
+            .send();
+        while let Some(item) = items.next().await {
+            if !may_go_on() {
+                return Ok((deleted, false));
+            }
+            let item = item.map_err(|error| Error::sdk("Query of a partner's records", error))?;
+            let sort_key = item.get("sk").and_then(|value| value.as_s().ok()).map_or("", String::as_str);
+            self.delete_item(key(partner.as_str(), sort_key), "DeleteItem of a partner's record").await?;
+            deleted += 1;
+        }
+        Ok((deleted, true))
+    }
+
     /// Deletes an item, if it is there.
-    #[expect(clippy::disallowed_methods, reason = "registrations and secrets go away when their owner removes them")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "registrations and secrets go when their owner removes them, everything else by a recorded order"
+    )]
     pub(crate) async fn delete_item(&self, key: Item, operation: &'static str) -> Result<(), Error> {
         let deleted = self.dynamodb.delete_item().table_name(&*self.table).set_key(Some(key)).send().await;
         deleted.map(drop).map_err(|error| Error::sdk(operation, error))

@@ -34,8 +34,8 @@ impl Control {
     /// # Errors
     /// When the table fails.
     pub async fn secrets(&self, partner: &PartnerId) -> Result<Option<Secrets>, Error> {
-        let found = self.get_item(key(partner.as_str(), "secret"), "GetItem of a secret").await?;
-        found.map(|item| parse_json(&item, "secrets")).transpose()
+        let found = self.secret_item(partner).await?;
+        found.map(|(item, _)| parse_json(&item, "secrets")).transpose()
     }
 
     /// Creates a partner's first secret, unless it has one. Returns whether it was created.
@@ -43,9 +43,12 @@ impl Control {
     /// # Errors
     /// When the table fails.
     pub async fn create_secrets(&self, partner: &PartnerId, secrets: &Secrets) -> Result<bool, Error> {
-        let mut item = key(partner.as_str(), "secret");
+        if self.secret_item(partner).await?.is_some() {
+            return Ok(false);
+        }
+        let mut item = secret_key(partner);
         item.insert("secrets".to_owned(), json(secrets)?);
-        self.put_if_absent(item, "PutItem of a secret").await
+        self.of_secrets().put_if_absent(item, "PutItem of a secret").await
     }
 
     /// Replaces a partner's current secret.
@@ -53,17 +56,21 @@ impl Control {
     /// # Errors
     /// When the table fails.
     pub async fn rotate_secret(&self, partner: &PartnerId, fresh: Secret, now: Instant) -> Result<Rotation, Error> {
-        let found = self.get_item(key(partner.as_str(), "secret"), "GetItem of a secret").await?;
-        let Some(found) = found else { return Ok(Rotation::NoSecret) };
+        let Some((found, is_old)) = self.secret_item(partner).await? else { return Ok(Rotation::NoSecret) };
         let rotated = match parse_json::<Secrets>(&found, "secrets")?.rotate(fresh, now) {
             Ok(rotated) => rotated,
             Err(TooManySecrets(until)) => return Ok(Rotation::TooMany(until)),
         };
-        let mut item = key(partner.as_str(), "secret");
+        let mut item = secret_key(partner);
         item.insert("secrets".to_owned(), json(&rotated)?);
+        let secrets = self.of_secrets();
+        if is_old {
+            let done = secrets.put_if_absent(item, "PutItem of a secret").await?;
+            return Ok(if done { Rotation::Done(rotated) } else { Rotation::Conflict });
+        }
         // Compared as stored, because secrets of an earlier version have another form.
         let read = found.get("secrets").cloned().unwrap_or_else(|| text(""));
-        let put = self.dynamodb.put_item().table_name(&*self.table).set_item(Some(item));
+        let put = secrets.dynamodb.put_item().table_name(&*secrets.table).set_item(Some(item));
         let put = put.condition_expression("secrets = :read").expression_attribute_values(":read", read);
         let done = is_done(put.send().await.map(drop), "PutItem of a secret")?;
         Ok(if done { Rotation::Done(rotated) } else { Rotation::Conflict })
@@ -72,9 +79,24 @@ impl Control {
     /// Removes a partner's secrets, if there are any.
     ///
     /// # Errors
-    /// When the table fails.
+    /// When a table fails.
     pub async fn remove_secrets(&self, partner: &PartnerId) -> Result<(), Error> {
-        self.delete_item(key(partner.as_str(), "secret"), "DeleteItem of a secret").await
+        self.delete_item(secret_key(partner), "DeleteItem of a secret").await?;
+        self.of_secrets().delete_item(secret_key(partner), "DeleteItem of a secret").await
+    }
+
+    /// Reads the item with a partner's secrets, and tells whether it is in the Control table, where versions up to 0.1.0 stored
+    /// it.
+    async fn secret_item(&self, partner: &PartnerId) -> Result<Option<(Item, bool)>, Error> {
+        let secrets = self.of_secrets();
+        if let Some(found) = secrets.get_item(secret_key(partner), "GetItem of a secret").await? {
+            return Ok(Some((found, false)));
+        }
+        if secrets.table == self.table {
+            return Ok(None);
+        }
+        let old = self.get_item(secret_key(partner), "GetItem of a secret").await?;
+        Ok(old.map(|found| (found, true)))
     }
 
     /// Creates a delivery, unless it is there. Returns whether it was created.
@@ -158,6 +180,10 @@ impl Control {
             .map_err(|error| Error::sdk("Query of deliveries", error))?;
         answer.items.unwrap_or_default().iter().map(|item| parse_json(item, "delivery")).collect()
     }
+}
+
+fn secret_key(partner: &PartnerId) -> Item {
+    key(partner.as_str(), "secret")
 }
 
 fn delivery_key(export: &str, fingerprint: &str) -> String {

@@ -78,7 +78,7 @@ impl Error {
 ///
 /// All calls of the stores may be repeated.
 #[derive(Debug)]
-pub(crate) struct RetryCutAnswers;
+struct RetryCutAnswers;
 
 impl ClassifyRetry for RetryCutAnswers {
     fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
@@ -93,6 +93,12 @@ impl ClassifyRetry for RetryCutAnswers {
     fn name(&self) -> &'static str {
         "cut answers"
     }
+}
+
+/// Returns a client of the tables that retries a call whose answer was cut.
+pub(crate) fn retrying_cut_answers(dynamodb: &aws_sdk_dynamodb::Client) -> aws_sdk_dynamodb::Client {
+    let config = dynamodb.config().to_builder().retry_classifier(RetryCutAnswers).build();
+    aws_sdk_dynamodb::Client::from_conf(config)
 }
 
 /// Joins an error and its causes in one line, for the log.

@@ -1,11 +1,13 @@
 //! Exports in the Control table: jobs, leases of workers, and idempotency keys of requests.
 //!
 //! The attribute `job` is written when an export is created or renewed. The attributes `state`, `progress`, `files`,
-//! `problem`, `checkpoint` and `tries` change while a worker makes the export. Only the holder of the lease changes them, and
+//! `problem`, `checkpoint`, `tries` and `ended` change while a worker makes the export. Only the holder of the lease changes them, and
 //! every change is conditional on the lease. Monthly exports are in the index `by_month`, by their month and state.
 //!
 //! `tries` is the set of runs that took the lease since a run last stopped in time. A run enters itself when it takes the
 //! lease, so a run that dies counts too. The set has names, not a number, so that a repeated write counts once.
+
+mod idempotency;
 
 use std::collections::{HashMap, VecDeque};
 
@@ -16,11 +18,9 @@ use aws_sdk_dynamodb::{
 use domain::{
     activity::PartnerId,
     job::{Checkpoint, File, Job, JobStatus, Kind, Progress, State},
-    text::hex,
     time::{Instant, Month},
 };
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 use crate::{
     control::{
@@ -30,8 +30,8 @@ use crate::{
     error::Error,
 };
 
-/// The time for which an idempotency key is kept, in seconds.
-pub const KEY_LIFETIME_SECONDS: i64 = 7 * 86_400;
+pub use self::idempotency::{IdempotencyKey, KEY_LIFETIME_SECONDS, KeyClaim};
+
 /// The most exports of one page of the list.
 pub const MAX_LISTED: usize = 100;
 
@@ -47,37 +47,6 @@ pub enum Lease {
         /// The end of the lease, unless its holder extends it.
         until: Instant,
     },
-}
-
-/// The answer to a claim of an idempotency key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum KeyClaim {
-    /// The key belongs to the job with this id: the caller's own, or that of the same request before.
-    Job(String),
-    /// The caller has used the key for another request.
-    OtherRequest,
-}
-
-/// A caller's idempotency key, and the request that the caller sent with the key.
-#[derive(Clone, Copy, Debug)]
-pub struct IdempotencyKey<'a> {
-    /// The subject of the caller's token.
-    pub subject: &'a str,
-    /// The key, as it was sent.
-    pub key: &'a str,
-    /// A digest of the request.
-    pub request: &'a str,
-}
-
-impl IdempotencyKey<'_> {
-    fn sort_key(&self) -> String {
-        // The length comes first, so that no subject and key read like those of somebody else.
-        let mut hasher = Sha256::new();
-        hasher.update((self.subject.len() as u64).to_be_bytes());
-        hasher.update(self.subject);
-        hasher.update(self.key);
-        format!("key#{}", hex(&hasher.finalize()))
-    }
 }
 
 /// The position in a list of exports: the ids of the last export seen of each kind.
@@ -155,7 +124,7 @@ impl Control {
             .set_key(Some(key(partner.as_str(), &sort_key_of_kind(&job.id, job.kind))))
             .update_expression(
                 "SET #state = :pending, job = :job, ea = :expires \
-                 REMOVE files, problem, progress, checkpoint, lease, worker, tries",
+                 REMOVE files, problem, progress, checkpoint, lease, worker, tries, ended",
             )
             .condition_expression("#state IN (:failed, :cancelled) OR (#state = :ready AND ea <= :now)")
             .expression_attribute_names("#state", "state")
@@ -246,44 +215,6 @@ impl Control {
                 .map(|partition| MonthCursor { partition, behind: None }),
         };
         Ok((entries, next))
-    }
-
-    /// Claims a caller's idempotency key for a request, whose job would be `id`.
-    ///
-    /// Keys of different callers are different keys. A key is free again after [`KEY_LIFETIME_SECONDS`].
-    ///
-    /// # Errors
-    /// When the table fails.
-    pub async fn claim_key(
-        &self,
-        partner: &PartnerId,
-        idempotency_key: &IdempotencyKey<'_>,
-        id: &str,
-        now: Instant,
-    ) -> Result<KeyClaim, Error> {
-        let sk = idempotency_key.sort_key();
-        let mut item = key(partner.as_str(), &sk);
-        item.insert("id".to_owned(), text(id));
-        item.insert("request".to_owned(), text(idempotency_key.request));
-        let ttl = now.plus_seconds(KEY_LIFETIME_SECONDS).seconds();
-        item.insert("ttl".to_owned(), AttributeValue::N(ttl.to_string()));
-        let put = self.dynamodb.put_item().table_name(&*self.table).set_item(Some(item));
-        let put = put
-            // The table removes expired items late, so that the condition looks at the time as well.
-            .condition_expression("attribute_not_exists(pk) OR #ttl <= :now")
-            .expression_attribute_names("#ttl", "ttl")
-            .expression_attribute_values(":now", AttributeValue::N(now.seconds().to_string()));
-        if is_done(put.send().await.map(drop), "PutItem of an idempotency key")? {
-            return Ok(KeyClaim::Job(id.to_owned()));
-        }
-        let found = self.get_item(key(partner.as_str(), &sk), "GetItem of an idempotency key").await?;
-        let found = found.unwrap_or_default();
-        let attribute = |name: &str| found.get(name).and_then(|value| value.as_s().ok());
-        match (attribute("id"), attribute("request")) {
-            (Some(id), Some(request)) if request == idempotency_key.request => Ok(KeyClaim::Job(id.clone())),
-            (Some(_), Some(_)) => Ok(KeyClaim::OtherRequest),
-            _ => Err(Error::permanent("reading an idempotency key", "it has no id or no request")),
-        }
     }
 
     /// Reads a job by its id.
@@ -398,7 +329,7 @@ impl Control {
                 let found = self.get_item(key(partner.as_str(), &export_sort_key(id)), "GetItem of an export").await?;
                 match found {
                     Some(item) if matches!(parse_state(&item)?, State::Pending | State::Running) => {
-                        Ok(Lease::Busy { until: parse_lease(&item).unwrap_or(now) })
+                        Ok(Lease::Busy { until: parse_instant(&item, "lease").unwrap_or(now) })
                     }
                     _ => Ok(Lease::Nothing),
                 }
@@ -457,7 +388,7 @@ impl Control {
         self.change_job(partner, &job.id, worker, "REMOVE lease, worker", Vec::new()).await
     }
 
-    /// Makes a job ready. Returns whether the worker still had the lease.
+    /// Makes a job ready, at `now`. Returns whether the worker still had the lease.
     ///
     /// # Errors
     /// When the table fails.
@@ -467,27 +398,101 @@ impl Control {
         job: &Job,
         worker: &str,
         files: &[File],
+        now: Instant,
     ) -> Result<bool, Error> {
         let progress = Progress {
             rows: files.iter().map(|file| file.rows).sum(),
             bytes: files.iter().map(|file| file.bytes).sum(),
             fraction: 1.0,
         };
-        let change =
-            "SET #state = :ready, files = :files, progress = :progress REMOVE lease, worker, checkpoint, tries";
-        let values =
-            [(":ready", text(State::Ready.as_str())), (":files", json(files)?), (":progress", json(&progress)?)];
-        self.change_job(partner, &job.id, worker, change, values.into()).await
+        let change = "files = :files, progress = :progress";
+        let values = vec![(":files", json(files)?), (":progress", json(&progress)?)];
+        self.end_job(partner, job, worker, State::Ready, (change, values), now).await
     }
 
-    /// Makes a job failed, with a reason for people. Returns whether the worker still had the lease.
+    /// Makes a job failed, at `now`, with a reason for people. Returns whether the worker still had the lease.
     ///
     /// # Errors
     /// When the table fails.
-    pub async fn fail_job(&self, partner: &PartnerId, job: &Job, worker: &str, problem: &str) -> Result<bool, Error> {
-        let change = "SET #state = :failed, problem = :problem REMOVE lease, worker, checkpoint, tries";
-        let values = [(":failed", text(State::Failed.as_str())), (":problem", text(problem))];
-        self.change_job(partner, &job.id, worker, change, values.into()).await
+    pub async fn fail_job(
+        &self,
+        partner: &PartnerId,
+        job: &Job,
+        worker: &str,
+        problem: &str,
+        now: Instant,
+    ) -> Result<bool, Error> {
+        let change = ("problem = :problem", vec![(":problem", text(problem))]);
+        self.end_job(partner, job, worker, State::Failed, change, now).await
+    }
+
+    async fn end_job(
+        &self,
+        partner: &PartnerId,
+        job: &Job,
+        worker: &str,
+        state: State,
+        (change, mut values): (&str, Vec<(&str, AttributeValue)>),
+        now: Instant,
+    ) -> Result<bool, Error> {
+        let change = format!("SET #state = :ended, ended = :now, {change} REMOVE lease, worker, checkpoint, tries");
+        values.extend([(":ended", text(state.as_str())), (":now", text(&now.to_string()))]);
+        self.change_job(partner, &job.id, worker, &change, values).await
+    }
+
+    /// Takes a job back, in any state but failed or cancelled, with the reason for people. Returns whether it was in such a
+    /// state.
+    ///
+    /// A worker that makes its files loses the lease.
+    ///
+    /// # Errors
+    /// When the table fails.
+    pub async fn withdraw_job(&self, partner: &PartnerId, job: &Job, problem: &str) -> Result<bool, Error> {
+        let withdrawn = self
+            .dynamodb
+            .update_item()
+            .table_name(&*self.table)
+            .set_key(Some(key(partner.as_str(), &sort_key_of_kind(&job.id, job.kind))))
+            .update_expression(
+                "SET #state = :cancelled, problem = :problem REMOVE files, checkpoint, lease, worker, tries",
+            )
+            .condition_expression("#state IN (:pending, :running, :ready)")
+            .expression_attribute_names("#state", "state")
+            .expression_attribute_values(":cancelled", text(State::Cancelled.as_str()))
+            .expression_attribute_values(":pending", text(State::Pending.as_str()))
+            .expression_attribute_values(":running", text(State::Running.as_str()))
+            .expression_attribute_values(":ready", text(State::Ready.as_str()))
+            .expression_attribute_values(":problem", text(problem))
+            .send()
+            .await;
+        is_done(withdrawn.map(drop), "UpdateItem of an export")
+    }
+
+    /// Stores a changed job in place of the one that was read. Returns false if it was changed meanwhile.
+    ///
+    /// # Errors
+    /// When the table fails.
+    pub async fn replace_job(&self, partner: &PartnerId, read: &Job, job: &Job) -> Result<bool, Error> {
+        let replaced = self
+            .dynamodb
+            .update_item()
+            .table_name(&*self.table)
+            .set_key(Some(key(partner.as_str(), &sort_key_of_kind(&job.id, job.kind))))
+            .update_expression("SET job = :job")
+            .condition_expression("job = :read")
+            .expression_attribute_values(":job", json(job)?)
+            .expression_attribute_values(":read", json(read)?)
+            .send()
+            .await;
+        is_done(replaced.map(drop), "UpdateItem of an export")
+    }
+
+    /// Deletes a job whose files are gone.
+    ///
+    /// # Errors
+    /// When the table fails.
+    pub async fn delete_job(&self, partner: &PartnerId, job: &Job) -> Result<(), Error> {
+        self.delete_item(key(partner.as_str(), &sort_key_of_kind(&job.id, job.kind)), "DeleteItem of an export").await
     }
 
     async fn change_job(
@@ -560,8 +565,8 @@ fn parse_state(item: &Item) -> Result<State, Error> {
     state.ok_or_else(|| Error::permanent("reading an export", format!("its state is {word:?}")))
 }
 
-fn parse_lease(item: &Item) -> Option<Instant> {
-    Instant::parse(item.get("lease")?.as_s().ok()?).ok()
+fn parse_instant(item: &Item, name: &str) -> Option<Instant> {
+    Instant::parse(item.get(name)?.as_s().ok()?).ok()
 }
 
 fn parse_month_entry(item: Item) -> Result<MonthEntry, Error> {
@@ -582,6 +587,7 @@ fn parse_job(item: Item) -> Result<(Job, JobStatus), Error> {
         problem: item.get("problem").and_then(|value| value.as_s().ok()).cloned(),
         checkpoint: if optional("checkpoint") { Some(parse_json(&item, "checkpoint")?) } else { None },
         tries: item.get("tries").and_then(|value| value.as_ss().ok()).map_or(0, Vec::len),
+        ended_at: parse_instant(&item, "ended"),
     };
     Ok((parse_json(&item, "job")?, status))
 }

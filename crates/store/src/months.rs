@@ -16,6 +16,7 @@ use std::{future::Future, pin::pin, time::Duration};
 use futures_util::{StreamExt as _, stream};
 
 use crate::{
+    audit::Audit,
     control::Control,
     error::{Error, causes},
     jobs::MonthCursor,
@@ -23,7 +24,8 @@ use crate::{
     queues::{ExportQueue, MonthlyRun, RunQueue},
 };
 use domain::{
-    activity::PartnerId,
+    activity::{PartnerId, Status},
+    audit::{AuditActor, AuditEntry},
     job::{Job, JobStatus, State},
     query::SETTLE_SECONDS,
     schedule::{LateCheck, NotDue, Schedule, request_cut, settled_cut},
@@ -36,6 +38,8 @@ pub const PAGE: usize = 200;
 pub const MAX_COUNTED: usize = 10_000;
 /// The number of partners that are processed at a time.
 const CONCURRENCY: usize = 32;
+/// The source of the entries in the audit.
+const SOURCE: &str = "monthly";
 
 /// The times of an installation.
 #[derive(Clone, Copy, Debug)]
@@ -55,10 +59,12 @@ pub trait ScheduleStore: Sync {
     /// Renews a job that failed, was cancelled or has expired. Returns whether it was one of these.
     fn renew(&self, partner: &PartnerId, job: &Job, now: Instant) -> impl Future<Output = Result<bool, Error>> + Send;
     /// Sends a job to the workers, who receive it after a time; `notify` says whether they notify the recipients.
+    ///
+    /// Before, the audit says that the export was asked for.
     fn send(
         &self,
         partner: &PartnerId,
-        id: &str,
+        job: &Job,
         notify: bool,
         wait: Duration,
     ) -> impl Future<Output = Result<(), Error>> + Send;
@@ -177,7 +183,7 @@ async fn execute_orders<S: ScheduleStore>(
         let job = order.job(schedule.output, schedule.filter.clone(), rules.retention_seconds);
         created += usize::from(store.create(partner, &job).await?);
         // Also if the job was there, because the run that created it may have died before it sent the message.
-        store.send(partner, &job.id, schedule.has_recipients(), time_until_readable(&job, now)).await?;
+        store.send(partner, &job, schedule.has_recipients(), time_until_readable(&job, now)).await?;
     }
     // If the schedule was changed meanwhile, its orders stay and are executed once more.
     store.save(partner, &mut schedule).await?;
@@ -198,19 +204,20 @@ async fn retry_exports<S: ScheduleStore>(
     expired: bool,
 ) -> Result<usize, Error> {
     let mut renewed = 0;
-    for (job, status) in store.jobs(partner, first, last).await? {
+    for (mut job, status) in store.jobs(partner, first, last).await? {
         match status.state_at(&job, now) {
             State::Ready => continue,
             State::Expired if !expired => continue,
             State::Pending | State::Running => {}
             State::Failed | State::Cancelled | State::Expired => {
-                if !store.renew(partner, &job.clone().renew(now, rules.retention_seconds), now).await? {
+                job = job.renew(now, rules.retention_seconds);
+                if !store.renew(partner, &job, now).await? {
                     continue;
                 }
                 renewed += 1;
             }
         }
-        store.send(partner, &job.id, schedule.has_recipients(), time_until_readable(&job, now)).await?;
+        store.send(partner, &job, schedule.has_recipients(), time_until_readable(&job, now)).await?;
     }
     Ok(renewed)
 }
@@ -232,6 +239,8 @@ pub struct Months {
     pub late: LateIndex,
     /// The queue of runs that another invocation continues.
     pub runs: RunQueue,
+    /// The audit, which says what was asked for.
+    pub audit: Audit,
     /// The times of the installation.
     pub rules: Rules,
 }
@@ -262,8 +271,12 @@ impl ScheduleStore for Months {
         self.control.renew_job(partner, job, now).await
     }
 
-    async fn send(&self, partner: &PartnerId, id: &str, notify: bool, wait: Duration) -> Result<(), Error> {
-        self.queue.send_month_after(partner, id, notify, wait).await
+    async fn send(&self, partner: &PartnerId, job: &Job, notify: bool, wait: Duration) -> Result<(), Error> {
+        // The entry belongs to the request, so that a job that is sent again has the same one.
+        let (by, entry) = (AuditActor::system(SOURCE), AuditEntry::export_requested(job));
+        let asked_at = job.renewed_at.unwrap_or(job.created_at);
+        self.audit.store_once(partner, &by, &entry, Status::Succeeded, (&job.id, asked_at), asked_at).await?;
+        self.queue.send_month_after(partner, &job.id, notify, wait).await
     }
 
     async fn has_late_activity(&self, partner: &PartnerId, look: &LateCheck) -> Result<bool, Error> {

@@ -1,6 +1,10 @@
-//! The queues: of export jobs, of monthly runs, and of notifications. A message only names a record, which holds the rest.
+//! The queues: of export jobs, of monthly runs, of streams, and of notifications. A message only names a record, which holds the rest.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use aws_sdk_sqs::types::MessageAttributeValue;
 use domain::{
@@ -26,6 +30,11 @@ const MAX_ATTRIBUTE_CHARS: usize = 1_000;
 
 /// The longest time that a worker waits for SQS to change a visibility timeout.
 const VISIBILITY_CALL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The most times that letters are received while they are redacted: ten letters at a time.
+const MAX_RECEIVES: usize = 1_000;
+/// The time for which a received letter is hidden while letters are redacted, in seconds.
+const REDACTION_SECONDS: i32 = 120;
 
 /// The longest time for which SQS holds back a message.
 const MAX_DELAY: Duration = Duration::from_secs(900);
@@ -72,6 +81,38 @@ pub struct MonthlyRun {
     /// The position in the index of schedules at which the run begins.
     #[serde(default)]
     pub from: DueCursor,
+}
+
+/// A run of the keeper, or the rest of one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeeperRun {
+    /// The time of the run; the clock's if absent.
+    #[serde(default)]
+    pub now: Option<Instant>,
+    /// The only partner of the run; all partners if absent.
+    #[serde(default)]
+    pub partner: Option<String>,
+    /// Whether to carry out again the partner's orders to erase that are done, because a table was restored.
+    #[serde(default)]
+    pub again: bool,
+    /// The partner behind which a run of all partners goes on.
+    #[serde(default)]
+    pub behind: Option<String>,
+}
+
+/// A run of streams.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StreamRun {
+    /// The partner.
+    pub partner: String,
+    /// The stream; every stream of the partner if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stream: Option<String>,
+    /// Whether to send a test activity, and nothing else.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub test: bool,
 }
 
 /// A notification for the notifier to send.
@@ -209,6 +250,53 @@ impl RunQueue {
     }
 }
 
+/// The queue of the keeper. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct KeeperQueue(Queue);
+
+impl KeeperQueue {
+    /// Opens the queue by its URL.
+    pub fn new(sqs: aws_sdk_sqs::Client, url: String) -> Self {
+        Self(Queue::new(sqs, url))
+    }
+
+    /// Sends a run that the queue holds back for a while: 15 minutes at most. Running it twice is harmless.
+    ///
+    /// # Errors
+    /// When the queue fails.
+    pub async fn send(&self, run: &KeeperRun, delay: Duration) -> Result<(), Error> {
+        let delay = (!delay.is_zero()).then_some(delay.min(MAX_DELAY));
+        self.0.send(run, delay, "SendMessage of a keeper's run").await
+    }
+}
+
+/// The queue of the streamer. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct StreamQueue(Queue);
+
+impl StreamQueue {
+    /// Opens the queue by its URL.
+    pub fn new(sqs: aws_sdk_sqs::Client, url: String) -> Self {
+        Self(Queue::new(sqs, url))
+    }
+
+    /// Sends a run. Running it twice is harmless.
+    ///
+    /// # Errors
+    /// When the queue fails.
+    pub async fn send(&self, run: &StreamRun) -> Result<(), Error> {
+        self.0.send(run, None, "SendMessage of a run of streams").await
+    }
+
+    /// Sends a run that the queue holds back for a while: 15 minutes at most.
+    ///
+    /// # Errors
+    /// When the queue fails.
+    pub async fn send_after(&self, run: &StreamRun, wait: Duration) -> Result<(), Error> {
+        self.0.send(run, Some(wait.min(MAX_DELAY)), "SendMessage of a run of streams").await
+    }
+}
+
 /// The queue of the notifier. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct NoticeQueue(Queue);
@@ -288,6 +376,78 @@ impl DeadLetters {
     }
 }
 
+impl DeadLetters {
+    /// Takes out of the letters what `is_named` finds, a text of an activity or of an attribute. Letters of which nothing is
+    /// left are deleted. Returns the number of letters that were changed.
+    ///
+    /// A changed letter is sent anew before the old one is deleted, so a run that dies leaves it twice and loses nothing.
+    ///
+    /// # Errors
+    /// When the queue fails; the next call does the rest.
+    pub async fn redact(
+        &self,
+        partner: &PartnerId,
+        is_named: &(dyn Fn(&str) -> bool + Send + Sync),
+    ) -> Result<u64, Error> {
+        let Queue { sqs, url } = &self.0;
+        let (mut changed, mut seen) = (0, HashSet::new());
+        for _ in 0..MAX_RECEIVES {
+            let received = sqs
+                .receive_message()
+                .queue_url(&**url)
+                .max_number_of_messages(10)
+                .visibility_timeout(REDACTION_SECONDS)
+                .message_attribute_names("All")
+                .send()
+                .await
+                .map_err(|error| Error::sdk("ReceiveMessage of dead letters", error))?;
+            let messages = received.messages.unwrap_or_default();
+            if messages.iter().all(|message| !seen.insert(message.message_id.clone())) {
+                break;
+            }
+            for message in messages {
+                let body = message.body.as_deref().unwrap_or_default();
+                let Some(rest) = without_named(body, partner, is_named) else { continue };
+                if let Some(rest) = rest {
+                    let mut send = sqs.send_message().queue_url(&**url).message_body(rest);
+                    for (name, value) in message.message_attributes.unwrap_or_default() {
+                        if name != "activities" && !value.string_value.as_deref().is_some_and(is_named) {
+                            send = send.message_attributes(name, value);
+                        }
+                    }
+                    send.send().await.map_err(|error| Error::sdk("SendMessage of a dead letter", error))?;
+                }
+                let receipt = message.receipt_handle.unwrap_or_default();
+                let deleted = sqs.delete_message().queue_url(&**url).receipt_handle(receipt).send().await;
+                deleted.map_err(|error| Error::sdk("DeleteMessage of a dead letter", error))?;
+                changed += 1;
+            }
+        }
+        Ok(changed)
+    }
+}
+
+/// Returns a message without the activities that are named; nothing inside if none is left. None if nothing is named, or the
+/// message is another partner's.
+fn without_named(
+    body: &str,
+    partner: &PartnerId,
+    is_named: &(dyn Fn(&str) -> bool + Send + Sync),
+) -> Option<Option<String>> {
+    let Ok(mut message) = serde_json::from_str::<serde_json::Value>(body) else {
+        // Nobody can tell whose it is, and no back end can record it.
+        return is_named(body).then_some(None);
+    };
+    if message.get("partner").and_then(serde_json::Value::as_str) != Some(partner.as_str()) || !is_named(body) {
+        return None;
+    }
+    let Some(activities) = message.get_mut("activities").and_then(serde_json::Value::as_array_mut) else {
+        return Some(None);
+    };
+    activities.retain(|activity| !is_named(&activity.to_string()));
+    Some(if activities.is_empty() { None } else { Some(message.to_string()) })
+}
+
 /// Returns a text that an attribute of a message can hold: short, and without characters that XML forbids.
 fn attribute_text(text: &str) -> String {
     let allowed = |char: char| match char {
@@ -307,6 +467,22 @@ fn attribute_text(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn letters_lose_the_named_activities_of_their_partner_only() {
+        let contoso = PartnerId::parse("contoso").unwrap();
+        let is_named = |text: &str| text.contains("ana");
+        let rest = |body: &str| without_named(body, &contoso, &is_named);
+        assert_eq!(rest(r#"{"partner":"contoso","activity":{"actor":"bob"}}"#), None);
+        assert_eq!(rest(r#"{"partner":"fabrikam","activity":{"actor":"ana"}}"#), None);
+        assert_eq!(rest(r#"{"partner":"contoso","activity":{"actor":"ana"}}"#), Some(None));
+        assert_eq!(rest(r#"{"partner":"contoso","activities":[{"actor":"ana"}]}"#), Some(None));
+        assert_eq!(
+            rest(r#"{"activities":[{"actor":"ana"},{"actor":"bob"}],"partner":"contoso"}"#),
+            Some(Some(r#"{"activities":[{"actor":"bob"}],"partner":"contoso"}"#.to_owned()))
+        );
+        assert_eq!((rest("ana, no JSON"), rest("no JSON")), (Some(None), None));
+    }
 
     #[test]
     fn attributes_are_short_and_hold_allowed_characters_only() {

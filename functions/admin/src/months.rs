@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use domain::{
     activity::PartnerId,
+    audit::{AuditAction, AuditEntry},
     fault::Faults,
     job::State,
     query::given_text,
@@ -11,7 +12,7 @@ use domain::{
     text::quoted,
     time::{Instant, Month, Zone},
 };
-use lambda::{Answer, Parameters, Problem, Request, StatusCode, cursor, request, response};
+use lambda::{Answer, Parameters, Problem, Request, StatusCode, audit::RequestAudit, cursor, request, response};
 use serde::{Deserialize, Serialize};
 use store::{
     jobs::{MAX_LISTED, MonthCursor, MonthEntry},
@@ -198,7 +199,8 @@ fn shown(entry: MonthEntry, now: Instant) -> MonthExport {
 }
 
 pub(crate) async fn run(app: &App, request: &Request, now: Instant) -> Answer {
-    request::caller(request)?.may_operate()?;
+    let caller = request::caller(request)?;
+    caller.may_operate()?;
     request::refuse_parameters(request)?;
     let mut faults = Faults::default();
     let month = faults.keep("/month", Month::parse(&request::path(request, "month")?));
@@ -206,14 +208,30 @@ pub(crate) async fn run(app: &App, request: &Request, now: Instant) -> Answer {
     let partner = wanted.and_then(|wanted| wanted.partner);
     let partner = partner.and_then(|partner| faults.keep("/partner", PartnerId::parse(&partner)));
     let month = faults.finish(month)?;
-    let (outcome, reason) = match &partner {
+    let entry = AuditEntry::new(AuditAction::MonthRun).about("month", &month.to_string());
+    let concerned = partner.clone().unwrap_or_else(PartnerId::installation);
+    let time = RUN_TIME.min(request::time_left(request, now).saturating_sub(TIME_TO_ANSWER));
+    let answer = RequestAudit::new(&app.audit, request, &caller, now)
+        .change(&concerned, entry, run_month(app, month, partner.as_ref(), time, now))
+        .await?;
+    response::json(StatusCode::ACCEPTED, &answer)
+}
+
+/// Makes what a month of a partner lacks, or of all partners as far as the time allows.
+async fn run_month(
+    app: &App,
+    month: Month,
+    partner: Option<&PartnerId>,
+    time: Duration,
+    now: Instant,
+) -> Result<RunAnswer, Problem> {
+    let (outcome, reason) = match partner {
         Some(partner) => match app.months.run_month(partner, month, now).await? {
             Ok(outcome) => (outcome, None),
             Err(reason) => (RunSummary { complete: true, ..RunSummary::default() }, Some(reason.to_string())),
         },
         None => {
             let started = tokio::time::Instant::now();
-            let time = RUN_TIME.min(request::time_left(request, now).saturating_sub(TIME_TO_ANSWER));
             let run = MonthlyRun { month: Some(month), ..MonthlyRun::default() };
             let outcome = app.months.run(&run, now, &|| started.elapsed() < time).await?;
             let is_idle = outcome.complete && outcome.due == 0;
@@ -222,9 +240,9 @@ pub(crate) async fn run(app: &App, request: &Request, now: Instant) -> Answer {
     };
     let RunSummary { due, created, failed, complete } = outcome;
     if due > 0 || !complete {
-        app.months.look_again(partner.as_ref(), month, now).await?;
+        app.months.look_again(partner, month, now).await?;
     }
-    response::json(StatusCode::ACCEPTED, &RunAnswer { month, due, created, failed, complete, reason })
+    Ok(RunAnswer { month, due, created, failed, complete, reason })
 }
 
 /// Says why a run for all partners found no schedule with work.

@@ -3,14 +3,16 @@
 use domain::{
     access::Author,
     activity::PartnerId,
+    audit::{AuditAction, AuditEntry},
     fault::Faults,
     quota::{LARGEST, Limits},
     request_json::{Object, Update, read_owned},
     time::{Instant, Month, Zone},
 };
-use lambda::{Answer, Problem, ProblemKind, Request, StatusCode, request, response};
+use lambda::{Answer, Problem, ProblemKind, Request, StatusCode, audit::RequestAudit, request, response};
 use serde::{Deserialize, Serialize};
-use store::partners::{MAX_SHARDS, Settings, ShardsFrom};
+use serde_json::{Value, json};
+use store::partners::{FEED_BEGINS_AFTER_SECONDS, Feed, MAX_SHARDS, Settings, ShardsFrom};
 use utoipa::ToSchema;
 
 use crate::App;
@@ -40,6 +42,11 @@ pub struct SaveSettings {
     #[serde(default)]
     #[schema(value_type = Option<SaveLimits>)]
     limits: Update<Object<SaveLimits>>,
+    /// Whether the partner has a feed; the default is no. A feed begins 90 seconds after it is switched on, and costs one write
+    /// unit more for each activity. Switched off and on again, it begins anew.
+    #[serde(default)]
+    #[schema(value_type = Option<bool>)]
+    feed: Update<bool>,
 }
 
 /// Limits to save. Absent members stay as they are; `null` sets the installation's limit.
@@ -75,6 +82,11 @@ pub struct SettingsAnswer {
     pub shards: Vec<ShardsFrom>,
     /// The limits that differ from those of the installation.
     pub limits: Limits,
+    /// Whether the partner has a feed.
+    pub feed: bool,
+    /// The time of recording with which the feed begins; null without one.
+    #[schema(format = DateTime)]
+    pub feed_begins_at: Option<String>,
     /// The time at which the settings were saved; null if they never were.
     #[schema(format = DateTime)]
     pub updated_at: Option<String>,
@@ -95,13 +107,14 @@ pub(crate) async fn show(app: &App, request: &Request) -> Answer {
 struct SettingsUpdate {
     step: Option<ShardsFrom>,
     limits: Update<SaveLimits>,
+    feed: Update<bool>,
 }
 
 impl SettingsUpdate {
     fn read(request: &Request, now: Instant) -> Result<Self, Problem> {
         let mut faults = Faults::default();
         let wanted: Option<SaveSettings> = read_owned(request::body(request)?, &mut faults);
-        let update = wanted.map(|SaveSettings { shards, shards_from, limits }| {
+        let update = wanted.map(|SaveSettings { shards, shards_from, limits, feed }| {
             let limits = match limits {
                 Update::Set(Object(limits)) => {
                     limits.check(&mut faults);
@@ -110,19 +123,25 @@ impl SettingsUpdate {
                 Update::Reset => Update::Reset,
                 Update::Keep => Update::Keep,
             };
-            Self { step: shards_step(shards, shards_from, now, &mut faults), limits }
+            Self { step: shards_step(shards, shards_from, now, &mut faults), limits, feed }
         });
         Ok(faults.finish(update)?)
     }
 
     /// Returns the settings after the change.
-    fn apply(&self, read: &Settings) -> Settings {
+    fn apply(&self, read: &Settings, now: Instant) -> Settings {
         let limits = match &self.limits {
             Update::Keep => read.limits,
             Update::Reset => Limits::default(),
             Update::Set(limits) => limits.apply(read.limits),
         };
-        let settings = Settings { limits, ..read.clone() };
+        let feed = match self.feed {
+            Update::Keep => read.feed,
+            // A feed that is on goes on.
+            Update::Set(true) => read.feed.or(Some(Feed { begins_at: now.plus_seconds(FEED_BEGINS_AFTER_SECONDS) })),
+            Update::Set(false) | Update::Reset => None,
+        };
+        let settings = Settings { limits, feed, ..read.clone() };
         match self.step {
             Some(step) => settings.with_shards(step),
             None => settings,
@@ -210,16 +229,38 @@ pub(crate) async fn save(app: &App, request: &Request, now: Instant) -> Answer {
     let update = SettingsUpdate::read(request, now)?;
     check_limits_apply(app.limits_apply, &update.limits)?;
     let read = app.partners.settings(&partner).await?;
+    check_feed_is_free(&read, &update)?;
     let Author { subject, name } = caller.author();
-    let settings =
-        Settings { updated_at: Some(now), updated_by: Some(name), updated_by_subject: subject, ..update.apply(&read) };
-    if !app.partners.save(&partner, &read, &settings).await? {
-        return Err(Problem::new(
-            ProblemKind::Conflict,
-            "Someone else has just changed these settings. Read them again.",
-        ));
-    }
+    let settings = Settings {
+        updated_at: Some(now),
+        updated_by: Some(name),
+        updated_by_subject: subject,
+        ..update.apply(&read, now)
+    };
+    let entry = AuditEntry::new(AuditAction::SettingsSaved)
+        .about("settings", partner.as_str())
+        .changed(&described(&read), &described(&settings));
+    let save = async {
+        let changed = "Someone else has just changed these settings. Read them again.";
+        let is_saved = app.partners.save(&partner, &read, &settings).await?;
+        is_saved.then_some(()).ok_or_else(|| Problem::new(ProblemKind::Conflict, changed))
+    };
+    RequestAudit::new(&app.audit, request, &caller, now).change(&partner, entry, save).await?;
     response::json(StatusCode::OK, &shown(app, partner, settings))
+}
+
+/// Describes settings for the audit.
+fn described(settings: &Settings) -> Value {
+    json!({"shards": settings.shards, "limits": settings.limits, "feed": settings.feed.is_some()})
+}
+
+/// Refuses to switch off the feed of a partner with streams, which would miss activities.
+fn check_feed_is_free(read: &Settings, update: &SettingsUpdate) -> Result<(), Problem> {
+    if read.streams && matches!(update.feed, Update::Set(false) | Update::Reset) {
+        let detail = "The partner has streams, which read the feed. Remove the streams first.";
+        return Err(Problem::new(ProblemKind::Conflict, detail));
+    }
+    Ok(())
 }
 
 /// Refuses limits where the installation would ignore them. Removing limits is always possible.
@@ -239,6 +280,8 @@ fn shown(app: &App, partner_id: PartnerId, settings: Settings) -> SettingsAnswer
         partner_id,
         shards: settings.shards,
         limits: settings.limits,
+        feed: settings.feed.is_some(),
+        feed_begins_at: settings.feed.map(|feed| feed.begins_at.to_millis_text()),
         updated_at: settings.updated_at.map(Instant::to_millis_text),
         updated_by: settings.updated_by.map(|name| Author { subject, name }),
         limits_apply: app.limits_apply,
@@ -287,8 +330,28 @@ mod tests {
             (r#"{"limits": {"open_exports": 9}}"#, Limits { open_exports: Some(9), ..stored }),
             (r#"{"limits": {"open_exports": null}}"#, Limits { open_exports: None, ..stored }),
         ] {
-            let update = SettingsUpdate { step: None, limits: limits(json) };
-            assert_eq!(update.apply(&read).limits, expected, "{json}");
+            let update = SettingsUpdate { step: None, limits: limits(json), feed: Update::Keep };
+            assert_eq!(update.apply(&read, Instant::MIN).limits, expected, "{json}");
+        }
+    }
+
+    #[test]
+    fn a_feed_begins_once_and_anew_after_it_was_off() {
+        let now = Instant::parse("2026-11-02T00:00:00Z").unwrap();
+        let later = now.plus_seconds(3_600);
+        let change =
+            |feed, read: &Settings, now| SettingsUpdate { step: None, limits: Update::Keep, feed }.apply(read, now);
+        let on = change(Update::Set(true), &Settings::default(), now);
+        assert_eq!(on.feed.unwrap().begins_at.to_millis_text(), "2026-11-02T00:01:30.000Z");
+        assert_eq!(change(Update::Set(true), &on, later), on);
+        assert_eq!(change(Update::Keep, &on, later), on);
+        for off in [Update::Set(false), Update::Reset] {
+            let off = change(off, &on, later);
+            assert_eq!(off.feed, None);
+            assert_eq!(
+                change(Update::Set(true), &off, later).feed.unwrap().begins_at.to_millis_text(),
+                "2026-11-02T01:01:30.000Z"
+            );
         }
     }
 

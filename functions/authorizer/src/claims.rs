@@ -1,7 +1,7 @@
 //! The claims of a verified token, and what they say about their caller.
 
 use domain::{
-    access::{Caller, Role, TokenFault, TokenFaultKind},
+    access::{Caller, Customers, CustomersFault, Role, TokenFault, TokenFaultKind},
     activity::{MAX_NAME_CHARS, PartnerId},
 };
 use serde_json::{Map, Value};
@@ -23,7 +23,12 @@ pub struct ClaimNames {
     pub roles: String,
     /// The claim that holds a machine's scopes.
     pub scope: String,
+    /// The claim that holds the customers whose activities a person may see; none if nobody is restricted.
+    pub customers: Option<String>,
 }
+
+/// What a token grants: the partner, the roles, and the customers whose activities may be seen.
+type Rights = (Option<PartnerId>, Vec<Role>, Customers);
 
 /// The claims of a verified token.
 #[derive(Debug)]
@@ -73,25 +78,29 @@ impl<'a> Claims<'a> {
         }
         let name = NAMES.into_iter().map(|claim| self.text(claim)).find(|name| !name.is_empty());
         let name = name.unwrap_or_default().chars().take(MAX_NAME_CHARS).collect();
-        Some(match self.rights(is_known, registration) {
-            Ok((partner, roles)) => Caller::new(subject.to_owned(), name, partner, roles),
+        let caller = match self.rights(is_known, registration) {
+            Ok((partner, roles, customers)) => Caller::new(subject.to_owned(), name, partner, roles, customers),
             Err(fault) => Caller::with_fault(subject.to_owned(), name, fault),
-        })
+        };
+        Some(caller.through(self.issued_to()))
     }
 
-    /// Returns the partner and the roles, or the first thing that the token lacks.
-    fn rights(
-        &self,
-        is_known: bool,
-        registration: Option<MachineClient>,
-    ) -> Result<(Option<PartnerId>, Vec<Role>), TokenFault> {
+    /// Returns the client that the token was issued to: `client_id` or `azp`, else the first audience.
+    fn issued_to(&self) -> Option<String> {
+        let named = ["client_id", "azp"].into_iter().map(|claim| self.text(claim)).find(|client| !client.is_empty());
+        let client = named.or_else(|| self.audiences().first().copied()).unwrap_or_default();
+        Some(client.chars().take(MAX_CLIENT_ID_CHARS).collect()).filter(|client: &String| !client.is_empty())
+    }
+
+    /// Returns what the token grants, or the first thing that the token lacks.
+    fn rights(&self, is_known: bool, registration: Option<MachineClient>) -> Result<Rights, TokenFault> {
         let scopes = || self.words(&self.names.scope).filter_map(Role::of_scope);
         if let Some(client) = registration {
             // Registered clients are machines. If the operator registered a page's client by mistake, every person who
             // signs in there would otherwise get roles at this partner.
             let roles = distinct(scopes());
             return match PartnerId::parse(&client.partner) {
-                Ok(partner) if !roles.is_empty() => Ok((Some(partner), roles)),
+                Ok(partner) if !roles.is_empty() => Ok((Some(partner), roles, customers_of(&client))),
                 _ => Err(self.fault_of_client(TokenFaultKind::NoScope)),
             };
         }
@@ -102,13 +111,33 @@ impl<'a> Claims<'a> {
         let partner = self.partner();
         if roles.contains(&Role::Operator) {
             // The operator acts for every partner, so that its token needs none.
-            return Ok((partner.ok().flatten(), roles));
+            return Ok((partner.ok().flatten(), roles, Customers::ALL));
         }
         let partner = partner?.ok_or_else(|| self.fault_without_partner())?;
         if roles.is_empty() {
             return Err(TokenFault { kind: TokenFaultKind::NoRole, name: self.names.roles.clone() });
         }
-        Ok((Some(partner), roles))
+        Ok((Some(partner), roles, self.customers()?))
+    }
+
+    /// Returns the customers of the claim: a text with spaces between the ids, or an array of ids.
+    ///
+    /// Where people are restricted, a token without the claim, or with an empty one, grants nobody's activities.
+    fn customers(&self) -> Result<Customers, TokenFault> {
+        let Some(name) = &self.names.customers else { return Ok(Customers::ALL) };
+        let fault = |kind| TokenFault { kind, name: name.clone() };
+        let invalid = || fault(TokenFaultKind::InvalidCustomers);
+        let ids = match self.claims.get(name) {
+            None | Some(Value::Null) => Vec::new(),
+            Some(Value::String(text)) => text.split_ascii_whitespace().collect(),
+            Some(Value::Array(ids)) => ids.iter().map(Value::as_str).collect::<Option<Vec<_>>>().ok_or_else(invalid)?,
+            Some(_) => return Err(invalid()),
+        };
+        let ids = ids.into_iter().map(str::trim).filter(|id| !id.is_empty());
+        Customers::parse(ids).map_err(|found| match found {
+            CustomersFault::TooLong => fault(TokenFaultKind::TooManyCustomers),
+            CustomersFault::Invalid(_) => invalid(),
+        })
     }
 
     /// Returns the partner of the claim; none if the claim is missing or empty.
@@ -155,6 +184,17 @@ impl<'a> Claims<'a> {
     }
 }
 
+/// Returns the customers of a client's registration. A list that cannot be read is nobody.
+///
+/// A registration without a list restricts nothing, because the operator decides about each client. A list always does, also
+/// where no claim restricts people.
+fn customers_of(client: &MachineClient) -> Customers {
+    match &client.customers {
+        None => Customers::ALL,
+        Some(ids) => Customers::parse(ids.iter().map(String::as_str)).unwrap_or(Customers::NONE),
+    }
+}
+
 /// Collects roles, each once.
 ///
 /// The gateway limits the size of an authorizer's answer, and a claim may repeat a role without end.
@@ -176,16 +216,41 @@ mod tests {
     use super::*;
 
     fn names() -> ClaimNames {
-        ClaimNames { partner: "custom:partner_id".into(), roles: "cognito:groups".into(), scope: "scope".into() }
+        ClaimNames {
+            partner: "custom:partner_id".into(),
+            roles: "cognito:groups".into(),
+            scope: "scope".into(),
+            customers: None,
+        }
+    }
+
+    /// Returns names with a claim that restricts people.
+    fn restricting() -> ClaimNames {
+        ClaimNames { customers: Some("custom:customers".into()), ..names() }
     }
 
     fn registration() -> MachineClient {
         let updated_at = Instant::parse("2026-11-02T12:00:00Z").unwrap();
-        MachineClient { partner: "contoso".into(), updated_at, updated_by: "op".into(), updated_by_subject: None }
+        MachineClient {
+            partner: "contoso".into(),
+            customers: None,
+            updated_at,
+            updated_by: "op".into(),
+            updated_by_subject: None,
+        }
     }
 
     fn caller(claims: &Value, is_known: bool, registration: Option<MachineClient>) -> Option<Caller> {
-        Claims::new(claims.as_object().unwrap().clone(), &names()).caller(is_known, registration)
+        caller_by(&names(), claims, is_known, registration)
+    }
+
+    fn caller_by(
+        names: &ClaimNames,
+        claims: &Value,
+        is_known: bool,
+        registration: Option<MachineClient>,
+    ) -> Option<Caller> {
+        Claims::new(claims.as_object().unwrap().clone(), names).caller(is_known, registration)
     }
 
     /// Returns the ID token of a person, with some claims changed; null stands for a missing claim.
@@ -274,6 +339,91 @@ mod tests {
     }
 
     #[test]
+    fn claim_restricts_people_where_it_has_a_name() {
+        let some = Customers::parse(["fabrikam", "Northwind"]).unwrap();
+        for (claim, customers) in [
+            (json!(null), Customers::NONE),
+            (json!(""), Customers::NONE),
+            (json!("  "), Customers::NONE),
+            (json!([]), Customers::NONE),
+            (json!([""]), Customers::NONE),
+            (json!("fabrikam Northwind"), some.clone()),
+            (json!(" fabrikam \t\nNorthwind  fabrikam "), some.clone()),
+            (json!(["fabrikam", " Northwind "]), some),
+            // A comma is part of an id, and so is a space in an array.
+            (json!("fabrikam,Northwind"), Customers::parse(["fabrikam,Northwind"]).unwrap()),
+            (json!(["fabrikam Northwind"]), Customers::parse(["fabrikam Northwind"]).unwrap()),
+            (json!("*"), Customers::ALL),
+            (json!(["*"]), Customers::ALL),
+            (json!("fabrikam *"), Customers::ALL),
+        ] {
+            let person = person(&json!({"custom:customers": claim}));
+            let found = caller_by(&restricting(), &person, true, None).unwrap();
+            assert_eq!((found.customers(), found.fault()), (&customers, None), "{claim}");
+            assert_eq!(found.roles(), [Role::GlobalAdmin], "{claim}");
+            // Without a name of the claim, nobody is restricted.
+            assert!(caller(&person, true, None).unwrap().customers().is_all(), "{claim}");
+        }
+        // A claim of a machine that the issuer put there restricts as a person's does.
+        let machine = json!({"sub": "m", "client_id": "m", "scope": "daybook/read", "custom:partner_id": "contoso"});
+        assert_eq!(caller_by(&restricting(), &machine, true, None).unwrap().customers(), &Customers::NONE);
+    }
+
+    #[test]
+    fn claim_that_cannot_restrict_is_a_fault() {
+        use TokenFaultKind::{InvalidCustomers, TooManyCustomers};
+        let ids = |count: usize| (0..count).map(|number| format!("c-{number:05}")).collect::<Vec<_>>();
+        for (claim, kind) in [
+            (json!(7), InvalidCustomers),
+            (json!(true), InvalidCustomers),
+            (json!({"fabrikam": true}), InvalidCustomers),
+            (json!(["fabrikam", 7]), InvalidCustomers),
+            (json!(["fabrikam", ["northwind"]]), InvalidCustomers),
+            (json!("fabrikam !northwind"), InvalidCustomers),
+            (json!("x".repeat(129)), InvalidCustomers),
+            (json!(ids(513)), TooManyCustomers),
+            (json!(ids(513).join(" ")), TooManyCustomers),
+        ] {
+            let person = person(&json!({"custom:customers": claim}));
+            let found = caller_by(&restricting(), &person, true, None).unwrap();
+            assert_eq!(found.fault(), Some(&TokenFault { kind, name: "custom:customers".into() }), "{claim}");
+            assert_eq!((found.roles(), found.customers()), (&[][..], &Customers::NONE));
+            assert!(caller(&person, true, None).unwrap().fault().is_none());
+        }
+        let longest = person(&json!({"custom:customers": ids(512)}));
+        let found = caller_by(&restricting(), &longest, true, None).unwrap();
+        assert_eq!(found.customers().ids().unwrap().count(), 512);
+    }
+
+    #[test]
+    fn registration_restricts_a_client_and_nothing_the_operator() {
+        let with = |customers: Option<&[&str]>| {
+            let customers = customers.map(|ids| ids.iter().map(|id| (*id).to_owned()).collect());
+            MachineClient { customers, ..registration() }
+        };
+        for names in [names(), restricting()] {
+            for (registered, customers) in [
+                (None, Customers::ALL),
+                (Some(&["*"][..]), Customers::ALL),
+                (Some(&["fabrikam"][..]), Customers::parse(["fabrikam"]).unwrap()),
+                (Some(&[][..]), Customers::NONE),
+                // Such a list is never saved.
+                (Some(&["fabrikam", "!"][..]), Customers::NONE),
+            ] {
+                // The claim of a person says nothing about a registered client.
+                let mut claims = machine("daybook/read");
+                claims["custom:customers"] = json!("*");
+                let found = caller_by(&names, &claims, false, Some(with(registered))).unwrap();
+                assert_eq!((found.customers(), found.fault()), (&customers, None), "{registered:?}");
+            }
+            let operator = caller_by(&names, &machine("daybook/operate"), true, None).unwrap();
+            assert!(operator.customers().is_all());
+            let registered = caller_by(&names, &machine("daybook/operate"), true, Some(with(Some(&["a"])))).unwrap();
+            assert!(registered.customers().is_all());
+        }
+    }
+
+    #[test]
     fn token_without_a_subject_has_no_caller() {
         for subject in [json!(null), json!(""), json!({"a": 1}), json!("s".repeat(256))] {
             assert!(caller(&person(&json!({"sub": subject})), true, None).is_none(), "{subject}");
@@ -287,6 +437,21 @@ mod tests {
         assert_eq!(name(&person(&json!({"name": "é".repeat(5_000)}))), "é".repeat(MAX_NAME_CHARS));
         assert_eq!(name(&person(&json!({"name": null}))), "jose@contoso.example");
         assert_eq!(name(&machine("daybook/operate")), "orders");
+    }
+
+    #[test]
+    fn caller_acts_through_the_client_of_the_token() {
+        for (changed, client) in [
+            (json!({}), Some("page")),
+            (json!({"client_id": "cli"}), Some("cli")),
+            (json!({"azp": "portal"}), Some("portal")),
+            (json!({"aud": ["first", "second"]}), Some("first")),
+            (json!({"aud": null}), None),
+        ] {
+            let found = caller(&person(&changed), true, None).unwrap();
+            assert_eq!(found.client(), client, "{changed}");
+        }
+        assert_eq!(caller(&machine("daybook/read"), true, None).unwrap().client(), Some("orders"));
     }
 
     #[test]

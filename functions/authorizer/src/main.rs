@@ -20,6 +20,7 @@ async fn main() -> Result<(), Error> {
             partner: variable("PARTNER_CLAIM")?,
             roles: variable("ROLES_CLAIM")?,
             scope: variable("SCOPE_CLAIM")?,
+            customers: Some(variable("CUSTOMERS_CLAIM")?).filter(|name| !name.is_empty()),
         },
         control: Control::new(aws_sdk_dynamodb::Client::new(&config), variable("CONTROL_TABLE")?),
     };

@@ -10,13 +10,18 @@
 use std::time::Duration;
 
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
-use domain::{activity::PartnerId, time::Instant};
+use domain::{
+    activity::PartnerId,
+    audit::{AuditActor, AuditEntry, EndedExport},
+    time::Instant,
+};
 use export::{WorkResult, Worker, WorkerRun};
 use lambda::{
     Error, log,
     metrics::{self, Metric},
 };
 use store::{
+    audit::Audit,
     error::causes,
     queues::{self, DeadLetters, DeadReason, ExportMessage, ExportQueue, NoticeQueue},
 };
@@ -39,6 +44,8 @@ pub struct App {
     pub notices: NoticeQueue,
     /// Takes the messages that nobody can read, and those whose last try failed.
     pub dead_letters: DeadLetters,
+    /// The audit of exports that ended.
+    pub audit: Audit,
 }
 
 /// Works on each message. The queue delivers the messages again that the answer names.
@@ -96,7 +103,7 @@ async fn work(app: &App, message: &SqsMessage, run: &WorkerRun<'_>) -> bool {
     match report.result {
         Ok(WorkResult::Done) => {
             tracing::info!(%partner, export, "export finished");
-            !notify || announce(app, &partner, &export).await
+            note_end(app, &partner, &export).await && (!notify || announce(app, &partner, &export).await)
         }
         Ok(WorkResult::Continue) => match app.queue.send_month(&partner, &export, notify).await {
             Ok(()) => {
@@ -120,7 +127,9 @@ async fn work(app: &App, message: &SqsMessage, run: &WorkerRun<'_>) -> bool {
                 let (reason, partner_id) = (causes(&error), partner.to_string());
                 let why = DeadReason { reason, partner: partner_id, ..DeadReason::default() };
                 // The letter comes first, because a failed job without one would raise no alarm.
-                return bury(app, body, &why).await && fail(app, &partner, &export, run).await;
+                return bury(app, body, &why).await
+                    && fail(app, &partner, &export, run).await
+                    && note_end(app, &partner, &export).await;
             }
             // Without a lease there was no try, so the deliveries count instead.
             let failures = u32::try_from(tries).unwrap_or(u32::MAX).max(queues::tries(&message.attributes));
@@ -153,6 +162,23 @@ async fn fail(app: &App, partner: &PartnerId, export: &str, run: &WorkerRun<'_>)
         tracing::error!(%partner, export, error = causes(error), "could not mark an export as failed");
     }
     failed.is_ok()
+}
+
+/// Stores how an export ended in the audit; tells whether that succeeded. If not, the message is delivered again and finds
+/// the export ended. The entry belongs to the end, so that it is stored once.
+async fn note_end(app: &App, partner: &PartnerId, export: &str) -> bool {
+    let noted = try_note_end(app, partner, export).await;
+    if let Err(error) = &noted {
+        tracing::error!(%partner, export, error = causes(error), "could not store the end of an export in the audit");
+    }
+    noted.is_ok()
+}
+
+async fn try_note_end(app: &App, partner: &PartnerId, export: &str) -> Result<(), store::error::Error> {
+    let Some((job, status)) = app.worker.control.job(partner, export).await? else { return Ok(()) };
+    let Some(EndedExport { entry, status, at }) = AuditEntry::export_ended(&job, &status) else { return Ok(()) };
+    let by = AuditActor::system(env!("CARGO_PKG_NAME"));
+    app.audit.store_once(partner, &by, &entry, status, (export, at), at).await
 }
 
 /// Announces an export; tells whether that succeeded. If not, the message is delivered again and finds the export finished.

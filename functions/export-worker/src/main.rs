@@ -5,11 +5,13 @@ use export::{Files, Limits, SubscriptionsUrl, Worker};
 use export_worker::App;
 use lambda::{
     Error, LambdaEvent, aws,
-    environment::{deadline, now, number, variable},
+    environment::{deadline, now, number, positive, variable},
 };
 use store::{
+    audit::Audit,
     control::Control,
     ledger::Ledger,
+    partners::Partners,
     queues::{DeadLetters, ExportQueue, NoticeQueue},
 };
 
@@ -20,9 +22,14 @@ async fn main() -> Result<(), Error> {
     let (dynamodb, s3) = (aws_sdk_dynamodb::Client::new(&config), aws_sdk_s3::Client::new(&config));
     let sqs = aws_sdk_sqs::Client::new(&config);
     let (activities, bucket) = (variable("ACTIVITIES_TABLE")?, variable("DATA_BUCKET")?);
+    let partners = Partners::new(dynamodb.clone(), variable("PARTNERS_TABLE")?)
+        .with_default_retention(positive("RETENTION_MONTHS")?);
     let app = App {
+        audit: Audit::new(dynamodb.clone(), variable("AUDIT_TABLE")?),
         worker: Worker {
-            ledger: Ledger::new(dynamodb.clone(), s3.clone(), activities, bucket.clone()),
+            ledger: Ledger::new(dynamodb.clone(), s3.clone(), activities, bucket.clone())
+                .with_details_in(variable("DETAILS_BUCKET")?)
+                .hiding_ended_months(partners),
             control: Control::new(dynamodb, variable("CONTROL_TABLE")?),
             files: Files::new(s3, bucket),
             limits: Limits { lease_seconds: number("LEASE_SECONDS")?, ..Limits::default() },

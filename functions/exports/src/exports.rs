@@ -3,8 +3,9 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use domain::{
-    access::{Author, Operation},
+    access::{Author, Caller, Operation},
     activity::PartnerId,
+    audit::{AuditAction, AuditEntry},
     fault::{Fault, Faults, Rejection},
     filter::Filter,
     job::{Compression, ExportRequest, File, Format, Job, JobStatus, Kind, MANIFEST, Output, Progress, Rows, State},
@@ -16,12 +17,14 @@ use domain::{
     time::{Instant, Month},
 };
 use lambda::{
-    Answer, HeaderName, Parameters, Problem, ProblemKind, Request, StatusCode, cursor, header, link,
+    Answer, HeaderName, Parameters, Problem, ProblemKind, Request, StatusCode,
+    audit::RequestAudit,
+    cursor, header, link,
     metrics::{self, Metric},
     payload, request, response,
 };
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use serde_json::{json, value::RawValue};
 use store::{
     jobs::{IdempotencyKey, KeyClaim, ListPosition, MAX_LISTED},
     meter,
@@ -29,7 +32,7 @@ use store::{
 use ulid::Ulid;
 use utoipa::ToSchema;
 
-use crate::App;
+use crate::{App, visible};
 
 const DEFAULT_LISTED: usize = 50;
 const MAX_KEY_CHARS: usize = 255;
@@ -175,12 +178,16 @@ pub struct ExportListAnswer {
 /// A request to create an export, once it is read.
 struct RequestedExport {
     request: ExportRequest,
-    /// A digest of the body and of the language: two requests with the same digest ask for the same.
+    /// A digest of the body, of the language and of the caller's restriction: two requests with the same digest ask for the
+    /// same.
     digest: String,
 }
 
 /// Reads a request to create an export.
-fn read_export_request(request: &Request, now: Instant) -> Result<RequestedExport, Problem> {
+///
+/// A restricted caller asks for the activities that it may see, whatever filter it sends. The restriction becomes a part of
+/// the filter, so that the worker applies it and the files state it.
+fn read_export_request(request: &Request, caller: &Caller, now: Instant) -> Result<RequestedExport, Problem> {
     let body = request::body_or_empty_object(request)?;
     let mut faults = Faults::default();
     // A filter in the query would be ignored, and the export would hold everything.
@@ -195,12 +202,15 @@ fn read_export_request(request: &Request, now: Instant) -> Result<RequestedExpor
         let output = wanted.output(request, &mut faults);
         let question = wanted.question().read(now).map_err(|rejection| faults.append_rejection(rejection)).ok();
         let (period, time_zone, filter) = question?;
+        let filter = caller.customers().restrict(filter);
         Some(ExportRequest { from: period.from(), to: period.to(), time_zone, filter, output: output? })
     });
     let export = faults.finish(export)?;
     let json = Json::parse(from_json(body)?).map_err(|detail| Rejection::invalid("", detail))?;
     let language: &str = export.output.locale.into();
-    Ok(RequestedExport { request: export, digest: format!("{}{language}", hex(json.digest())) })
+    // With another restriction, the same body asks for something else.
+    let restriction = caller.customers().to_key();
+    Ok(RequestedExport { request: export, digest: format!("{}{language}{restriction}", hex(json.digest())) })
 }
 
 impl CreateExport {
@@ -239,10 +249,9 @@ fn idempotency_key(request: &Request) -> Option<&str> {
 
 pub(crate) async fn create(app: &App, request: &Request, now: Instant) -> Answer {
     let (caller, partner) = request::partner_for(request, Operation::Read)?;
-    let RequestedExport { request: asked, digest } = read_export_request(request, now)?;
+    let RequestedExport { request: asked, digest } = read_export_request(request, &caller, now)?;
     let time = UNIX_EPOCH + Duration::from_micros(u64::try_from(now.micros()).unwrap_or_default());
     let mut id = Ulid::from_datetime(time).to_string();
-    let mut is_repeated = false;
     if let Some(key) = idempotency_key(request) {
         let own = std::mem::take(&mut id);
         // Each caller has keys of its own, so that nobody gets a colleague's export by chance.
@@ -255,27 +264,41 @@ pub(crate) async fn create(app: &App, request: &Request, now: Instant) -> Answer
             }
         };
         // The first request may have claimed the key and been refused, so that there is no export yet.
-        is_repeated = app.limits.is_some() && id != own && app.control.job(&partner, &id).await?.is_some();
+        if id != own && app.control.job(&partner, &id).await?.is_some() {
+            let first = visible::find_job(app, &caller, &partner, &id).await?;
+            return repeated(app, &partner, first, now).await;
+        }
     }
-    if let Some(limits) = app.limits.filter(|_| !is_repeated)
+    if let Some(limits) = app.limits
         && let Some(over) = meter::check_exports(&app.control, &app.partners, limits, &partner, now).await?
     {
         metrics::add(Metric::Refused, 1);
         return Err(over.into());
     }
     let job = Job::on_demand(id, asked, caller.author(), now, app.rules.retention_seconds);
-    let job = if app.control.create_job(&partner, &job).await? {
-        app.queue.send(&partner, &job.id).await?;
-        job
-    } else {
-        let (first, status) = app.control.job(&partner, &job.id).await?.ok_or_else(Problem::not_found)?;
-        if status.state == State::Pending {
-            // Sent again, because the first request may have died before it sent the message.
-            app.queue.send(&partner, &first.id).await?;
+    let audit = RequestAudit::new(&app.audit, request, &caller, now);
+    let create = async {
+        let is_new = app.control.create_job(&partner, &job).await?;
+        if is_new {
+            app.queue.send(&partner, &job.id).await?;
         }
-        return accepted(&partner, first, status, now);
+        Ok(is_new)
     };
-    accepted(&partner, job, JobStatus::new(), now)
+    if audit.change(&partner, AuditEntry::export_requested(&job), create).await? {
+        return accepted(&partner, job, JobStatus::new(), now);
+    }
+    // Another request with the same key has created the job at the same moment.
+    let first = visible::find_job(app, &caller, &partner, &job.id).await?;
+    repeated(app, &partner, first, now).await
+}
+
+/// Answers a request that was sent before with the same key.
+async fn repeated(app: &App, partner: &PartnerId, (first, status): (Job, JobStatus), now: Instant) -> Answer {
+    if status.state == State::Pending {
+        // Sent again, because the first request may have died before it sent the message.
+        app.queue.send(partner, &first.id).await?;
+    }
+    accepted(partner, first, status, now)
 }
 
 fn accepted(partner: &PartnerId, job: Job, status: JobStatus, now: Instant) -> Answer {
@@ -317,7 +340,7 @@ fn shown(partner: &PartnerId, job: Job, status: JobStatus, now: Instant) -> Expo
 }
 
 pub(crate) async fn list(app: &App, request: &Request, now: Instant) -> Answer {
-    let (_, partner) = request::partner_for(request, Operation::Read)?;
+    let (caller, partner) = request::partner_for(request, Operation::Read)?;
     let mut faults = Faults::default();
     let parameters = Parameters::read_known(request, &["kind", "limit", "cursor"], &mut faults);
     let kind = faults.keep_part(parameters.parse("kind", |kind| match kind {
@@ -332,7 +355,7 @@ pub(crate) async fn list(app: &App, request: &Request, now: Instant) -> Answer {
         None => ListPosition::default(),
         Some(text) => cursor::decode_cursor("cursor", &text)?,
     };
-    let (jobs, mut next) = app.control.jobs(&partner, kind, limit, after.clone()).await?;
+    let (jobs, mut next) = visible::list_jobs(app, &caller, &partner, kind, limit, after.clone()).await?;
     let listed = jobs.iter().cloned().map(|(job, status)| shown(&partner, job, status, now));
     let exports = payload::write_fitting(listed)?;
     if exports.len() < jobs.len() {
@@ -343,40 +366,49 @@ pub(crate) async fn list(app: &App, request: &Request, now: Instant) -> Answer {
 }
 
 pub(crate) async fn show(app: &App, request: &Request, now: Instant) -> Answer {
-    let (_, partner) = request::partner_for(request, Operation::Read)?;
+    let (caller, partner) = request::partner_for(request, Operation::Read)?;
     request::refuse_parameters(request)?;
-    let (job, status) = app.control.job(&partner, &id(request)?).await?.ok_or_else(Problem::not_found)?;
+    let (job, status) = visible::find_job(app, &caller, &partner, &id(request)?).await?;
     response::json(StatusCode::OK, &shown(&partner, job, status, now))
 }
 
-pub(crate) async fn cancel(app: &App, request: &Request) -> Answer {
+pub(crate) async fn cancel(app: &App, request: &Request, now: Instant) -> Answer {
     let (caller, partner) = request::partner_for(request, Operation::Read)?;
     request::refuse_parameters(request)?;
     let id = id(request)?;
-    let (job, _) = app.control.job(&partner, &id).await?.ok_or_else(Problem::not_found)?;
+    let (job, status) = visible::find_job(app, &caller, &partner, &id).await?;
     caller.may_remove_export(job.created_by_subject.as_deref())?;
-    let cancelled = app.control.cancel_job(&partner, &id).await?;
+    let entry = AuditEntry::of_export(AuditAction::ExportCancelled, &id)
+        .changed(&json!({"status": status.state_at(&job, now)}), &json!({"status": State::Cancelled}));
+    RequestAudit::new(&app.audit, request, &caller, now).change(&partner, entry, remove(app, &partner, &id)).await?;
+    Ok(response::empty(StatusCode::NO_CONTENT))
+}
+
+/// Cancels an export and removes its files.
+async fn remove(app: &App, partner: &PartnerId, id: &str) -> Result<(), Problem> {
+    let cancelled = app.control.cancel_job(partner, id).await?;
     let (job, status) = cancelled.ok_or_else(Problem::not_found)?;
     if let Some(checkpoint) = &status.checkpoint
         && let Some(upload) = &checkpoint.file.upload
     {
-        let name = job.file_name(&partner, checkpoint.files.len());
-        app.files.abort_upload(&job.object_key(&partner, &name), upload).await?;
+        let name = job.file_name(partner, checkpoint.files.len());
+        app.files.abort_upload(&job.object_key(partner, &name), upload).await?;
     }
-    for name in job.stored_names(&partner, &status) {
-        app.files.remove(&job.object_key(&partner, &name)).await?;
+    for name in job.stored_names(partner, &status) {
+        app.files.remove(&job.object_key(partner, &name)).await?;
     }
-    Ok(response::empty(StatusCode::NO_CONTENT))
+    Ok(())
 }
 
 pub(crate) async fn download(app: &App, request: &Request, now: Instant) -> Answer {
-    let (_, partner) = request::partner_for(request, Operation::Read)?;
+    let (caller, partner) = request::partner_for(request, Operation::Read)?;
     let mut faults = Faults::default();
     let parameters = Parameters::read_known(request, &["redirect"], &mut faults);
     let is_redirect = faults.keep_part(link::wants_redirect(&parameters));
     let is_redirect = faults.finish(is_redirect)?;
     let name = request::path(request, "name")?;
-    let (job, status) = app.control.job(&partner, &id(request)?).await?.ok_or_else(Problem::not_found)?;
+    let id = id(request)?;
+    let (job, status) = visible::find_job(app, &caller, &partner, &id).await?;
     match status.state_at(&job, now) {
         State::Ready => {}
         State::Expired => {
@@ -403,6 +435,11 @@ pub(crate) async fn download(app: &App, request: &Request, now: Instant) -> Answ
     };
     let method = link::method(request, is_redirect);
     let url = app.files.link(&job.object_key(&partner, &name), &saved_as, media_type, method).await?;
+    // A link to the head of a file leads to no content.
+    if !request::is_head(request) {
+        let entry = AuditEntry::of_export(AuditAction::ExportDownloaded, &id).named(&name);
+        RequestAudit::new(&app.audit, request, &caller, now).reveal(&partner, &entry).await?;
+    }
     link::answer(url, is_redirect, now)
 }
 

@@ -7,7 +7,7 @@ use lambda::{
     Error, aws,
     environment::{flag, number, variable},
 };
-use store::{control::Control, months::Rules, partners::Partners, queues::ExportQueue};
+use store::{audit::Audit, control::Control, months::Rules, partners::Partners, queues::ExportQueue};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -20,7 +20,8 @@ async fn main() -> Result<(), Error> {
         ..Limits::default()
     };
     let app = App {
-        control: Control::new(dynamodb.clone(), variable("CONTROL_TABLE")?),
+        control: Control::new(dynamodb.clone(), variable("CONTROL_TABLE")?).with_secrets_in(variable("SECRETS_TABLE")?),
+        audit: Audit::new(dynamodb.clone(), variable("AUDIT_TABLE")?),
         partners: Partners::new(dynamodb, variable("PARTNERS_TABLE")?),
         limits: flag("PARTNER_LIMITS")?.then_some(limits),
         queue: ExportQueue::new(aws_sdk_sqs::Client::new(&config), variable("EXPORT_QUEUE_URL")?),

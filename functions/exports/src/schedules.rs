@@ -3,23 +3,26 @@
 use domain::{
     access::{Author, Operation},
     activity::PartnerId,
+    audit::{AuditAction, AuditEntry},
     delivery::{Delivery, DeliveryState, MAX_REPLACED_SECRETS, Secret, Secrets},
     fault::{Fault, Faults, Rejection},
     filter::Filter,
     job::{Compression, Format, Kind, Rows, State},
     locale::Locale,
+    query::SentFilters,
     recipient::{MAX_RECIPIENTS, Recipient},
     request_json::{TextOrOther, Update, read_owned},
     schedule::{Schedule, ScheduleUpdate, TooFarAhead},
     text::parse_word,
     time::{Instant, Month, Zone},
 };
-use lambda::{Answer, Problem, ProblemKind, Request, StatusCode, environment, request, response};
+use lambda::{Answer, Problem, ProblemKind, Request, StatusCode, audit::RequestAudit, environment, request, response};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use store::{deliveries::Rotation, error, jobs::ListPosition};
 use utoipa::ToSchema;
 
-use crate::{App, filters::SentFilters};
+use crate::App;
 
 /// The number of exports in a schedule's results.
 const RESULTS: usize = 12;
@@ -220,25 +223,56 @@ pub(crate) async fn save(app: &App, request: &Request, now: Instant) -> Answer {
     let (caller, partner) = request::partner_for(request, Operation::Settings)?;
     request::refuse_parameters(request)?;
     let update = read_update(app, request, now)?;
-    if let Update::Set(recipients) = &update.notify
-        && recipients.iter().any(|recipient| matches!(recipient, Recipient::Webhook(_)))
-    {
-        // Created first, because every webhook is signed.
-        app.control.create_secrets(&partner, &Secrets::new(fresh_secret()?, now)).await?;
-    }
+    let audit = RequestAudit::new(&app.audit, request, &caller, now);
     for _ in 0..TRIES {
         let before = app.control.schedule(&partner).await?;
         let wanted = update.clone().resolve(before.as_ref(), now);
-        let schedule = Schedule::save(before, wanted, now, caller.author());
-        let mut schedule = schedule.map_err(|TooFarAhead(latest)| {
+        let saved = Schedule::save(before.clone(), wanted, now, caller.author());
+        let mut schedule = saved.map_err(|TooFarAhead(latest)| {
             let detail = format!("is more than a month ahead; the schedule can start at {latest} at the latest");
             Rejection::Unprocessable(vec![Fault::new("/from", detail)])
         })?;
-        if app.control.save_schedule(&partner, &mut schedule, app.rules.grace_seconds).await? {
-            return shown(app, &partner, &schedule, now).await;
+        let entry = entry(AuditAction::ScheduleSaved, &partner)
+            .changed(&described(before.as_ref()), &described(Some(&schedule)));
+        match audit.change(&partner, entry, store(app, &partner, &mut schedule, now)).await {
+            // Somebody else has changed the schedule meanwhile.
+            Err(problem) if problem.kind() == ProblemKind::Conflict => {}
+            Err(problem) => return Err(problem),
+            Ok(()) => return shown(app, &partner, &schedule, now).await,
         }
     }
     Err(changed())
+}
+
+/// Stores a schedule in place of the one that it was made from, or refuses if that is not the last one.
+async fn store(app: &App, partner: &PartnerId, schedule: &mut Schedule, now: Instant) -> Result<(), Problem> {
+    if schedule.notify.iter().any(|recipient| matches!(recipient, Recipient::Webhook(_))) {
+        // Created first, because every webhook is signed.
+        app.control.create_secrets(partner, &Secrets::new(fresh_secret()?, now)).await?;
+    }
+    let is_stored = app.control.save_schedule(partner, schedule, app.rules.grace_seconds).await?;
+    is_stored.then_some(()).ok_or_else(changed)
+}
+
+fn entry(action: AuditAction, partner: &PartnerId) -> AuditEntry {
+    AuditEntry::new(action).about("schedule", partner.as_str())
+}
+
+/// Describes the settings of a schedule for the audit; a removed schedule has none.
+fn described(schedule: Option<&Schedule>) -> Value {
+    let Some(schedule) = schedule.filter(|schedule| !schedule.removed) else { return Value::Null };
+    json!({
+        "enabled": schedule.enabled,
+        "time_zone": schedule.time_zone.name(),
+        "format": schedule.output.format,
+        "locale": schedule.output.locale,
+        "compression": schedule.output.compression,
+        "rows": schedule.output.rows,
+        "details": schedule.output.details,
+        "filters": schedule.filter,
+        "from": schedule.from,
+        "notify": schedule.notify,
+    })
 }
 
 fn recipients(app: &App, sent: &[TextOrOther], faults: &mut Faults) -> Vec<Recipient> {
@@ -264,21 +298,29 @@ fn recipients(app: &App, sent: &[TextOrOther], faults: &mut Faults) -> Vec<Recip
 pub(crate) async fn remove(app: &App, request: &Request, now: Instant) -> Answer {
     let (caller, partner) = request::partner_for(request, Operation::Settings)?;
     request::refuse_parameters(request)?;
+    let audit = RequestAudit::new(&app.audit, request, &caller, now);
     for _ in 0..TRIES {
         let schedule = app.control.schedule(&partner).await?.filter(|schedule| !schedule.removed);
-        let gone = match schedule {
-            None => true,
-            Some(schedule) => {
-                let mut removed = schedule.remove(now, caller.author());
-                app.control.save_schedule(&partner, &mut removed, app.rules.grace_seconds).await?
-            }
-        };
-        if gone {
-            app.control.remove_secrets(&partner).await?;
-            return Ok(response::empty(StatusCode::NO_CONTENT));
+        let entry =
+            entry(AuditAction::ScheduleRemoved, &partner).changed(&described(schedule.as_ref()), &described(None));
+        let removed = schedule.map(|schedule| schedule.remove(now, caller.author()));
+        match audit.change(&partner, entry, store_removed(app, &partner, removed)).await {
+            Err(problem) if problem.kind() == ProblemKind::Conflict => {}
+            Err(problem) => return Err(problem),
+            Ok(()) => return Ok(response::empty(StatusCode::NO_CONTENT)),
         }
     }
     Err(changed())
+}
+
+/// Stores a removed schedule, if there was one, and removes its secrets.
+async fn store_removed(app: &App, partner: &PartnerId, removed: Option<Schedule>) -> Result<(), Problem> {
+    if let Some(mut removed) = removed
+        && !app.control.save_schedule(partner, &mut removed, app.rules.grace_seconds).await?
+    {
+        return Err(changed());
+    }
+    Ok(app.control.remove_secrets(partner).await?)
 }
 
 fn changed() -> Problem {
@@ -291,19 +333,31 @@ fn fresh_secret() -> Result<Secret, Problem> {
 }
 
 pub(crate) async fn show_secret(app: &App, request: &Request, now: Instant) -> Answer {
-    let (_, partner) = request::partner_for(request, Operation::Settings)?;
+    let (caller, partner) = request::partner_for(request, Operation::Settings)?;
     request::refuse_parameters(request)?;
     let secrets = app.control.secrets(&partner).await?.ok_or_else(Problem::not_found)?;
+    // The answer to HEAD has no body, so that it shows nothing.
+    if !request::is_head(request) {
+        let audit = RequestAudit::new(&app.audit, request, &caller, now);
+        audit.reveal(&partner, &entry(AuditAction::SecretShown, &partner)).await?;
+    }
     response::json(StatusCode::OK, &shown_secret(&secrets, now))
 }
 
 pub(crate) async fn rotate_secret(app: &App, request: &Request, now: Instant) -> Answer {
-    let (_, partner) = request::partner_for(request, Operation::Settings)?;
+    let (caller, partner) = request::partner_for(request, Operation::Settings)?;
     request::refuse_parameters(request)?;
     // A secret of the caller's own would be ignored, and its signatures would not match.
     request::refuse_fields(request)?;
-    match app.control.rotate_secret(&partner, fresh_secret()?, now).await? {
-        Rotation::Done(secrets) => response::json(StatusCode::OK, &shown_secret(&secrets, now)),
+    let audit = RequestAudit::new(&app.audit, request, &caller, now);
+    let entry = entry(AuditAction::SecretReplaced, &partner);
+    let secrets = audit.change(&partner, entry, replace_secret(app, &partner, now)).await?;
+    response::json(StatusCode::OK, &shown_secret(&secrets, now))
+}
+
+async fn replace_secret(app: &App, partner: &PartnerId, now: Instant) -> Result<Secrets, Problem> {
+    match app.control.rotate_secret(partner, fresh_secret()?, now).await? {
+        Rotation::Done(secrets) => Ok(secrets),
         Rotation::NoSecret => Err(Problem::not_found()),
         Rotation::Conflict => Err(Problem::new(
             ProblemKind::Conflict,

@@ -149,6 +149,10 @@ async fn record(recorder: &Recorder, message: &SqsMessage, now: Instant, time: D
                 rejected.add(index, Some(&id), "another activity with this id and occurred_at is recorded");
                 tracing::error!(message_id, %partner, index, activity, "could not record an activity: another one with this id and time is recorded");
             }
+            Err(RecordError::Refused(refusal)) => {
+                rejected.add(index, Some(&id), &refusal.to_string());
+                tracing::error!(message_id, %partner, index, activity, reason = %refusal, "could not record an activity: the partner may not record it");
+            }
             Err(RecordError::Storage(error)) => {
                 failed += 1;
                 tracing::error!(message_id, %partner, index, activity, error = causes(&error), "could not record an activity");

@@ -4,9 +4,10 @@ use aws_lambda_events::sqs::SqsEvent;
 use intake::App;
 use lambda::{
     Error, LambdaEvent, aws,
-    environment::{deadline, now, number, time_left, variable},
+    environment::{deadline, flag, now, number, positive, time_left, variable},
 };
 use store::{
+    due::DueMarks,
     ledger::{Ledger, Recorder},
     partners::Partners,
     queues::DeadLetters,
@@ -22,10 +23,15 @@ async fn main() -> Result<(), Error> {
         aws_sdk_s3::Client::new(&config),
         variable("ACTIVITIES_TABLE")?,
         variable("DATA_BUCKET")?,
-    );
-    let partners = Partners::new(dynamodb, variable("PARTNERS_TABLE")?);
+    )
+    .with_details_in(variable("DETAILS_BUCKET")?);
+    let due = DueMarks::new(dynamodb.clone(), variable("DUE_TABLE")?);
+    let partners =
+        Partners::new(dynamodb, variable("PARTNERS_TABLE")?).with_default_retention(positive("RETENTION_MONTHS")?);
     let app = App {
-        recorder: Recorder::new(ledger, partners, number::<i64>("GRACE_HOURS")? * 3_600),
+        recorder: Recorder::new(ledger, partners, number::<i64>("GRACE_HOURS")? * 3_600)
+            .checking_partners(flag("REGISTERED_PARTNERS")?)
+            .with_due_marks(due),
         dead_letters: DeadLetters::new(aws_sdk_sqs::Client::new(&config), variable("DEAD_LETTER_QUEUE_URL")?),
     };
     lambda::run(app, |app, event: LambdaEvent<SqsEvent>| {

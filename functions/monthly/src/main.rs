@@ -6,6 +6,7 @@ use lambda::{
 };
 use monthly::App;
 use store::{
+    audit::Audit,
     control::Control,
     ledger::LateIndex,
     months::{Months, Rules},
@@ -20,6 +21,7 @@ async fn main() -> Result<(), Error> {
     let months = Months {
         control: Control::new(dynamodb.clone(), variable("CONTROL_TABLE")?),
         queue: ExportQueue::new(sqs.clone(), variable("EXPORT_QUEUE_URL")?),
+        audit: Audit::new(dynamodb.clone(), variable("AUDIT_TABLE")?),
         late: LateIndex::new(dynamodb, variable("ACTIVITIES_TABLE")?),
         runs: RunQueue::new(sqs.clone(), variable("RUN_QUEUE_URL")?),
         rules: Rules {

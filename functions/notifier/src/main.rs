@@ -18,7 +18,8 @@ async fn main() -> Result<(), Error> {
     let config = aws::config(aws::INTERACTIVE).await?;
     let sqs = aws_sdk_sqs::Client::new(&config);
     let app = App {
-        control: Control::new(aws_sdk_dynamodb::Client::new(&config), variable("CONTROL_TABLE")?),
+        control: Control::new(aws_sdk_dynamodb::Client::new(&config), variable("CONTROL_TABLE")?)
+            .with_secrets_in(variable("SECRETS_TABLE")?),
         queue: NoticeQueue::new(sqs.clone(), variable("NOTICE_QUEUE_URL")?),
         dead_letters: DeadLetters::new(sqs, variable("DEAD_LETTER_QUEUE_URL")?),
         webhooks: Webhooks::new(Reach::new(false, &variable("WEBHOOK_TEST_HOSTS")?))?,

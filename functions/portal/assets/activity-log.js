@@ -8,6 +8,7 @@
 // - `locale`: `en` or `fr`; without it, the browser's language decides.
 // - `time-zone`: the zone that the partner works in.
 // - `subscriptions-url`: may contain `{subscription}`; without it, a link to one subscription ends in its id as a fragment.
+// - `customers-claim`: the claim that limits people to some customers, if the installation has one.
 // - `url-state`: keeps period, filters and order in the page's address.
 // - `customer`, `target`: show one customer's or one object's activities only.
 // - `compact`: shows no heading.
@@ -15,38 +16,48 @@
 // opens (`preventDefault()` keeps the row closed), and `daybook-unauthorized` when the token is missing or no longer valid;
 // `element.reload()` tries again.
 
-import { Context, Names } from "./context.js";
-import { h } from "./elements.js";
-import { Exports } from "./exports.js";
-import { History } from "./history.js";
-import { isTimeZone, language, ownTimeZone, texts, Words } from "./language.js";
-import { ActivityList } from "./list.js";
-import { Overview } from "./overview.js";
-import { PeriodField } from "./period-field.js";
-import { Permalink } from "./permalink.js";
-import { Query } from "./query.js";
-import { keyOf } from "./row.js";
-import { SavedViews } from "./saved-views.js";
-import { SearchField } from "./search-field.js";
-import { Service } from "./service.js";
+// In the order of the page, because the portal joins the scripts in this order, and similar ones compress better side by side.
 import { loadStyles, sheets } from "./styles.js";
+import { isTimeZone, language, ownTimeZone, texts, Words } from "./language.js";
+import { ApiError, claimsOf, Service } from "./service.js";
+import { Query } from "./query.js";
+import { h } from "./elements.js";
+import { PeriodField } from "./period-field.js";
+import { SearchField } from "./search-field.js";
+import { Overview } from "./overview.js";
+import { History } from "./history.js";
+import { Permalink } from "./permalink.js";
+import { ActivityList } from "./list.js";
+import { keyOf } from "./row.js";
+import { Context, Names } from "./context.js";
+import { SavedViews } from "./saved-views.js";
+import { Exports } from "./exports.js";
+import { Policies } from "./policies.js";
+import { AuditView } from "./audit.js";
 
 /** @typedef {import("./context.js").Activity} Activity */
 
 /** Attributes that fix a filter, by the filter's name. */
 const FIXED = ["customer", "target"];
-const VIEWS = ["log", "exports"];
+const VIEWS = ["log", "exports", "audit", "data"];
+/** The views of those who oversee, which others do not have. */
+const OVERSIGHT = ["audit", "data"];
 
 class ActivityLog extends HTMLElement {
-  static observedAttributes = ["api", "partner", "locale", "time-zone", "subscriptions-url", "compact", ...FIXED];
+  static observedAttributes = ["api", "partner", "locale", "time-zone", "subscriptions-url", "customers-claim", "compact", ...FIXED];
 
   /** @type {(() => Promise<string | null | undefined>) | null} */ #getToken = null;
   /** Aborts when the element restarts, so that late answers are dropped. */
   #lifetime = new AbortController();
   /** What the next microtask does: restart, or only translate. @type {"restart" | "translate" | null} */ #next = null;
   /** What the list shows. It outlives a change of language. @type {Query | null} */ #query = null;
-  /** The visible view. */
+  /** What the audit shows. @type {Query | null} */ #auditQuery = null;
+  /** The chosen view. */
   #view = VIEWS[0];
+  /** Whether the person has the views of those who oversee. */
+  #oversees = false;
+  /** Whether the person may read the log. */
+  #mayRead = true;
   /** Where the log was scrolled to when another view replaced it. */
   #place = 0;
   #names = new Names();
@@ -59,7 +70,13 @@ class ActivityLog extends HTMLElement {
   }
 
   /** Moves the focus to the first row. Needs no `tabindex`; with a negative one, the Tab key would skip everything inside. */
-  focus() { this.#parts.list?.focusFirst(); }
+  focus() { (this.#current ?? this.#parts).list?.focusFirst(); }
+
+  /** Loads the rows of the visible list, up to 2,000, and prints the page. A view without a list is printed as it is. */
+  print() {
+    if (this.#parts.list && this.#current) this.#current.list.print();
+    else window.print();
+  }
 
   /** Returns a token, or null. The element calls it before every request. */
   get getToken() { return this.#getToken; }
@@ -130,12 +147,16 @@ class ActivityLog extends HTMLElement {
     if (signal.aborted) return old.abort();
     const service = new Service({
       root: new URL(this.getAttribute("api") || ".", document.baseURI).href,
-      partner: this.getAttribute("partner") ?? "", locale, signal,
+      partner: this.getAttribute("partner") ?? "", locale, signal, customersClaim: this.getAttribute("customers-claim") ?? "",
       token: () => this.#getToken?.() ?? Promise.resolve(null),
       unauthorized: () => this.#tell("daybook-unauthorized"),
     });
-    // Cleared, because they may belong to another partner.
-    if (!keepsRows) this.#names.clear();
+    // They may belong to another partner, or another person.
+    if (!keepsRows) {
+      this.#names.clear();
+      this.#oversees = false;
+      this.#mayRead = true;
+    }
     const context = this.#context(words, service);
     if (!this.#query) this.#readAddress();
     else this.#query = this.#fix(this.#query);
@@ -152,6 +173,7 @@ class ActivityLog extends HTMLElement {
     old.abort();
     this.lang = locale;
     this.#build(context);
+    this.#offerOversight(context);
     if (loaded) {
       this.#parts.list.take(loaded);
       this.#scroller.scrollTop = place;
@@ -199,13 +221,20 @@ class ActivityLog extends HTMLElement {
     const zone = [given.get("tz"), this.getAttribute("time-zone")].find(isTimeZone) ?? ownTimeZone();
     const view = given.get("view") ?? "";
     this.#view = VIEWS.includes(view) ? view : VIEWS[0];
-    this.#query = this.#fix(Query.read(given, { timeZone: zone }));
+    const query = Query.read(given, { timeZone: zone });
+    if (this.#view === "audit") this.#auditQuery = query;
+    else this.#query = this.#fix(query);
+    // The address says nothing of the log, so the log stays as it is.
+    this.#query ??= this.#fix(Query.read(new URLSearchParams(), { timeZone: zone }));
   }
+
+  /** What the audit shows, at first the usual period. */
+  get #ofAudit() { return this.#auditQuery ??= Query.read(new URLSearchParams(), { timeZone: /** @type {Query} */ (this.#query).timeZone }); }
 
   /** Writes query and view into the address, so that a link, a reload and the Back button show the same. */
   #writeAddress() {
     if (!this.hasAttribute("url-state")) return;
-    const params = /** @type {Query} */ (this.#query).write(new URLSearchParams(location.search));
+    const params = /** @type {Query} */ (this.#view === "audit" ? this.#ofAudit : this.#query).write(new URLSearchParams(location.search));
     if (this.#view === VIEWS[0]) params.delete("view");
     else params.set("view", this.#view);
     const address = `${location.pathname}?${params}${location.hash}`;
@@ -238,6 +267,13 @@ class ActivityLog extends HTMLElement {
     this.#tell("daybook-query", { parameters: String(this.#query.parameters()), link: String(this.#query.write(new URLSearchParams())) });
   }
 
+  /** Shows another query of the audit. @param {Query} query */
+  #changeAudit(query) {
+    this.#auditQuery = query;
+    this.#writeAddress();
+    this.#parts.audit.load(query);
+  }
+
   #show() {
     const { search, period, overview, list } = this.#parts;
     for (const each of [search, period, overview]) each.show(this.#query);
@@ -255,7 +291,7 @@ class ActivityLog extends HTMLElement {
     const list = new ActivityList(context, {
       open: (activity) => this.#tell("daybook-open", { id: activity.id, occurred_at: activity.occurred_at, url: activity.url }),
       // Hidden, because a role that may not see the log has nothing to export.
-      denied: () => { exports.button.hidden = true; saved.element.hidden = true; },
+      denied: () => { this.#mayRead = false; this.#showView(); },
     });
     const views = h("nav", { class: "views", "aria-label": say("views") }, ...VIEWS.map((key) =>
       h("button", { type: "button", "data-view": key, onclick: () => this.#choose(key) }, say(`view_${key}`))));
@@ -271,12 +307,12 @@ class ActivityLog extends HTMLElement {
     const overview = new Overview(context);
     for (const each of [search, period, overview]) each.show(context.query);
     const log = h("div", { class: "view" }, h("div", { class: "controls" }, search.element, period.element), permalink.element, overview.element, list.element);
-    this.#parts = { list, search, period, overview, history, permalink, exports, views, log };
+    this.#parts = { context, list, search, period, overview, history, permalink, exports, saved, views, log, audit: null, data: null };
     this.#root.replaceChildren(h("div", { class: "log" },
       h("header", { class: "top" },
         this.hasAttribute("compact") ? null : h("h1", {}, say("title")), views,
         // Between the views and the list are many controls.
-        h("button", { type: "button", class: "skip", onclick: () => { this.#choose(VIEWS[0]); list.focusFirst(); } }, say("skipToList")),
+        h("button", { type: "button", class: "skip", onclick: () => { if (!this.#current) this.#choose(VIEWS[0]); this.focus(); } }, say("skipToList")),
         saved.element, exports.button),
       exports.bar, log, exports.section, exports.dialog, history.element));
     this.#showView();
@@ -284,23 +320,67 @@ class ActivityLog extends HTMLElement {
 
   /** @param {string} view */
   #choose(view) {
-    if (view === this.#view) return;
+    if (view === this.#shownView) return;
     this.#view = view;
     this.#writeAddress();
     this.#showView();
   }
 
   #showView() {
-    const { views, log, exports } = this.#parts;
-    const isLog = this.#view === VIEWS[0];
-    for (const each of views.children) each.setAttribute("aria-current", each.dataset.view === this.#view ? "page" : "false");
+    const { views, log, exports, saved } = this.#parts;
+    const shown = this.#shownView;
+    const isLog = shown === VIEWS[0];
+    for (const each of views.children) {
+      each.hidden = OVERSIGHT.includes(each.dataset.view) && !this.#oversees;
+      each.setAttribute("aria-current", each.dataset.view === shown ? "page" : "false");
+    }
     if (!isLog && !log.hidden) this.#place = this.#scroller.scrollTop;
     const returns = isLog && log.hidden;
     log.hidden = !isLog;
-    exports.section.hidden = isLog;
-    if (isLog) exports.hideSecret();
-    else exports.showSchedule();
+    exports.section.hidden = shown !== "exports";
+    // These are about the log, and a role that may not see the log has nothing to export.
+    for (const each of [exports.button, saved.element]) each.hidden = !this.#mayRead || OVERSIGHT.includes(shown);
+    if (shown === "exports") exports.showSchedule();
+    else exports.hideSecret();
+    for (const view of OVERSIGHT) this.#showOversight(view, view === shown);
     if (returns) this.#scroller.scrollTop = this.#place;
+  }
+
+  // The views of those who oversee
+
+  /** The visible view: the log, if the person does not have the chosen one. */
+  get #shownView() { return OVERSIGHT.includes(this.#view) && !this.#oversees ? VIEWS[0] : this.#view; }
+
+  /** The list and the search field of the visible view, or null if it has none. */
+  get #current() { return { log: this.#parts, audit: this.#parts.audit }[this.#shownView] ?? null; }
+
+  /** Offers these views if token and service allow them. The token is read first, because the service records what it refuses. @param {Context} context */
+  async #offerOversight({ service, rights }) {
+    // A component that shows one customer or object is no place for them.
+    if (this.#oversees || this.#fixed.size > 0 || !(await rights).mayOversee) return;
+    try {
+      await service.read("retention");
+    } catch (error) {
+      if (error instanceof ApiError && [401, 403, 404].includes(error.status)) return;
+    }
+    if (service.signal.aborted) return;
+    this.#oversees = true;
+    this.#showView();
+  }
+
+  /** @param {string} view @param {boolean} isShown */
+  #showOversight(view, isShown) {
+    const parts = this.#parts;
+    if (isShown && !parts[view]) {
+      parts[view] = view === "data" ? new Policies(parts.context) : new AuditView(parts.context, {
+        query: () => this.#ofAudit, change: (query) => this.#changeAudit(query),
+        denied: () => { this.#oversees = false; this.#showView(); },
+      });
+      parts.log.after(parts[view].element);
+    }
+    if (!parts[view]) return;
+    parts[view].element.hidden = !isShown;
+    if (isShown) parts[view].open(this.#ofAudit);
   }
 
   /** The element that scrolls the component: a scrolling parent in the portal, or the page. @returns {Element} */
@@ -314,17 +394,18 @@ class ActivityLog extends HTMLElement {
   /** Acts on keys while the focus is in the component, but in no field. @param {KeyboardEvent} event */
   #press(event) {
     const target = /** @type {HTMLElement} */ (event.composedPath()[0]);
-    if (event.defaultPrevented || event.altKey || event.isComposing || !this.#parts.list || target.closest("dialog")) return;
+    const { list, search } = (this.#parts.list && this.#current) ?? {};
+    if (event.defaultPrevented || event.altKey || event.isComposing || !list || target.closest("dialog")) return;
     if (event.ctrlKey || event.metaKey) {
-      if (event.key !== "p" || event.shiftKey || this.#view !== VIEWS[0]) return;
+      if (event.key !== "p" || event.shiftKey) return;
       event.preventDefault();
-      this.#parts.list.print();
+      this.print();
       return;
     }
     const isField = target.matches("input:not([type=checkbox], [type=radio], [type=button]), select, textarea, [role=combobox], [contenteditable]");
-    if (isField || this.#view !== VIEWS[0]) return;
-    if (event.key === "/") this.#parts.search.focus();
-    else if (!this.#parts.list.press(event.key)) return;
+    if (isField) return;
+    if (event.key === "/") search.focus();
+    else if (!list.press(event.key)) return;
     event.preventDefault();
   }
 }
@@ -332,4 +413,4 @@ class ActivityLog extends HTMLElement {
 if (!customElements.get("activity-log")) customElements.define("activity-log", ActivityLog);
 
 // For a page around the component that speaks the same languages.
-export { language, texts, Words };
+export { claimsOf, language, texts, Words };

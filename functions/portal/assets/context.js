@@ -11,6 +11,7 @@ import { ApiError, NetworkError } from "./service.js";
 /** @typedef {{open: (kind: "target" | "customer" | "actor", id: string, name?: string | null, type?: string | null) => void, close: () => void}} History */
 /** @typedef {{isInAddress: boolean, address: (activity: Activity) => string, close: () => void}} Permalink */
 /** An activity as the list answers it. @typedef {Record<string, any>} Activity */
+/** An action of the catalogue, with its name and that of its kind. @typedef {{action: string, label: string, category: string, category_label: string}} KnownAction */
 
 /** Names of ids that answers have shown. Ids differ in case only by accident, so case does not count. */
 export class Names {
@@ -33,6 +34,7 @@ export class Names {
 }
 
 export class Context {
+  #host;
   #query;
   #subscriptionsUrl;
   #retryWhenOnline = /** @type {(() => void) | null} */ (null);
@@ -40,20 +42,23 @@ export class Context {
   /**
    * @param {{
    *   words: Words, service: Service, names: Names, fixed: ReadonlyMap<string, readonly string[]>, partner: string, partnerZone: string | null,
-   *   subscriptionsUrl: string, query: () => Query, change: (query: Query) => void,
+   *   subscriptionsUrl: string, query: () => Query, change: (query: Query) => void, rights?: ReturnType<Service["rights"]>,
    * }} host `query` returns what the list shows; `change` shows another query
    */
   constructor(host) {
+    this.#host = host;
     this.words = host.words;
     this.service = host.service;
     this.names = host.names;
-    /** Filters that the portal sets by attributes. Every query has them, and no part offers to remove them. */
+    /** Filters that the portal sets by attributes. Every query has them, and no part offers them. One without values does not apply to the list. */
     this.fixed = host.fixed;
     /** The address of the API and the partner, a key for what the browser remembers. */
     this.partner = host.partner;
     /** The time zone that the partner works in, if the portal sets it. */
     this.partnerZone = host.partnerZone;
     this.change = host.change;
+    /** What the token allows, for what the page offers; it resolves soon. @type {ReturnType<Service["rights"]>} */
+    this.rights = host.rights ?? this.service.rights().catch(() => ({ isRestricted: false, mayOversee: false }));
     /** The dialog with the history of an object. @type {History | null} */
     this.history = null;
     /** Links to single activities. @type {Permalink | null} */
@@ -64,15 +69,21 @@ export class Context {
     this.#subscriptionsUrl = host.subscriptionsUrl;
   }
 
+  /** Returns a context with some parts replaced, for a list of its own. It has no histories and no links. @param {Partial<ConstructorParameters<typeof Context>[0]>} parts */
+  with(parts) {
+    return new Context({ ...this.#host, rights: this.rights, ...parts });
+  }
+
   get query() { return this.#query(); }
   /** The time zone in which dates are read and shown. */
   get zone() { return this.query.timeZone; }
 
-  /** Takes the catalogue of actions. @param {{action: string, label: string, category: string}[]} known */
+  /** Takes the catalogue of actions. @param {KnownAction[]} known */
   setActions(known) {
-    for (const { action, label, category } of known) {
+    for (const { action, label, category, category_label: kind } of known) {
       this.actions.set(action, { label, category });
       this.names.set("action", action, label);
+      this.names.set("action", `${category}.*`, kind);
     }
   }
 

@@ -22,7 +22,7 @@ export class DateField {
   #isFilling = false;
 
   /**
-   * @param {{words: import("./language.js").Words, zone: () => string, name: string, label: string, describedBy: string, changed: () => void}} options
+   * @param {{words: import("./language.js").Words, zone: () => string, name: string, label: string, describedBy?: string, changed: () => void}} options
    * `changed` is called when the person has typed or chosen something else
    */
   constructor({ words, zone, name, label, describedBy, changed }) {

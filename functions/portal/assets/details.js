@@ -1,11 +1,12 @@
 // One activity in full: outcome, reason and changes first, then who, what and when, an order's lines, other details, and metadata
 // folded. What the list knows is shown at once; details follow when they have arrived.
 
-import { h, isBusy, isolated, plainTable, setBusy } from "./elements.js";
+import { linkButton } from "./downloads.js";
+import { copyText, h, isolated, plainTable } from "./elements.js";
 import { ownTimeZone } from "./language.js";
 import { lineTable, splitLines } from "./lines.js";
 import { copyPivot, historyText, isFilterable, pivot, showQuery, unfiltered } from "./pivots.js";
-import { ApiError } from "./service.js";
+import { STATUSES } from "./query.js";
 import { tree, VALUES_PER_CELL, VALUES_PER_STEP } from "./tree.js";
 import { differenceText, fieldLabel, snakeKey, targetType } from "./values.js";
 
@@ -17,7 +18,6 @@ import { differenceText, fieldLabel, snakeKey, targetType } from "./values.js";
 
 /** The minutes before and after an activity that its pivots show. */
 const MINUTES_AROUND = 15;
-const STATUSES = ["succeeded", "failed", "declined", "in_progress"];
 /** Fields of details that hold the reason of a failure, if the activity has none. */
 const REASONS = ["reason", "failure_reason", "decline_reason", "error_message", "error", "message"];
 
@@ -74,14 +74,7 @@ export function details(context, activity, neighbours, loaded) {
 function actions(context, current, neighbours) {
   const { words, permalink } = context;
   const outcome = h("span", { class: "quiet", role: "status" });
-  const copy = async (/** @type {string} */ text, /** @type {string} */ done) => {
-    try {
-      await navigator.clipboard.writeText(text);
-      outcome.textContent = done;
-    } catch {
-      outcome.textContent = words.say("copyFailed");
-    }
-  };
+  const copy = async (/** @type {string} */ text, /** @type {string} */ done) => { outcome.textContent = await copyText(text) ? done : words.say("copyFailed"); };
   const button = (/** @type {string} */ key, /** @type {() => void} */ run, /** @type {Record<string, any>} */ properties = {}) =>
     h("button", { type: "button", onclick: run, ...properties }, words.say(key));
   // Not disabled, because a disabled button loses the focus at the end of the list.
@@ -120,13 +113,15 @@ function outcomeNodes(context, activity) {
     h("p", {}, pivot(context, h("span", { class: `state ${STATUSES.includes(status) ? status : ""}` }, shown),
       { key: "status", label: shown, filter: "status", value: status })),
     reason && h("p", { class: "why" }, h("span", { class: "unseen" }, `${context.words.say("reason")} `), isolated(reason.text)),
+    activity.erased?.reason && h("p", { class: "quiet" }, context.words.say("filterIs", { name: context.words.say("reason"), values: context.words.say("erased") })),
   ].filter(Boolean);
 }
 
 /** @param {Context} context @param {Activity} activity */
 function bodyNodes(context, activity) {
   const { words } = context;
-  const { changes = [] } = activity;
+  const { erased = {} } = activity;
+  const changes = activity.changes ?? [];
   // Null where they are too large for an answer.
   const all = activity.details ?? {};
   const { lines, rest: others } = splitLines(all);
@@ -134,12 +129,13 @@ function bodyNodes(context, activity) {
   const rest = Object.fromEntries(Object.entries(others).filter(([key]) => key !== shownReason));
   const hints = hintsOf(context, all, lines);
   const title = (/** @type {string} */ key) => h("h3", {}, words.say(key));
+  const gone = (/** @type {string} */ group, /** @type {string} */ key) => (erased[group] ? [title(key), h("p", { class: "quiet" }, words.say("erased"))] : []);
   return [
-    ...(changes.length > 0 ? [title("changes"), changeTable(context, changes, hints)] : []),
+    ...(changes.length > 0 ? [title("changes"), changeTable(context, changes, hints)] : gone("changes", "changes")),
     facts(context, activity),
     related(context, activity),
     ...(lines ? [title("lines"), lineTable(context, lines, hints, activity.customer?.id)] : []),
-    ...(Object.keys(rest).length > 0 ? [title("otherDetails"), tree(context, rest, VALUES_PER_STEP, hints)] : []),
+    ...(Object.keys(rest).length > 0 ? [title("otherDetails"), tree(context, rest, VALUES_PER_STEP, hints)] : gone("details", "otherDetails")),
     metadata(context, activity),
   ].filter(Boolean);
 }
@@ -206,7 +202,7 @@ function facts(context, activity) {
       key: "customer", label: customerName, filter: "customer", value: customer.id, kind: "customer", name: customer.name,
       more: [link ? { text: words.say("pivotSubscriptions"), href: link } : null, copyPivot(context, customer.id)],
     }) : gone("customer")],
-    ["user", actor ? described(context, actorName, [actor.id, known(context, "role", actor.role), actor.type !== "user" && known(context, "actor", actor.type)], {
+    ["user", actor ? described(context, actorName, [actor.id, actor.role?.split(" ").map((/** @type {string} */ role) => known(context, "role", role)).join(", "), actor.type !== "user" && known(context, "actor", actor.type)], {
       key: "actor", label: actorName, filter: "actor", value: actor.id, kind: "actor", name: actor.name,
       more: [sameUser(context, activity), copyPivot(context, actor.id)],
     }) : gone("actor")],
@@ -264,8 +260,9 @@ function related(context, activity) {
 function metadata(context, activity) {
   const { words, zone } = context;
   const { actor, erased = {} } = activity;
-  const valued = (/** @type {string} */ filter, /** @type {string | null | undefined} */ value) => value
-    && pivot(context, isolated(value), { key: filter, label: value, filter, value, more: [filter === "correlation" ? sameCorrelation(context, activity) : null, copyPivot(context, value)] });
+  const gone = (/** @type {string} */ group) => (erased[group] ? words.say("erased") : null);
+  const valued = (/** @type {string} */ filter, /** @type {string | null | undefined} */ value) => !value ? gone(filter)
+    : pivot(context, isolated(value), { key: filter, label: value, filter, value, more: [filter === "correlation" ? sameCorrelation(context, activity) : null, copyPivot(context, value)] });
   const copied = (/** @type {string} */ key, /** @type {string | null | undefined} */ value) => value && pivot(context, isolated(value), { key, label: value, more: [copyPivot(context, value)] });
   return h("details", { class: "metadata", open: isMetadataOpen, ontoggle: (/** @type {any} */ event) => { isMetadataOpen = event.target.open; } },
     h("summary", {}, words.say("metadata")),
@@ -274,8 +271,9 @@ function metadata(context, activity) {
       ["actionId", activity.action],
       ["correlation", valued("correlation", activity.correlation_id)],
       ["source", valued("source", activity.source)],
-      ["address", copied("address", actor?.ip) ?? (erased.origin ? words.say("erased") : null)],
+      ["address", copied("address", actor?.ip) ?? gone("origin")],
       ["agent", actor?.user_agent && isolated(actor.user_agent)],
+      ["erasureOrder", [...new Set(Object.values(erased))].join(", ")],
       ["recordedAt", activity.recorded_at && h("time", { datetime: activity.recorded_at }, words.time(activity.recorded_at, zone))],
     ]));
 }
@@ -286,22 +284,5 @@ function metadata(context, activity) {
  */
 function detailsFile(context, activity) {
   const { service, words } = context;
-  const trouble = h("span", { role: "alert" });
-  const button = h("button", { type: "button", onclick: () => fetchLink() }, words.say("downloadDetails", { size: words.size(activity.details_size) }));
-  const fetchLink = async () => {
-    if (isBusy(button)) return;
-    setBusy(button, true);
-    trouble.replaceChildren();
-    try {
-      const { url } = await service.detailsFile(activity.details_url);
-      if (!/^https?:/.test(url)) throw new ApiError(502, null);
-      // The page stays, because the browser saves an attachment.
-      location.assign(url);
-    } catch (error) {
-      if (!service.signal.aborted) context.showError(trouble, error, fetchLink);
-    } finally {
-      setBusy(button, false);
-    }
-  };
-  return h("div", { class: "bar" }, button, trouble);
+  return linkButton(context, "bar", words.say("downloadDetails", { size: words.size(activity.details_size) }), () => service.detailsFile(activity.details_url));
 }

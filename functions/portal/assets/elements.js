@@ -94,6 +94,16 @@ export function moveFocusTo(element) {
   element.focus();
 }
 
+/** Copies a text, and says whether the browser allowed it. @param {string} text */
+export async function copyText(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** Marks a button as busy. The button is not disabled, because a disabled button loses the focus. @param {any} button @param {boolean} busy */
 export function setBusy(button, busy) {
   if (busy) button.setAttribute("aria-disabled", "true");

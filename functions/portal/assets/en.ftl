@@ -278,6 +278,7 @@ printedAll =
        *[other] { $count } activities: all that match.
     }
 printedFirst = The first { $count } activities only. To get all of them, choose a shorter period or export the log.
+printedLoaded = The first { $count } activities only. The button “Print” above the list loads up to { $most }.
 newActivities =
     { $count ->
         [one] { $count } new activity
@@ -713,3 +714,88 @@ deleteView = Delete
 ofView = { $action }: { $name }
 viewDeleted = “{ $name }” was deleted.
 undo = Undo
+
+## Audit
+
+view_audit = Audit
+view_data = Data and retention
+auditIntro = Who read, exported or changed what, and what was refused. Reading makes one entry for each person and hour.
+target_route = route
+target_audit = audit
+target_client = machine client
+target_details = details
+target_erasure = erasure
+target_hold = legal hold
+target_log = log
+target_month = month
+target_retention = retention
+target_schedule = monthly export
+target_secret = secret
+target_settings = settings
+
+## Retention, holds and erasures
+
+erasedGroups = Erased: { $groups }
+erasureOrder = Erasure
+fieldMissing = Fill this in.
+retentionTitle = Retention
+retentionIs = Activities are kept for { $length }.
+forEver = an unlimited time
+usualTime = the default of this installation
+retentionDefault = This is the default of this installation.
+retentionPending = From { $day }: { $length }.
+updatedBy = Changed on { $time } by { $name }.
+monthEnded = Ended on { $ended }. Deleted after { $deleted }.
+monthsDeleting = Being deleted: { $months }.
+monthsDeleted = Deleted: { $months }.
+retentionLabel = Keep activities for
+retentionHint = Whole months end (UTC). A shorter time takes effect after 30 days. Data of ended months are deleted 30 days later or more.
+retentionCheck = Show what would end
+retentionEndsNone = No month ends by this.
+retentionEnds =
+    { $count ->
+        [one] This month ends: { $months }.
+       *[other] These months end: { $months }.
+    }
+retentionCost = deleting costs up to { $cost }
+holdsTitle = Legal holds
+holdsIntro = Nothing under an active hold ends, is deleted or is erased.
+holdDatesHint = A date left empty sets no limit. Time zone: { $zone }
+holdCustomersHint = IDs, one on each line. Empty: all customers.
+holdAll = All customers
+holdReleased = Released
+holdPlacedBy = Placed on { $time } by { $name }
+holdReleasedBy = Released on { $time } by { $name }
+holdLeftOut = Without { $months }: their deletion had begun.
+holdPlace = Place a hold
+holdRest = Hold the rest
+holdIsPlaced = The hold is active.
+holdRelease = Release…
+holdReleaseAsk = What waited for this hold then goes on: months end, data are deleted and erased.
+holdReleaseNow = Release now
+holdIsReleased = The hold is released.
+erasuresTitle = Erasures
+erasuresIntro = An erasure removes fields of recorded activities. Action, status and times stay.
+noneThere = None so far.
+erasureWaits = Waits for a hold
+erasureActivities = Activities
+erasureHeld = Under a hold
+erasureMentions = Other mentions
+erasureExports = Exports removed
+erasureOf = Concerns
+erasureSingle = Single activities
+erasureIdHint = For single activities: a link to each, one on each line.
+erasureGroups = Fields to erase
+erasureOrigin = IP address and browser
+erasureReason = Reason for the erasure
+erasureReasonHint = It is kept, so name nobody.
+erasureNew = Erase data
+erasureCheck = Count first
+erasureWarning = This cannot be undone. What is under a hold is erased after its release. Other mentions stay, unless you erase details and changes too.
+erasureConfirm = To confirm, type { $text }
+erasureNow = Erase for good
+
+## People who see some customers only
+
+exportsOwn = The exports that your account may download. Your account sees some customers only.
+scheduleRestricted = The monthly export covers all customers. Your account sees some of them only, so it cannot manage it.

@@ -3,6 +3,7 @@
 
 import { Counts } from "./counts.js";
 import { h } from "./elements.js";
+import { checkBox, choice, field } from "./forms.js";
 
 /** @typedef {import("./context.js").Context} Context */
 
@@ -17,17 +18,6 @@ export const localeChoice = (words, chosen) => choice("locale", chosen, [["en", 
 
 /** Creates the choice of what a row is. @param {Context["words"]} words @param {string} chosen */
 export const rowsChoice = (words, chosen) => choice("rows", chosen, [["activities", words.say("rows_activities")], ["lines", words.say("rows_lines")]]);
-
-/** @param {string} name @param {string} chosen @param {[string, string][]} options @param {Record<string, any>} [properties] */
-export function choice(name, chosen, options, properties = {}) {
-  return h("select", { ...properties, name }, ...options.map(([value, text]) => h("option", { value, selected: value === chosen }, text)));
-}
-
-/** Creates a labelled control. @param {string} label @param {Node} control @param {string} [kind] */
-export const field = (label, control, kind = "") => h("label", { class: `field ${kind}` }, h("span", {}, label), control);
-
-/** Creates a labelled check box. @param {string} name @param {string} label @param {boolean} checked */
-export const checkBox = (name, label, checked) => h("label", { class: "check" }, h("input", { type: "checkbox", name, checked }), label);
 
 /** Offers gzip only for text, because a workbook is compressed already. @param {HTMLFormElement} form */
 export function offerGzip(form) {

@@ -118,6 +118,9 @@ class ExportTable {
     } else if (job.status === "failed") {
       // The service's own explanation says the same in English, so the page names the export instead.
       state.append(h("p", { class: "quiet" }, say("exportFailedHint"), " ", words.say("reference", { trace: job.id })));
+    } else if (job.status === "cancelled" && job.problem) {
+      // Such as an erasure, which has removed the files.
+      state.append(h("p", { class: "quiet", lang: "en" }, job.problem));
     }
     const rows = cell(say("rows"), words.number(job.progress.rows));
     const size = cell(say("size"), bytes ? words.size(bytes) : "–");
@@ -158,7 +161,10 @@ export class ExportList {
     this.element = h("div", {}, this.#monthly.element, this.#onDemand.element);
   }
 
-  async load() { await Promise.all([this.#monthly.load(), this.#onDemand.load()]); }
+  async load() { await Promise.all([this.#monthly, this.#onDemand].filter((each) => !each.element.hidden).map((each) => each.load())); }
+
+  /** Leaves out the exports of the schedule. */
+  leaveOutMonthly() { this.#monthly.element.hidden = true; }
 
   /** Adds an export, or updates its row. @param {Job} job */
   show(job) { (job.kind === "monthly" ? this.#monthly : this.#onDemand).show(job); }

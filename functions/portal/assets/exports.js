@@ -21,7 +21,7 @@ export class Exports {
   /** The button that opens the dialog. @type {HTMLElement} */ button;
   /** The dialog with the export's options. @type {HTMLElement} */ dialog;
   /** The bar with the newest export's progress. @type {HTMLElement} */ bar;
-  /** The view with the schedule and the list of exports. @type {HTMLElement} */ section;
+  /** The view with the schedule and the list of exports. @type {any} */ section;
   #context;
   #ask;
   #list;
@@ -48,9 +48,18 @@ export class Exports {
     this.button = h("button", { type: "button", class: "primary export", onclick: () => this.#ask.open() }, say("export"));
     this.dialog = this.#ask.element;
     this.bar = h("div", { class: "exporting" }, ...Object.values(this.#parts));
-    this.section = h("section", { class: "exports", "aria-labelledby": "exports-title", hidden: true },
+    this.section = h("section", { class: "exports records", "aria-labelledby": "exports-title", hidden: true },
       h("h2", { id: "exports-title" }, say("view_exports")), h("p", { class: "quiet" }, say("exportsIntro")), this.#list.element,
       h("h2", {}, say("scheduleTitle")), this.#schedule.element);
+    context.rights.then(({ isRestricted }) => { if (isRestricted) this.#restrict(); });
+  }
+
+  /** Leaves out what somebody who sees some customers only cannot have: exports of all customers, and the schedule that makes them. */
+  #restrict() {
+    this.#list.leaveOutMonthly();
+    this.section.querySelector("p").textContent = this.#context.words.say("exportsOwn");
+    this.#schedule.element.previousSibling?.remove();
+    this.#schedule.element.remove();
   }
 
   /** Loads the schedule when it is shown for the first time. */
@@ -182,7 +191,7 @@ export class Exports {
       return;
     }
     status.textContent = job.status === "ready" ? words.count("exportReady", job.progress.rows) : words.say("exportEnded");
-    if (job.status === "cancelled") status.textContent = words.say("exportCancelled");
+    if (job.status === "cancelled" && !job.problem) status.textContent = words.say("exportCancelled");
     outcome.replaceChildren(...job.files.map((/** @type {any} */ file) => downloadButton(this.#context, job.id, file)),
       h("button", { type: "button", class: "plain", onclick: () => { this.#rememberExport(""); status.textContent = ""; outcome.replaceChildren(); this.button.focus(); } }, words.say("close")));
   }

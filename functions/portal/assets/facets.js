@@ -4,6 +4,7 @@
 import { Counts } from "./counts.js";
 import { h, isolated } from "./elements.js";
 import { STATUSES, plainValue, valueWords } from "./query.js";
+import { fold } from "./search-terms.js";
 
 /** @typedef {import("./context.js").Context} Context */
 /** @typedef {import("./query.js").Query} Query */
@@ -24,9 +25,6 @@ const FIRST_VALUES = 5;
 const FURTHER_VALUES = 20;
 /** A search is sent after this pause in typing. */
 const TYPING_MS = 250;
-
-/** Text without case, accents and typographic apostrophes, for comparison. @param {string} text */
-const fold = (text) => text.normalize("NFKD").replace(/\p{M}/gu, "").replace(/[’ʼ]/g, "'").toLowerCase();
 
 /** A row of a facet. @typedef {{element: any, box: any, number: any, bar: any, not: any}} Row */
 

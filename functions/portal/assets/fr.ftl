@@ -278,6 +278,7 @@ printedAll =
        *[other] { $count } activités : toutes celles qui correspondent.
     }
 printedFirst = Les { $count } premières activités seulement. Pour les avoir toutes, choisissez une période plus courte ou exportez le journal.
+printedLoaded = Les { $count } premières activités seulement. Le bouton « Imprimer » au-dessus de la liste en charge jusqu’à { $most }.
 newActivities =
     { $count ->
         [one] { $count } nouvelle activité
@@ -378,7 +379,7 @@ copyLink = Copier le lien
 linkCopied = Lien copié.
 related = Activités liées
 metadata = Informations techniques
-erased = Effacé
+erased = Données effacées
 pivots = Options pour { $value }
 pivotOnly = Filtrer sur cette valeur
 pivotNot = Exclure cette valeur
@@ -713,3 +714,88 @@ deleteView = Supprimer
 ofView = { $action } : { $name }
 viewDeleted = « { $name } » a été supprimée.
 undo = Annuler la suppression
+
+## Audit
+
+view_audit = Audit
+view_data = Données et conservation
+auditIntro = Qui a consulté, exporté ou modifié quoi, et ce qui a été refusé. Une consultation donne une entrée par personne et par heure.
+target_route = route de l’API
+target_audit = audit
+target_client = application cliente
+target_details = détails
+target_erasure = effacement
+target_hold = gel juridique
+target_log = journal
+target_month = mois
+target_retention = conservation
+target_schedule = export mensuel
+target_secret = secret
+target_settings = paramètres
+
+## Conservation, gels et effacements
+
+erasedGroups = Effacé : { $groups }
+erasureOrder = Effacement
+fieldMissing = À renseigner.
+retentionTitle = Conservation
+retentionIs = Les activités sont conservées pendant { $length }.
+forEver = une durée illimitée
+usualTime = la durée par défaut de l’installation
+retentionDefault = C’est la durée par défaut de cette installation.
+retentionPending = À partir du { $day } : { $length }.
+updatedBy = Modifié le { $time } par { $name }.
+monthEnded = Échu le { $ended }. Supprimé après le { $deleted }.
+monthsDeleting = Suppression en cours : { $months }.
+monthsDeleted = Supprimés : { $months }.
+retentionLabel = Conserver les activités pendant
+retentionHint = Un mois arrive à échéance en entier (UTC). Une durée plus courte prend effet au bout de 30 jours. Les données d’un mois échu sont supprimées au moins 30 jours plus tard.
+retentionCheck = Voir les mois qui seraient échus
+retentionEndsNone = Aucun mois n’arrive à échéance.
+retentionEnds =
+    { $count ->
+        [one] Ce mois arrive à échéance : { $months }.
+       *[other] Ces mois arrivent à échéance : { $months }.
+    }
+retentionCost = coût de la suppression : { $cost } au plus
+holdsTitle = Gels juridiques
+holdsIntro = Ce que couvre un gel actif n’arrive pas à échéance et n’est ni supprimé ni effacé.
+holdDatesHint = Une date laissée vide ne fixe pas de limite. Fuseau horaire : { $zone }
+holdCustomersHint = Un ID par ligne. Vide : tous les clients.
+holdAll = Tous les clients
+holdReleased = Levé
+holdPlacedBy = Mis en place le { $time } par { $name }
+holdReleasedBy = Levé le { $time } par { $name }
+holdLeftOut = Sauf { $months } : la suppression avait commencé.
+holdPlace = Mettre en place un gel
+holdRest = Geler le reste
+holdIsPlaced = Le gel est actif.
+holdRelease = Lever le gel…
+holdReleaseAsk = Ce que ce gel retenait reprendra : échéances, suppressions et effacements.
+holdReleaseNow = Lever maintenant
+holdIsReleased = Le gel est levé.
+erasuresTitle = Effacements
+erasuresIntro = Un effacement retire des champs des activités enregistrées. L’action, le statut et les dates restent.
+noneThere = Rien pour l’instant.
+erasureWaits = Retenu par un gel
+erasureActivities = Activités
+erasureHeld = Couvertes par un gel
+erasureMentions = Autres mentions
+erasureExports = Exports retirés
+erasureOf = Porte sur
+erasureSingle = Certaines activités
+erasureIdHint = Pour certaines activités : un lien vers chacune, un par ligne.
+erasureGroups = Champs à effacer
+erasureOrigin = Adresse IP et navigateur
+erasureReason = Motif de l’effacement
+erasureReasonHint = Il est conservé : n’y nommez personne.
+erasureNew = Effacer des données
+erasureCheck = Compter d’abord
+erasureWarning = Cette opération est irréversible. Ce qu’un gel couvre est effacé à la levée du gel. Les autres mentions restent, sauf si vous effacez aussi les détails et les modifications.
+erasureConfirm = Pour confirmer, saisissez { $text }
+erasureNow = Effacer définitivement
+
+## Personnes qui ne voient que certains clients
+
+exportsOwn = Les exports que votre compte peut télécharger. Votre compte ne voit que certains clients.
+scheduleRestricted = L’export mensuel porte sur tous les clients. Votre compte n’en voit que certains : il ne peut donc pas le gérer.

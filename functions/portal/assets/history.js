@@ -4,7 +4,8 @@
 import { details } from "./details.js";
 import { h, isBusy, moveFocusTo, isolated, setBusy } from "./elements.js";
 import { historyText } from "./pivots.js";
-import { changeText, fieldLabel, targetType } from "./values.js";
+import { STATUSES } from "./query.js";
+import { changeText, fieldLabel, groupsText, targetType } from "./values.js";
 
 /** @typedef {import("./context.js").Context} Context */
 /** @typedef {import("./context.js").Activity} Activity */
@@ -25,7 +26,6 @@ const STEPS_PER_LOAD = 50;
 const MAX_REQUESTS = 8;
 /** The most changes of one step; its details have all. */
 const MAX_CHANGES = 10;
-const STATUSES = ["succeeded", "failed", "declined", "in_progress"];
 
 export class History {
   /** The dialog. @type {HTMLDialogElement} */ element;
@@ -219,11 +219,13 @@ export class History {
     const context = this.#context;
     const { words, zone } = context;
     const { kind } = /** @type {Shown} */ (this.#object);
-    const { actor, customer, target, status, changes = [], reason } = activity;
-    const person = actor && (actor.name || actor.id);
+    const { actor, customer, target, status, reason, erased = {} } = activity;
+    const changes = activity.changes ?? [];
+    const person = actor ? actor.name || actor.id : erased.actor && words.say("erased");
     const about = kind === "target" ? null : target && (target.name || target.id);
     const where = kind === "actor" ? customer && (customer.name || customer.id) : null;
     const said = changes.slice(0, MAX_CHANGES).map((/** @type {any} */ change) => h("li", {}, isolated(changeText(words, change, { zone }))));
+    if (erased.changes) said.push(h("li", { class: "quiet" }, words.say("erasedGroups", { groups: groupsText(words, ["changes"]) })));
     if (changes.length > MAX_CHANGES) said.push(h("li", { class: "quiet" }, words.count("moreEntries", changes.length - MAX_CHANGES)));
     const place = h("div", { hidden: true });
     const button = h("button", { type: "button", class: "plain", "aria-expanded": "false", onclick: () => {

@@ -51,7 +51,7 @@ export class ActivityList {
   /**
    * @param {Context} context
    * @param {{open: (activity: Activity) => boolean, denied: () => void}} host `open` says whether a row may open; `denied` is called when the
-   *   role may not see the log
+   *   person may not see the list
    */
   constructor(context, host) {
     this.#context = context;
@@ -256,7 +256,7 @@ export class ActivityList {
         more.hidden = !this.#cursor;
       } else {
         more.hidden = true;
-        if (error instanceof ApiError && error.status === 403) this.#host.denied();
+        if (error instanceof ApiError && [403, 404].includes(error.status)) this.#host.denied();
         this.#context.showError(trouble, error, () => this.load(restart && added === 0));
       }
     } finally {
@@ -362,7 +362,8 @@ export class ActivityList {
   #sayPrinted() {
     const { words } = this.#context;
     const { count } = this.#rows;
-    this.#parts.printed.textContent = this.#cursor ? words.say("printedFirst", { count }) : words.count("printedAll", count);
+    const key = count < MAX_PRINTED ? "printedLoaded" : "printedFirst";
+    this.#parts.printed.textContent = this.#cursor ? words.say(key, { count, most: MAX_PRINTED }) : words.count("printedAll", count);
   }
 
   // Rows

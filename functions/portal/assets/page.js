@@ -77,6 +77,7 @@ function showLog(settings, newSession) {
   $("who").textContent = personText();
   const log = $("log");
   log.setAttribute("subscriptions-url", settings.subscriptions_url ?? "");
+  log.setAttribute("customers-claim", settings.customers_claim ?? "");
   log.setAttribute("time-zone", timeZone || settings.time_zone);
   log.setAttribute("api", settings.api);
   log.setAttribute("partner", partner);
@@ -110,6 +111,12 @@ $("sign-out").addEventListener("click", async () => {
 $("skip").addEventListener("click", (/** @type {Event} */ event) => {
   event.preventDefault();
   $($("log").hidden ? "main" : "log").focus();
+});
+addEventListener("keydown", (event) => {
+  // The component acts on its own keys. On this page, nothing else is to be printed.
+  if (event.defaultPrevented || $("log").hidden || event.key !== "p" || !(event.ctrlKey || event.metaKey) || event.shiftKey || event.altKey) return;
+  event.preventDefault();
+  $("log").print();
 });
 $("language").addEventListener("change", () => translate(languageChoice($("language").value) ?? undefined));
 $("log").addEventListener("daybook-unauthorized", () => {

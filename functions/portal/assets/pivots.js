@@ -1,7 +1,7 @@
 // A value with a menu of what to do with it: show only this, exclude it, see its history, copy it. One button a value keeps the
 // number of tab stops small; the menu exists while it is open.
 
-import { h } from "./elements.js";
+import { copyText, h } from "./elements.js";
 import { snakeKey } from "./values.js";
 
 /** @typedef {import("./context.js").Context} Context */
@@ -50,7 +50,7 @@ export function historyText({ words }, kind) {
 export const copyPivot = ({ words }, text) => ({
   text: words.say("pivotCopy"),
   // A browser that forbids copying leaves the value to be selected by hand.
-  run: () => { navigator.clipboard?.writeText(text).catch(() => {}); },
+  run: () => { copyText(text); },
 });
 
 /** @param {Context} context @param {Subject} subject @returns {Entry[]} */

@@ -211,6 +211,6 @@ export function valueWords(words, names, filter, value) {
   if (filter === "status") return known(`status_${plain.toLowerCase()}`);
   if (filter === "target_type") return known(`target_${plain}`);
   // A prefix of one word is a kind of action.
-  if (filter === "action" && /^\w+\.\*$/.test(plain)) return known(`category_${plain.slice(0, -2)}`);
+  if (filter === "action" && /^\w+\.\*$/.test(plain) && words.has(`category_${plain.slice(0, -2)}`)) return words.say(`category_${plain.slice(0, -2)}`);
   return names.get(filter, plain) || plain;
 }

@@ -1,14 +1,14 @@
 // A row of the list: what happened, in one sentence as far as the list's answer knows it, and the columns to choose from.
 
 import { breakable, cell, h, isolated } from "./elements.js";
-import { changeText } from "./values.js";
+import { STATUSES } from "./query.js";
+import { changeText, groupsText } from "./values.js";
 
 /** @typedef {import("./context.js").Context} Context */
 /** @typedef {import("./context.js").Activity} Activity */
 
 /** The most changes that a row says; the opened row has all. */
 const MAX_CHANGES = 2;
-const STATUSES = ["succeeded", "failed", "declined", "in_progress"];
 
 /** An activity's key among the rows. @param {Activity} activity */
 export const keyOf = (activity) => `${activity.occurred_at} ${activity.id}`;
@@ -53,22 +53,22 @@ export function cells(context, activity, columns, toggle) {
 
 /** @param {Context} context @param {Activity} activity @param {string} column @param {string[]} columns @param {Node} toggle @returns {(Node | string | null)[]} */
 function content(context, activity, column, columns, toggle) {
-  const { actor, target } = activity;
-  const plain = (/** @type {string | null | undefined} */ text) => [text ? breakable(text) : h("span", { class: "quiet" }, "–")];
+  const { actor, target, erased = {} } = activity;
+  const plain = (/** @type {string | null | undefined} */ text, group = "") => [text ? breakable(text) : h("span", { class: "quiet" }, erased[group] ? context.words.say("erased") : "–")];
   switch (column) {
     case "time": return [toggle];
-    case "customer": return customer(context, activity.customer);
+    case "customer": return erased.customer ? plain(null, "customer") : customer(context, activity.customer);
     case "action": return [h("span", { class: "event" },
       h("span", { class: "did" }, context.label(activity.action)),
       target && !columns.includes("target") && (target.name || target.id) ? h("span", { class: "target" }, " ", breakable(target.name || target.id)) : null,
-      sentence(context, activity))];
-    // The user is null once it is erased.
-    case "user": return plain(actor && (actor.name || context.names.get("actor", actor.id) || actor.id));
+      sentence(context, activity, columns))];
+    // What is erased is null.
+    case "user": return plain(actor && (actor.name || context.names.get("actor", actor.id) || actor.id), "actor");
     case "status": return [h("span", { class: `state ${STATUSES.includes(activity.status) ? activity.status : ""}` }, context.status(activity.status))];
-    case "target": return plain(target && (target.name || target.id));
-    case "address": return plain(actor?.ip);
-    case "source": return plain(activity.source);
-    default: return plain(activity.correlation_id);
+    case "target": return plain(target && (target.name || target.id), "target");
+    case "address": return plain(actor?.ip, "origin");
+    case "source": return plain(activity.source, column);
+    default: return plain(activity.correlation_id, column);
   }
 }
 
@@ -87,13 +87,18 @@ function orderWords(words, { count, amounts = [] }) {
   return [words.count("orderLines", count), amounts.map(({ amount, currency }) => words.money(amount, currency)).join(" + ")].filter(Boolean).join(" · ");
 }
 
-/** What changed, what an order holds, and why it failed. @param {Context} context @param {Activity} activity */
-function sentence({ words, zone }, activity) {
+/** Groups of fields that have no column. */
+const WITHOUT_COLUMN = ["changes", "details", "reason"];
+
+/** What changed, what an order holds, why it failed, and what of that was erased. @param {Context} context @param {Activity} activity @param {string[]} columns */
+function sentence({ words, zone }, activity, columns) {
   const changes = activity.changes ?? [];
   const said = changes.slice(0, MAX_CHANGES).map((/** @type {any} */ change) => h("span", { class: "change" }, isolated(changeText(words, change, { zone }))));
   const left = changes.length - said.length;
   if (left > 0) said.push(h("span", { class: "change" }, words.count("changesLeft", left)));
   if (activity.lines) said.push(h("span", { class: "change" }, orderWords(words, activity.lines)));
   if (activity.reason) said.push(h("span", { class: "why" }, isolated(activity.reason)));
+  const gone = Object.keys(activity.erased ?? {}).filter((group) => WITHOUT_COLUMN.includes(group) || (group === "target" && !columns.includes(group)));
+  if (gone.length > 0) said.push(h("span", { class: "change quiet" }, words.say("erasedGroups", { groups: groupsText(words, gone) })));
   return said.length > 0 ? h("span", { class: "said" }, ...said.flatMap((/** @type {Node} */ each) => [" ", each])) : null;
 }

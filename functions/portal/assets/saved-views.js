@@ -1,7 +1,7 @@
 // Saved views: periods and filters under a name, in this browser. A view is stored as the part of an address, so that rolling
 // periods keep moving and a view is a link at the same time.
 
-import { h, moveFocusTo, isolated } from "./elements.js";
+import { copyText, h, moveFocusTo, isolated } from "./elements.js";
 import { Query } from "./query.js";
 
 /** @typedef {import("./context.js").Context} Context */
@@ -42,6 +42,8 @@ export class SavedViews {
   #context;
   #planMonths;
   #parts;
+  /** Whether a view may become a schedule. Somebody who sees some customers only has none. */
+  #maySchedule = true;
 
   /** @param {Context} context @param {{planMonths: (query: Query) => void}} host `planMonths` shows the schedule with a query's filters */
   constructor(context, { planMonths }) {
@@ -56,10 +58,11 @@ export class SavedViews {
     const input = h("input", { name: "name", required: true, maxlength: MAX_NAME_CHARS, autocomplete: "off", "aria-describedby": "view-fault" });
     const fault = h("p", { class: "fault", id: "view-fault" });
     const link = this.#linkButton(() => context.query, say("copyViewLink"));
+    const plan = h("button", { type: "button", onclick: () => this.#plan(context.query) }, say("viewAsSchedule"));
+    context.rights.then(({ isRestricted }) => { this.#maySchedule = !isRestricted; plan.hidden = isRestricted; });
     const form = h("form", { novalidate: true, onsubmit: (/** @type {Event} */ event) => { event.preventDefault(); this.#add(); } },
       h("label", { class: "field" }, h("span", {}, say("viewName")), input), fault,
-      h("div", { class: "buttons" }, h("button", { class: "primary" }, say("saveView")), link,
-        h("button", { type: "button", onclick: () => this.#plan(context.query) }, say("viewAsSchedule"))));
+      h("div", { class: "buttons" }, h("button", { class: "primary" }, say("saveView")), link, plan));
     const dialog = h("dialog", { class: "views-dialog", "aria-labelledby": "saved-views-title", closedby: "any" },
       h("h2", { id: "saved-views-title" }, say("savedViews")), list, none, status, h("h3", {}, say("thisView")), current, form,
       h("div", { class: "buttons" }, h("button", { type: "button", onclick: () => dialog.close() }, say("close"))));
@@ -109,7 +112,7 @@ export class SavedViews {
       h("button", { type: "button", class: "plain use", onclick: () => { this.#parts.dialog.close(); this.#context.change(query); } }, isolated(view.name)),
       h("p", { class: "quiet" }, [query.periodWords(words), query.words(words, names)].filter(Boolean).join(" · ")),
       h("div", { class: "bar" }, this.#hasAddress && this.#linkButton(() => query, words.say("copyLink"), words.say("ofView", { action: words.say("copyLink"), name: view.name })),
-        action("scheduleView", () => this.#plan(query)), action("renameView", () => this.#rename(item, index)), action("deleteView", () => this.#remove(index))));
+        this.#maySchedule && action("scheduleView", () => this.#plan(query)), action("renameView", () => this.#rename(item, index)), action("deleteView", () => this.#remove(index))));
     return item;
   }
 
@@ -182,12 +185,7 @@ export class SavedViews {
     const { words } = this.#context;
     const copy = async () => {
       const { status } = this.#parts;
-      try {
-        await navigator.clipboard.writeText(this.#link(query()));
-        status.textContent = words.say("linkCopied");
-      } catch {
-        status.textContent = words.say("copyFailed");
-      }
+      status.textContent = words.say(await copyText(this.#link(query())) ? "linkCopied" : "copyFailed");
     };
     return h("button", { type: "button", class: label ? "plain" : "", "aria-label": label, onclick: copy }, text);
   }

@@ -2,9 +2,10 @@
 // schedule sees which roles may.
 
 import { dayIn, monthsBefore } from "./calendar.js";
-import { h, isBusy, setBusy } from "./elements.js";
-import { checkBox, choice, field, formatChoice, localeChoice, offerGzip, outputOf, rowsChoice } from "./export-dialog.js";
+import { h } from "./elements.js";
+import { formatChoice, localeChoice, offerGzip, outputOf, rowsChoice } from "./export-dialog.js";
 import { queryOf } from "./export-list.js";
+import { checkBox, choice, clearFaults, described, faultOf, field, formOf, refuse, send } from "./forms.js";
 import { ownTimeZone } from "./language.js";
 import { readRecipients, shownRecipient } from "./recipients.js";
 import { savedViews } from "./saved-views.js";
@@ -84,10 +85,14 @@ export class Schedule {
     this.#form = null;
   }
 
+  #showRestricted() { this.element.replaceChildren(h("p", { role: "status" }, this.#context.words.say("scheduleRestricted"))); }
+
   async #load() {
-    const { service, words, showError } = this.#context;
+    const { service, words, showError, rights } = this.#context;
     this.#form = null;
     this.element.replaceChildren(h("p", { role: "status" }, words.say("loading")));
+    // The service would answer as if there were no schedule.
+    if ((await rights).isRestricted) return this.#showRestricted();
     try {
       this.#show(await service.schedule());
     } catch (error) {
@@ -105,22 +110,19 @@ export class Schedule {
     const zone = saved?.time_zone ?? partnerZone ?? ownTimeZone();
     const zones = [...new Set([zone, ...Intl.supportedValuesOf("timeZone"), "UTC"])].map((each) => /** @type {[string, string]} */ ([each, each]));
     const notify = (saved?.notify ?? []).map(shownRecipient);
-    const fault = (/** @type {string} */ name) => h("p", { class: "fault", id: `${name}-fault` });
-    const outcome = h("p", { role: "status" });
-    const trouble = h("div", { role: "alert" });
-    const button = h("button", { class: "primary" }, say("save"));
-    const form = h("form", { novalidate: true, "aria-label": say("scheduleTitle"), onchange: () => offerGzip(form), onsubmit: (/** @type {Event} */ event) => { event.preventDefault(); this.#save(); } },
+    const [zoneField, fromField] = [choice("time_zone", zone, zones), choice("from", saved?.from ?? "", this.#months(saved, zone))];
+    const notifyField = h("textarea", { name: "notify", rows: "2", spellcheck: "false", autocapitalize: "off" }, notify.join("\n"));
+    const form = formOf(say("scheduleTitle"), say("save"), () => this.#save(),
       checkBox("enabled", say("scheduleEnabled"), saved?.enabled ?? false),
       field(say("scheduleFilters"), h("select", { name: "filters" }), "wide"),
-      field(say("timeZone"), choice("time_zone", zone, zones, { "aria-describedby": "time_zone-fault" })), fault("time_zone"),
-      field(say("scheduleFrom"), choice("from", saved?.from ?? "", this.#months(saved, zone), { "aria-describedby": "from-fault" })), fault("from"),
+      field(say("timeZone"), zoneField), faultOf("time_zone", zoneField),
+      field(say("scheduleFrom"), fromField), faultOf("from", fromField),
       field(say("formatLabel"), formatChoice(words, saved?.format ?? "csv")),
       field(say("fileLanguage"), localeChoice(words, saved?.locale ?? words.language)),
       field(say("rowsLabel"), rowsChoice(words, saved?.rows ?? "activities")),
       checkBox("details", say("withDetails"), saved?.details ?? true), checkBox("gzip", say("gzip"), saved?.compression === "gzip"),
-      field(say("scheduleNotify"), h("textarea", { name: "notify", rows: "2", spellcheck: "false", autocapitalize: "off", "aria-describedby": "notify-hint notify-fault" }, notify.join("\n")), "notify"),
-      h("p", { class: "quiet", id: "notify-hint" }, say("scheduleNotifyHint")), fault("notify"),
-      h("div", { class: "buttons" }, button, outcome), trouble);
+      ...described(say("scheduleNotify"), notifyField, say("scheduleNotifyHint")));
+    form.addEventListener("change", () => offerGzip(form));
     this.#form = form;
     this.#offerFilters();
     offerGzip(form);
@@ -172,22 +174,13 @@ export class Schedule {
     filters.replaceChildren(...offered.map(([value, , text]) => h("option", { value, selected: value === chosen }, text)));
   }
 
-  /** Shows what is wrong with a field, and moves the focus there. @param {string} name @param {string} text */
-  #refuse(name, text) {
-    const control = this.#form.elements.namedItem(name);
-    control.setAttribute("aria-invalid", "true");
-    this.#form.querySelector(`#${name}-fault`).textContent = text;
-    control.focus();
-    control.scrollIntoView({ block: "center" });
-  }
-
   /** The form's values as a request, or null after a refusal. */
   #request() {
     const { words } = this.#context;
     const { enabled, time_zone: zone, from, notify, filters } = this.#form.elements;
     const { recipients, wrong, isTooMany } = readRecipients(notify.value);
-    if (wrong) this.#refuse("notify", words.say("recipientWrong", { recipient: wrong }));
-    else if (isTooMany) this.#refuse("notify", words.say("recipientsTooMany"));
+    if (wrong) refuse(this.#form, "notify", words.say("recipientWrong", { recipient: wrong }));
+    else if (isTooMany) refuse(this.#form, "notify", words.say("recipientsTooMany"));
     if (wrong || isTooMany) return null;
     const chosen = this.#filters.get(filters.value);
     return {
@@ -200,37 +193,30 @@ export class Schedule {
   }
 
   async #save() {
-    const { service, words, showError } = this.#context;
-    const [button, outcome, trouble] = [".primary", "[role=status]", "[role=alert]"].map((each) => this.#form.querySelector(each));
-    if (isBusy(button)) return;
-    for (const each of this.#form.elements) each.removeAttribute("aria-invalid");
-    for (const each of this.#form.querySelectorAll(".fault")) each.textContent = "";
-    trouble.replaceChildren();
+    const { service, words } = this.#context;
+    clearFaults(this.#form);
     const wanted = this.#request();
     if (!wanted) return;
-    setBusy(button, true);
-    outcome.textContent = words.say("saving");
-    try {
-      this.#show(await service.saveSchedule(wanted));
-      this.#form.querySelector("[role=status]").textContent = words.say("saved");
-      this.#form.querySelector(".primary").focus();
-    } catch (error) {
-      if (service.signal.aborted) return;
-      outcome.textContent = "";
-      if (!(error instanceof ApiError) || !this.#explain(error, /** @type {any} */ (wanted))) showError(trouble, error, () => this.#save());
-    } finally {
-      setBusy(button, false);
-    }
+    const saved = await send(this.#context, this.#form, () => service.saveSchedule(wanted), { explain: (error) => this.#explain(error, wanted) });
+    if (!saved) return;
+    this.#show(saved);
+    this.#form.querySelector("[role=status]").textContent = words.say("saved");
+    this.#form.querySelector(".primary").focus();
   }
 
-  /** Shows a refusal by the service at its field, and says whether there is such a field. @param {ApiError} error @param {{notify?: string[]}} wanted */
+  /** Shows a refusal by the service at its field, and says whether there is such a field. @param {ApiError} error @param {Record<string, any>} wanted */
   #explain(error, wanted) {
     const { words } = this.#context;
+    // The answer to somebody who sees some customers only.
+    if (error.status === 404) {
+      this.#showRestricted();
+      return true;
+    }
     for (const { pointer } of error.errors) {
       const [, name, index] = pointer.split("/");
-      if (name === "notify") this.#refuse(name, words.say("recipientRefused", { recipient: shownRecipient(wanted.notify?.[Number(index)] ?? "") }));
-      else if (name === "from") this.#refuse(name, words.say("monthRefused"));
-      else if (name === "time_zone") this.#refuse(name, words.say("zoneRefused"));
+      if (name === "notify") refuse(this.#form, name, words.say("recipientRefused", { recipient: shownRecipient(wanted.notify?.[Number(index)] ?? "") }));
+      else if (name === "from") refuse(this.#form, name, words.say("monthRefused"));
+      else if (name === "time_zone") refuse(this.#form, name, words.say("zoneRefused"));
       else continue;
       return true;
     }

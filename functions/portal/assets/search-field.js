@@ -66,7 +66,7 @@ export class SearchField {
     });
     const listbox = h("div", { id: `${id}-list`, role: "listbox", "aria-label": say("suggestions") });
     const note = h("p", { class: "quiet" });
-    const keywords = new Intl.ListFormat(words.locale, { type: "disjunction" }).format(OFFERED.map((filter) => this.#keyword(filter)));
+    const keywords = new Intl.ListFormat(words.locale, { type: "disjunction" }).format(OFFERED.filter((filter) => !context.fixed.has(filter)).map((filter) => this.#keyword(filter)));
     const hint = h("p", { class: "quiet hint", id: `${id}-hint` }, words.say("searchSyntax", { keywords }));
     const popup = h("div", { class: "suggestions", hidden: true }, listbox, note, hint);
     // Kept in the field, because a click on an option would take the focus away.

@@ -35,6 +35,22 @@ export function digits(value) {
   return /** @type {any} */ (JSON).isRawJSON?.(value) ? value.rawJSON : null;
 }
 
+/** Reads the claims of a token that is a JWT. The service verifies the token; the page only decides by it what to send and to offer. @param {string} token @returns {Record<string, any>} */
+export function claimsOf(token) {
+  try {
+    const bytes = Uint8Array.from(atob(token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/")), (letter) => letter.charCodeAt(0));
+    return JSON.parse(new TextDecoder().decode(bytes));
+  } catch {
+    // Tokens of other forms are for the issuer alone.
+    return {};
+  }
+}
+
+/** The scope of the operator. */
+const OPERATOR = "daybook/operate";
+/** The role and the scope that may see who read what and what is kept, by their names in a token. */
+const OVERSEERS = ["global_admin", OPERATOR];
+
 /** A value with the number of its activities. @typedef {{value: string | null, name?: string | null, count: number}} Count */
 /**
  * @typedef {{
@@ -44,41 +60,71 @@ export function digits(value) {
  * }} Counts
  */
 
+/**
+ * `customersClaim` is the claim that limits a person to some customers, empty if the installation has none; `unauthorized` is called
+ * when the token is missing or no longer valid.
+ * @typedef {{
+ *   root: string, partner: string, locale: string, signal: AbortSignal, customersClaim: string,
+ *   token: () => Promise<string | null | undefined>, unauthorized: () => void,
+ * }} ServiceOptions
+ */
+
 export class Service {
+  #options;
   #root;
   #partner;
   #locale;
   #token;
   #unauthorized;
+  #list;
 
-  /**
-   * @param {{
-   *   root: string, partner: string, locale: string, signal: AbortSignal,
-   *   token: () => Promise<string | null | undefined>, unauthorized: () => void,
-   * }} options `unauthorized` is called when the token is missing or no longer valid
-   */
-  constructor({ root, partner, locale, token, signal, unauthorized }) {
+  /** @param {ServiceOptions} options @param {"activities" | "audit"} [list] what `activities` lists */
+  constructor(options, list = "activities") {
+    const { root, partner, locale, token, signal, unauthorized } = options;
+    this.#options = options;
     this.#root = root.replace(/\/$/, "");
     this.#partner = `/v1/partners/${encodeURIComponent(partner)}`;
     this.#locale = locale;
     this.#token = token;
     this.#unauthorized = unauthorized;
+    this.#list = list;
     /** Aborts when nobody waits for answers any more. */
     this.signal = signal;
   }
 
-  /** Reads the catalogue of actions. @param {string} [locale] @returns {Promise<{action: string, category: string, label: string}[]>} */
-  actions(locale = this.#locale) { return this.#call(`/v1/actions?locale=${encodeURIComponent(locale)}`); }
+  /** The same service, with the partner's audit in place of its activities. */
+  get ofAudit() { return new Service(this.#options, "audit"); }
 
-  /** Lists a page of activities. @param {URLSearchParams} parameters @param {AbortSignal} stop */
-  activities(parameters, stop) { return this.#call(`${this.#partner}/activities?${parameters}`, { signal: AbortSignal.any([stop, this.signal]) }, parseExactly); }
+  /**
+   * What the token allows, as far as the page can tell. The service decides. The page does not ask for what the service would refuse,
+   * because refusals are recorded.
+   * @returns {Promise<{isRestricted: boolean, mayOversee: boolean}>} `isRestricted` says that the person sees some customers only
+   */
+  async rights() {
+    const { customersClaim } = this.#options;
+    const claims = claimsOf(await this.#token() ?? "");
+    const granted = Object.values(claims).flat().flatMap((each) => (typeof each === "string" ? each.split(/[\s,]+/) : []));
+    const customers = [claims[customersClaim] ?? []].flat().join(" ").split(/\s+/);
+    const isRestricted = customersClaim !== "" && !granted.includes(OPERATOR) && !customers.includes("*");
+    return { isRestricted, mayOversee: !isRestricted && OVERSEERS.some((each) => granted.includes(each)) };
+  }
+
+  /** Reads the catalogue of actions. @param {string} [locale] @returns {Promise<import("./context.js").KnownAction[]>} */
+  actions(locale = this.#locale) { return this.#call(`/v1/actions?${new URLSearchParams({ locale, ...(this.#list === "audit" && { log: "audit" }) })}`); }
+
+  /** Lists a page of activities, or of the audit. @param {URLSearchParams} parameters @param {AbortSignal} stop */
+  activities(parameters, stop) { return this.#call(`${this.#partner}/${this.#list}?${parameters}`, { signal: AbortSignal.any([stop, this.signal]) }, parseExactly); }
 
   /**
    * Counts activities. One call reads a bounded amount; `next_cursor` goes on.
    * @param {URLSearchParams} parameters @param {AbortSignal} stop
    * @returns {Promise<Counts>}
    */
-  counts(parameters, stop) { return this.#call(`${this.#partner}/counts?${parameters}`, { signal: AbortSignal.any([stop, this.signal]) }); }
+  async counts(parameters, stop) {
+    // The audit is not counted.
+    if (this.#list !== "activities") throw new ApiError(404, null);
+    return this.#call(`${this.#partner}/counts?${parameters}`, { signal: AbortSignal.any([stop, this.signal]) });
+  }
 
   /** Reads an activity with its details. @param {string} url from the list */
   activity(url) { return this.#call(url, {}, parseExactly); }
@@ -88,44 +134,48 @@ export class Service {
 
   /** Requests an export. The same key again returns the first export. @param {object} request @param {string} key */
   startExport(request, key) {
-    return this.#call(`${this.#partner}/exports`, {
-      method: "POST", headers: { "Content-Type": "application/json", "Idempotency-Key": key }, body: JSON.stringify(request),
-    });
+    return this.write("POST", "exports", request, { "Idempotency-Key": key });
   }
 
   /** @param {string} id */
-  export(id) { return this.#call(`${this.#partner}/exports/${encodeURIComponent(id)}`); }
+  export(id) { return this.read(`exports/${encodeURIComponent(id)}`); }
 
   /** Cancels an export. @param {string} id @returns {Promise<null>} */
-  cancelExport(id) { return this.#call(`${this.#partner}/exports/${encodeURIComponent(id)}`, { method: "DELETE" }); }
+  cancelExport(id) { return this.write("DELETE", `exports/${encodeURIComponent(id)}`); }
 
   /** Reads the monthly schedule, or null. @returns {Promise<any>} */
   schedule() {
-    return this.#call(`${this.#partner}/export-schedule`).catch((error) => {
+    return this.read("export-schedule").catch((error) => {
       if (error instanceof ApiError && error.status === 404) return null;
       throw error;
     });
   }
 
   /** @param {object} schedule */
-  saveSchedule(schedule) {
-    return this.#call(`${this.#partner}/export-schedule`, { method: "PUT", headers: { "Content-Type": "application/json" }, body: JSON.stringify(schedule) });
-  }
+  saveSchedule(schedule) { return this.write("PUT", "export-schedule", schedule); }
 
   /** Reads the secret that signs the schedule's webhooks. @returns {Promise<{secret: string, created_at: string, previous_valid_until: string | null}>} */
-  secret() { return this.#call(`${this.#partner}/export-schedule/secret`); }
+  secret() { return this.read("export-schedule/secret"); }
 
   /** Replaces the secret. @returns {ReturnType<Service["secret"]>} */
-  replaceSecret() { return this.#call(`${this.#partner}/export-schedule/secret`, { method: "POST" }); }
+  replaceSecret() { return this.write("POST", "export-schedule/secret"); }
 
   /** Lists a page of exports of a kind, newest first. @param {"on_demand" | "monthly"} kind @param {string | null} cursor */
   exports(kind, cursor) {
-    return this.#call(`${this.#partner}/exports?${new URLSearchParams({ kind, limit: "20", ...(cursor ? { cursor } : {}) })}`);
+    return this.read(`exports?${new URLSearchParams({ kind, limit: "20", ...(cursor ? { cursor } : {}) })}`);
   }
 
   /** Requests a download link, which is valid for minutes. @param {string} id @param {string} name @returns {Promise<{url: string}>} */
   file(id, name) {
-    return this.#call(`${this.#partner}/exports/${encodeURIComponent(id)}/files/${encodeURIComponent(name)}?redirect=false`);
+    return this.read(`exports/${encodeURIComponent(id)}/files/${encodeURIComponent(name)}?redirect=false`);
+  }
+
+  /** Reads something of the partner's, such as `holds`. @param {string} path */
+  read(path) { return this.#call(`${this.#partner}/${path}`); }
+
+  /** Creates, changes or removes something of the partner's. @param {"POST" | "PUT" | "DELETE"} method @param {string} path @param {object} [body] @param {Record<string, string>} [headers] */
+  write(method, path, body, headers = {}) {
+    return this.#call(`${this.#partner}/${path}`, { method, headers: { ...(body && { "Content-Type": "application/json" }), ...headers }, body: JSON.stringify(body) });
   }
 
   /** @param {string} path @param {RequestInit} [options] @param {(text: string) => any} [parse] */

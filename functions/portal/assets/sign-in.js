@@ -5,13 +5,14 @@
 // in a hidden frame of another site.
 
 import * as oauth from "./vendor/oauth.js";
+import { claimsOf } from "./activity-log.js";
 
 const PENDING = "daybook.sign-in";
 /** Storage key that says that somebody signed in with this browser and did not sign out. */
 const SIGNED_IN = "daybook.signed-in";
 
 /** @typedef {{issuer: string, discovery_url: string, client_id: string, api: string, scope: string, partner_claim: string, roles_claim: string,
- *   subscriptions_url: string, time_zone: string}} Config */
+ *   customers_claim?: string, subscriptions_url: string, time_zone: string}} Config */
 /** The person who signed in, as the token says. @typedef {{name: string, partner: string, roles: string[], timeZone: string}} Person */
 /** @typedef {{token: string, person: Person, identity: Record<string, any>, ends: number, refresh: string}} Session `token` is for the API; `ends` is a time of this machine's clock */
 
@@ -152,7 +153,9 @@ export async function finishSignIn(config) {
 function sessionOf(config, tokens, requestedAt, previous) {
   const identity = oauth.getValidatedIdTokenClaims(tokens) ?? previous?.identity ?? {};
   const access = claimsOf(tokens.access_token);
-  const carriesClaims = access[config.partner_claim] && access[config.roles_claim];
+  // Without the claim of the customers, where there is one, the service would show nothing.
+  const { customers_claim: customers } = config;
+  const carriesClaims = access[config.partner_claim] && access[config.roles_claim] && !(customers && identity[customers] && !access[customers]);
   const [token, claims] = carriesClaims ? [tokens.access_token, access] : [tokens.id_token, identity];
   if (!token) throw new SignInFailure("sessionOver");
   const { [config.partner_claim]: partner, [config.roles_claim]: roles = [], exp, iat } = claims;
@@ -194,15 +197,4 @@ export async function signOut(config) {
   const parameters = { client_id: config.client_id, post_logout_redirect_uri: pageAddress(), logout_uri: pageAddress() };
   for (const [name, value] of Object.entries(parameters)) address.searchParams.set(name, value);
   location.assign(address);
-}
-
-/** Reads the claims of a token that is a JWT, to choose the token to send; the service verifies it. @param {string} token @returns {Record<string, any>} */
-function claimsOf(token) {
-  try {
-    const bytes = Uint8Array.from(atob(token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/")), (letter) => letter.charCodeAt(0));
-    return JSON.parse(new TextDecoder().decode(bytes));
-  } catch {
-    // Access tokens of other forms are for the issuer alone.
-    return {};
-  }
 }

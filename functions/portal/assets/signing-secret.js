@@ -1,6 +1,6 @@
 // The secret that signs the schedule's webhooks.
 
-import { h, isBusy, moveFocusTo, setBusy } from "./elements.js";
+import { copyText, h, isBusy, moveFocusTo, setBusy } from "./elements.js";
 
 /** Creates the section with the secret, which is visible from a click until it is hidden or the view is left. @param {import("./context.js").Context} context */
 export function secretSection({ service, words, zone, showError }) {
@@ -29,14 +29,7 @@ export function secretSection({ service, words, zone, showError }) {
     try {
       const { secret, previous_valid_until: until } = await call();
       const text = h("code", { class: "code" }, secret);
-      const copy = async () => {
-        try {
-          await navigator.clipboard.writeText(secret);
-          message.textContent = say("copied");
-        } catch {
-          message.textContent = say("copyFailed");
-        }
-      };
+      const copy = async () => { message.textContent = say(await copyText(secret) ? "copied" : "copyFailed"); };
       shown.replaceChildren(text, until ? h("p", { class: "quiet" }, words.say("secretBefore", { time: words.time(until, zone) })) : "",
         h("div", { class: "bar" }, button("copySecret", copy), button("hide", () => { message.textContent = ""; showButtons().focus(); })));
       message.textContent = say(outcome);

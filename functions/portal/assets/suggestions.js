@@ -67,9 +67,8 @@ export class Suggestions {
     };
     for (const { words: own, actions, isOwn } of known) {
       for (const status of STATUSES) add("status", status, valueWords(own, new Map(), "status", status), isOwn);
-      for (const category of new Set(actions.map((/** @type {any} */ each) => each.category))) {
-        add("action", `${category}.*`, valueWords(own, new Map(), "action", `${category}.*`), isOwn);
-      }
+      const kinds = new Map(actions.map((/** @type {any} */ each) => [`${each.category}.*`, each.category_label]));
+      for (const kind of kinds.keys()) add("action", kind, valueWords(own, { get: (_, value) => kinds.get(value) }, "action", kind), isOwn);
       for (const { action, label } of actions) add("action", action, label, isOwn);
     }
     // Without the catalogue, the next time tries again.

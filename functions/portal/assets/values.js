@@ -161,3 +161,12 @@ function oneLine(words, key, value, hints) {
 export function changeText(words, { field, old, new: now }, hints = {}) {
   return `${fieldLabel(words, field)} ${oneLine(words, field, old, hints)} → ${oneLine(words, field, now, hints)}`;
 }
+
+/** The groups of fields that can be erased, with the keys of their names. @type {Record<string, string>} */
+export const GROUPS = {
+  actor: "filter_actor", origin: "erasureOrigin", customer: "customerLabel", target: "target", changes: "changes", details: "historyDetails", reason: "reason",
+  correlation: "correlation", source: "source",
+};
+
+/** The names of groups of fields. @param {Words} words @param {string[]} groups */
+export const groupsText = (words, groups) => groups.map((group) => (GROUPS[group] ? words.say(GROUPS[group]) : group)).join(", ");

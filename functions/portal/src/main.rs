@@ -12,6 +12,7 @@ async fn main() -> Result<(), Error> {
         sign_in_url: variable("SIGN_IN_URL")?,
         partner_claim: variable("PARTNER_CLAIM")?,
         roles_claim: variable("ROLES_CLAIM")?,
+        customers_claim: variable("CUSTOMERS_CLAIM")?,
         client_id: variable("CLIENT_ID")?,
         subscriptions_url: variable("SUBSCRIPTIONS_URL")?,
         time_zone: variable("TIME_ZONE")?,

@@ -5,7 +5,7 @@
 //! answers are those of `audit_records`.
 
 use domain::{
-    access::Operation,
+    access::{Caller, Operation},
     activity::PartnerId,
     fault::Faults,
     query::Position,
@@ -64,10 +64,11 @@ pub(crate) async fn list(app: &App, request: &Request, now: Instant) -> Answer {
     let default_size = seek.as_ref().map_or(DEFAULT_SIZE, |seek| seek.size);
     let size = faults.keep_part(parameters.number(SIZE, default_size, MAX_PAGE_ROWS));
     let ((period, wanted), size) = faults.finish(period.zip(wanted).zip(size))?;
-    let query = fingerprint(partner, period, filter.as_ref());
+    let query = fingerprint(&caller, partner, period, filter.as_ref());
     let after = seek.map(|seek| resume(&seek, period, &query)).transpose()?;
-    let reading = app.begin_read(partner, now).await?;
-    let RecordPage { items, next } = read_page(&reading.ledger, partner, period, &wanted, size, after).await?;
+    let reading = app.begin_read(&caller, partner, now).await?;
+    let query_page = read_page(&reading, period, &wanted, size, after);
+    let RecordPage { items, next } = app.note_read((request, &caller, now), partner, query_page).await?;
     let (from, to) = (period.from(), period.to());
     let token = next.map(|next| cursor::encode_cursor(&Seek { after: next.to_text(), from, to, filter, size, query }));
     let token = token.transpose()?;
@@ -84,8 +85,9 @@ fn resume(seek: &Seek, period: Period, query: &str) -> Result<Position, Problem>
     })
 }
 
-fn fingerprint(partner: &PartnerId, period: Period, filter: Option<&FieldFilter>) -> String {
-    cursor::fingerprint(&format!("{partner} {} {} {filter:?}", period.from(), period.to()))
+fn fingerprint(caller: &Caller, partner: &PartnerId, period: Period, filter: Option<&FieldFilter>) -> String {
+    let (from, to, restriction) = (period.from(), period.to(), caller.customers().to_key());
+    cursor::fingerprint(&format!("{partner} {from} {to} {filter:?}{restriction}"))
 }
 
 /// Reads the filter that three parameters hold, if one of them is sent. Without an operator, the field's only one is meant.

@@ -7,7 +7,7 @@
 use chrono::NaiveDateTime;
 use domain::{
     access::Operation,
-    activity::{Activity, ActorType, MAX_NAME_CHARS, PartnerId},
+    activity::{Activity, ActorType, MAX_NAME_CHARS},
     fault::{Faults, Rejection},
     filter::{Choice, Filter},
     fold::fold,
@@ -25,11 +25,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use store::{
     error::Error,
-    ledger::{Condition, Ledger, MAX_PAGE_ROWS},
+    ledger::{Condition, MAX_PAGE_ROWS},
 };
 use utoipa::ToSchema;
 
-use crate::App;
+use crate::{App, reading::Reading};
 
 pub(crate) const DEFAULT_SIZE: usize = 500;
 const DEFAULT_SECONDS: i64 = 30 * 86_400;
@@ -190,7 +190,8 @@ pub(crate) async fn list(app: &App, request: &Request, now: Instant) -> Answer {
     let mut one = |name: &str| faults.keep_part(parameters.one(name)).flatten();
     let (start, end, filter) = (one("startDate"), one("endDate"), one("filter"));
     // Pages of one list may have different lengths.
-    let fingerprint = cursor::fingerprint(&format!("{partner} {start:?} {end:?} {filter:?}"));
+    let restriction = caller.customers().to_key();
+    let fingerprint = cursor::fingerprint(&format!("{partner} {start:?} {end:?} {filter:?}{restriction}"));
     let wanted = faults.keep_part(filter.as_deref().map_or(Ok(RecordFilter::All), parse_filter));
     let bounds = [start.as_deref(), end.as_deref()];
     let period = read_period(["startDate", "endDate"], bounds, default_period(now), &mut faults);
@@ -212,8 +213,9 @@ pub(crate) async fn list(app: &App, request: &Request, now: Instant) -> Answer {
             return Err(foreign());
         }
     }
-    let reading = app.begin_read(partner, now).await?;
-    let RecordPage { items, next } = read_page(&reading.ledger, partner, period, &wanted, size, after).await?;
+    let reading = app.begin_read(&caller, partner, now).await?;
+    let query = read_page(&reading, period, &wanted, size, after);
+    let RecordPage { items, next } = app.note_read((request, &caller, now), partner, query).await?;
     let (from, to) = (period.from(), period.to());
     let token = next.map(|next| cursor::encode_cursor(&Token { after: next.to_text(), from, to, query: fingerprint }));
     let token = token.transpose()?;
@@ -235,8 +237,7 @@ pub(crate) struct RecordPage {
 
 /// Reads a page of records from `after` on.
 pub(crate) async fn read_page(
-    ledger: &Ledger,
-    partner: &PartnerId,
+    reading: &Reading<'_>,
     period: Period,
     wanted: &RecordFilter,
     size: usize,
@@ -261,7 +262,7 @@ pub(crate) async fn read_page(
         RecordFilter::All | RecordFilter::Customer(_) => None,
         RecordFilter::Company(_) | RecordFilter::Resource(_) => Some(&holds),
     };
-    let mut page = ledger.list_page(partner, &selection, size, after, also).await?;
+    let mut page = reading.list_page(selection, size, after, also).await?;
     let records = page.activities().map(|activity| record(activity.owned())).collect::<Result<Vec<_>, _>>()?;
     let items = payload::write_fitting(&records)?;
     page.truncate(items.len());

@@ -65,7 +65,7 @@ pub struct CountAnswer {
 }
 
 pub(crate) async fn count(app: &App, request: &Request, now: Instant) -> Answer {
-    let (_, partner) = request::partner_for(request, Operation::Read)?;
+    let (caller, partner) = request::partner_for(request, Operation::Read)?;
     let mut faults = Faults::default();
     let parameters = Parameters::read_known(request, &PARAMETERS, &mut faults);
     let order = read_order(&parameters, &mut faults);
@@ -76,16 +76,18 @@ pub(crate) async fn count(app: &App, request: &Request, now: Instant) -> Answer 
         by: parameters.all("by"),
         matching: faults.keep_part(parameters.one("match")).flatten(),
     };
-    let fingerprint = cursor::fingerprint(&format!("counts {partner} {question:?} {order:?}"));
+    let restriction = caller.customers().to_key();
+    let fingerprint = cursor::fingerprint(&format!("counts {partner} {question:?} {order:?}{restriction}"));
     let asked = faults.keep_part(question.read(now));
     let ((period, zone, filter, plan), sent) = faults.finish(asked.zip(sent))?;
     let Progress { period, after, begun_at } = Progress::read(sent, &fingerprint, period, now)?;
     let mut tally = Tally::begin(plan, period, zone)?;
     let selection = Selection { period, filter, order, recorded_from: None, recorded_before: None };
-    let reading = app.begin_read(&partner, now).await?;
+    let reading = app.begin_read(&caller, &partner, now).await?;
     let mut add = |activity: &Activity<&str>| tally.add(activity);
     let reading_time = if after.is_none() { FIRST_READING_TIME } else { READING_TIME };
-    let next = reading.ledger.visit(&partner, &selection, after, reading_time, &mut add).await?;
+    let query = reading.visit(selection, after, reading_time, &mut add);
+    let next = app.note_read((request, &caller, now), &partner, query).await?;
     let Counts { total, buckets, by } = tally.finish();
     let answer = CountAnswer {
         range: Range::of(period, zone),

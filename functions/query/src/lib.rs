@@ -1,25 +1,36 @@
-//! Reads activities: lists, counts, one activity with its details, names of actions, and the log as Partner Center's.
+//! Reads activities: lists, counts, the feed, one activity with its details, names of actions, the log as Partner Center's, and
+//! the audit.
 
 mod activities;
+mod audit;
 mod audit_activity;
 mod audit_records;
 mod counts;
+mod feed;
 mod paging;
+mod reading;
 
-use domain::{actions, activity::PartnerId, time::Instant};
+use domain::{
+    access::Caller,
+    actions::{ListedAction, list_actions, list_audit_actions},
+    activity::PartnerId,
+    audit::AuditAction,
+    fault::Faults,
+    text::quoted,
+    time::Instant,
+};
 use lambda::{
     Answer, Parameters, Problem, Request, StatusCode,
-    metrics::{self, Metric},
+    audit::{RequestAudit, note_refusal},
     request, response,
 };
-use store::{
-    ledger::{Ledger, ReadUnits},
-    meter::Meter,
-};
+use store::{audit::Audit, ledger::Ledger, meter::Meter, partners::Partners};
 
 pub use activities::ListAnswer;
+pub use audit::AuditAnswer;
 pub use audit_records::{AuditRecord, AuditRecords, Header, Link, Links};
 pub use counts::CountAnswer;
+pub use feed::FeedAnswer;
 pub use paging::Range;
 
 /// The stores that the function works with.
@@ -27,35 +38,34 @@ pub use paging::Range;
 pub struct App {
     /// The ledger.
     pub ledger: Ledger,
+    /// The audit of who reads.
+    pub audit: Audit,
+    /// The partners, whose settings say whether they have a feed.
+    pub partners: Partners,
     /// Counts read units, where partners have limits.
     pub meter: Option<Meter>,
 }
 
 impl App {
-    /// Begins a read for a partner, unless the partner reads more than its limit.
-    async fn begin_read<'a>(&'a self, partner: &'a PartnerId, now: Instant) -> Result<Reading<'a>, Problem> {
-        let Some(meter) = &self.meter else { return Ok(Reading { ledger: self.ledger.clone(), counted: None }) };
-        // One unit is taken before the read, and the others after it, because only the answers tell how many they are.
-        if let (_, Some(over)) = Box::pin(meter.allow(partner, 1, now)).await {
-            metrics::add(Metric::Refused, 1);
-            return Err(over.into());
-        }
-        let units = ReadUnits::default();
-        Ok(Reading { ledger: self.ledger.count_reads(&units), counted: Some((meter, partner, units)) })
+    /// Runs the first query of a read of the log, and beside it stores who reads.
+    async fn note_read<T>(
+        &self,
+        by: (&Request, &Caller, Instant),
+        partner: &PartnerId,
+        query: impl Future<Output = T>,
+    ) -> T {
+        self.note(by, partner, AuditAction::LogRead, query).await
     }
-}
 
-/// A read for a partner. At its end the partner is charged for what was read, also if the read failed.
-struct Reading<'a> {
-    ledger: Ledger,
-    counted: Option<(&'a Meter, &'a PartnerId, ReadUnits)>,
-}
-
-impl Drop for Reading<'_> {
-    fn drop(&mut self) {
-        if let Some((meter, partner, units)) = &self.counted {
-            meter.charge(partner, units.total().saturating_sub(1));
-        }
+    async fn note<T>(
+        &self,
+        (request, caller, now): (&Request, &Caller, Instant),
+        partner: &PartnerId,
+        action: AuditAction,
+        query: impl Future<Output = T>,
+    ) -> T {
+        let audit = RequestAudit::new(&self.audit, request, caller, now);
+        tokio::join!(Box::pin(query), Box::pin(audit.note_read(partner, action))).0
     }
 }
 
@@ -64,25 +74,43 @@ impl Drop for Reading<'_> {
 /// # Errors
 /// A problem.
 pub async fn handle(app: &App, request: Request, now: Instant) -> Answer {
-    match request::route(&request).as_str() {
-        "GET /v1/partners/{partner}/activities" => activities::list(app, &request, None, now).await,
-        "GET /v1/partners/{partner}/activities/{id}" => activities::show(app, &request, now).await,
-        "GET /v1/partners/{partner}/activities/{id}/details" => activities::show_details(app, &request, now).await,
+    let answer = Box::pin(route(app, &request, now)).await;
+    note_refusal(&app.audit, &request, &answer, now).await;
+    answer
+}
+
+async fn route(app: &App, request: &Request, now: Instant) -> Answer {
+    match request::route(request).as_str() {
+        "GET /v1/partners/{partner}/activities" => activities::list(app, request, None, now).await,
+        "GET /v1/partners/{partner}/activities/{id}" => activities::show(app, request, now).await,
+        "GET /v1/partners/{partner}/activities/{id}/details" => activities::show_details(app, request, now).await,
         "GET /v1/partners/{partner}/customers/{customer}/activities" => {
-            let customer = request::path(&request, "customer")?;
-            activities::list(app, &request, Some(customer), now).await
+            let customer = request::path(request, "customer")?;
+            activities::list(app, request, Some(customer), now).await
         }
-        "GET /v1/partners/{partner}/counts" => counts::count(app, &request, now).await,
-        "GET /v1/auditrecords" => audit_records::list(app, &request, now).await,
-        "GET /auditactivity/v1/auditrecords" => audit_activity::list(app, &request, now).await,
-        "GET /v1/actions" => list_actions(&request),
+        "GET /v1/partners/{partner}/counts" => counts::count(app, request, now).await,
+        "GET /v1/partners/{partner}/feed" => feed::list(app, request, now).await,
+        "GET /v1/partners/{partner}/audit" => audit::list(app, request, now).await,
+        "GET /v1/auditrecords" => audit_records::list(app, request, now).await,
+        "GET /auditactivity/v1/auditrecords" => audit_activity::list(app, request, now).await,
+        "GET /v1/actions" => show_actions(request),
         _ => Err(Problem::not_found()),
     }
 }
 
-fn list_actions(request: &Request) -> Answer {
+fn show_actions(request: &Request) -> Answer {
     request::caller(request)?;
-    let parameters = Parameters::read(request, &["locale"])?;
-    let locale = request::locale(request, parameters.one("locale")?.as_deref())?;
-    response::json(StatusCode::OK, &actions::list_actions(locale).collect::<Vec<_>>())
+    let mut faults = Faults::default();
+    let parameters = Parameters::read_known(request, &["locale", "log"], &mut faults);
+    let locale = faults.keep_part(parameters.one("locale")).flatten();
+    let of_audit = faults.keep_part(parameters.parse("log", |log| match log {
+        "activities" => Ok(false),
+        "audit" => Ok(true),
+        other => Err(format!("{} is neither activities nor audit", quoted(other))),
+    }));
+    let of_audit = faults.finish(of_audit)?.unwrap_or_default();
+    let locale = request::locale(request, locale.as_deref())?;
+    let listed: Vec<ListedAction> =
+        if of_audit { list_audit_actions(locale).collect() } else { list_actions(locale).collect() };
+    response::json(StatusCode::OK, &listed)
 }

@@ -3,10 +3,11 @@
 use domain::quota::Limits;
 use lambda::{
     Error, aws,
-    environment::{flag, number, variable},
+    environment::{flag, number, positive, variable},
 };
 use query::App;
 use store::{
+    audit::Audit,
     ledger::Ledger,
     meter::{Amounts, Meter},
     partners::Partners,
@@ -23,8 +24,12 @@ async fn main() -> Result<(), Error> {
         variable("ACTIVITIES_TABLE")?,
         variable("DATA_BUCKET")?,
     );
-    let partners = Partners::new(dynamodb.clone(), variable("PARTNERS_TABLE")?);
+    let audit = Audit::new(dynamodb.clone(), variable("AUDIT_TABLE")?);
+    let partners = Partners::new(dynamodb.clone(), variable("PARTNERS_TABLE")?)
+        .with_default_retention(positive("RETENTION_MONTHS")?);
+    let ledger = ledger.with_details_in(variable("DETAILS_BUCKET")?).hiding_ended_months(partners.clone());
     let limits = Limits { read_units_per_second: Some(number("READ_UNITS_PER_SECOND")?), ..Limits::default() };
-    let meter = Meter::new(Amounts::ReadUnits, dynamodb, variable("LIMITS_TABLE")?, partners, limits);
-    lambda::serve(App { ledger, meter: flag("PARTNER_LIMITS")?.then_some(meter) }, query::handle).await
+    let meter = Meter::new(Amounts::ReadUnits, dynamodb, variable("LIMITS_TABLE")?, partners.clone(), limits);
+    let meter = flag("PARTNER_LIMITS")?.then_some(meter);
+    lambda::serve(App { ledger, audit, partners, meter }, query::handle).await
 }

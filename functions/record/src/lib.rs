@@ -5,18 +5,22 @@ mod shorten;
 use std::time::Duration;
 
 use domain::{
-    access::Operation,
+    access::{Customers, Operation},
     activity::{Activity, ActivityId, PartnerId, RecordRequest, Sent, cloud_events::EventHeaders},
+    partner::RecordRefusal,
     quota::LimitExceeded,
     time::Instant,
 };
 use lambda::{
-    Answer, Problem, ProblemDocument, ProblemKind, Request, StatusCode, header,
+    Answer, Problem, ProblemDocument, ProblemKind, Request, StatusCode,
+    audit::note_refusal,
+    header,
     metrics::{self, Metric},
     request, response,
 };
 use serde::Serialize;
 use store::{
+    audit::Audit,
     ledger::{RecordError, Recorded, Recorder},
     meter::Meter,
 };
@@ -32,6 +36,8 @@ pub struct App {
     pub recorder: Recorder,
     /// Counts activities, where partners have limits.
     pub meter: Option<Meter>,
+    /// The audit of refused requests.
+    pub audit: Audit,
 }
 
 impl App {
@@ -53,18 +59,33 @@ impl App {
 /// # Errors
 /// A problem; nothing is recorded then. A batch answers for each of its activities instead.
 pub async fn handle(app: &App, request: Request, now: Instant) -> Answer {
-    let (_, partner) = request::partner_for(&request, Operation::Record)?;
-    request::refuse_parameters(&request)?;
-    let time = request::time_left(&request, now).saturating_sub(TIME_TO_ANSWER);
+    let answer = record(app, &request, now).await;
+    note_refusal(&app.audit, &request, &answer, now).await;
+    answer
+}
+
+async fn record(app: &App, request: &Request, now: Instant) -> Answer {
+    let (caller, partner) = request::partner_for(request, Operation::Record)?;
+    request::refuse_parameters(request)?;
+    let time = request::time_left(request, now).saturating_sub(TIME_TO_ANSWER);
     let headers = request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
     let event = EventHeaders::find(headers);
-    match RecordRequest::parse(request::body(&request)?, &request::media_type(&request), event.as_ref())? {
-        RecordRequest::One(sent) => record_one(app, &partner, sent, now, time).await,
+    match RecordRequest::parse(request::body(request)?, &request::media_type(request), event.as_ref())? {
+        RecordRequest::One(sent) => record_one(app, &partner, caller.customers(), sent, now, time).await,
         RecordRequest::Many(batch) => record_batch(app, &partner, &batch, now, time).await,
     }
 }
 
-async fn record_one(app: &App, partner: &PartnerId, sent: Sent<'_>, now: Instant, time: Duration) -> Answer {
+/// Records an activity. A caller that is restricted to some customers records for all of them, and is shown what it sent
+/// itself where the recorded activity is not for it to see.
+async fn record_one(
+    app: &App,
+    partner: &PartnerId,
+    visible: &Customers,
+    sent: Sent<'_>,
+    now: Instant,
+    time: Duration,
+) -> Answer {
     let new = sent.parse(now).inspect_err(|_| metrics::add(Metric::Rejected, 1))?;
     if let (_, Some(over)) = app.allow(partner, 1, now).await {
         return Err(over.into());
@@ -72,14 +93,19 @@ async fn record_one(app: &App, partner: &PartnerId, sent: Sent<'_>, now: Instant
     let has_own_id = new.id.is_some();
     let activity = new.into_activity(partner.clone(), now);
     let id = activity.id.clone();
+    let own = (!visible.is_all()).then(|| activity.clone());
     let (status, activity) = match app.recorder.record(activity, time).await {
         Ok(Recorded::New(activity)) => {
             metrics::add(Metric::Recorded, 1);
             (StatusCode::CREATED, activity)
         }
-        Ok(Recorded::Duplicate(activity)) => {
+        Ok(Recorded::Duplicate(first)) => {
             metrics::add(Metric::Duplicates, 1);
-            (StatusCode::OK, activity)
+            let is_visible = visible.allow(first.entry.customer.as_ref().map(|customer| customer.id.as_str()));
+            match own.filter(|_| !is_visible) {
+                Some(own) => (StatusCode::OK, Activity { recorded_at: first.recorded_at, ..own }),
+                None => (StatusCode::OK, first),
+            }
         }
         Err(error) => {
             metrics::add(Metric::Rejected, 1);
@@ -194,6 +220,14 @@ fn problem(error: RecordError, given_id: Option<&ActivityId>) -> Problem {
             ProblemKind::Conflict,
             "An activity with this id and occurred_at, which together are its address, is recorded already, with other content. Activities are never changed: send the new content under an id of its own.",
         ),
+        RecordError::Refused(refusal) => {
+            let kind = match refusal {
+                RecordRefusal::NotRegistered => ProblemKind::NotFound,
+                RecordRefusal::Suspended | RecordRefusal::Leaving => ProblemKind::Forbidden,
+                RecordRefusal::Gone => ProblemKind::Gone,
+            };
+            Problem::new(kind, refusal.to_string())
+        }
         RecordError::Storage(error) => {
             let problem = Problem::from(error);
             match given_id {

@@ -3,10 +3,12 @@
 use domain::quota::Limits;
 use lambda::{
     Error, aws,
-    environment::{flag, number, variable},
+    environment::{flag, number, positive, variable},
 };
 use record::App;
 use store::{
+    audit::Audit,
+    due::DueMarks,
     ledger::{Ledger, Recorder},
     meter::{Amounts, Meter},
     partners::Partners,
@@ -22,13 +24,20 @@ async fn main() -> Result<(), Error> {
         aws_sdk_s3::Client::new(&config),
         variable("ACTIVITIES_TABLE")?,
         variable("DATA_BUCKET")?,
-    );
-    let partners = Partners::new(dynamodb.clone(), variable("PARTNERS_TABLE")?);
+    )
+    .with_details_in(variable("DETAILS_BUCKET")?);
+    let audit = Audit::new(dynamodb.clone(), variable("AUDIT_TABLE")?);
+    let partners = Partners::new(dynamodb.clone(), variable("PARTNERS_TABLE")?)
+        .with_default_retention(positive("RETENTION_MONTHS")?);
+    let due = DueMarks::new(dynamodb.clone(), variable("DUE_TABLE")?);
     let limits = Limits { records_per_second: Some(number("RECORDS_PER_SECOND")?), ..Limits::default() };
     let meter = Meter::new(Amounts::Activities, dynamodb, variable("LIMITS_TABLE")?, partners.clone(), limits);
     let app = App {
-        recorder: Recorder::new(ledger, partners, number::<i64>("GRACE_HOURS")? * 3_600),
+        recorder: Recorder::new(ledger, partners, number::<i64>("GRACE_HOURS")? * 3_600)
+            .checking_partners(flag("REGISTERED_PARTNERS")?)
+            .with_due_marks(due),
         meter: flag("PARTNER_LIMITS")?.then_some(meter),
+        audit,
     };
     lambda::serve(app, record::handle).await
 }

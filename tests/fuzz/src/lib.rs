@@ -19,7 +19,7 @@ use std::{
 use amounts::{amount, report, setting};
 
 /// How many seconds each target runs in `make test`, and in `make soak`.
-const SECONDS: (u64, u64) = (3, 300);
+const SECONDS: (u64, u64) = (3, 60);
 /// The longest input, in bytes. The end-to-end tests send larger ones.
 const MAX_BYTES: usize = 16 * 1_024;
 /// The most inputs that are kept and changed further.

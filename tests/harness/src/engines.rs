@@ -1,5 +1,7 @@
 //! Real engines in the test's own process, each behind a port of its own, and clients of the stores on them.
 
+use std::sync::Arc;
+
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::{
     config::retry::{RetryPartition, TokenBucket},
@@ -15,15 +17,20 @@ use hyper_util::{
     server::conn::auto,
 };
 use store::{
+    audit::Audit,
     control::Control,
-    ledger::{Ledger, Recorder},
+    due::DueMarks,
+    keeping::Keeper,
+    ledger::{Ledger, Recorder, Remover},
     partners::Partners,
+    queues::{DeadLetters, ExportQueue, KeeperQueue},
+    streams::Streams,
 };
 use tokio::net::TcpListener;
 
 use crate::{
     faults::Faults,
-    names::{BUCKET, CONTROL, LIMITS, PARTNERS, TABLE},
+    names::{AUDIT, BUCKET, CONTROL, DUE, LIMITS, PARTNERS, STREAMS, TABLE},
     sqs::Sqs,
 };
 
@@ -84,10 +91,13 @@ impl Stores {
             (
                 CONTROL,
                 key_schema("pk", Some("sk")),
-                vec![("due", "dk", "nr", all), ("by_month", "mk", "state", of_month)],
+                vec![("due", "dk", "nr", all.clone()), ("by_month", "mk", "state", of_month)],
             ),
-            (PARTNERS, key_schema("pk", None), vec![]),
+            (AUDIT, key_schema("pk", Some("sk")), vec![]),
+            (PARTNERS, key_schema("pk", None), vec![("registered", "g", "pk", all.clone())]),
             (LIMITS, key_schema("pk", None), vec![]),
+            (STREAMS, key_schema("pk", Some("sk")), vec![]),
+            (DUE, key_schema("pk", Some("sk")), vec![]),
         ] {
             let mut names: Vec<String> = keys.iter().map(|key| key.attribute_name.clone()).collect();
             let mut create = dynamodb.create_table().table_name(table).billing_mode(BillingMode::PayPerRequest);
@@ -115,7 +125,8 @@ impl Stores {
         self.s3(None).create_bucket().bucket(BUCKET).send().await.unwrap();
     }
 
-    fn config(&self, url: &str, faults: Option<&Faults>) -> SdkConfig {
+    /// The configuration of clients of an endpoint.
+    pub fn config(&self, url: &str, faults: Option<&Faults>) -> SdkConfig {
         let credentials = Credentials::new("test", "test", None, None, "tests");
         let client = aws_smithy_http_client::Builder::new().build_http();
         let config = SdkConfig::builder()
@@ -154,15 +165,35 @@ impl Stores {
         Ledger::new(self.dynamodb(faults), self.s3(faults), TABLE.into(), BUCKET.into())
     }
 
-    /// The settings of partners.
+    /// The table of partners.
     pub fn partners(&self) -> Partners {
         Partners::new(self.dynamodb(None), PARTNERS.into())
+    }
+
+    /// The keeper of partners' data, which sends its messages to `sqs`.
+    pub fn keeper(&self, sqs: &Sqs, faults: Option<&Faults>) -> Keeper {
+        let queues = self.sqs(sqs, faults);
+        let url = |name: &str| format!("{}/{name}", sqs.url);
+        Keeper {
+            partners: Partners::new(self.dynamodb(faults), PARTNERS.into()),
+            control: self.control(faults),
+            streams: self.streams(faults),
+            activities: Remover::new(self.ledger(faults)),
+            audit: Remover::new(self.audit(faults).ledger().clone()),
+            entries: self.audit(faults),
+            exports: ExportQueue::new(queues.clone(), url("exports")),
+            runs: KeeperQueue::new(queues.clone(), url("keeper")),
+            dead_letters: DeadLetters::new(queues, url("dead")),
+            order_keys: Arc::new(|order| Box::pin(async move { Ok(order.into_bytes()) })),
+            retention_seconds: 30 * 86_400,
+            grace_seconds: GRACE_SECONDS,
+        }
     }
 
     /// A recorder into the ledger.
     pub fn recorder(&self, faults: Option<&Faults>) -> Recorder {
         let partners = Partners::new(self.dynamodb(faults), PARTNERS.into());
-        Recorder::new(self.ledger(faults), partners, GRACE_SECONDS)
+        Recorder::new(self.ledger(faults), partners, GRACE_SECONDS).with_due_marks(self.due_marks(faults))
     }
 
     /// The Control table.
@@ -170,8 +201,23 @@ impl Stores {
         Control::new(self.dynamodb(faults), CONTROL.into())
     }
 
+    /// The due marks.
+    pub fn due_marks(&self, faults: Option<&Faults>) -> DueMarks {
+        DueMarks::new(self.dynamodb(faults), DUE.into())
+    }
+
+    /// The table of streams.
+    pub fn streams(&self, faults: Option<&Faults>) -> Streams {
+        Streams::new(self.dynamodb(faults), STREAMS.into(), self.due_marks(faults))
+    }
+
+    /// The audit.
+    pub fn audit(&self, faults: Option<&Faults>) -> Audit {
+        Audit::new(self.dynamodb(faults), AUDIT.into())
+    }
+
     /// The environment variables with which a function in a process of its own finds the stores.
-    pub fn variables(&self) -> [(&'static str, String); 9] {
+    pub fn variables(&self) -> [(&'static str, String); 15] {
         [
             ("AWS_REGION", "us-east-1".to_owned()),
             ("AWS_ACCESS_KEY_ID", "test".to_owned()),
@@ -181,7 +227,13 @@ impl Stores {
             ("ACTIVITIES_TABLE", TABLE.to_owned()),
             ("PARTNERS_TABLE", PARTNERS.to_owned()),
             ("LIMITS_TABLE", LIMITS.to_owned()),
+            ("STREAMS_TABLE", STREAMS.to_owned()),
+            ("DUE_TABLE", DUE.to_owned()),
+            ("AUDIT_TABLE", AUDIT.to_owned()),
             ("DATA_BUCKET", BUCKET.to_owned()),
+            ("DETAILS_BUCKET", BUCKET.to_owned()),
+            ("RETENTION_MONTHS", "0".to_owned()),
+            ("REGISTERED_PARTNERS", "false".to_owned()),
         ]
     }
 

@@ -44,6 +44,8 @@ pub enum Fault {
     Garbled,
     /// The store executes the call, and answers after many other calls.
     Late,
+    /// The call waits until [`Faults::go_on`], so that a test can do something at this moment: see [`Faults::paused`].
+    Paused,
     /// The table lags behind: a Query of details without strong consistency finds none.
     Stale,
 }
@@ -96,6 +98,8 @@ pub struct Faults {
     plan: Plan,
     attempts: u32,
     killed: Arc<Notify>,
+    paused: Arc<Notify>,
+    goes_on: Arc<Notify>,
     cache: Option<ReadCache>,
 }
 
@@ -141,6 +145,8 @@ impl Faults {
             plan: Plan::Within(failing, fault),
             attempts: 1,
             killed: Arc::default(),
+            paused: Arc::default(),
+            goes_on: Arc::default(),
             cache: None,
         }
     }
@@ -154,6 +160,16 @@ impl Faults {
     /// Waits until a call kills the process.
     pub async fn killed(&self) {
         self.killed.notified().await;
+    }
+
+    /// Waits until a call is paused.
+    pub async fn paused(&self) {
+        self.paused.notified().await;
+    }
+
+    /// Lets the paused call go on.
+    pub fn go_on(&self) {
+        self.goes_on.notify_one();
     }
 
     /// Makes no call fail, and counts the calls.
@@ -265,6 +281,15 @@ impl HttpConnector for FaultyConnector {
         }
         let cache = self.faults.cache.clone().zip(read_of_activities(&request));
         let cached = cache.as_ref().and_then(|(answers, asked)| answers.lock().unwrap().get(asked).cloned());
+        if fault == Some(Fault::Paused) {
+            let (paused, goes_on) = (Arc::clone(&self.faults.paused), Arc::clone(&self.faults.goes_on));
+            let connector = self.connector.clone();
+            return HttpConnectorFuture::new(async move {
+                paused.notify_one();
+                goes_on.notified().await;
+                connector.call(request).await
+            });
+        }
         let sent = match cached {
             Some(body) => HttpConnectorFuture::ready(Ok(HttpResponse::new(200.try_into().unwrap(), body.into()))),
             None => self.connector.call(request),

@@ -27,8 +27,8 @@ pub use self::{
     engines::{GRACE_SECONDS, Stores},
     faults::{Fault, FaultRates, Faults, ReadCache},
     months::{exports_of_month, months, save_schedules},
-    names::{BUCKET, CONTROL, LIMITS, PARTNERS, TABLE},
+    names::{AUDIT, BUCKET, CONTROL, DUE, LIMITS, PARTNERS, STREAMS, TABLE},
     random::Random,
-    runtime_api::{Function, request_event},
+    runtime_api::{Function, by, request_event},
     sqs::Sqs,
 };

@@ -26,6 +26,7 @@ pub fn months(stores: &Stores, sqs: &Sqs, faults: Option<&Faults>) -> Months {
         queue: ExportQueue::new(stores.sqs(sqs, faults), format!("{}/1/exports", sqs.url)),
         late: LateIndex::new(stores.dynamodb(faults), TABLE.to_owned()),
         runs: RunQueue::new(stores.sqs(sqs, faults), format!("{}/1/runs", sqs.url)),
+        audit: stores.audit(faults),
         rules: Rules { grace_seconds: GRACE_SECONDS, retention_seconds: RETENTION_SECONDS },
     }
 }

@@ -8,5 +8,11 @@ pub const CONTROL: &str = "control";
 pub const PARTNERS: &str = "partners";
 /// The table of the meter.
 pub const LIMITS: &str = "limits";
+/// The table of the audit.
+pub const AUDIT: &str = "audit";
+/// The table of streams.
+pub const STREAMS: &str = "streams";
+/// The table of due marks.
+pub const DUE: &str = "due";
 /// The bucket.
 pub const BUCKET: &str = "data";

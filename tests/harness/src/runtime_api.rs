@@ -116,7 +116,15 @@ pub fn request_event(route: &str, path_parameters: &Value, query: &[(&str, &str)
         "multiValueQueryStringParameters": parameters,
         "requestContext": {
             "requestId": "r-1", "resourcePath": path, "httpMethod": method,
-            "authorizer": {"subject": "s-1", "name": "Ana", "partner": "contoso", "roles": "global_admin"},
+            "identity": {"sourceIp": "203.0.113.7", "userAgent": "curl/8"},
+            "authorizer": {"subject": "s-1", "name": "Ana", "partner": "contoso", "roles": "global_admin", "client": "page"},
         },
     })
+}
+
+/// Lets somebody else send the request of an event: a subject with a partner and roles, each separated by a space.
+pub fn by(mut event: Value, subject: &str, partner: &str, roles: &str) -> Value {
+    event["requestContext"]["authorizer"] =
+        json!({"subject": subject, "name": "", "partner": partner, "roles": roles, "client": "page"});
+    event
 }

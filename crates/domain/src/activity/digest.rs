@@ -14,7 +14,7 @@ impl Entry {
     ///
     /// Every field enters in a fixed order, with a mark of its presence and its length, so that no two contents give the
     /// same bytes. The spelling of JSON does not count: see [`Json::digest`].
-    pub(super) fn digest(&self, changes: Option<&Json>, details: Option<&Json>) -> Digest {
+    pub(crate) fn digest(&self, changes: Option<&Json>, details: Option<&Json>) -> Digest {
         let mut hasher = Sha256::new();
         let mut add = |bytes: Option<&[u8]>| {
             hasher.update([u8::from(bytes.is_some())]);

@@ -30,6 +30,13 @@ macro_rules! text_type {
             }
         }
 
+        impl<'a> $name<&'a str> {
+            /// Returns the text, which outlives this value.
+            pub(crate) fn text(self) -> &'a str {
+                self.0
+            }
+        }
+
         impl<T: AsRef<str>> $name<T> {
             /// Returns the text.
             pub fn as_str(&self) -> &str {
@@ -73,6 +80,19 @@ text_type! {
 }
 
 impl PartnerId {
+    /// The id under which the audit keeps what concerns no single partner. No partner may have it.
+    pub const INSTALLATION: &'static str = "_installation";
+
+    /// Returns the id under which the audit keeps what concerns no single partner.
+    pub fn installation() -> Self {
+        Self(Self::INSTALLATION.to_owned())
+    }
+
+    /// Tells whether this is the id that no partner may have.
+    pub fn is_installation(&self) -> bool {
+        self.0 == Self::INSTALLATION
+    }
+
     /// Reads a partner's id.
     ///
     /// # Errors
@@ -134,6 +154,11 @@ impl<'a> Action<&'a str> {
 }
 
 impl Action {
+    /// Returns the action of the activity that a test of a stream sends.
+    pub(crate) fn stream_tested() -> Self {
+        Self("stream.tested".to_owned())
+    }
+
     /// Tells whether text can be an action.
     pub fn is_valid(text: &str) -> bool {
         // A dot needs a word before and behind it; the start counts as a dot, so that a leading dot is refused.

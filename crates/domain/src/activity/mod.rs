@@ -33,6 +33,8 @@ pub use self::{
     request::{BatchJson, MAX_BATCH, RecordRequest, Sent},
     wire::{ActivityJson, Change, NewActivityJson, NewActorJson, NewCustomerJson, NewTargetJson, WithDetailsUrl},
 };
+pub(crate) use wire::WithDetailsAt;
+
 pub use crate::{
     fault::{Fault, Rejection},
     request_json::{Object, from_json},

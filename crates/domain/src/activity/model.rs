@@ -211,7 +211,7 @@ pub enum Details<T = String> {
     Here(T),
 }
 
-/// A recorded activity, which never changes.
+/// A recorded activity, which never changes, except that a recorded order may erase groups of its fields.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Activity<T = String> {
     /// The partner that owns the activity.
@@ -229,7 +229,10 @@ pub struct Activity<T = String> {
     /// What the lines of an order add up to, as JSON: see [`LineSums`](super::lines::LineSums). Absent in activities that were
     /// recorded by earlier versions.
     pub lines: Option<T>,
-    /// The digest of entry and details: activities with the same address and digest are the same.
+    /// The groups of fields that were erased, each with the id of the order, as JSON. An erased actor has an empty id.
+    pub erased: Option<T>,
+    /// The digest of entry and details: activities with the same address and digest are the same. That of an erased activity
+    /// says nothing of its content.
     pub digest: Digest,
 }
 
@@ -244,12 +247,19 @@ impl NewActivity {
             entry: self.entry,
             details: self.details.map_or(Details::None, Details::Here),
             lines: self.lines,
+            erased: None,
             digest: self.digest,
         }
     }
 }
 
 impl<T: AsRef<str>> Activity<T> {
+    /// Tells whether a group of fields was erased, by its name.
+    pub fn has_erased(&self, group: &str) -> bool {
+        // The names of groups are plain words, and the ids of orders have no quotes.
+        self.erased.as_ref().is_some_and(|erased| erased.as_ref().contains(&format!("\"{group}\":")))
+    }
+
     /// Borrows the text.
     pub fn borrowed(&self) -> Activity<&str> {
         self.map(AsRef::as_ref)
@@ -312,6 +322,7 @@ impl<T> Activity<T> {
                 Details::Here(text) => Details::Here(convert(text)),
             },
             lines: self.lines.as_ref().map(&convert),
+            erased: self.erased.as_ref().map(&convert),
             digest: self.digest,
         }
     }

@@ -170,37 +170,36 @@ pub struct ActivityJson<'a> {
     /// The partner that owns the activity.
     #[schema(value_type = PartnerId)]
     partner_id: PartnerId<&'a str>,
-    /// The customer whose account was acted on.
+    /// The customer whose account was acted on; null once it is erased.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Customer>, nullable = false)]
-    customer: Option<Customer<&'a str>>,
+    #[schema(value_type = Option<Customer>)]
+    customer: Option<Option<Customer<&'a str>>>,
     /// The kind of thing that was done.
     #[schema(value_type = Action)]
     action: Action<&'a str>,
     /// How the action ended.
     status: Status,
-    /// The person or program that acted.
-    #[schema(value_type = Actor)]
-    actor: Actor<&'a str>,
-    /// The thing that was acted on.
+    /// The person or program that acted; null once it is erased.
+    #[schema(value_type = Option<Actor>)]
+    actor: Option<Actor<&'a str>>,
+    /// The thing that was acted on; null once it is erased.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Target>, nullable = false)]
-    target: Option<Target<&'a str>>,
+    #[schema(value_type = Option<Target>)]
+    target: Option<Option<Target<&'a str>>>,
     /// Why the action has its status, if the caller gave a reason.
     reason: Option<&'a str>,
-    /// The fields that changed.
+    /// The fields that changed; null once they are erased.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Vec<Change>>, nullable = false)]
-    changes: Option<&'a RawValue>,
-    /// The id that links the activity to the traces of the recording system.
+    #[schema(value_type = Option<Vec<Change>>)]
+    changes: Option<Option<&'a RawValue>>,
+    /// The id that links the activity to the traces of the recording system; null once it is erased.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    correlation_id: Option<&'a str>,
-    /// The system that recorded the activity.
+    correlation_id: Option<Option<&'a str>>,
+    /// The system that recorded the activity; null once it is erased.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    source: Option<&'a str>,
-    /// The details, where the request asks for them and there are any; null where they do not fit into an answer.
+    source: Option<Option<&'a str>>,
+    /// The details, where the request asks for them and there are any; null where they do not fit into an answer, and once
+    /// they are erased.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     details: Option<Option<&'a RawValue>>,
@@ -216,6 +215,10 @@ pub struct ActivityJson<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<LineSums>, nullable = false)]
     lines: Option<&'a RawValue>,
+    /// The groups of fields that were erased, each with the id of the order.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<HashMap<String, String>>, nullable = false, example = json!({"actor": "01JD7Z6Q3V5W8X9Y0Z1A2B3C4D"}))]
+    erased: Option<&'a RawValue>,
     /// The address of the whole activity, relative to the API's root.
     url: String,
 }
@@ -241,34 +244,59 @@ impl Serialize for WithDetailsUrl<'_> {
     }
 }
 
+/// An activity whose details have an absolute address, because they do not fit into what carries the activity.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WithDetailsAt<'a> {
+    /// The activity.
+    pub(crate) activity: &'a Activity<&'a str>,
+    /// The address of the details.
+    pub(crate) details_url: &'a str,
+}
+
+impl Serialize for WithDetailsAt<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let details_url = Some(self.details_url.to_owned());
+        show::<S::Error>(self.activity.borrowed(), Some(None), details_url)?.serialize(serializer)
+    }
+}
+
 fn show<'a, E: serde::ser::Error>(
     activity: Activity<&'a str>,
     shown_details: Option<Option<&'a RawValue>>,
     details_url: Option<String>,
 ) -> Result<ActivityJson<'a>, E> {
     let url = activity.url();
-    let Activity { partner, id, occurred_at, recorded_at, entry, details, lines, digest: _ } = activity;
+    let shown_details = shown_details.or_else(|| activity.has_erased("details").then_some(None));
+    let erased = ["customer", "target", "changes", "correlation", "source"].map(|group| activity.has_erased(group));
+    let Activity { partner, id, occurred_at, recorded_at, entry, details, lines, erased: marks, digest: _ } = activity;
+    let [customer, target, changes, correlation, source] = erased;
     Ok(ActivityJson {
         id,
         occurred_at,
         recorded_at,
         partner_id: partner,
-        customer: entry.customer,
+        customer: present_or_erased(entry.customer, customer),
         action: entry.action,
         status: entry.status,
-        actor: entry.actor,
-        target: entry.target,
+        actor: Some(entry.actor).filter(|actor| !actor.id.is_empty()),
+        target: present_or_erased(entry.target, target),
         reason: entry.reason,
-        changes: entry.changes.map(raw::<E>).transpose()?,
-        correlation_id: entry.correlation_id,
-        source: entry.source,
+        changes: present_or_erased(entry.changes.map(raw::<E>).transpose()?, changes),
+        correlation_id: present_or_erased(entry.correlation_id, correlation),
+        source: present_or_erased(entry.source, source),
         details: shown_details,
         details_url,
         has_details: !matches!(details, Details::None),
         details_size: details.size(),
         lines: lines.map(raw::<E>).transpose()?,
+        erased: marks.map(raw::<E>).transpose()?,
         url,
     })
+}
+
+/// Returns a field as it is shown: null if it was erased, and left out if it never had a value.
+fn present_or_erased<T>(value: Option<T>, is_erased: bool) -> Option<Option<T>> {
+    if is_erased { Some(None) } else { value.map(Some) }
 }
 
 fn raw<E: serde::ser::Error>(text: &str) -> Result<&RawValue, E> {

@@ -206,3 +206,21 @@ fn an_absent_member_stays_and_null_is_the_default() {
     }
     assert_eq!(Update::Keep.resolve(None, 1), 1);
 }
+
+#[test]
+fn a_member_is_converted_or_its_fault_is_named() {
+    let mut faults = Faults::default();
+    let mut parse = |update: Update<&str>| {
+        update.parse("/shards", &mut faults, |text| text.parse::<u8>().map_err(|_| "is no number".to_owned()))
+    };
+    assert_eq!(
+        [parse(Update::Set("4")), parse(Update::Reset), parse(Update::Keep)],
+        [Update::Set(4), Update::Reset, Update::Keep]
+    );
+    assert_eq!(parse(Update::Set("x")), Update::Keep);
+    let rejection = faults.finish(Some(())).unwrap_err();
+    assert_eq!(
+        (rejection.faults()[0].pointer.as_str(), rejection.faults()[0].detail.as_str()),
+        ("/shards", "is no number")
+    );
+}

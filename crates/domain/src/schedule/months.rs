@@ -100,6 +100,7 @@ impl MonthJob {
             expires_at: self.at.plus_seconds(retention_seconds),
             renewed_at: None,
             manifest: true,
+            erasures: Vec::new(),
             form_version: FORM_VERSION,
         }
     }

@@ -57,6 +57,11 @@ impl Month {
         Self(self.0.saturating_sub(1))
     }
 
+    /// Returns the number of months from this one to another, below zero if the other one comes before.
+    pub fn months_until(self, other: Self) -> i64 {
+        i64::from(other.0) - i64::from(self.0)
+    }
+
     /// Returns the period that the calendar of `zone` counts to this month.
     pub fn period(self, zone: Zone) -> Period {
         let first = self.first_instant(zone).unwrap_or(Instant::MIN);

@@ -10,6 +10,7 @@ mod random_faults;
 mod records;
 mod resume;
 mod segments;
+mod sizes;
 mod support;
 mod workbooks;
 mod worker;

@@ -45,7 +45,7 @@ const FROM: &str = "2026-09-01T00:00:00Z";
 const TO: &str = "2026-11-01T00:00:00Z";
 const SECONDS: u64 = 61 * 86_400;
 /// The activities of both simulations in `make test`, and in `make soak`.
-const ACTIVITIES: (u64, u64) = (2_000, 100_000);
+const ACTIVITIES: (u64, u64) = (1_200, 20_000);
 /// The activities of a message.
 const BATCH: usize = 10;
 /// The messages that a process takes before it ends by itself.
@@ -282,6 +282,28 @@ struct Counts {
     given_up: AtomicUsize,
 }
 
+impl Counts {
+    /// Returns the counts in words.
+    fn describe(&self) -> String {
+        let of = |count: &AtomicUsize| count.load(Ordering::SeqCst);
+        format!(
+            "{} faults in {} calls, {} of {} processes killed, {} messages delivered ({} new, {} duplicate and {} unanswered \
+             activities), {} lists, {} exports, {} of these given up",
+            of(&self.failed),
+            of(&self.calls),
+            of(&self.killed),
+            self.processes.load(Ordering::SeqCst),
+            of(&self.deliveries),
+            of(&self.new),
+            of(&self.duplicates),
+            of(&self.unanswered),
+            of(&self.lists),
+            of(&self.exports),
+            of(&self.given_up),
+        )
+    }
+}
+
 /// The knowledge about the recording of an activity.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 struct Recording {
@@ -358,6 +380,7 @@ impl Simulation<'_> {
                 self.counts.duplicates.fetch_add(1, Ordering::SeqCst);
             }
             Err(RecordError::Conflict) => panic!("{number} conflicts with itself; seed {}", self.seed),
+            Err(RecordError::Refused(refusal)) => panic!("{number} is refused: {refusal}; seed {}", self.seed),
             Err(RecordError::Storage(_)) => {
                 self.counts.unanswered.fetch_add(1, Ordering::SeqCst);
                 return false;
@@ -623,7 +646,7 @@ async fn simulate(seed: u64, name: &str, count: usize, faults: FaultRates) -> St
         assert_eq!(simulation.export(id, output, None).await, State::Ready, "{id}; seed {seed}");
         assert!(files(stores, &of, id).await.1 == expected, "{id}: other bytes; seed {seed}");
     }
-    format!("{name}: {count} activities, {} given up by their callers; {:?}", open.len(), simulation.counts)
+    format!("{count} activities, {} given up by their callers; {}", open.len(), simulation.counts.describe())
 }
 
 /// Returns the id in a line of JSON, which is its first member.

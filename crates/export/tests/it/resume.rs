@@ -14,7 +14,7 @@ use crate::support::*;
 #[tokio::test]
 async fn export_continues_when_stopped_again_and_again() {
     let stores = Stores::start().await;
-    fill_with_noise(&stores, 2_000).await;
+    fill_with_noise(&stores, 1_000).await;
     let customers = (0..9).map(|number| format!("000{number}x")).chain(["0003".into()]).collect();
     let little = Filter { customer: Choice::any_of(customers), ..Filter::default() };
     for (name, filter, output) in [

@@ -140,7 +140,7 @@ async fn month_of_another_form_version_is_written_and_not_copied() {
     assert!(matches!(lease, Lease::Taken(_)));
     let key = older.object_key(&contoso(), &older.file_name(&contoso(), 0));
     stores.s3(None).put_object().bucket(BUCKET).key(key).body(b"of another form".to_vec().into()).send().await.unwrap();
-    assert!(control.finish_job(&contoso(), &older, "w", &made.files).await.unwrap());
+    assert!(control.finish_job(&contoso(), &older, "w", &made.files, at("2026-11-02T12:00:00Z")).await.unwrap());
     let (written, copies) = export_three_months(&stores, "written").await;
     assert_eq!(copies, 0);
     assert_eq!(written.iter().filter(|byte| **byte == b'\n').count(), 901, "the file holds every activity");

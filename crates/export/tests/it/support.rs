@@ -158,16 +158,16 @@ pub(crate) async fn files_of(stores: &Stores, id: &str, output: Output) -> Vec<(
 
 /// Returns the numbers of the calls that fail in turn.
 ///
-/// These are all calls in `make soak`. In `make test` they are every 23rd call, beginning elsewhere for each fault, so that
-/// each kind of call fails in some way.
+/// These are every third call in `make soak` and every 27th in `make test`, beginning elsewhere for each fault, so that each
+/// kind of call fails in some way. `FAULT_STEP=1` takes all of them.
 pub(crate) fn failing_calls(fault: Fault) -> impl Iterator<Item = usize> {
     let step = fault_step();
-    (fault as usize % step..).step_by(step)
+    ((2 + 7 * fault as usize) % step..).step_by(step)
 }
 
 /// Returns the distance between two calls of [`failing_calls`].
 pub(crate) fn fault_step() -> usize {
-    usize::try_from(amount("FAULT_STEP", 23, 1)).unwrap()
+    usize::try_from(amount("FAULT_STEP", 27, 3)).unwrap()
 }
 
 /// Writes an export without faults, and then once for each of its calls with a fault there and a second worker that takes
@@ -206,7 +206,7 @@ pub(crate) fn noise(random: &mut Random, length: usize) -> String {
     (0..length).map(|_| char::from(alphabet[random.below(64)])).collect()
 }
 
-/// Records activities, of which each eighth nearly fills a cell with noise, and number 700 is an order of many lines.
+/// Records activities, of which each fourth nearly fills a cell with noise, and number 700 is an order of many lines.
 pub(crate) async fn fill_with_noise(stores: &Stores, rows: usize) {
     let recorder = stores.recorder(None);
     let mut random = Random::new(7);
@@ -215,7 +215,7 @@ pub(crate) async fn fill_with_noise(stores: &Stores, rows: usize) {
             700 => {
                 json!({"lines": (0..1_500).map(|line| json!({"product": "Été", "quantity": line})).collect::<Vec<_>>()})
             }
-            _ if number % 8 == 0 => json!({"noise": noise(&mut random, 32_000)}),
+            _ if number % 4 == 0 => json!({"noise": noise(&mut random, 32_000)}),
             _ => json!({"lines": [{"product": "A", "quantity": 1}, {"product": "B", "unit_price": "14.90"}]}),
         };
         let extra =

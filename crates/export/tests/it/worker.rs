@@ -56,7 +56,7 @@ async fn csv_continues_in_next_file_when_rows_reach_limit() {
 #[tokio::test]
 async fn text_continues_in_next_file_when_parts_reach_limit() {
     let stores = Stores::start().await;
-    fill_with_noise(&stores, 2_000).await;
+    fill_with_noise(&stores, 1_000).await;
     let limits = Limits { parts: 1, ..LIMITS };
     for compression in [Compression::None, Compression::Gzip] {
         let output = Output { format: Format::Jsonl, compression, ..csv() };

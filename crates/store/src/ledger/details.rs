@@ -1,7 +1,8 @@
 //! Details too large for their activity's item: a twin item up to [`MAX_TWIN_BYTES`] compressed, an object in S3 above.
 //!
 //! The digest of the text is part of the name of both. So what a dead recorder left behind is neither overwritten nor
-//! taken for another activity's details, and a reader can verify what it has read.
+//! taken for another activity's details, and a reader can verify what it has read. Each activity has objects of its own, so
+//! that they can be erased; up to 0.1.0, activities with the same details shared one.
 
 use std::{fmt, sync::Arc};
 
@@ -39,7 +40,7 @@ pub(super) const CONCURRENCY: usize = 16;
 const MAX_CONFLICT_TRIES: usize = 3;
 
 impl Ledger {
-    /// Stores details outside their item and returns their location. The same details are stored once.
+    /// Stores details outside their item and returns their location. Stored again, they are the same.
     pub(super) async fn put_details(
         &self,
         activity: &Activity,
@@ -68,7 +69,7 @@ impl Ledger {
             let put = self
                 .s3
                 .put_object()
-                .bucket(&*self.bucket)
+                .bucket(&*self.details_bucket)
                 .key(key)
                 .if_none_match("*")
                 .content_type("application/zstd")
@@ -91,7 +92,14 @@ impl Ledger {
         location: DetailsLocation<&str>,
     ) -> Result<String, Error> {
         match location {
-            DetailsLocation::Object(digest) => self.get_object(stored, digest).await,
+            DetailsLocation::Object(digest) => {
+                let key = keys::details_object(&stored.activity(), digest);
+                self.get_object(stored, &self.details_bucket, key, digest).await
+            }
+            DetailsLocation::Shared(digest) => {
+                let key = keys::shared_details_object(&stored.activity(), digest);
+                self.get_object(stored, &self.bucket, key, digest).await
+            }
             DetailsLocation::Twin(digest) => {
                 let partition = keys::details_partition(stored.partition());
                 let sort_key = keys::twin_sort_key(stored.sort_key(), digest);
@@ -117,12 +125,18 @@ impl Ledger {
         }
     }
 
-    async fn get_object(&self, stored: &StoredActivity, digest: &str) -> Result<String, Error> {
+    async fn get_object(
+        &self,
+        stored: &StoredActivity,
+        bucket: &str,
+        key: String,
+        digest: &str,
+    ) -> Result<String, Error> {
         let got = self
             .s3
             .get_object()
-            .bucket(&*self.bucket)
-            .key(keys::details_object(&stored.activity(), digest))
+            .bucket(bucket)
+            .key(key)
             .send()
             .await
             .map_err(|error| Error::sdk("GetObject of details", error))?;

@@ -89,9 +89,16 @@ pub(super) enum Text {
     /// The digest of the details, if they are in a twin item.
     #[strum(serialize = "dh")]
     TwinDigest,
-    /// The digest of the details, if they are in an object in S3.
+    /// The digest of the details, if they are in an object in S3 that other activities with the same details share: earlier
+    /// versions wrote these.
     #[strum(serialize = "ds")]
+    SharedDigest,
+    /// The digest of the details, if they are in an object in S3 of their own.
+    #[strum(serialize = "do")]
     ObjectDigest,
+    /// The groups that were erased, each with the id of the order, JSON.
+    #[strum(serialize = "er")]
+    Erased,
 }
 
 impl Text {
@@ -139,6 +146,8 @@ pub(super) enum DetailsLocation<T = String> {
     Twin(T),
     /// An object in S3; the digest of the text, hex.
     Object(T),
+    /// An object in S3 that activities with the same details share; the digest of the text, hex.
+    Shared(T),
 }
 
 /// An item that is being written, and the size that DynamoDB bills for it.
@@ -198,6 +207,7 @@ impl NewItem {
         let item = match location {
             DetailsLocation::Twin(digest) => self.text(Text::TwinDigest, digest),
             DetailsLocation::Object(digest) => self.text(Text::ObjectDigest, digest),
+            DetailsLocation::Shared(digest) => self.text(Text::SharedDigest, digest),
         };
         item.number(DETAILS_SIZE, size as u64)
     }
@@ -210,7 +220,7 @@ impl NewItem {
 
 /// Writes the item of an activity, without its details.
 pub(super) fn write_item(activity: &Activity, partition: &str, is_late: bool) -> NewItem {
-    let Activity { partner, id, occurred_at, recorded_at, entry, details: _, lines, digest } = activity;
+    let Activity { partner, id, occurred_at, recorded_at, entry, details: _, lines, erased: _, digest } = activity;
     let Entry { customer, action, status, actor, target, reason, changes, correlation_id, source } = entry;
     let month = occurred_at.utc_month();
     let (customer, target) = (customer.as_ref(), target.as_ref());

@@ -47,6 +47,11 @@ impl ActivityPage {
         self.stored.iter().map(|stored| without_details(stored.activity()))
     }
 
+    /// Takes the activities as they are stored.
+    pub fn into_stored(self) -> Vec<StoredActivity> {
+        self.stored
+    }
+
     /// Leaves the activities from the number `count` on to the next page.
     pub fn truncate(&mut self, count: usize) {
         if count < self.stored.len() {

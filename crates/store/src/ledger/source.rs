@@ -44,7 +44,7 @@ impl Source {
         let mut spellings: Vec<String> = customers.iter().flat_map(|id| keys::customer_spellings(id)).collect();
         spellings.sort_unstable();
         spellings.dedup();
-        if spellings.len() > MAX_INDEXED_PARTITIONS {
+        if spellings.len() > MAX_INDEXED_PARTITIONS || ledger.is_plain {
             spellings.clear();
         }
         Self { ledger: ledger.clone(), partner: partner.clone(), selection: selection.clone(), spellings }

@@ -194,8 +194,10 @@ impl ItemBuffer {
         let actor_type = text(Text::ActorType).map_or(Ok(ActorType::default()), ActorType::parse);
         let actor_type = actor_type.map_err(|_| no_text(Text::ActorType))?;
         let digest = digest.ok_or_else(|| unreadable(DIGEST))?;
-        for attribute in [Text::PartitionKey, Text::ActorId] {
-            text(attribute).ok_or_else(|| no_text(attribute))?;
+        text(Text::PartitionKey).ok_or_else(|| no_text(Text::PartitionKey))?;
+        // Without an actor's id, the actor was erased.
+        if text(Text::Erased).is_none() {
+            text(Text::ActorId).ok_or_else(|| no_text(Text::ActorId))?;
         }
         let first_span = u32::try_from(first_span).unwrap_or(u32::MAX);
         self.items.push(StoredItem {
@@ -354,6 +356,7 @@ impl StoredActivity {
                 (None, None) => Details::None,
             },
             lines: text(Text::Lines),
+            erased: text(Text::Erased),
             digest: item.digest,
         }
     }
@@ -361,7 +364,8 @@ impl StoredActivity {
     /// The location of the details, if they are not in the item.
     pub(super) fn details_location(&self) -> Option<DetailsLocation<&str>> {
         let twin = self.text(Text::TwinDigest).map(DetailsLocation::Twin);
-        twin.or_else(|| self.text(Text::ObjectDigest).map(DetailsLocation::Object))
+        let object = || self.text(Text::ObjectDigest).map(DetailsLocation::Object);
+        twin.or_else(object).or_else(|| self.text(Text::SharedDigest).map(DetailsLocation::Shared))
     }
 
     /// About how many bytes DynamoDB bills for the item.

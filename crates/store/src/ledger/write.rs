@@ -1,11 +1,12 @@
 //! Recording: one activity or many, each under the condition that its key is free, each with an outcome of its own.
 
-use std::{collections::HashSet, pin::pin, time::Duration};
+use std::{collections::HashSet, pin::pin, sync::Arc, time::Duration};
 
 use aws_sdk_dynamodb::{operation::put_item::PutItemError, types::ReturnValuesOnConditionCheckFailure};
 use domain::{
     activity::{Activity, Details, PartnerId},
-    time::Month,
+    partner::{RecordRefusal, may_record},
+    time::{Instant, Month},
 };
 use futures_util::{StreamExt as _, stream};
 use tokio::time::timeout;
@@ -18,8 +19,9 @@ use super::{
     stored::ItemBuffer,
 };
 use crate::{
+    due::DueMarks,
     error::{Error, causes},
-    partners::Partners,
+    partners::{PartnerRecord, Partners, Settings},
 };
 
 /// The number of activities of a batch that are written at a time: enough to hide the table's latency, few enough for the
@@ -41,6 +43,9 @@ pub enum RecordError {
     /// Another activity has this id and time.
     #[error("an activity with this id and occurred_at, but with other content, is recorded already")]
     Conflict,
+    /// The partner may not record, or not this activity.
+    #[error("{0}")]
+    Refused(RecordRefusal),
     /// A store failed.
     #[error(transparent)]
     Storage(#[from] Error),
@@ -52,6 +57,10 @@ pub struct Recorder {
     ledger: Ledger,
     partners: Partners,
     grace_seconds: i64,
+    /// Whether a partner without a registration may not record; none if nobody's registration and retention matter.
+    registered_only: Option<bool>,
+    /// The marks of partners with streams; none if nobody reads them.
+    due: Option<DueMarks>,
 }
 
 impl Recorder {
@@ -60,13 +69,27 @@ impl Recorder {
     /// `partners` has the numbers of shards of new months. `grace_seconds` is how long after its end a month is exported
     /// at the earliest; an activity that is recorded later is marked as late.
     pub fn new(ledger: Ledger, partners: Partners, grace_seconds: i64) -> Self {
-        Self { ledger, partners, grace_seconds }
+        Self { ledger, partners, grace_seconds, registered_only: None, due: None }
+    }
+
+    /// Returns this recorder for partners that may record: no suspended or leaving one, and nothing that is older than the
+    /// partner keeps. With `registered_only`, no partner without a registration either.
+    #[must_use]
+    pub fn checking_partners(self, registered_only: bool) -> Self {
+        Self { registered_only: Some(registered_only), ..self }
+    }
+
+    /// Returns this recorder with the marks of partners that have streams.
+    #[must_use]
+    pub fn with_due_marks(self, due: DueMarks) -> Self {
+        Self { due: Some(due), ..self }
     }
 
     /// Records an activity, unless it is recorded already.
     ///
     /// # Errors
-    /// [`RecordError::Conflict`] if another activity has the same id and time; nothing is written then.
+    /// [`RecordError::Conflict`] if another activity has the same id and time, [`RecordError::Refused`] if the partner may not
+    /// record it; nothing is written then.
     /// [`RecordError::Storage`] if a store failed or `time` was up: the activity may or may not be recorded, and sending
     /// the same activity again is safe.
     pub async fn record(&self, activity: Activity, time: Duration) -> Result<Recorded, RecordError> {
@@ -78,7 +101,11 @@ impl Recorder {
 
     async fn put(&self, activity: Activity) -> Result<Recorded, RecordError> {
         let month = activity.occurred_at.utc_month();
-        let shards = self.enter_month(&activity.partner, month).await?;
+        let (shards, record) = self.open_month(&Moment::of(&activity), month).await?;
+        if record.settings.feed.is_some() {
+            self.ledger.at(activity.recorded_at).put_feed_row(&activity, &record.settings).await?;
+        }
+        self.mark_due(&record.settings, &activity.partner, activity.recorded_at).await?;
         let shard = keys::shard_of(&activity.id, shards);
         let partition = keys::partition(&activity.partner, month, shard, shards);
         let is_late = may_be_late(activity.occurred_at, activity.recorded_at, self.grace_seconds);
@@ -95,6 +122,10 @@ impl Recorder {
         let Some(stored) = stored else { return Ok(Recorded::New(activity)) };
         let stored = ItemBuffer::read_one(&activity.partner, &stored);
         let first = stored.map_err(|error| Error::permanent("reading an activity", error))?.activity().owned();
+        // What was erased does not come back, whatever is sent.
+        if first.erased.is_some() {
+            return Ok(Recorded::Duplicate(first));
+        }
         if first.digest != activity.digest {
             return Err(RecordError::Conflict);
         }
@@ -109,22 +140,30 @@ impl Recorder {
     pub async fn record_all(&self, activities: Vec<Activity>, time: Duration) -> Vec<Result<Recorded, RecordError>> {
         let mut outcomes: Vec<_> = activities.iter().map(|_| Err(Error::time_is_up("recording").into())).collect();
         let mut keys = HashSet::new();
-        let mut months: Vec<(PartnerId, Month)> = Vec::new();
+        let mut months: Vec<(Moment, Month)> = Vec::new();
         let (mut first, mut repeated) = (Vec::new(), Vec::new());
         for (index, activity) in activities.into_iter().enumerate() {
-            let month = (activity.partner.clone(), activity.occurred_at.utc_month());
-            if !months.contains(&month) {
-                months.push(month);
+            let month = activity.occurred_at.utc_month();
+            if !months.iter().any(|(first, known)| first.partner == activity.partner && *known == month) {
+                months.push((Moment::of(&activity), month));
             }
             let wave =
                 if keys.insert((activity.occurred_at, activity.id.clone())) { &mut first } else { &mut repeated };
             wave.push((index, activity));
         }
         let recording = async {
-            for (partner, month) in months {
+            for (first, month) in months {
                 // Ahead of the activities, because otherwise all of them would ask at once. If this fails, each of them asks.
-                if let Err(error) = self.enter_month(&partner, month).await {
-                    tracing::warn!(%partner, %month, error = causes(&error), "could not enter a month into the directory");
+                let partner = &first.partner;
+                match self.open_month(&first, month).await {
+                    Ok((_, record)) => {
+                        if let Err(error) = self.mark_due(&record.settings, partner, first.now).await {
+                            tracing::warn!(%partner, error = causes(&error), "could not mark a partner as due");
+                        }
+                    }
+                    Err(error) => {
+                        tracing::warn!(%partner, %month, error = causes(&error), "could not enter a month into the directory");
+                    }
                 }
             }
             // Activities whose key is in the batch twice are written one by one, so that the first one wins.
@@ -145,8 +184,47 @@ impl Recorder {
         outcomes
     }
 
-    async fn enter_month(&self, partner: &PartnerId, month: Month) -> Result<u8, Error> {
-        self.ledger.enter_month(&self.partners, partner, month).await
+    /// Marks a partner with streams as due, before an activity is put.
+    async fn mark_due(&self, settings: &Settings, partner: &PartnerId, recorded_at: Instant) -> Result<(), Error> {
+        match &self.due {
+            Some(due) if settings.streams => due.mark_recording(partner, recorded_at).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// Checks that a partner may record what occurred at a moment, and enters the month into the directory. Returns the number
+    /// of the month's shards, and the partner.
+    async fn open_month(&self, moment: &Moment, month: Month) -> Result<(u8, Arc<PartnerRecord>), RecordError> {
+        let Moment { partner, occurred_at, now } = moment;
+        let mut record = self.partners.recent(partner, *now).await?;
+        if let Some(registered_only) = self.registered_only {
+            let default_months = self.partners.default_months();
+            let check = |PartnerRecord { registration, lifecycle, .. }: &PartnerRecord| {
+                may_record(registration.as_ref(), lifecycle, registered_only, *occurred_at, *now, default_months)
+            };
+            if check(&record).is_err() {
+                // What is remembered may be older than the partner's registration.
+                record = self.partners.refresh(partner, *now).await?;
+                check(&record).map_err(RecordError::Refused)?;
+            }
+        }
+        let shards = self.ledger.at(*now).enter_month(&record.settings, partner, month).await?;
+        Ok((shards, record))
+    }
+}
+
+/// The partner, the time and the time of recording of an activity.
+#[derive(Debug)]
+struct Moment {
+    partner: PartnerId,
+    occurred_at: Instant,
+    now: Instant,
+}
+
+impl Moment {
+    fn of(activity: &Activity) -> Self {
+        let Activity { partner, occurred_at, recorded_at, .. } = activity;
+        Self { partner: partner.clone(), occurred_at: *occurred_at, now: *recorded_at }
     }
 }
 

@@ -297,12 +297,12 @@ async fn a_batch_reports_the_outcome_of_each_activity() {
         Err(RecordError::Storage(error)) => error.is_transient(),
         _ => false,
     };
-    // Calls 0 and 1 enter the month. The SDK retries each call once: if one call fails, every activity is recorded; if all
-    // fail from there on, ten are.
+    // Calls 0 to 2 read the partner and enter the month. The SDK retries each call once: if one call fails, every activity is
+    // recorded; if all fail from there on, ten are.
     for (number, fault) in
         [Fault::NotSent, Fault::AnswerLost, Fault::Throttled, Fault::Failed, Fault::Garbled].into_iter().enumerate()
     {
-        for (year, faults) in [(1_950 + number, Faults::at(12, fault)), (1_980 + number, Faults::from(12, fault))] {
+        for (year, faults) in [(1_950 + number, Faults::at(13, fault)), (1_980 + number, Faults::from(13, fault))] {
             let faults = faults.with_one_retry();
             let outcomes = stores
                 .recorder(Some(&faults))
@@ -334,7 +334,7 @@ async fn a_batch_reports_the_outcome_of_each_activity() {
 #[tokio::test]
 async fn a_recording_makes_one_call_once_its_month_is_known() {
     let stores = Stores::start().await;
-    let faults = Faults::at(3, Fault::Throttled).with_one_retry();
+    let faults = Faults::at(4, Fault::Throttled).with_one_retry();
     let recorder = stores.recorder(Some(&faults));
     let mut calls = Vec::new();
     for number in 0..250 {
@@ -343,8 +343,8 @@ async fn a_recording_makes_one_call_once_its_month_is_known() {
         assert!(matches!(record(&recorder, &json).await, Ok(Recorded::New(_))));
         calls.push(faults.calls() - before);
     }
-    // The settings, the month and the item; then an item whose first try is refused; then one call for each item.
-    assert_eq!(calls[..2], [3, 2]);
+    // The partner, the month twice and the item; then an item whose first try is refused; then one call for each item.
+    assert_eq!(calls[..2], [4, 2]);
     assert!(calls[2..].iter().all(|calls| *calls == 1));
     let again = sent("e-7", "2026-11-01T00:00:00Z", &json!({}));
     let before = faults.calls();
@@ -387,8 +387,8 @@ async fn details_of_a_dead_recorder_do_not_hinder_another() {
     let stores = Stores::start().await;
     let time = "2026-11-01T00:00:00Z";
     let large = |word: &str| sent("e-1", time, &json!({"details": {"lines": vec![json!({"p": word}); 500]}}));
-    // The recorder reads the settings and writes the month and the details, then dies before it writes the item.
-    let died = record(&stores.recorder(Some(&Faults::from(3, Fault::NotSent))), &large("first")).await;
+    // The recorder reads the partner and the month, writes the month and the details, then dies before it writes the item.
+    let died = record(&stores.recorder(Some(&Faults::from(4, Fault::NotSent))), &large("first")).await;
     assert!(died.is_err());
     let (ledger, recorder) = (stores.ledger(None), stores.recorder(None));
     assert!(matches!(record(&recorder, &large("second")).await, Ok(Recorded::New(_))));

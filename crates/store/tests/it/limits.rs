@@ -193,7 +193,7 @@ async fn exports_are_refused_when_a_limit_is_reached() {
     let until = now.plus_seconds(300);
     control.take_job(&contoso(), &second.id, "worker", now, until).await.unwrap();
     let file = File { name: "a.csv".to_owned(), rows: 100, bytes: 1, sha256: String::new() };
-    assert!(control.finish_job(&contoso(), &second, "worker", &[file]).await.unwrap());
+    assert!(control.finish_job(&contoso(), &second, "worker", &[file], at("2026-11-02T12:00:00Z")).await.unwrap());
     assert_eq!(over(open(2)).await, None, "one is ready");
     assert_eq!(over(rows(101)).await, None);
     assert_eq!(over(rows(100)).await.unwrap().retry_after, 22 * 3_600 + 1);

@@ -22,7 +22,7 @@ use store::{
     partners::{Settings, ShardsFrom},
 };
 
-use crate::visits::visit_all;
+use crate::visits::{large, visit_all};
 
 const NOW: &str = "2026-11-02T12:00:00Z";
 const SIZES: [usize; 6] = [1, 2, 3, 7, 100, 1_000];
@@ -115,7 +115,9 @@ fn every_list_is_complete_however_the_shards_changed() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let stores = runtime.block_on(Stores::start());
     let cases = AtomicUsize::new(0);
-    let mut runner = TestRunner::new(ProptestConfig { cases: 16, max_shrink_iters: 64, ..ProptestConfig::default() });
+    let tried = u32::try_from(amount("LIST_CASES", 5, 50)).unwrap();
+    let mut runner =
+        TestRunner::new(ProptestConfig { cases: tried, max_shrink_iters: 64, ..ProptestConfig::default() });
     let strategy = (prop::collection::vec(step(), 1..220), prop::collection::vec(filters(), 2));
     runner
         .run(&strategy, |(steps, filters)| {
@@ -258,7 +260,7 @@ async fn older_activities_stay_listed_once_while_others_record() {
         let recorder = stores.recorder(None);
         let time = |number: u32| format!("2026-11-01T00:00:{:02}.000000Z", number % 60);
         let mut before = Vec::new();
-        for number in 0..600 {
+        for number in 0..250 {
             let (id, time) = (format!("m-{number:04}"), time(number));
             record(&recorder, &partner, &sent(&id, &time, &json!({}))).await;
             before.push((at(&time), id));
@@ -269,7 +271,7 @@ async fn older_activities_stay_listed_once_while_others_record() {
             tokio::spawn(async move {
                 for number in 0.. {
                     // Before, between and behind those that were there.
-                    let id = format!("{}-{number:06}", ["a", "m-0300x", "z"][number as usize % 3]);
+                    let id = format!("{}-{number:06}", ["a", "m-0125x", "z"][number as usize % 3]);
                     record(&recorder, &partner, &sent(&id, &time(number * 7), &json!({}))).await;
                 }
             })
@@ -298,10 +300,11 @@ async fn older_activities_stay_listed_once_while_others_record() {
 async fn a_filter_without_matches_stops_at_the_query_budget() {
     let stores = Stores::start().await;
     let (recorder, partner) = (stores.recorder(None), partner("large"));
-    for batch in 0..36 {
-        let batch = (0..500).map(|number| {
+    // Some 20 pages of Query, each of 1 MB.
+    for batch in 0..6 {
+        let batch = (0..400).map(|number| {
             let id = format!("e-{batch}-{number}");
-            NewActivity::parse(&sent(&id, "2026-11-01T00:00:00Z", &json!({})), at(NOW)).unwrap()
+            NewActivity::parse(&sent(&id, "2026-11-01T00:00:00Z", &large(number)), at(NOW)).unwrap()
         });
         recorder.record_all(activities(&partner, batch.collect(), at(NOW)), Duration::MAX).await;
     }

@@ -9,11 +9,13 @@ use std::{
 use amounts::amount;
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::{
-    activity::PartnerId,
+    activity::{ActorType, PartnerId},
+    filter::Filter,
+    query::{Selection, SortOrder},
     time::{Month, Period},
 };
 use harness::{
-    CONTROL, Faults, Sqs, Stores, TABLE, at, contoso, exports_of_month, months, parsed, save_schedules, sent,
+    CONTROL, Fault, Faults, Sqs, Stores, TABLE, at, contoso, exports_of_month, months, parsed, save_schedules, sent,
 };
 use serde_json::json;
 use store::{ledger::LateIndex, months::RunSummary, queues::MonthlyRun};
@@ -50,7 +52,7 @@ async fn a_run_makes_no_request_for_a_schedule_that_is_not_due() {
 
 /// `MONTHS_DUE=10000` gives the figures of docs/months.md.
 #[test]
-fn a_run_makes_four_requests_for_each_due_partner() {
+fn a_run_makes_six_requests_for_each_due_partner() {
     let due = usize::try_from(amount("MONTHS_DUE", 200, 5_000)).unwrap();
     let engines = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let (stores, sqs) = engines.block_on(async {
@@ -66,7 +68,8 @@ fn a_run_makes_four_requests_for_each_due_partner() {
     let outcome = own.block_on(months.run(&MonthlyRun::default(), at(NOW), &|| true)).unwrap();
     let spent = cpu().zip(before).map(|(after, before)| after - before);
     assert_eq!(outcome, RunSummary { due, created: due, failed: 0, complete: true });
-    let questions = faults.calls() - 4 * due;
+    // Two of them for the audit: the month in its directory, and the entry.
+    let questions = faults.calls() - 6 * due;
     println!("{due} due partners: {} requests ({questions} of them questions), {spent:?} of CPU", faults.calls());
     assert!((16..=16 + due / 100).contains(&questions), "{questions}");
     assert_eq!(sqs.bodies().len(), due);
@@ -76,6 +79,37 @@ fn a_run_makes_four_requests_for_each_due_partner() {
     let again = self::months(&stores, &sqs, Some(&faults));
     let outcome = own.block_on(again.run(&MonthlyRun::default(), at(NOW), &|| true)).unwrap();
     assert_eq!((outcome.due, faults.calls()), (0, 16), "a finished month is no longer due");
+}
+
+#[tokio::test]
+async fn each_scheduled_export_has_one_entry_in_the_audit() {
+    let (stores, sqs) = (Stores::start().await, Sqs::start().await);
+    save_schedules(&stores, "2026-10", [contoso()].into_iter()).await;
+    let audit = stores.audit(None);
+    let period = Period::new(at("2026-11-01T00:00:00Z"), at("2026-12-01T00:00:00Z")).unwrap();
+    let selection = selection_of(period);
+    // A run dies after its first call, then after its second one, and so on, until one comes to its end.
+    for call in 0..40 {
+        let (faults, now) =
+            (Faults::from(call, Fault::NotSent), at(NOW).plus_seconds(3_600 * i64::try_from(call).unwrap()));
+        let run = months(&stores, &sqs, Some(&faults)).run(&MonthlyRun::default(), now, &|| true).await;
+        let sent = sqs.bodies().len();
+        let page = audit.ledger().list_page(&contoso(), &selection, 10, None, None).await.unwrap();
+        let entries: Vec<_> = page.activities().map(|entry| entry.owned()).collect();
+        assert!(entries.len() <= 1 && (sent == 0 || entries.len() == 1), "no export is sent without its entry");
+        if run.is_ok_and(|run| run.failed == 0) {
+            let entry = &entries[0].entry;
+            assert_eq!((entry.action.as_str(), entry.actor.kind), ("export.requested", ActorType::System));
+            assert_eq!(entry.target.as_ref().and_then(|target| target.id.as_deref()), Some("2026-10"));
+            return;
+        }
+    }
+    panic!("no run came to its end");
+}
+
+fn selection_of(period: Period) -> Selection {
+    let order = SortOrder::Ascending;
+    Selection { period, filter: Filter::default(), order, recorded_from: None, recorded_before: None }
 }
 
 #[tokio::test]

@@ -90,7 +90,7 @@ async fn shard(stores: &Stores, partner: &PartnerId, shards: u8) {
 }
 
 /// Texts of some 8 KB, so that few activities fill a page of 1 MB.
-fn large(_: usize) -> Value {
+pub(crate) fn large(_: usize) -> Value {
     let text = "\u{1f4d6}".repeat(1_000);
     json!({"reason": text, "actor": {"id": "ana", "user_agent": text}, "status": "failed"})
 }

@@ -8,9 +8,11 @@ use std::{
 
 use aws_lambda_events::sqs::SqsEvent;
 use domain::{
+    activity::{ActorType, Status},
     filter::Filter,
     job::{ExportRequest, Job, JobStatus, Output, State},
-    time::{Instant, Zone},
+    query::{Selection, SortOrder},
+    time::{Instant, Period, Zone},
 };
 use export::{Files, LEASE_SECONDS, Limits, SubscriptionsUrl, Worker};
 use export_worker::App;
@@ -44,6 +46,7 @@ impl Function {
             queue: ExportQueue::new(client.clone(), url("jobs")),
             dead_letters: DeadLetters::new(client.clone(), url("dead")),
             notices: NoticeQueue::new(client, url("notices")),
+            audit: stores.audit(None),
         };
         let request = ExportRequest {
             from: at("2026-01-01T00:00:00Z"),
@@ -68,6 +71,22 @@ impl Function {
         let answer =
             export_worker::handle(&self.app, event, &format!("run {receives}"), Instant::MAX, clock).await.unwrap();
         answer.batch_item_failures.is_empty()
+    }
+
+    /// Returns the entries of the audit: action, status and reason.
+    async fn audited(&self) -> Vec<(String, Status, Option<String>)> {
+        let period = Period::new(at("2026-11-01T00:00:00Z"), at("2026-12-01T00:00:00Z")).unwrap();
+        let (filter, order) = (Filter::default(), SortOrder::Ascending);
+        let selection = Selection { period, filter, order, recorded_from: None, recorded_before: None };
+        let audit = self.stores.audit(None);
+        let page = audit.ledger().list_page(&contoso(), &selection, 100, None, None).await.unwrap();
+        page.activities()
+            .map(|entry| {
+                assert_eq!((entry.entry.actor.kind, entry.entry.source), (ActorType::System, Some("export-worker")));
+                let entry = entry.owned().entry;
+                (entry.action.to_string(), entry.status, entry.reason)
+            })
+            .collect()
     }
 
     async fn status(&self) -> JobStatus {
@@ -115,6 +134,26 @@ async fn message_waits_for_the_lease_of_another_worker() {
 }
 
 #[tokio::test]
+async fn ended_export_has_one_entry_however_often_its_message_comes() {
+    let mut function = Function::start(None).await;
+    let clock = || at(NOW).plus_seconds(60);
+    let whole = function.app.audit.clone();
+    // The message stays while the audit does not answer, and the next one finds the export ended.
+    for fault in [Fault::NotSent, Fault::AnswerLost] {
+        function.app.audit = function.stores.audit(Some(&Faults::from(0, fault)));
+        assert!(!function.deliver(MESSAGE, 1, &clock).await);
+        assert_eq!(function.status().await.state, State::Ready);
+        assert!(function.sqs.bodies_of("notices").is_empty(), "nobody hears of it before the audit");
+    }
+    function.app.audit = whole;
+    for receives in 2..5 {
+        assert!(function.deliver(MESSAGE, receives, &clock).await);
+    }
+    assert_eq!(function.audited().await, [("export.finished".to_owned(), Status::Succeeded, None)]);
+    assert_eq!(function.status().await.ended_at, Some(clock()));
+}
+
+#[tokio::test]
 async fn export_is_a_dead_letter_when_its_last_try_fails() {
     let function = Function::start(Some(&Faults::from(0, Fault::NotSent))).await;
     let clock = || at(NOW);
@@ -133,6 +172,7 @@ async fn export_is_a_dead_letter_when_its_last_try_fails() {
     assert_eq!(status.state, State::Failed);
     assert!(status.problem.is_some());
     assert!(function.deliver(MESSAGE, 101, &clock).await, "nothing is left to do");
+    assert_eq!(function.audited().await, [("export.failed".to_owned(), Status::Failed, status.problem)]);
     assert_eq!(function.sqs.bodies_of("dead").len(), 1);
 }
 

@@ -1,6 +1,9 @@
 //! The routes of exports, on real engines.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod audit;
+mod restriction;
+
 use domain::recipient::Reach;
 use export::Files;
 use exports::App;
@@ -20,6 +23,7 @@ fn app(stores: &Stores, sqs: &Sqs) -> App {
         partners: stores.partners(),
         limits: None,
         queue: ExportQueue::new(stores.sqs(sqs, None), format!("{}/1/exports", sqs.url)),
+        audit: stores.audit(None),
         files: Files::new(stores.s3(None), BUCKET.into()),
         rules: Rules { grace_seconds: GRACE_SECONDS, retention_seconds: 30 * 86_400 },
         reach: Reach::new(true, ""),

@@ -2,6 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod answers;
+mod audit;
 mod audit_activity;
 mod counts;
+mod feed;
+mod restriction;
 mod support;

@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
-use domain::activity::NewActivity;
+use domain::{
+    access::{Caller, Customers, Role},
+    activity::NewActivity,
+};
 use harness::{Function, Stores, activities, at, contoso, request_event};
+use lambda::identity;
 use serde_json::{Value, json};
 
 pub(crate) const NOW: &str = "2026-11-02T12:00:00Z";
@@ -50,12 +54,60 @@ impl Installation {
 
     /// Asks the function for a route of `contoso`.
     pub(crate) async fn ask(&mut self, route: &str, id: &str, query: &[(&str, &str)]) -> Answer {
-        let path = json!({"partner": "contoso", "customer": "fabrikam", "id": id});
-        let answer = self.function.invoke(&request_event(route, &path, query)).await;
+        self.invoke(&event(route, id, query)).await
+    }
+
+    /// Asks as a caller who may see the activities of these customers.
+    pub(crate) async fn ask_restricted(
+        &mut self,
+        ids: &[&str],
+        route: &str,
+        id: &str,
+        query: &[(&str, &str)],
+    ) -> Answer {
+        self.invoke(&restricted(event(route, id, query), ids)).await
+    }
+
+    /// Asks as such a caller who has the activity with a tag.
+    pub(crate) async fn ask_with_tag(
+        &mut self,
+        ids: &[&str],
+        route: &str,
+        id: &str,
+        query: &[(&str, &str)],
+        tag: &str,
+    ) -> Answer {
+        let mut event = restricted(event(route, id, query), ids);
+        event["multiValueHeaders"] = json!({"If-None-Match": [tag]});
+        self.invoke(&event).await
+    }
+
+    /// Asks with a field of the authorizer's context that holds the restriction.
+    pub(crate) async fn ask_with(&mut self, field: &Value, route: &str, id: &str, query: &[(&str, &str)]) -> Answer {
+        let mut event = event(route, id, query);
+        event["requestContext"]["authorizer"]["customers"] = field.clone();
+        self.invoke(&event).await
+    }
+
+    /// Lets the function answer an event.
+    pub(crate) async fn invoke(&mut self, event: &Value) -> Answer {
+        let answer = self.function.invoke(event).await;
         Answer {
             status: answer["statusCode"].as_u64().unwrap(),
             headers: answer["multiValueHeaders"].clone(),
             body: answer["body"].as_str().unwrap_or_default().to_owned(),
         }
     }
+}
+
+fn event(route: &str, id: &str, query: &[(&str, &str)]) -> Value {
+    request_event(route, &json!({"partner": "contoso", "customer": "fabrikam", "id": id}), query)
+}
+
+/// Gives a request the context that the authorizer writes for a restricted caller.
+fn restricted(mut event: Value, ids: &[&str]) -> Value {
+    let customers = Customers::parse(ids.iter().copied()).unwrap();
+    let caller = Caller::new("s-1".into(), "Ana".into(), Some(contoso()), vec![Role::GlobalAdmin], customers);
+    event["requestContext"]["authorizer"] = identity::write_context(&caller);
+    event
 }

@@ -39,7 +39,8 @@ impl Api {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let stores = runtime.block_on(Stores::start());
         runtime.block_on(fill(&stores.recorder(None)));
-        let app = App { ledger: stores.ledger(None), meter: None };
+        let partners = stores.partners();
+        let app = App { ledger: stores.ledger(None), audit: stores.audit(None), partners, meter: None };
         Self { runtime, app, _stores: stores }
     }
 

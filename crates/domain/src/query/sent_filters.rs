@@ -1,16 +1,17 @@
 //! Filters as an object of a request: the members are those of a list.
 
-use domain::{
-    fault::{Fault, Faults, Rejection},
-    filter::Filter,
-    query::{OneOrMany, Question, given_text, one_or_many},
-    time::Instant,
-};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use super::{OneOrMany, Question, given_text, one_or_many};
+use crate::{
+    fault::{Fault, Faults, Rejection},
+    filter::Filter,
+    time::Instant,
+};
+
 /// Conditions that activities meet, all of them. An object without members is met by every activity.
-#[derive(Default, Deserialize, ToSchema)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SentFilters {
     /// Customers' ids: any of them, or with `!` in front none of them.
@@ -53,7 +54,7 @@ pub struct SentFilters {
 
 impl SentFilters {
     /// Reads the filters, or adds their faults, each at its place in the object at `pointer`.
-    pub(crate) fn read(self, pointer: &str, now: Instant, faults: &mut Faults) -> Option<Filter> {
+    pub fn read(self, pointer: &str, now: Instant, faults: &mut Faults) -> Option<Filter> {
         let Self { customer, actor, action, status, target_type, target, correlation, source, q } = self;
         let question = Question {
             customer,
@@ -80,5 +81,32 @@ impl SentFilters {
             Rejection::Unprocessable(found) => Rejection::Unprocessable(faults_at(found)),
         });
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(json: &str) -> Result<Filter, Rejection> {
+        let mut faults = Faults::default();
+        let sent: SentFilters = serde_json::from_str(json).unwrap();
+        let filter = sent.read("/filters", Instant::MAX, &mut faults);
+        faults.finish(filter)
+    }
+
+    #[test]
+    fn filters_of_an_object_are_those_of_a_list() {
+        let filter = read(r#"{"customer":"fabrikam","action":["order.*","!order.viewed"],"q":"credit"}"#).unwrap();
+        let expected = r#"{"customer":["fabrikam"],"action":["order.*","!order.viewed"],"q":"credit"}"#;
+        assert_eq!(serde_json::to_string(&filter).unwrap(), expected);
+        assert!(read("{}").unwrap().is_empty());
+    }
+
+    #[test]
+    fn faults_of_filters_have_the_place_of_the_object() {
+        let rejection = read(r#"{"status":["done"],"customer":[]}"#).unwrap_err();
+        let pointers: Vec<&str> = rejection.faults().iter().map(|fault| fault.pointer.as_str()).collect();
+        assert_eq!(pointers, ["/filters/customer", "/filters/status"]);
     }
 }

@@ -1,0 +1,323 @@
+//! The Streams table: the streams of partners, with the secrets of their destinations.
+//!
+//! An item has `pk` = partner and `sk` = id of the stream. Header values and signing secrets are in this table only.
+//!
+//! | attribute | value |
+//! |---|---|
+//! | `stream_json` | the stream |
+//! | `secrets` | the secrets that sign the requests, in JSON |
+//! | `revision` | the number of times that `stream_json` was stored |
+//! | `lease`, `owner` | the end of the lease of the run that delivers, and the name of that run |
+//!
+//! Every write of `stream_json` has the condition that `revision` is the one that was read. So requests and runs never overwrite
+//! each other. A run writes only while it has the lease. A request that gives a run something to do puts the due mark of the
+//! stream in the same transaction, so that neither is there without the other.
+
+use std::sync::Arc;
+
+use aws_sdk_dynamodb::{
+    error::SdkError,
+    operation::transact_write_items::TransactWriteItemsError,
+    types::{AttributeValue, Put, ReturnValue, TransactWriteItem, Update},
+};
+use domain::{activity::PartnerId, delivery::Secrets, stream::Stream, time::Instant};
+
+use crate::{
+    control::{Item, is_done, json, key, parse_json, text},
+    due::DueMarks,
+    error::{Error, retrying_cut_answers},
+};
+
+/// The number of times that a run saves its progress again after a request has changed the stream.
+const MAX_SAVE_TRIES: usize = 20;
+
+/// The Streams table, and the due marks of the streams. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Streams {
+    dynamodb: aws_sdk_dynamodb::Client,
+    table: Arc<str>,
+    due: DueMarks,
+}
+
+/// A stream that a run has the lease of.
+#[derive(Clone, Debug)]
+pub struct LeasedStream {
+    /// The stream, as it was stored last.
+    pub stream: Stream,
+    /// The secrets that sign the requests.
+    pub secrets: Secrets,
+    owner: String,
+}
+
+impl Streams {
+    /// Opens the table by its name.
+    pub fn new(dynamodb: aws_sdk_dynamodb::Client, table: String, due: DueMarks) -> Self {
+        Self { dynamodb: retrying_cut_answers(&dynamodb), table: table.into(), due }
+    }
+
+    /// The due marks.
+    pub fn due_marks(&self) -> &DueMarks {
+        &self.due
+    }
+
+    /// Stores a new stream with its secrets, and marks the stream as due at an instant. Returns false if the id is taken.
+    ///
+    /// # Errors
+    /// When a table fails.
+    pub async fn create(
+        &self,
+        partner: &PartnerId,
+        stream: &Stream,
+        secrets: &Secrets,
+        due_at: Instant,
+    ) -> Result<bool, Error> {
+        let mut item = key(partner.as_str(), &stream.id);
+        item.insert("stream_json".to_owned(), json(stream)?);
+        item.insert("secrets".to_owned(), json(secrets)?);
+        item.insert("revision".to_owned(), number(stream.revision));
+        let put = Put::builder().table_name(&*self.table).set_item(Some(item));
+        let put = put.condition_expression("attribute_not_exists(pk)").build();
+        let put = put.map_err(|error| Error::permanent("writing a stream", error))?;
+        let mark = self.due.put_of(partner, &stream.id, due_at)?;
+        let writes = [TransactWriteItem::builder().put(put).build(), TransactWriteItem::builder().put(mark).build()];
+        self.write_together(writes.into(), "TransactWriteItems of a new stream").await
+    }
+
+    /// Reads a stream, with strong consistency.
+    ///
+    /// # Errors
+    /// When the table fails.
+    pub async fn get(&self, partner: &PartnerId, id: &str) -> Result<Option<Stream>, Error> {
+        self.item(partner, id).await?.map(|item| parse_json(&item, "stream_json")).transpose()
+    }
+
+    /// Reads the secrets of a stream, with strong consistency.
+    ///
+    /// # Errors
+    /// When the table fails.
+    pub async fn secrets(&self, partner: &PartnerId, id: &str) -> Result<Option<Secrets>, Error> {
+        self.item(partner, id).await?.map(|item| parse_json(&item, "secrets")).transpose()
+    }
+
+    async fn item(&self, partner: &PartnerId, id: &str) -> Result<Option<Item>, Error> {
+        let key = Some(key(partner.as_str(), id));
+        let got = self.dynamodb.get_item().table_name(&*self.table).set_key(key).consistent_read(true).send().await;
+        got.map(|answer| answer.item).map_err(|error| Error::sdk("GetItem of a stream", error))
+    }
+
+    /// Lists the streams of a partner in the order of their ids, with strong consistency.
+    ///
+    /// # Errors
+    /// When the table fails.
+    pub async fn list(&self, partner: &PartnerId) -> Result<Vec<Stream>, Error> {
+        let mut items = self
+            .dynamodb
+            .query()
+            .table_name(&*self.table)
+            .key_condition_expression("pk = :pk")
+            .expression_attribute_values(":pk", text(partner.as_str()))
+            .projection_expression("stream_json")
+            .consistent_read(true)
+            .into_paginator()
+            .items()
+            .send();
+        let mut streams = Vec::new();
+        while let Some(item) = items.next().await {
+            let item = item.map_err(|error| Error::sdk("Query of streams", error))?;
+            streams.push(parse_json(&item, "stream_json")?);
+        }
+        Ok(streams)
+    }
+
+    /// Saves a stream in place of the revision that was read, raises its revision by one, and marks the stream as due at an
+    /// instant. Returns false if somebody has saved or removed the stream meanwhile.
+    ///
+    /// # Errors
+    /// When a table fails.
+    pub async fn change(&self, partner: &PartnerId, stream: &mut Stream, due_at: Instant) -> Result<bool, Error> {
+        let read = stream.revision;
+        let changed = Stream { revision: read + 1, ..stream.clone() };
+        let update = Update::builder()
+            .table_name(&*self.table)
+            .set_key(Some(key(partner.as_str(), &stream.id)))
+            .update_expression("SET stream_json = :stream, revision = :next")
+            .condition_expression("revision = :read")
+            .expression_attribute_values(":stream", json(&changed)?)
+            .expression_attribute_values(":next", number(changed.revision))
+            .expression_attribute_values(":read", number(read))
+            .build();
+        let update = update.map_err(|error| Error::permanent("writing a stream", error))?;
+        let mark = self.due.put_of(partner, &stream.id, due_at)?;
+        let writes =
+            [TransactWriteItem::builder().update(update).build(), TransactWriteItem::builder().put(mark).build()];
+        let is_saved = self.write_together(writes.into(), "TransactWriteItems of a stream").await?;
+        if is_saved {
+            *stream = changed;
+        }
+        Ok(is_saved)
+    }
+
+    /// Removes a stream, if it is there. A run that has the lease stops at its next save. The run that finds no stream removes
+    /// the due mark.
+    ///
+    /// # Errors
+    /// When the table fails.
+    #[expect(clippy::disallowed_methods, reason = "a stream goes when its owner removes it, or by a recorded order")]
+    pub async fn remove(&self, partner: &PartnerId, id: &str) -> Result<(), Error> {
+        let key = Some(key(partner.as_str(), id));
+        let removed = self.dynamodb.delete_item().table_name(&*self.table).set_key(key).send().await;
+        removed.map(drop).map_err(|error| Error::sdk("DeleteItem of a stream", error))
+    }
+
+    /// Removes all streams of a partner. Returns their number.
+    ///
+    /// # Errors
+    /// When the table fails; the next call removes the rest.
+    pub async fn remove_all(&self, partner: &PartnerId) -> Result<u64, Error> {
+        let streams = self.list(partner).await?;
+        for stream in &streams {
+            self.remove(partner, &stream.id).await?;
+        }
+        Ok(streams.len() as u64)
+    }
+
+    /// Takes the lease of a stream until `until` for the run `owner`. Returns none if there is no such stream, or another run
+    /// has the lease.
+    ///
+    /// # Errors
+    /// When the table fails.
+    pub async fn take_lease(
+        &self,
+        partner: &PartnerId,
+        id: &str,
+        owner: &str,
+        (now, until): (Instant, Instant),
+    ) -> Result<Option<LeasedStream>, Error> {
+        let taken = self
+            .dynamodb
+            .update_item()
+            .table_name(&*self.table)
+            .set_key(Some(key(partner.as_str(), id)))
+            .update_expression("SET lease = :until, #owner = :owner")
+            .condition_expression(
+                "attribute_exists(pk) AND (attribute_not_exists(lease) OR lease < :now OR #owner = :owner)",
+            )
+            .expression_attribute_names("#owner", "owner")
+            .expression_attribute_values(":owner", text(owner))
+            .expression_attribute_values(":now", text(&now.to_string()))
+            .expression_attribute_values(":until", text(&until.to_string()))
+            .return_values(ReturnValue::AllNew)
+            .send()
+            .await;
+        let item = match taken {
+            Ok(taken) => taken.attributes.unwrap_or_default(),
+            Err(error) => {
+                return is_done(Err(error), "UpdateItem of a stream's lease").map(|_| None);
+            }
+        };
+        let (stream, secrets) = (parse_json(&item, "stream_json")?, parse_json(&item, "secrets")?);
+        Ok(Some(LeasedStream { stream, secrets, owner: owner.to_owned() }))
+    }
+
+    /// Saves the progress of a run and renews its lease until `until`. Returns false if the run has lost the lease, or the
+    /// stream was removed; then nothing is saved.
+    ///
+    /// `progress` makes the next stream from the stored one. It is called again if a request has changed the stream meanwhile,
+    /// so the run sees that change in `leased`.
+    ///
+    /// # Errors
+    /// When the table fails.
+    pub async fn save_progress(
+        &self,
+        partner: &PartnerId,
+        leased: &mut LeasedStream,
+        until: Instant,
+        progress: impl Fn(Stream) -> Stream,
+    ) -> Result<bool, Error> {
+        for _ in 0..MAX_SAVE_TRIES {
+            let read = leased.stream.revision;
+            let next = Stream { revision: read + 1, ..progress(leased.stream.clone()) };
+            let saved = self
+                .dynamodb
+                .update_item()
+                .table_name(&*self.table)
+                .set_key(Some(key(partner.as_str(), &next.id)))
+                .update_expression("SET stream_json = :stream, revision = :next, lease = :until")
+                .condition_expression("revision = :read AND #owner = :owner")
+                .expression_attribute_names("#owner", "owner")
+                .expression_attribute_values(":stream", json(&next)?)
+                .expression_attribute_values(":next", number(next.revision))
+                .expression_attribute_values(":read", number(read))
+                .expression_attribute_values(":owner", text(&leased.owner))
+                .expression_attribute_values(":until", text(&until.to_string()))
+                .send()
+                .await;
+            if is_done(saved.map(drop), "UpdateItem of a stream's progress")? {
+                leased.stream = next;
+                return Ok(true);
+            }
+            let Some(item) = self.item(partner, &next.id).await? else { return Ok(false) };
+            if item.get("owner") != Some(&text(&leased.owner)) {
+                return Ok(false);
+            }
+            let stored: Stream = parse_json(&item, "stream_json")?;
+            if stored == next {
+                // An earlier try of this call was done, and its answer was lost.
+                leased.stream = next;
+                return Ok(true);
+            }
+            leased.secrets = parse_json(&item, "secrets")?;
+            leased.stream = stored;
+        }
+        let source = "others change the same stream again and again".into();
+        Err(Error::Unavailable { operation: "UpdateItem of a stream's progress", source })
+    }
+
+    /// Gives the lease back, so that the next run need not wait for its end. A lease that another run has stays.
+    ///
+    /// # Errors
+    /// When the table fails.
+    pub async fn release(&self, partner: &PartnerId, leased: &LeasedStream) -> Result<(), Error> {
+        let released = self
+            .dynamodb
+            .update_item()
+            .table_name(&*self.table)
+            .set_key(Some(key(partner.as_str(), &leased.stream.id)))
+            .update_expression("REMOVE lease, #owner")
+            .condition_expression("#owner = :owner")
+            .expression_attribute_names("#owner", "owner")
+            .expression_attribute_values(":owner", text(&leased.owner))
+            .send()
+            .await;
+        is_done(released.map(drop), "UpdateItem of a stream's lease").map(drop)
+    }
+
+    /// Makes writes together or none of them. Returns false if a condition is not met, or somebody else is writing.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a stream with something to do is never without its mark; requests that change streams are rare"
+    )]
+    async fn write_together(&self, writes: Vec<TransactWriteItem>, operation: &'static str) -> Result<bool, Error> {
+        let written = self.dynamodb.transact_write_items().set_transact_items(Some(writes)).send().await;
+        match written {
+            Ok(_) => Ok(true),
+            Err(error) if is_refused(&error) => Ok(false),
+            Err(error) => Err(Error::sdk(operation, error)),
+        }
+    }
+}
+
+/// Tells whether a transaction was refused by a condition, or by another write at the same time.
+fn is_refused(error: &SdkError<TransactWriteItemsError>) -> bool {
+    match error.as_service_error() {
+        Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
+            let codes = cancelled.cancellation_reasons().iter().filter_map(|reason| reason.code());
+            codes.into_iter().any(|code| matches!(code, "ConditionalCheckFailed" | "TransactionConflict"))
+        }
+        _ => false,
+    }
+}
+
+fn number(value: u64) -> AttributeValue {
+    AttributeValue::N(value.to_string())
+}

@@ -1,0 +1,208 @@
+//! The audit on real engines: what it promises when calls fail, and its lists.
+
+use std::cell::Cell;
+
+use domain::{
+    access::{Caller, Customers, Role},
+    activity::{Activity, PartnerId, Status},
+    audit::{AuditAction, AuditActor, AuditEntry},
+    filter::{Choice, Filter},
+    query::{Selection, SortOrder},
+    search::Search,
+    time::{Instant, Period},
+};
+use harness::{Fault, Faults, Stores, at, contoso, partner};
+use serde_json::json;
+use store::audit::Audit;
+
+const NOW: &str = "2026-11-02T12:34:56.789012Z";
+
+fn ana() -> AuditActor {
+    AuditActor::of_caller(&Caller::new(
+        "s-1".into(),
+        "Ana".into(),
+        Some(contoso()),
+        vec![Role::GlobalAdmin],
+        Customers::ALL,
+    ))
+}
+
+fn settings_saved() -> AuditEntry {
+    AuditEntry::new(AuditAction::SettingsSaved).about("settings", "contoso").changed(&json!({"a": 1}), &json!({"a": 2}))
+}
+
+fn selection(filter: Filter) -> Selection {
+    let period = Period::new(at("2026-11-01T00:00:00Z"), at("2026-12-01T00:00:00Z")).unwrap();
+    Selection { period, filter, order: SortOrder::Descending, recorded_from: None, recorded_before: None }
+}
+
+/// Lists the entries of a partner that a filter selects, newest first, in pages of two.
+async fn listed(audit: &Audit, partner: &PartnerId, filter: Filter) -> Vec<Activity> {
+    let (mut all, mut after, selection) = (Vec::new(), None, selection(filter));
+    loop {
+        let page = audit.ledger().list_page(partner, &selection, 2, after, None).await.unwrap();
+        all.extend(page.activities().map(|entry| entry.owned()));
+        match page.next {
+            Some(next) => after = Some(next),
+            None => return all,
+        }
+    }
+}
+
+async fn entries(stores: &Stores) -> Vec<Activity> {
+    listed(&stores.audit(None), &contoso(), Filter::default()).await
+}
+
+/// Makes a change that counts how often it is made. Returns whether its entry could be begun.
+async fn change(audit: &Audit, made: &Cell<u32>, outcome: Result<(), &str>) -> bool {
+    let Ok(begun) = audit.begin(&contoso(), &ana(), settings_saved(), at(NOW)).await else { return false };
+    made.set(made.get() + 1);
+    // A failure to store the outcome is no failure of the change.
+    begun.end(outcome).await.ok();
+    true
+}
+
+#[tokio::test]
+async fn change_has_one_entry_with_its_outcome() {
+    let stores = Stores::start().await;
+    let audit = stores.audit(None);
+    let begun = audit.begin(&contoso(), &ana(), settings_saved(), at(NOW)).await.unwrap();
+    let [entry] = &entries(&stores).await[..] else { panic!("one entry") };
+    assert_eq!(entry.entry.status, Status::InProgress);
+    begun.end(Ok(())).await.unwrap();
+    let [ended] = &entries(&stores).await[..] else { panic!("one entry") };
+    assert_eq!((ended.entry.status, &ended.id, ended.occurred_at), (Status::Succeeded, &entry.id, at(NOW)));
+    assert_eq!(ended.entry.changes.as_deref(), Some(r#"[{"field":"a","old":1,"new":2}]"#));
+
+    assert!(change(&audit, &Cell::new(0), Err("Somebody else was faster.")).await);
+    let all = entries(&stores).await;
+    let failed = all.iter().find(|entry| entry.entry.status == Status::Failed).unwrap();
+    assert_eq!((all.len(), failed.entry.reason.as_deref()), (2, Some("Somebody else was faster.")));
+}
+
+/// Every call of a change, one after the other, fails in each way.
+#[tokio::test]
+async fn no_change_is_made_without_its_entry_when_calls_fail() {
+    let faults = [Fault::NotSent, Fault::AnswerLost, Fault::Throttled, Fault::Failed, Fault::Garbled];
+    let mut tried = 0;
+    for fault in faults {
+        for one_retry in [false, true] {
+            for call in 0..3 {
+                let stores = Stores::start().await;
+                let failing = Faults::at(call, fault);
+                let failing = if one_retry { failing.with_one_retry() } else { failing };
+                let made = Cell::new(0);
+                let is_begun = change(&stores.audit(Some(&failing)), &made, Ok(())).await;
+                let found = entries(&stores).await;
+                let statuses: Vec<Status> = found.iter().map(|entry| entry.entry.status).collect();
+                let context = format!("{fault:?} at {call}, retry {one_retry}: {statuses:?}");
+                assert!(statuses.len() <= 1, "{context}");
+                if made.get() > 0 {
+                    assert!(matches!(statuses[..], [Status::InProgress | Status::Succeeded]), "{context}");
+                } else {
+                    // An entry may be stored although its answer was lost, but none that says it was done.
+                    assert!(!statuses.contains(&Status::Succeeded), "{context}");
+                }
+                if one_retry {
+                    assert!(is_begun && statuses == [Status::Succeeded], "a retry repairs it: {context}");
+                }
+                tried += failing.failed();
+            }
+        }
+    }
+    assert_eq!(tried, faults.len() * 2 * 3);
+}
+
+#[tokio::test]
+async fn repeated_work_stores_one_entry() {
+    let stores = Stores::start().await;
+    let entry = AuditEntry::new(AuditAction::ExportFinished).about("export", "2026-10");
+    for now in [NOW, "2026-11-02T13:00:00Z"] {
+        let (by, address) = (AuditActor::system("export-worker"), ("2026-10", at(NOW)));
+        let stored = stores.audit(None);
+        stored.store_once(&contoso(), &by, &entry, Status::Succeeded, address, at(now)).await.unwrap();
+    }
+    assert_eq!(entries(&stores).await.len(), 1);
+}
+
+#[tokio::test]
+async fn reads_of_an_hour_have_one_entry_and_cost_one_write() {
+    let stores = Stores::start().await;
+    let faults = Faults::none();
+    let processes = [stores.audit(Some(&faults)), stores.audit(Some(&faults))];
+    let read = async |audit: &Audit, by: &AuditActor, now: &str| {
+        let entry = AuditEntry::new(AuditAction::LogRead);
+        audit.store_of_hour(&contoso(), by, &entry, Status::Succeeded, at(now)).await.unwrap();
+    };
+    for audit in &processes {
+        for minute in 0..30 {
+            read(audit, &ana(), &format!("2026-11-02T12:{minute:02}:00Z")).await;
+        }
+    }
+    assert_eq!(faults.calls(), 4, "each process enters the month and puts the entry once");
+    read(&processes[0], &ana(), "2026-11-02T13:00:00Z").await;
+    let bob = AuditActor::of_caller(&Caller::new(
+        "s-2".into(),
+        "Bob".into(),
+        Some(contoso()),
+        vec![Role::Reader],
+        Customers::ALL,
+    ));
+    read(&processes[0], &bob, "2026-11-02T13:00:00Z").await;
+    let found = entries(&stores).await;
+    let shown: Vec<(String, &str)> =
+        found.iter().map(|entry| (entry.occurred_at.to_string(), entry.entry.actor.id.as_str())).collect();
+    let hour = |text: &str| at(text).to_string();
+    assert_eq!(shown.len(), 3);
+    for expected in [
+        (hour("2026-11-02T12:00:00Z"), "s-1"),
+        (hour("2026-11-02T13:00:00Z"), "s-1"),
+        (hour("2026-11-02T13:00:00Z"), "s-2"),
+    ] {
+        assert!(shown.contains(&expected), "{shown:?}");
+    }
+}
+
+#[tokio::test]
+async fn failed_entry_of_a_read_is_tried_again() {
+    let stores = Stores::start().await;
+    let audit = stores.audit(Some(&Faults::at(1, Fault::NotSent)));
+    let read = async |now: Instant| {
+        let entry = AuditEntry::new(AuditAction::LogRead);
+        audit.store_of_hour(&contoso(), &ana(), &entry, Status::Succeeded, now).await
+    };
+    assert!(read(at(NOW)).await.is_err());
+    assert!(read(at(NOW)).await.is_ok());
+    assert_eq!(entries(&stores).await.len(), 1);
+}
+
+#[tokio::test]
+async fn list_takes_the_filters_of_activities() {
+    let stores = Stores::start().await;
+    let audit = stores.audit(None);
+    for (number, action) in
+        [AuditAction::ExportRequested, AuditAction::ExportDownloaded, AuditAction::SecretShown].into_iter().enumerate()
+    {
+        let now = at(NOW).plus_seconds(i64::try_from(number).unwrap());
+        let entry = AuditEntry::new(action).about("export", &format!("e-{number}"));
+        audit.store(&contoso(), &ana(), &entry, now).await.unwrap();
+        audit.store(&partner("fabrikam"), &ana(), &entry, now).await.unwrap();
+    }
+    let found = async |filter: Filter| {
+        let found = listed(&audit, &contoso(), filter).await;
+        found.iter().map(|entry| entry.entry.action.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(found(Filter::default()).await, ["secret.shown", "export.downloaded", "export.requested"]);
+    let texts = |text: &str| Choice::parse(&[text.to_owned()]).unwrap();
+    let action = Filter { action: Choice::parse(&["export.*".to_owned()]).unwrap(), ..Filter::default() };
+    assert_eq!(found(action).await, ["export.downloaded", "export.requested"]);
+    let target = Filter { target: texts("e-0"), actor: texts("S-1"), ..Filter::default() };
+    assert_eq!(found(target).await, ["export.requested"]);
+    let search = |text: &str| Filter { q: Some(Search::parse(text).unwrap()), ..Filter::default() };
+    assert_eq!(found(search("telechargement")).await, ["export.downloaded"], "by its French label");
+    // The table has no index of customers, and no entry has a customer.
+    for customer in ["fabrikam", "!fabrikam"] {
+        let filter = Filter { customer: texts(customer), ..Filter::default() };
+        assert_eq!(found(filter).await.len(), if customer.starts_with('!') { 3 } else { 0 });
+    }
+}

@@ -1,0 +1,46 @@
+//! The Lambda function `streamer`.
+
+use domain::{recipient::Reach, stream::DEFAULT_STOP_HOURS};
+use lambda::{
+    Error, LambdaEvent, aws,
+    environment::{deadline, now, positive, variable},
+};
+use store::{
+    due::DueMarks,
+    ledger::Ledger,
+    partners::Partners,
+    queues::{DeadLetters, StreamQueue},
+    streams::Streams,
+};
+use streamer::{App, Sender};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    lambda::start(env!("CARGO_PKG_NAME"))?;
+    let config = aws::config(aws::INTERACTIVE).await?;
+    let (dynamodb, sqs) = (aws_sdk_dynamodb::Client::new(&config), aws_sdk_sqs::Client::new(&config));
+    let ledger = Ledger::new(
+        dynamodb.clone(),
+        aws_sdk_s3::Client::new(&config),
+        variable("ACTIVITIES_TABLE")?,
+        variable("DATA_BUCKET")?,
+    );
+    let partners = Partners::new(dynamodb.clone(), variable("PARTNERS_TABLE")?)
+        .with_default_retention(positive("RETENTION_MONTHS")?);
+    let due = DueMarks::new(dynamodb.clone(), variable("DUE_TABLE")?);
+    let api_url = variable("API_URL")?;
+    let app = App {
+        ledger: ledger.with_details_in(variable("DETAILS_BUCKET")?).hiding_ended_months(partners),
+        streams: Streams::new(dynamodb, variable("STREAMS_TABLE")?, due),
+        queue: StreamQueue::new(sqs.clone(), variable("STREAM_QUEUE_URL")?),
+        dead_letters: DeadLetters::new(sqs, variable("DEAD_LETTER_QUEUE_URL")?),
+        sender: Sender::new(Reach::new(false, &variable("WEBHOOK_TEST_HOSTS")?), &config, &api_url)?,
+        api_url,
+        stop_hours: DEFAULT_STOP_HOURS,
+    };
+    lambda::run(app, |app, event: LambdaEvent<_>| async move {
+        let (name, deadline) = (&event.context.request_id, deadline(&event.context));
+        streamer::handle(app, &event.payload, name, deadline, &now).await
+    })
+    .await
+}
