@@ -308,7 +308,8 @@ def _finish_streamer_role(client, outputs: dict) -> None:
     role = client("lambda").get_function_configuration(FunctionName=outputs["StreamerFunction"])["Role"].rsplit("/", 1)[-1]
     for name in iam.list_role_policies(RoleName=role)["PolicyNames"]:
         document = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
-        conditions = [statement["Condition"] for statement in document["Statement"] if statement["Action"] == "sts:AssumeRole"]
+        assumed = [statement for statement in document["Statement"] if statement["Action"] == "sts:AssumeRole"]
+        conditions = [statement["Condition"] for statement in assumed if "Condition" in statement]
         for condition in conditions:
             del condition["Null"]
         if conditions:

@@ -11,6 +11,7 @@ pytestmark = pytest.mark.alone
 
 FUNCTIONS = ["authorizer", "record", "intake", "query", "exports", "admin", "export-worker", "monthly", "keeper", "notifier", "streams", "streamer", "portal"]
 KEY = {"pk": {"S": "probe#2024-03"}, "sk": {"S": "2024-03-05T09:30:00.000000Z#probe"}}
+OF_STREAM = KEY | {"pk": {"S": "stream#probe"}}
 SET = {"Key": KEY, "UpdateExpression": "SET a = :a", "ExpressionAttributeValues": {":a": {"S": "x"}}}
 # This write changes nothing: its condition fails after the check of the role.
 NEVER = {"ConditionExpression": "attribute_exists(pk) AND attribute_not_exists(pk)"}
@@ -119,8 +120,8 @@ MAY = {
         ["record", "query", "exports", "admin", "export-worker", "monthly", "keeper", "streams"],
         lambda at: at.db.put_item(**at.audit, Item=KEY, **NEVER),
     ),
-    "query the audit": (["query", "keeper"], lambda at: at.query(at.audit, "pk")),
-    "get from the audit": (["keeper"], lambda at: at.db.get_item(**at.audit, Key=KEY)),
+    "query the audit": (["query", "keeper", "streamer"], lambda at: at.query(at.audit, "pk")),
+    "get from the audit": (["keeper", "streamer"], lambda at: at.db.get_item(**at.audit, Key=KEY)),
     "change the audit": (["keeper"], lambda at: at.db.update_item(**at.audit, **SET, **NEVER)),
     "remove from the audit": (["keeper"], lambda at: at.db.delete_item(**at.audit, Key=KEY, **NEVER)),
     "scan the audit": ([], lambda at: at.db.scan(**at.audit)),
@@ -137,13 +138,16 @@ MAY = {
     "get a file": (["exports", "export-worker"], lambda at: at.get("exports/probe/file")),
     "remove a file": (["exports", "export-worker", "keeper"], lambda at: at.remove("exports/probe/other")),
     "get a secret": (["exports", "notifier"], lambda at: at.db.get_item(**at.secrets, Key=KEY)),
+    "get a stream's secret": (["streams", "streamer"], lambda at: at.db.get_item(**at.secrets, Key=OF_STREAM)),
+    "put a stream's secret": (["streams"], lambda at: at.db.put_item(**at.secrets, Item=OF_STREAM, **NEVER)),
+    "remove a stream's secret": (["keeper", "streams"], lambda at: at.db.delete_item(**at.secrets, Key=OF_STREAM, **NEVER)),
     "query secrets": ([], lambda at: at.query(at.secrets, "pk")),
     "put a secret": (["exports"], lambda at: at.db.put_item(**at.secrets, Item=KEY, **NEVER)),
     "remove a secret": (["exports", "keeper"], lambda at: at.db.delete_item(**at.secrets, Key=KEY, **NEVER)),
     "get a stream": (["streams", "streamer"], lambda at: at.db.get_item(**at.streams, Key=KEY)),
     "query streams": (["keeper", "streams", "streamer"], lambda at: at.query(at.streams, "pk")),
-    "put a stream": (["streams"], lambda at: at.db.put_item(**at.streams, Item=KEY, **NEVER)),
-    "change a stream": (["streams", "streamer"], lambda at: at.db.update_item(**at.streams, **SET, **NEVER)),
+    "put a stream": (["streams", "streamer"], lambda at: at.db.put_item(**at.streams, Item=KEY, **NEVER)),
+    "change a stream": (["keeper", "streams", "streamer"], lambda at: at.db.update_item(**at.streams, **SET, **NEVER)),
     "remove a stream": (["keeper", "streams"], lambda at: at.db.delete_item(**at.streams, Key=KEY, **NEVER)),
     "mark a partner as due": (["record", "intake"], lambda at: at.db.update_item(**at.due, **SET, **NEVER)),
     "mark a stream as due": (["streams", "streamer"], lambda at: at.db.put_item(**at.due, Item=KEY, **NEVER)),

@@ -104,7 +104,7 @@ ALLOWED = {
         ("PartnersTable/index/registered", "dynamodb:Query"),
         *(("ControlTable", f"dynamodb:{action}") for action in ("DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem")),
         ("SecretsTable", "dynamodb:DeleteItem"),
-        *(("StreamsTable", f"dynamodb:{action}") for action in ("DeleteItem", "Query")),
+        *(("StreamsTable", f"dynamodb:{action}") for action in ("DeleteItem", "Query", "UpdateItem")),
         *((bucket, "s3:ListBucket") for bucket in ("DataBucket", "DetailsBucket")),
         *((f"DataBucket/{place}/*", "s3:DeleteObject") for place in ("exports", "details", "downloads")),
         *(("DetailsBucket/details/*", f"s3:{action}") for action in ("DeleteObject", "GetObject")),
@@ -123,16 +123,18 @@ ALLOWED = {
     },
     "streams": {
         *(("StreamsTable", f"dynamodb:{action}") for action in ("DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem")),
+        *(("SecretsTable", f"dynamodb:{action}") for action in ("DeleteItem", "GetItem", "PutItem", "UpdateItem")),
         *(("DueTable", f"dynamodb:{action}") for action in ("GetItem", "PutItem")),
         *(("PartnersTable", f"dynamodb:{action}") for action in ("GetItem", "UpdateItem")),
         ("AuditTable", "dynamodb:PutItem"),
         ("StreamRuns", "sqs:SendMessage"),
     },
     "streamer": {
-        *(("ActivitiesTable", f"dynamodb:{action}") for action in ("BatchGetItem", "GetItem", "Query")),
+        *((table, f"dynamodb:{action}") for table in ("ActivitiesTable", "AuditTable") for action in ("BatchGetItem", "GetItem", "Query")),
         ("ActivitiesTable/index/by_customer_id", "dynamodb:Query"),
         ("PartnersTable", "dynamodb:GetItem"),
-        *(("StreamsTable", f"dynamodb:{action}") for action in ("GetItem", "Query", "UpdateItem")),
+        *(("StreamsTable", f"dynamodb:{action}") for action in ("GetItem", "PutItem", "Query", "UpdateItem")),
+        ("SecretsTable", "dynamodb:GetItem"),
         *(("DueTable", f"dynamodb:{action}") for action in ("DeleteItem", "GetItem", "PutItem", "Query")),
         *((bucket, "s3:GetObject") for bucket in ("DataBucket/details/*", "DetailsBucket/details/*")),
         *(("StreamRuns", f"sqs:{action}") for action in ("DeleteMessage", "GetQueueAttributes", "ReceiveMessage", "SendMessage")),
@@ -218,7 +220,10 @@ def test_only_admin_changes_clients_and_settings(template):
 
 def test_secrets_are_read_by_who_shows_them_and_who_signs(template):
     readers = [function for function in FUNCTIONS if ("SecretsTable", "dynamodb:GetItem") in ALLOWED[function]]
-    assert readers == ["exports", "notifier"]
+    assert readers == ["exports", "notifier", "streams", "streamer"]
+    for function in ("streams", "streamer"):
+        (statement,) = [each for each in template.rules(function) if each["Resource"] == {"Fn::GetAtt": ["SecretsTable", "Arn"]}]
+        assert statement["Condition"] == {"ForAnyValue:StringLike": {"dynamodb:LeadingKeys": "stream#*"}}, function
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -245,6 +250,7 @@ def test_every_function_with_a_caller_writes_the_audit_and_only_query_shows_it(t
     actions = {function: {action for resource, action in ALLOWED[function] if resource.startswith("AuditTable")} for function in FUNCTIONS}
     # The keeper erases in the audit, and adds what it has done.
     assert actions.pop("keeper") == {f"dynamodb:{action}" for action in ("DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem")}
+    assert actions.pop("streamer") == {f"dynamodb:{action}" for action in ("BatchGetItem", "GetItem", "Query")}
     writers = {"record", "query", "exports", "admin", "export-worker", "monthly", "streams"}
     assert {function for function in FUNCTIONS if template.routes(function)} - {"portal"} <= writers
     assert actions == {
@@ -294,7 +300,14 @@ def test_streamer_assumes_roles_of_other_accounts_with_an_external_id_only(templ
     }
 
 
-def test_streams_have_secrets_that_few_functions_read(template):
+def test_only_the_streamer_puts_events_and_only_on_the_bus_of_all_activities(template):
+    assert [function for function in FUNCTIONS if "StreamsAll" in template.conditional_rules(function)] == ["streamer"]
+    (statement,) = template.conditional_rules("streamer")["StreamsAll"]
+    assert (statement["Action"], statement["Resource"]) == ("events:PutEvents", {"Fn::GetAtt": ["AllActivities", "Arn"]})
+    assert template.parameters["StreamAll"]["Default"] == "none"
+
+
+def test_streams_belong_to_few_functions(template):
     readers = {function for function in FUNCTIONS if ("StreamsTable", "dynamodb:GetItem") in ALLOWED[function]}
     assert readers == {"streams", "streamer"}
     # Of the recording functions, the table of marks is the only one that belongs to streams.

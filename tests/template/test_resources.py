@@ -130,6 +130,7 @@ def test_nested_stack_gets_all_its_parameters_and_no_others(template, watch):
     assert set(template.resources["Watch"]["Properties"]["Parameters"]) == set(watch.parameters)
     assert set(template.resources["Wall"]["Properties"]["Parameters"]) == set(Template("infra/firewall.yaml").parameters)
     assert set(template.resources["Backups"]["Properties"]["Parameters"]) == set(Template("infra/backup.yaml").parameters)
+    assert set(template.resources["Lake"]["Properties"]["Parameters"]) == set(Template("infra/lake.yaml").parameters)
 
 
 def test_every_alarm_notifies_and_links_to_the_operations_page(watch):
@@ -147,7 +148,7 @@ def test_alarms_and_dashboard_show_metrics_of_the_code(watch):
     written = set(CONSTANTS["metrics"])
     alarms = [alarm["Properties"] for alarm in watch.of_type("AWS::CloudWatch::Alarm").values()]
     watched = [alarm for alarm in alarms if alarm.get("Namespace") == {"Ref": "Namespace"}]
-    assert {alarm["MetricName"] for alarm in watched} == {"export_age", "months_unmade", "audit_failures"} <= written
+    assert {alarm["MetricName"] for alarm in watched} == {"export_age", "months_unmade", "audit_failures", "stream_lag_seconds"} <= written
     # Every function that answers requests with a token.
     of_audit = {alarm["Dimensions"][0]["Value"] for alarm in watched if alarm["MetricName"] == "audit_failures"}
     assert of_audit == {"query", "exports", "record", "admin"}

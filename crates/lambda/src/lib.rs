@@ -9,6 +9,7 @@
 //! | [`audit`] | entries about what a request does |
 //! | [`cursor`] | cursors of paged lists |
 //! | [`payload`] | the size of requests and answers, as Lambda carries them |
+//! | [`secret`] | the secrets that sign webhooks |
 //! | [`link`] | answers that lead to a file in the bucket |
 //! | [`aws`] | the configuration of the SDK's clients |
 //! | [`environment`] | clock, environment variables and randomness |
@@ -30,6 +31,7 @@ pub mod payload;
 pub mod problem;
 pub mod request;
 pub mod response;
+pub mod secret;
 
 pub use lambda_http::http::{HeaderName, StatusCode, header};
 pub use lambda_runtime::{Error, LambdaEvent};

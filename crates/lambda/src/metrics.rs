@@ -34,7 +34,7 @@ pub enum Metric {
     MonthsMade,
     /// Exports of the last month that are not ready a day after its end.
     MonthsUnmade,
-    /// Seconds by which a stream was behind when its run ended.
+    /// Seconds by which a stream was behind when its run ended, if its destination works.
     StreamLagSeconds,
     /// Runs of streams that ended because the destination failed.
     StreamsFailing,

@@ -49,7 +49,7 @@ pub(crate) fn document() -> Document {
         create_export, list_exports, show_export, cancel_export, download, show_schedule, save_schedule, remove_schedule,
         show_secret, rotate_secret,
         streams::create_stream, streams::list_streams, streams::show_stream, streams::change_stream, streams::remove_stream,
-        streams::show_stream_secret, streams::test_stream, streams::replay_stream,
+        streams::show_stream_secret, streams::rotate_stream_secret, streams::test_stream, streams::replay_stream,
         list_partners, show_partner, save_partner, remove_partner, show_retention, save_retention,
         list_holds, place_hold, show_hold, release_hold, list_erasures, order_erasure, show_erasure,
         show_settings, save_settings, show_client, save_client, remove_client, run_month, list_month,
@@ -498,7 +498,7 @@ fn remove_schedule() {}
 /// over `{webhook-id}.{webhook-timestamp}.{body}`.
 #[utoipa::path(get, path = "/v1/partners/{partner}/export-schedule/secret", tag = "exports", security(("token" = [])),
     params(("partner" = inline(PartnerId), Path, description = "The partner")),
-    responses((status = 200, description = "The secret", body = exports::SecretAnswer)))]
+    responses((status = 200, description = "The secret", body = lambda::secret::SecretAnswer)))]
 fn show_secret() {}
 
 /// Replace the secret that signs notifications
@@ -507,7 +507,7 @@ fn show_secret() {}
 /// its signatures, separated by spaces, is. At most ten replaced secrets sign at a time.
 #[utoipa::path(post, path = "/v1/partners/{partner}/export-schedule/secret", tag = "exports", security(("token" = [])),
     params(("partner" = inline(PartnerId), Path, description = "The partner")),
-    responses((status = 200, description = "The new secret", body = exports::SecretAnswer),
+    responses((status = 200, description = "The new secret", body = lambda::secret::SecretAnswer),
         (status = 409, description = "Someone else has just replaced it", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 422, description = "Ten replaced secrets sign already", body = ProblemDocument, content_type = "application/problem+json")))]
 fn rotate_secret() {}

@@ -169,6 +169,28 @@ impl DueMarks {
         put.send().await.map(drop).map_err(|error| Error::sdk("PutItem of a due mark", error))
     }
 
+    /// Puts the mark of a stream for a later time, if the mark is still the one that was read, or is still absent.
+    ///
+    /// # Errors
+    /// When the table fails.
+    pub async fn postpone(
+        &self,
+        partner: &PartnerId,
+        stream: &str,
+        read: Option<&DueMark>,
+        at: Instant,
+    ) -> Result<(), Error> {
+        let put = self.dynamodb.put_item().table_name(&*self.table).set_item(Some(stream_item(partner, stream, at)));
+        let put = match read {
+            None => put.condition_expression("attribute_not_exists(pk)"),
+            Some(mark) => put
+                .condition_expression("#at = :at")
+                .expression_attribute_names("#at", "at")
+                .expression_attribute_values(":at", text(&mark.at.to_string())),
+        };
+        is_done(put.send().await.map(drop), "PutItem of a due mark").map(drop)
+    }
+
     /// The put of a stream's mark, as a part of a transaction.
     pub(crate) fn put_of(&self, partner: &PartnerId, stream: &str, at: Instant) -> Result<Put, Error> {
         let put = Put::builder().table_name(&*self.table).set_item(Some(stream_item(partner, stream, at))).build();

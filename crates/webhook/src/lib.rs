@@ -6,11 +6,12 @@
 
 use std::{error::Error as StdError, net::SocketAddr, sync::Arc, time::Duration};
 
+use chrono::DateTime;
 use domain::recipient::{Reach, ip_literal, is_public};
 use reqwest::{
     Body, Client, StatusCode, Url,
     dns::{Addrs, Name, Resolve, Resolving},
-    header::RETRY_AFTER,
+    header::{DATE, HeaderMap, RETRY_AFTER},
     redirect::Policy,
 };
 
@@ -44,7 +45,7 @@ pub enum PostError {
     Status {
         /// The HTTP status.
         status: u16,
-        /// The seconds that the receiver asks to wait (`Retry-After`), if it names a number.
+        /// The seconds that the receiver asks to wait (`Retry-After`), if it does.
         retry_after: Option<i64>,
     },
 }
@@ -113,7 +114,7 @@ impl WebhookClient {
         match request.body(body).send().await {
             Ok(answer) if answer.status().is_success() => Ok(answer.status().as_u16()),
             Ok(answer) => {
-                let retry_after = answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+                let retry_after = retry_after(answer.headers());
                 Err(PostError::Status { status: answer.status().as_u16(), retry_after })
             }
             Err(error) => Err(if error.is_timeout() {
@@ -127,6 +128,19 @@ impl WebhookClient {
             }),
         }
     }
+}
+
+/// Returns the seconds that an answer asks to wait: a number, or a date, which counts from the date of the answer so that the
+/// two clocks need not agree (RFC 9110, sections 6.6.1 and 10.2.3).
+fn retry_after(headers: &HeaderMap) -> Option<i64> {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
+    let date = |text: &str| DateTime::parse_from_rfc2822(text).ok();
+    let wanted = text(RETRY_AFTER)?;
+    if let Ok(seconds) = wanted.parse() {
+        return Some(seconds);
+    }
+    let wait = date(wanted)?.signed_duration_since(date(text(DATE)?)?);
+    Some(wait.num_seconds().max(0))
 }
 
 fn is_not_public(error: &(dyn StdError + 'static)) -> bool {
@@ -219,6 +233,21 @@ mod tests {
             ("HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\n\r\n", Some(500), None),
             ("HTTP/1.1 429 Too Many Requests\r\nretry-after: 7\r\ncontent-length: 0\r\n\r\n", Some(429), Some(7)),
             ("HTTP/1.1 503 Busy\r\nretry-after: soon\r\ncontent-length: 0\r\n\r\n", Some(503), None),
+            (
+                "HTTP/1.1 503 Busy\r\ndate: Mon, 30 Nov 2026 10:00:00 GMT\r\nretry-after: Mon, 30 Nov 2026 10:02:05 GMT\r\ncontent-length: 0\r\n\r\n",
+                Some(503),
+                Some(125),
+            ),
+            (
+                "HTTP/1.1 429 Later\r\ndate: Mon, 30 Nov 2026 10:00:00 GMT\r\nretry-after: Mon, 30 Nov 2026 09:00:00 GMT\r\ncontent-length: 0\r\n\r\n",
+                Some(429),
+                Some(0),
+            ),
+            (
+                "HTTP/1.1 429 Later\r\nretry-after: Mon, 30 Nov 2026 10:02:05 GMT\r\ncontent-length: 0\r\n\r\n",
+                Some(429),
+                None,
+            ),
             ("HTTP/1.1 410 Gone\r\ncontent-length: 0\r\n\r\n", Some(410), None),
             (&*redirect.leak(), Some(307), None),
             ("not HTTP\r\n\r\n", None, None),

@@ -10,7 +10,7 @@ use lambda::{Answer, Problem, Request, audit::note_refusal, request};
 use store::{audit::Audit, control::Control, months::Rules, partners::Partners, queues::ExportQueue};
 
 pub use exports::{CreateExport, ExportAnswer, ExportListAnswer};
-pub use schedules::{DeliveryAnswer, ResultAnswer, SaveSchedule, ScheduleAnswer, SecretAnswer};
+pub use schedules::{DeliveryAnswer, ResultAnswer, SaveSchedule, ScheduleAnswer};
 
 /// The stores and queues that the routes work on.
 #[derive(Clone, Debug)]

@@ -4,7 +4,7 @@ use domain::{
     access::{Author, Operation},
     activity::PartnerId,
     audit::{AuditAction, AuditEntry},
-    delivery::{Delivery, DeliveryState, MAX_REPLACED_SECRETS, Secret, Secrets},
+    delivery::{Delivery, DeliveryState, Secrets},
     fault::{Fault, Faults, Rejection},
     filter::Filter,
     job::{Compression, Format, Kind, Rows, State},
@@ -16,10 +16,15 @@ use domain::{
     text::parse_word,
     time::{Instant, Month, Zone},
 };
-use lambda::{Answer, Problem, ProblemKind, Request, StatusCode, audit::RequestAudit, environment, request, response};
+use lambda::{
+    Answer, Problem, ProblemKind, Request, StatusCode,
+    audit::RequestAudit,
+    request, response,
+    secret::{self, SecretAnswer},
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use store::{deliveries::Rotation, error, jobs::ListPosition};
+use store::jobs::ListPosition;
 use utoipa::ToSchema;
 
 use crate::App;
@@ -163,21 +168,6 @@ pub struct DeliveryAnswer {
     pub problem: Option<String>,
 }
 
-/// The secret that signs a schedule's webhooks (Standard Webhooks).
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = WebhookSecret)]
-pub struct SecretAnswer {
-    /// The secret: `whsec_` and 32 bytes in base64.
-    pub secret: String,
-    /// The time at which the secret was created.
-    #[schema(format = DateTime)]
-    pub created_at: String,
-    /// The time until which the previous secret signs as well; null when it no longer does. Secrets before the previous one
-    /// sign for a day after their own replacement, too.
-    #[schema(format = DateTime)]
-    pub previous_valid_until: Option<String>,
-}
-
 pub(crate) async fn show(app: &App, request: &Request, now: Instant) -> Answer {
     let (_, partner) = request::partner_for(request, Operation::Settings)?;
     request::refuse_parameters(request)?;
@@ -248,7 +238,7 @@ pub(crate) async fn save(app: &App, request: &Request, now: Instant) -> Answer {
 async fn store(app: &App, partner: &PartnerId, schedule: &mut Schedule, now: Instant) -> Result<(), Problem> {
     if schedule.notify.iter().any(|recipient| matches!(recipient, Recipient::Webhook(_))) {
         // Created first, because every webhook is signed.
-        app.control.create_secrets(partner, &Secrets::new(fresh_secret()?, now)).await?;
+        app.control.create_secrets(partner, &Secrets::new(secret::fresh()?, now)).await?;
     }
     let is_stored = app.control.save_schedule(partner, schedule, app.rules.grace_seconds).await?;
     is_stored.then_some(()).ok_or_else(changed)
@@ -327,11 +317,6 @@ fn changed() -> Problem {
     Problem::new(ProblemKind::Conflict, "Somebody else is changing the schedule. Send the same request again.")
 }
 
-fn fresh_secret() -> Result<Secret, Problem> {
-    let random = environment::random().map_err(|error| error::Error::permanent("making a secret", error))?;
-    Ok(Secret::new(&random))
-}
-
 pub(crate) async fn show_secret(app: &App, request: &Request, now: Instant) -> Answer {
     let (caller, partner) = request::partner_for(request, Operation::Settings)?;
     request::refuse_parameters(request)?;
@@ -341,7 +326,7 @@ pub(crate) async fn show_secret(app: &App, request: &Request, now: Instant) -> A
         let audit = RequestAudit::new(&app.audit, request, &caller, now);
         audit.reveal(&partner, &entry(AuditAction::SecretShown, &partner)).await?;
     }
-    response::json(StatusCode::OK, &shown_secret(&secrets, now))
+    response::json(StatusCode::OK, &SecretAnswer::of(&secrets, now))
 }
 
 pub(crate) async fn rotate_secret(app: &App, request: &Request, now: Instant) -> Answer {
@@ -352,32 +337,11 @@ pub(crate) async fn rotate_secret(app: &App, request: &Request, now: Instant) ->
     let audit = RequestAudit::new(&app.audit, request, &caller, now);
     let entry = entry(AuditAction::SecretReplaced, &partner);
     let secrets = audit.change(&partner, entry, replace_secret(app, &partner, now)).await?;
-    response::json(StatusCode::OK, &shown_secret(&secrets, now))
+    response::json(StatusCode::OK, &SecretAnswer::of(&secrets, now))
 }
 
 async fn replace_secret(app: &App, partner: &PartnerId, now: Instant) -> Result<Secrets, Problem> {
-    match app.control.rotate_secret(partner, fresh_secret()?, now).await? {
-        Rotation::Done(secrets) => Ok(secrets),
-        Rotation::NoSecret => Err(Problem::not_found()),
-        Rotation::Conflict => Err(Problem::new(
-            ProblemKind::Conflict,
-            "Somebody else has just replaced the secret. Read it before replacing it.",
-        )),
-        Rotation::TooMany(until) => Err(Problem::new(
-            ProblemKind::Unprocessable,
-            format!(
-                "The secret was replaced {MAX_REPLACED_SECRETS} times within a day, and each of these still signs. Replace it again after {until}."
-            ),
-        )),
-    }
-}
-
-fn shown_secret(secrets: &Secrets, now: Instant) -> SecretAnswer {
-    SecretAnswer {
-        secret: secrets.current.reveal().to_owned(),
-        created_at: secrets.made_at.to_millis_text(),
-        previous_valid_until: secrets.previous_valid_until(now).map(Instant::to_millis_text),
-    }
+    secret::rotated(app.control.rotate_secret(partner, secret::fresh()?, now).await?)
 }
 
 async fn shown(app: &App, partner: &PartnerId, schedule: &Schedule, now: Instant) -> Answer {

@@ -31,7 +31,7 @@ async fn main() -> Result<(), Error> {
     let app = App {
         recorder: Recorder::new(ledger, partners, number::<i64>("GRACE_HOURS")? * 3_600)
             .checking_partners(flag("REGISTERED_PARTNERS")?)
-            .with_due_marks(due),
+            .with_due_marks(due, flag("STREAM_ALL")?),
         dead_letters: DeadLetters::new(aws_sdk_sqs::Client::new(&config), variable("DEAD_LETTER_QUEUE_URL")?),
     };
     lambda::run(app, |app, event: LambdaEvent<SqsEvent>| {

@@ -26,7 +26,7 @@ async fn main() -> Result<(), Error> {
     let audit = Audit::new(dynamodb.clone(), variable("AUDIT_TABLE")?);
     let due = DueMarks::new(dynamodb.clone(), variable("DUE_TABLE")?);
     let keeper = Keeper {
-        streams: Streams::new(dynamodb.clone(), variable("STREAMS_TABLE")?, due),
+        streams: Streams::new(dynamodb.clone(), variable("STREAMS_TABLE")?, variable("SECRETS_TABLE")?, due),
         partners: Partners::new(dynamodb.clone(), variable("PARTNERS_TABLE")?)
             .with_default_retention(positive("RETENTION_MONTHS")?),
         control: Control::new(dynamodb.clone(), variable("CONTROL_TABLE")?).with_secrets_in(variable("SECRETS_TABLE")?),

@@ -35,7 +35,7 @@ async fn main() -> Result<(), Error> {
     let app = App {
         recorder: Recorder::new(ledger, partners, number::<i64>("GRACE_HOURS")? * 3_600)
             .checking_partners(flag("REGISTERED_PARTNERS")?)
-            .with_due_marks(due),
+            .with_due_marks(due, flag("STREAM_ALL")?),
         meter: flag("PARTNER_LIMITS")?.then_some(meter),
         audit,
     };

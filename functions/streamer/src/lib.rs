@@ -5,17 +5,19 @@
 //! | `lib` | the events: the schedule, which visits the due marks, and the messages of the queue |
 //! | `run` | one run of one stream: read, send, move the position, from page to page |
 //! | `sender` | one batch on its way to a destination |
+//! | `installation` | the stream of each partner to the bus of the installation |
 //! | `roles` | the roles of partners, which the function assumes |
 //!
 //! Every minute the schedule sends a message for each due mark. A message for a partner becomes a message for each of its
 //! streams. A run takes the lease of its stream, and moves the position only when the destination has accepted a batch. So a
 //! run that dies repeats a batch and skips none, and two runs of a stream never send at the same time.
 
+mod installation;
 mod roles;
 mod run;
 mod sender;
 
-use domain::{activity::PartnerId, stream::Stream, time::Instant};
+use domain::{activity::PartnerId, time::Instant};
 use futures_util::{StreamExt as _, stream};
 use lambda::{
     Error,
@@ -27,9 +29,11 @@ use store::{
     error::{self, causes},
     ledger::Ledger,
     queues::{DeadLetters, DeadReason, StreamQueue, StreamRun},
-    streams::Streams,
+    streams::{INSTALLATION_STREAM, Streams},
 };
 
+pub use installation::InstallationBus;
+pub use run::AUDIT_SECONDS;
 pub use sender::Sender;
 
 /// The lease of a run on its stream, in seconds. The lease outlasts the function's timeout, and ends before the queue delivers the
@@ -57,6 +61,10 @@ pub struct App {
     pub api_url: String,
     /// The hours of failures after which a stream stops.
     pub stop_hours: i64,
+    /// The entries of the audit.
+    pub audit: Ledger,
+    /// The bus that carries the activities of all partners; none if there is no such bus.
+    pub installation: Option<InstallationBus>,
 }
 
 /// The time of an invocation.
@@ -148,13 +156,15 @@ async fn work(
         None => {
             let streams = app.streams.list(partner).await?;
             let now = (time.clock)();
-            let ready: Vec<Stream> = streams.into_iter().filter(|stream| stream.may_try(now)).collect();
+            let ready = streams.into_iter().filter(|stream| stream.may_try(now)).map(|stream| stream.id);
+            let own = app.installation.iter().map(|_| INSTALLATION_STREAM.to_owned());
+            let ready: Vec<String> = ready.chain(own).collect();
             // One message less for the partners with one stream, which are most of them.
             if let [only] = &*ready {
-                return run::run(app, partner, &only.id, owner, time).await;
+                return run::run(app, partner, only, owner, time).await;
             }
-            for stream in ready {
-                app.queue.send(&message(partner, Some(&stream.id))).await?;
+            for id in &ready {
+                app.queue.send(&message(partner, Some(id))).await?;
             }
             Ok(())
         }

@@ -1,18 +1,19 @@
 //! The Lambda function `streamer`.
 
-use domain::{recipient::Reach, stream::DEFAULT_STOP_HOURS};
+use domain::{recipient::Reach, text::parse_word};
 use lambda::{
     Error, LambdaEvent, aws,
-    environment::{deadline, now, positive, variable},
+    environment::{deadline, now, number, positive, variable},
 };
 use store::{
+    audit::Audit,
     due::DueMarks,
     ledger::Ledger,
     partners::Partners,
     queues::{DeadLetters, StreamQueue},
     streams::Streams,
 };
-use streamer::{App, Sender};
+use streamer::{App, InstallationBus, Sender};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -29,14 +30,24 @@ async fn main() -> Result<(), Error> {
         .with_default_retention(positive("RETENTION_MONTHS")?);
     let due = DueMarks::new(dynamodb.clone(), variable("DUE_TABLE")?);
     let api_url = variable("API_URL")?;
+    let audit = Audit::new(dynamodb.clone(), variable("AUDIT_TABLE")?).ledger().clone();
+    // Empty without a bus for all activities.
+    let format = variable("STREAM_ALL_FORMAT")?;
+    let installation = if format.is_empty() {
+        None
+    } else {
+        Some(InstallationBus::new(&variable("STREAM_ALL_BUS")?, parse_word(&format)?)?)
+    };
     let app = App {
         ledger: ledger.with_details_in(variable("DETAILS_BUCKET")?).hiding_ended_months(partners),
-        streams: Streams::new(dynamodb, variable("STREAMS_TABLE")?, due),
+        audit,
+        installation,
+        streams: Streams::new(dynamodb, variable("STREAMS_TABLE")?, variable("SECRETS_TABLE")?, due),
         queue: StreamQueue::new(sqs.clone(), variable("STREAM_QUEUE_URL")?),
         dead_letters: DeadLetters::new(sqs, variable("DEAD_LETTER_QUEUE_URL")?),
         sender: Sender::new(Reach::new(false, &variable("WEBHOOK_TEST_HOSTS")?), &config, &api_url)?,
         api_url,
-        stop_hours: DEFAULT_STOP_HOURS,
+        stop_hours: number("STREAM_STOP_HOURS")?,
     };
     lambda::run(app, |app, event: LambdaEvent<_>| async move {
         let (name, deadline) = (&event.context.request_id, deadline(&event.context));

@@ -19,13 +19,13 @@ use lambda::metrics::{self, Metric};
 use store::{
     due::DueMark,
     error::{Error, causes},
-    ledger::{FeedPosition, StoredActivity},
+    ledger::{FeedPosition, Ledger, StoredActivity},
     queues::StreamRun,
-    streams::LeasedStream,
+    streams::{INSTALLATION_STREAM, LeasedStream},
 };
 
 use crate::{
-    App, LEASE_SECONDS, Time,
+    App, LEASE_SECONDS, Time, installation,
     sender::{Batch, SendFailure},
 };
 
@@ -34,6 +34,9 @@ const PAGE: usize = 500;
 const PAGE_WITH_DETAILS: usize = 50;
 /// The time after which a run comes back to a stream that another run has the lease of, in seconds.
 const BUSY_SECONDS: i64 = 60;
+/// The time between two visits of a stream of the audit, in seconds. Nobody marks it as due, because every function may add an
+/// entry.
+pub const AUDIT_SECONDS: i64 = 300;
 /// The same for a test, for which somebody waits.
 const BUSY_TEST_SECONDS: u64 = 15;
 
@@ -81,6 +84,19 @@ struct Page {
     hour: ObjectHour,
 }
 
+impl Page {
+    /// Tells whether a batch of `count` documents from the number `first` on can be made smaller. A single document loses its
+    /// details for that.
+    fn shrink(&mut self, first: usize, count: usize) -> bool {
+        if count > 1 {
+            return true;
+        }
+        let document = self.documents.get_mut(first);
+        let short = document.and_then(|document| Some((document.without_details.take()?, document)));
+        short.map(|(json, document)| document.json = json).is_some()
+    }
+}
+
 /// Runs a stream until nothing is left, the destination fails, or the time is up.
 ///
 /// # Errors
@@ -90,7 +106,8 @@ pub(crate) async fn run(app: &App, partner: &PartnerId, id: &str, owner: &str, t
     let mark = marks.mark(partner, Some(id)).await?;
     let now = (time.clock)();
     let lease = (now, now.plus_seconds(LEASE_SECONDS));
-    let Some(leased) = app.streams.take_lease(partner, id, owner, lease).await? else {
+    let taken = take(app, partner, id, owner, lease).await?;
+    let Some(leased) = taken else {
         match (app.streams.get(partner, id).await?, mark) {
             // The other run may have read to the end already.
             (Some(_), _) => marks.mark_stream(partner, id, now.plus_seconds(BUSY_SECONDS)).await?,
@@ -109,6 +126,30 @@ pub(crate) async fn run(app: &App, partner: &PartnerId, id: &str, owner: &str, t
         tracing::warn!(%partner, stream = id, error = causes(&error), "could not give a lease back");
     }
     ended
+}
+
+/// Takes the lease of a stream. The installation's own stream is made first, if it is not there, and has the settings that the
+/// installation has now.
+async fn take(
+    app: &App,
+    partner: &PartnerId,
+    id: &str,
+    owner: &str,
+    lease: (Instant, Instant),
+) -> Result<Option<LeasedStream>, Error> {
+    let taken = app.streams.take_lease(partner, id, owner, lease).await?;
+    let (INSTALLATION_STREAM, Some(installation)) = (id, &app.installation) else { return Ok(taken) };
+    let taken = match taken {
+        None => {
+            installation.make(&app.streams, partner, lease.0).await?;
+            app.streams.take_lease(partner, id, owner, lease).await?
+        }
+        taken => taken,
+    };
+    Ok(taken.map(|leased| {
+        let stream = Stream { settings: installation.settings().clone(), ..leased.stream };
+        LeasedStream { stream, ..leased }
+    }))
 }
 
 /// Sends a test activity, and notes in the stream how that went. The position stays.
@@ -155,6 +196,14 @@ impl Run<'_> {
         (self.time.clock)()
     }
 
+    /// The log that the stream sends.
+    fn ledger(&self) -> &Ledger {
+        match self.leased.stream.settings.source {
+            LogSource::Activities => &self.app.ledger,
+            LogSource::Audit => &self.app.audit,
+        }
+    }
+
     fn is_time_up(&self) -> bool {
         self.now() >= self.time.stop_at
     }
@@ -163,7 +212,8 @@ impl Run<'_> {
     async fn deliver(&mut self) -> Result<Ended, Error> {
         loop {
             let stream = &self.leased.stream;
-            if !stream.may_try(self.now()) || stream.settings.source != LogSource::Activities {
+            let is_off = stream.id == INSTALLATION_STREAM && self.app.installation.is_none();
+            if is_off || !stream.may_try(self.now()) {
                 return Ok(match (stream.status(), stream.state.next_try_at) {
                     (StreamStatus::Failing, Some(next_try_at)) => Ended::Failing(next_try_at),
                     _ => Ended::Inactive,
@@ -185,6 +235,10 @@ impl Run<'_> {
         let Self { app, partner, leased, .. } = self;
         let (marks, stream) = (app.streams.due_marks(), &leased.stream);
         match ended {
+            Ended::Done if stream.settings.source == LogSource::Audit => {
+                let next = self.now().plus_seconds(AUDIT_SECONDS);
+                marks.postpone(partner, &stream.id, mark.as_ref(), next).await?;
+            }
             Ended::Done | Ended::Inactive => {
                 if let Some(mark) = &mark {
                     marks.remove(mark).await?;
@@ -196,10 +250,14 @@ impl Run<'_> {
         }
         let behind_since = (ended != Ended::Done).then_some(stream.state.delivered_through);
         let lag_seconds = stream.state.lag_seconds(behind_since, self.now());
-        let is_failing = matches!(stream.status(), StreamStatus::Failing | StreamStatus::Stopped);
+        let status = stream.status();
+        let is_failing = matches!(status, StreamStatus::Failing | StreamStatus::Stopped);
         let problem = stream.state.last_error.as_ref().filter(|_| is_failing).map(|error| error.detail.as_str());
         tracing::info!(%partner, stream = stream.id, ?ended, lag_seconds, problem, "run of a stream ended");
-        metrics::add(Metric::StreamLagSeconds, usize::try_from(lag_seconds).unwrap_or_default());
+        // A stream whose destination fails, or that is paused, is behind without a fault of the installation.
+        if status == StreamStatus::Active {
+            metrics::add(Metric::StreamLagSeconds, usize::try_from(lag_seconds).unwrap_or_default());
+        }
         metrics::add(Metric::StreamsFailing, usize::from(is_failing));
         Ok(())
     }
@@ -225,7 +283,7 @@ impl Run<'_> {
         }
         let settings = self.leased.stream.settings.clone();
         let limit = page_limit(&settings);
-        let ledger = self.app.ledger.at(now);
+        let ledger = self.ledger().at(now);
         let matches = |activity: &Activity<&str>| settings.filter.matches(activity);
         let page = ledger.feed_page(self.partner, &after, through, limit, &matches).await?;
         let next = page.next.clone();
@@ -244,12 +302,12 @@ impl Run<'_> {
             next.as_str().clone_into(last);
         }
         let documents = self.documents(&settings, found).await?;
-        let page = Page { settings, documents, positions, hour: ObjectHour::Recorded };
+        let mut page = Page { settings, documents, positions, hour: ObjectHour::Recorded };
         let delivered = |stream: Stream, position: &str, _: usize, now: Instant| {
             let delivered_through = FeedPosition::parse(position).map_or(Instant::MIN, |at| at.recorded_at());
             Stream { state: stream.state.after_success(position.to_owned(), delivered_through, now), ..stream }
         };
-        self.send_page(&page, &delivered).await
+        self.send_page(&mut page, &delivered).await
     }
 
     /// Sends a page of the period that is to be sent again, if there is one.
@@ -270,7 +328,7 @@ impl Run<'_> {
             recorded_from: None,
             recorded_before: None,
         };
-        let ledger = self.app.ledger.at(self.now());
+        let ledger = self.ledger().at(self.now());
         let page = ledger.list_page(self.partner, &selection, page_limit(&settings), after.clone(), None).await?;
         let next = page.next.clone();
         let found = page.into_stored();
@@ -282,7 +340,7 @@ impl Run<'_> {
         }
         let count = found.len();
         let documents = self.documents(&settings, found).await?;
-        let page = Page { settings, documents, positions, hour: ObjectHour::Occurred };
+        let mut page = Page { settings, documents, positions, hour: ObjectHour::Occurred };
         let is_same =
             |stream: &Stream| stream.replay.as_ref().is_some_and(|one| one.requested_at == replay.requested_at);
         let delivered = |stream: Stream, position: &str, count: usize, now: Instant| {
@@ -293,7 +351,7 @@ impl Run<'_> {
             Stream { replay, state: stream.state.accepted(now), ..stream }
         };
         if count > 0 {
-            let step = self.send_page(&page, &delivered).await?;
+            let step = self.send_page(&mut page, &delivered).await?;
             let is_sent = self.leased.stream.replay.as_ref().and_then(|replay| replay.position.as_deref())
                 == page.positions.last().map(String::as_str);
             if step == Step::LeaseLost || !is_sent || next.is_some() {
@@ -323,7 +381,7 @@ impl Run<'_> {
         for stored in found {
             let url = format!("{}{}", self.app.api_url, stored.activity().details_url());
             let document = if writer.needs_details() {
-                let activity = self.app.ledger.load_details(stored).await?;
+                let activity = self.ledger().load_details(stored).await?;
                 writer.write(&activity.borrowed(), &url)
             } else {
                 writer.write(&stored.activity(), &url)
@@ -337,7 +395,7 @@ impl Run<'_> {
     /// destination fails.
     async fn send_page(
         &mut self,
-        page: &Page,
+        page: &mut Page,
         delivered: &(dyn Fn(Stream, &str, usize, Instant) -> Stream + Send + Sync),
     ) -> Result<Step, Error> {
         let (mut sent, mut limit) = (0, usize::MAX);
@@ -357,16 +415,18 @@ impl Run<'_> {
                     let position = &page.positions[sent];
                     self.save(|stream| delivered(stream, position, count, now)).await?
                 }
-                // The destination takes smaller requests only.
-                Err(SendFailure { failure, count }) if failure.status == Some(413) && count > 1 => {
-                    limit = count / 2;
+                // The destination takes smaller requests only: fewer activities, and at last one without its details.
+                Err(SendFailure { failure, count }) if failure.status == Some(413) && page.shrink(sent, count) => {
+                    limit = (count / 2).max(1);
                     if self.is_time_up() {
                         return Ok(Step::Advanced);
                     }
                     continue;
                 }
                 Err(SendFailure { failure, .. }) => {
-                    let (seed, stop_hours) = (seed_of(&self.leased.stream, now), self.app.stop_hours);
+                    let is_own = self.leased.stream.id == INSTALLATION_STREAM;
+                    let stop_hours = if is_own { installation::STOP_HOURS } else { self.app.stop_hours };
+                    let seed = seed_of(&self.leased.stream, now);
                     let failed = |stream: Stream| {
                         if stream.settings.destination != page.settings.destination {
                             return stream;

@@ -90,7 +90,8 @@ impl Sender {
         let count = framed.count;
         let id = message_id(&leased.stream.id, batch.first_position, count);
         // Over the body before compression, because frameworks hand the body over unpacked.
-        let signature = leased.secrets.signature(&id, now, &framed.body);
+        let Some(secrets) = &leased.secrets else { return Err(fail(&"The stream has no secret.", count)) };
+        let signature = secrets.signature(&id, now, &framed.body);
         let timestamp = timestamp(now).to_string();
         let mut headers = vec![
             ("content-type", framed.content_type),
@@ -127,13 +128,13 @@ impl Sender {
     ) -> Result<usize, SendFailure> {
         let entries = take_entries(batch.documents);
         let count = entries.len();
-        let credentials = self.roles.assume(&bus.role_arn, &leased.stream, now).await;
-        let credentials = credentials.map_err(|failure| SendFailure { failure, count })?;
-        let config = aws_sdk_eventbridge::config::Builder::from(&self.config)
-            .credentials_provider(credentials)
-            .region(Region::new(bus.bus_arn.region().to_owned()))
-            .build();
-        let mut call = aws_sdk_eventbridge::Client::from_conf(config).put_events();
+        let mut config = aws_sdk_eventbridge::config::Builder::from(&self.config)
+            .region(Region::new(bus.bus_arn.region().to_owned()));
+        if let Some(role) = &bus.role_arn {
+            let credentials = self.roles.assume(role, &leased.stream, now).await;
+            config = config.credentials_provider(credentials.map_err(|failure| SendFailure { failure, count })?);
+        }
+        let mut call = aws_sdk_eventbridge::Client::from_conf(config.build()).put_events();
         for entry in &entries {
             let entry = PutEventsRequestEntry::builder()
                 .event_bus_name(bus.bus_arn.as_str())

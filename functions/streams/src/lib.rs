@@ -1,16 +1,18 @@
 //! The streams of a partner: destinations to which the function `streamer` sends activities as they are recorded.
 //!
 //! A request only changes what is stored and marks the stream as due. The streamer does the rest within a minute.
+//!
+//! A stream of the audit shows who did what, so that only who may see the audit may create or change one, or send it again.
 
 use domain::{
     access::Operation,
     activity::{ActivityId, PartnerId},
     audit::{AuditAction, AuditEntry},
-    delivery::{Secret, Secrets},
-    fault::{Fault, Rejection},
+    delivery::Secrets,
     query::SETTLE_SECONDS,
     stream::{
-        DestinationRules, LogSource, MAX_STREAMS, ReplayRequest, Stream, StreamAnswer, StreamChange, StreamStatus,
+        DestinationRules, LogSource, MAX_STREAMS, ReplayRequest, Stream, StreamAnswer, StreamChange, StreamSettings,
+        StreamStatus,
     },
     text::hex,
     time::Instant,
@@ -19,6 +21,7 @@ use lambda::{
     Answer, Problem, ProblemKind, Request, StatusCode,
     audit::{RequestAudit, note_refusal},
     environment, request, response,
+    secret::{self, SecretAnswer},
 };
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -57,17 +60,6 @@ pub struct StreamListAnswer {
     pub streams: Vec<StreamAnswer>,
 }
 
-/// The secret that signs the requests of a stream (Standard Webhooks).
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = StreamSecret)]
-pub struct StreamSecretAnswer {
-    /// The secret: `whsec_` and 32 bytes in base64.
-    pub secret: String,
-    /// The time at which the secret was created.
-    #[schema(format = DateTime)]
-    pub created_at: String,
-}
-
 /// Answers a request by its route.
 ///
 /// # Errors
@@ -86,6 +78,7 @@ async fn route(app: &App, request: &Request, now: Instant) -> Answer {
         "PATCH /v1/partners/{partner}/streams/{id}" => change(app, request, now).await,
         "DELETE /v1/partners/{partner}/streams/{id}" => remove(app, request, now).await,
         "GET /v1/partners/{partner}/streams/{id}/secret" => show_secret(app, request, now).await,
+        "POST /v1/partners/{partner}/streams/{id}/secret" => replace_secret(app, request, now).await,
         "POST /v1/partners/{partner}/streams/{id}/test" => test(app, request, now).await,
         "POST /v1/partners/{partner}/streams/{id}/replay" => replay(app, request, now).await,
         _ => Err(Problem::not_found()),
@@ -96,10 +89,7 @@ async fn create(app: &App, request: &Request, now: Instant) -> Answer {
     let (caller, partner) = request::partner_for(request, Operation::Settings)?;
     request::refuse_parameters(request)?;
     let StreamChange { settings, .. } = StreamChange::parse(request::body(request)?, None, &app.rules, now)?;
-    if settings.source == LogSource::Audit {
-        let detail = "is not available in this version: send activities";
-        return Err(Rejection::Unprocessable(vec![Fault::new("/source", detail)]).into());
-    }
+    check_source(request, &settings)?;
     // Of concurrent requests, each may find room for one more. A few streams beyond the limit do no harm.
     if app.streams.list(&partner).await?.len() >= MAX_STREAMS {
         let detail = format!("The partner has {MAX_STREAMS} streams, and may have no more. Remove one first.");
@@ -107,14 +97,22 @@ async fn create(app: &App, request: &Request, now: Instant) -> Answer {
     }
     let id = ActivityId::generate(now).as_str().to_owned();
     let stream = Stream::create(id, hex(&random()?), settings, now, now, caller.author());
-    let secrets = Secrets::new(Secret::new(&random()?), now);
+    let secrets = Secrets::new(secret::fresh()?, now);
     let entry = entry(AuditAction::StreamSaved, &stream.id).changed(&Value::Null, &stream.describe());
     let audit = RequestAudit::new(&app.audit, request, &caller, now);
     let created = audit.change(&partner, entry, store_new(app, &partner, stream, &secrets, now)).await?;
     response::json(StatusCode::CREATED, &shown(app, &partner, &created, now).await?)
 }
 
-/// Stores a stream that begins when the feed of the partner does.
+/// Refuses a caller who may not see the log that a stream sends.
+fn check_source(request: &Request, settings: &StreamSettings) -> Result<(), Problem> {
+    match settings.source {
+        LogSource::Activities => Ok(()),
+        LogSource::Audit => request::partner_for(request, Operation::Oversee).map(drop),
+    }
+}
+
+/// Stores a stream that begins when the feed of the partner does. The audit has a feed of its own, which is always on.
 async fn store_new(
     app: &App,
     partner: &PartnerId,
@@ -122,6 +120,10 @@ async fn store_new(
     secrets: &Secrets,
     now: Instant,
 ) -> Result<Stream, Problem> {
+    if stream.settings.source == LogSource::Audit {
+        let is_new = app.streams.create(partner, &stream, secrets, now.plus_seconds(SETTLE_SECONDS)).await?;
+        return if is_new { Ok(stream) } else { Err(changed()) };
+    }
     let feed = app.partners.switch_streams_on(partner, now).await?;
     let Stream { id, settings, external_id, created_by, .. } = stream;
     let stream = Stream::create(id, external_id, settings, now.max(feed.begins_at), now, created_by);
@@ -164,12 +166,12 @@ async fn shown(app: &App, partner: &PartnerId, stream: &Stream, now: Instant) ->
     Ok(stream.show(partner, outstanding(stream, mark.map(|mark| mark.at)), now))
 }
 
-/// Returns since when something is outstanding, by the last minute in which an activity was recorded. A stream that does not
-/// deliver counts from the end of its deliveries, because nobody reads for it what is outstanding.
+/// Returns since when something is outstanding, by the last minute in which an activity was recorded. A stream of the audit or
+/// one that does not deliver counts from the end of its deliveries, because nobody notes for it what is outstanding.
 fn outstanding(stream: &Stream, recorded_at: Option<Instant>) -> Option<Instant> {
     match stream.status() {
-        StreamStatus::Active => recorded_at,
-        StreamStatus::Paused | StreamStatus::Failing | StreamStatus::Stopped => Some(stream.state.delivered_through),
+        StreamStatus::Active if stream.settings.source == LogSource::Activities => recorded_at,
+        StreamStatus::Active | StreamStatus::Paused | StreamStatus::Failing | StreamStatus::Stopped => Some(stream.state.delivered_through),
     }
 }
 
@@ -180,6 +182,7 @@ async fn change(app: &App, request: &Request, now: Instant) -> Answer {
     let audit = RequestAudit::new(&app.audit, request, &caller, now);
     for _ in 0..TRIES {
         let stream = present(app, &partner, request).await?;
+        check_source(request, &stream.settings)?;
         let change = StreamChange::parse(body, Some(&stream.settings), &app.rules, now)?;
         let before = stream.describe();
         let mut stream = stream.change(change, now, caller.author());
@@ -218,13 +221,17 @@ async fn remove(app: &App, request: &Request, now: Instant) -> Answer {
     Ok(response::empty(StatusCode::NO_CONTENT))
 }
 
-/// Notes that a partner has no streams, if none is left.
+/// Notes that a partner has no streams of activities, if none is left.
 async fn note_last_removed(app: &App, partner: &PartnerId, now: Instant) -> Result<(), Problem> {
+    let has_streams = async || {
+        let streams = app.streams.list(partner).await?;
+        Ok::<_, Problem>(streams.iter().any(|stream| stream.settings.source == LogSource::Activities))
+    };
     let settings = app.partners.settings(partner).await?;
-    if settings.streams && app.streams.list(partner).await?.is_empty() {
+    if settings.streams && !has_streams().await? {
         app.partners.switch_streams_off(partner, &settings).await?;
         // A stream that was created meanwhile has found the streams switched on.
-        if !app.streams.list(partner).await?.is_empty() {
+        if has_streams().await? {
             app.partners.switch_streams_on(partner, now).await?;
         }
     }
@@ -241,8 +248,21 @@ async fn show_secret(app: &App, request: &Request, now: Instant) -> Answer {
         let audit = RequestAudit::new(&app.audit, request, &caller, now);
         audit.reveal(&partner, &entry(AuditAction::SecretShown, &stream.id)).await?;
     }
-    let (secret, created_at) = (secrets.current.reveal().to_owned(), secrets.made_at.to_millis_text());
-    response::json(StatusCode::OK, &StreamSecretAnswer { secret, created_at })
+    response::json(StatusCode::OK, &SecretAnswer::of(&secrets, now))
+}
+
+async fn replace_secret(app: &App, request: &Request, now: Instant) -> Answer {
+    let (caller, partner) = request::partner_for(request, Operation::Settings)?;
+    request::refuse_parameters(request)?;
+    // A secret of the caller's own would be ignored, and its signatures would not match.
+    request::refuse_fields(request)?;
+    let stream = present(app, &partner, request).await?;
+    let audit = RequestAudit::new(&app.audit, request, &caller, now);
+    let replacement = async {
+        secret::rotated(app.streams.rotate_secret(&partner, &stream.id, secret::fresh()?, now).await?)
+    };
+    let secrets = audit.change(&partner, entry(AuditAction::SecretReplaced, &stream.id), replacement).await?;
+    response::json(StatusCode::OK, &SecretAnswer::of(&secrets, now))
 }
 
 async fn test(app: &App, request: &Request, now: Instant) -> Answer {
@@ -266,6 +286,7 @@ async fn replay(app: &App, request: &Request, now: Instant) -> Answer {
     let audit = RequestAudit::new(&app.audit, request, &caller, now);
     for _ in 0..TRIES {
         let stream = present(app, &partner, request).await?;
+        check_source(request, &stream.settings)?;
         let refused = |refusal: domain::stream::ReplayRefusal| Problem::new(ProblemKind::Conflict, refusal.to_string());
         let mut stream = stream.begin_replay(period, now).map_err(refused)?;
         let asked = json!({"from": period.from(), "to": period.to()});

@@ -12,7 +12,7 @@ async fn main() -> Result<(), Error> {
     let dynamodb = aws_sdk_dynamodb::Client::new(&config);
     let due = DueMarks::new(dynamodb.clone(), variable("DUE_TABLE")?);
     let app = App {
-        streams: Streams::new(dynamodb.clone(), variable("STREAMS_TABLE")?, due),
+        streams: Streams::new(dynamodb.clone(), variable("STREAMS_TABLE")?, variable("SECRETS_TABLE")?, due),
         partners: Partners::new(dynamodb.clone(), variable("PARTNERS_TABLE")?),
         audit: Audit::new(dynamodb, variable("AUDIT_TABLE")?),
         queue: StreamQueue::new(aws_sdk_sqs::Client::new(&config), variable("STREAM_QUEUE_URL")?),

@@ -30,7 +30,7 @@ use tokio::net::TcpListener;
 
 use crate::{
     faults::Faults,
-    names::{AUDIT, BUCKET, CONTROL, DUE, LIMITS, PARTNERS, STREAMS, TABLE},
+    names::{AUDIT, BUCKET, CONTROL, DUE, LIMITS, PARTNERS, SECRETS, STREAMS, TABLE},
     sqs::Sqs,
 };
 
@@ -97,6 +97,7 @@ impl Stores {
             (PARTNERS, key_schema("pk", None), vec![("registered", "g", "pk", all.clone())]),
             (LIMITS, key_schema("pk", None), vec![]),
             (STREAMS, key_schema("pk", Some("sk")), vec![]),
+            (SECRETS, key_schema("pk", Some("sk")), vec![]),
             (DUE, key_schema("pk", Some("sk")), vec![]),
         ] {
             let mut names: Vec<String> = keys.iter().map(|key| key.attribute_name.clone()).collect();
@@ -193,7 +194,7 @@ impl Stores {
     /// A recorder into the ledger.
     pub fn recorder(&self, faults: Option<&Faults>) -> Recorder {
         let partners = Partners::new(self.dynamodb(faults), PARTNERS.into());
-        Recorder::new(self.ledger(faults), partners, GRACE_SECONDS).with_due_marks(self.due_marks(faults))
+        Recorder::new(self.ledger(faults), partners, GRACE_SECONDS).with_due_marks(self.due_marks(faults), false)
     }
 
     /// The Control table.
@@ -208,7 +209,7 @@ impl Stores {
 
     /// The table of streams.
     pub fn streams(&self, faults: Option<&Faults>) -> Streams {
-        Streams::new(self.dynamodb(faults), STREAMS.into(), self.due_marks(faults))
+        Streams::new(self.dynamodb(faults), STREAMS.into(), SECRETS.into(), self.due_marks(faults))
     }
 
     /// The audit.

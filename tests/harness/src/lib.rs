@@ -27,7 +27,7 @@ pub use self::{
     engines::{GRACE_SECONDS, Stores},
     faults::{Fault, FaultRates, Faults, ReadCache},
     months::{exports_of_month, months, save_schedules},
-    names::{AUDIT, BUCKET, CONTROL, DUE, LIMITS, PARTNERS, STREAMS, TABLE},
+    names::{AUDIT, BUCKET, CONTROL, DUE, LIMITS, PARTNERS, SECRETS, STREAMS, TABLE},
     random::Random,
     runtime_api::{Function, by, request_event},
     sqs::Sqs,

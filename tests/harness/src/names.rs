@@ -12,6 +12,8 @@ pub const LIMITS: &str = "limits";
 pub const AUDIT: &str = "audit";
 /// The table of streams.
 pub const STREAMS: &str = "streams";
+/// The table of secrets.
+pub const SECRETS: &str = "secrets";
 /// The table of due marks.
 pub const DUE: &str = "due";
 /// The bucket.

@@ -4,6 +4,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
+    arn::Arn,
     destination::{Destination, EventBridgeDestination, Framing, HttpsDestination, S3Destination},
     mask::MaskedField,
     record::Stream,
@@ -208,7 +209,8 @@ impl DestinationAnswer {
                 header_names: headers.keys().cloned().collect(),
             }),
             Destination::EventBridge(EventBridgeDestination { bus_arn, role_arn }) => {
-                Self::EventBridge(EventBridgeAnswer { bus_arn: bus_arn.to_string(), role_arn: role_arn.to_string() })
+                let role_arn = role_arn.as_ref().map(Arn::to_string).unwrap_or_default();
+                Self::EventBridge(EventBridgeAnswer { bus_arn: bus_arn.to_string(), role_arn })
             }
             Destination::S3(S3Destination { bucket, prefix, role_arn }) => {
                 Self::S3(S3Answer { bucket: bucket.clone(), prefix: prefix.clone(), role_arn: role_arn.to_string() })

@@ -65,13 +65,14 @@ pub struct HttpsDestination {
     pub headers: Headers,
 }
 
-/// An event bus of the partner.
+/// An event bus.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventBridgeDestination {
     /// The bus.
     pub bus_arn: Arn,
-    /// The role that may put events on the bus.
-    pub role_arn: Arn,
+    /// The role that may put events on the bus of a partner; none for the installation's own bus, which needs no other role.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role_arn: Option<Arn>,
 }
 
 /// A bucket of the partner.
@@ -114,9 +115,8 @@ impl Destination {
     pub fn role(&self) -> Option<&Arn> {
         match self {
             Self::Https(_) => None,
-            Self::EventBridge(EventBridgeDestination { role_arn, .. }) | Self::S3(S3Destination { role_arn, .. }) => {
-                Some(role_arn)
-            }
+            Self::EventBridge(EventBridgeDestination { role_arn, .. }) => role_arn.as_ref(),
+            Self::S3(S3Destination { role_arn, .. }) => Some(role_arn),
         }
     }
 
@@ -229,7 +229,7 @@ impl SentDestination {
                     reading.fault("role_arn", detail);
                     return None;
                 }
-                Some(Destination::EventBridge(EventBridgeDestination { bus_arn, role_arn }))
+                Some(Destination::EventBridge(EventBridgeDestination { bus_arn, role_arn: Some(role_arn) }))
             }
             DestinationKind::S3 => {
                 reading.refuse("url", &url);

@@ -40,6 +40,16 @@ const REFUSED_STARTS: [&str; 2] = ["content-", "webhook-"];
 pub struct HeaderValue(String);
 
 impl HeaderValue {
+    /// Stands in the place of a value that is stored elsewhere. No value of a request is like it, because none is empty.
+    pub fn hidden() -> Self {
+        Self(String::new())
+    }
+
+    /// Tells whether the value is stored elsewhere.
+    pub fn is_hidden(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Returns the text that the destination receives.
     pub fn reveal(&self) -> &str {
         &self.0

@@ -4,7 +4,7 @@ use domain::{
     activity::PartnerId,
     stream::{ReplayRequest, SaveStream, StreamAnswer},
 };
-use lambda::ProblemDocument;
+use lambda::{ProblemDocument, secret::SecretAnswer};
 
 use super::Refused;
 
@@ -69,8 +69,18 @@ pub(super) fn remove_stream() {}
 #[utoipa::path(get, path = "/v1/partners/{partner}/streams/{id}/secret", tag = "streams", security(("token" = [])),
     params(("partner" = inline(PartnerId), Path, description = "The partner"),
         ("id" = String, Path, description = "The stream's id")),
-    responses((status = 200, description = "The secret", body = streams::StreamSecretAnswer)))]
+    responses((status = 200, description = "The secret", body = SecretAnswer)))]
 pub(super) fn show_stream_secret() {}
+
+/// Replace the secret that signs the requests of a stream
+///
+/// The previous secret signs as well for a day: each request then has two signatures, separated by a space.
+#[utoipa::path(post, path = "/v1/partners/{partner}/streams/{id}/secret", tag = "streams", security(("token" = [])),
+    params(("partner" = inline(PartnerId), Path, description = "The partner"),
+        ("id" = String, Path, description = "The stream's id")),
+    responses((status = 200, description = "The new secret", body = SecretAnswer),
+        (status = 409, description = "Someone else has just replaced it", body = ProblemDocument, content_type = "application/problem+json"), Refused))]
+pub(super) fn rotate_stream_secret() {}
 
 /// Test a stream
 ///

@@ -219,7 +219,7 @@ impl Keeper {
         Ok(())
     }
 
-    /// Takes names out of the schedule, the settings, the registration and what is decided.
+    /// Takes names out of the schedule, the streams, the settings, the registration and what is decided.
     async fn clean_records(&self, partner: &PartnerId, named: &Named<'_>) -> Result<(), Error> {
         let overtaken = |operation| Err(Error::Unavailable { operation, source: "it was changed meanwhile".into() });
         if let Some(mut schedule) = self.control.schedule(partner).await? {
@@ -231,6 +231,14 @@ impl Keeper {
             (schedule.updated_by, schedule.updated_by_subject) = (author.name, author.subject);
             if is_changed && !self.control.save_schedule(partner, &mut schedule, self.grace_seconds).await? {
                 return overtaken("cleaning a schedule");
+            }
+        }
+        for mut stream in self.streams.list(partner).await? {
+            let is_changed = named.clean_author(&mut stream.created_by)
+                | named.clean_author(&mut stream.updated_by)
+                | named.clean_filter(&mut stream.settings.filter);
+            if is_changed && !self.streams.clean(partner, &stream).await? {
+                return overtaken("cleaning a stream");
             }
         }
         let record = self.partners.read(partner).await?;

@@ -6,6 +6,8 @@
 //!
 //! Rows lie in partitions of one day, with as many shards as the month of the day has in the directory. The reader reads them
 //! with strong consistency, up to an instant before which every recording has ended. So a position never has to go back.
+//!
+//! Every entry of a plain ledger has a row.
 
 use std::collections::HashMap;
 
@@ -26,7 +28,7 @@ use super::{
     source::without_details,
     stored::{ItemBuffer, StoredActivity},
 };
-use crate::{error::Error, partners::Settings};
+use crate::error::Error;
 
 /// The number of calls of Query after which a page of the feed begins no further day. A day takes one call for each of its
 /// shards, or more where they have many rows.
@@ -263,11 +265,10 @@ impl Ledger {
         Err(Error::Unavailable { operation: "BatchGetItem of activities", source })
     }
 
-    /// Puts the row of an activity that is about to be put.
-    pub(super) async fn put_feed_row(&self, activity: &Activity, settings: &Settings) -> Result<(), Error> {
+    /// Puts the row of an activity that is about to be put. `shards` is the number that the month of the recording has in the
+    /// directory, which must have that month, so that the reader knows the number.
+    pub(super) async fn put_feed_row(&self, activity: &Activity, shards: u8) -> Result<(), Error> {
         let Activity { partner, recorded_at, occurred_at, id, .. } = activity;
-        // The month in the directory, so that the reader knows the number of shards.
-        let shards = self.enter_month(settings, partner, recorded_at.utc_month()).await?;
         let row = NewItem::default()
             .text("pk", keys::feed_partition(partner, *recorded_at, keys::shard_of(id, shards), shards))
             .text("sk", keys::feed_sort_key(*recorded_at, *occurred_at, id.as_str()));

@@ -1,7 +1,7 @@
 //! Plain ledgers: tables with the ledger's keys and attributes, and without details, shards, late marks and indexes.
 //!
-//! The audit is one. An entry is put under the condition that its key is free. An entry that waits for its outcome is
-//! replaced once, under the condition that it is still the entry that was put.
+//! The audit is one. An entry is put under the condition that its key is free, and its row of the feed before it. An entry
+//! that waits for its outcome is replaced once, under the condition that it is still the entry that was put.
 
 use aws_sdk_dynamodb::{
     operation::put_item::PutItemError,
@@ -33,6 +33,8 @@ impl Ledger {
     pub(crate) async fn put_plain(&self, entry: &Activity) -> Result<bool, Error> {
         let month = entry.occurred_at.utc_month();
         self.enter_plain_month(&entry.partner, month).await?;
+        let shards = self.enter_plain_month(&entry.partner, entry.recorded_at.utc_month()).await?;
+        self.put_feed_row(entry, shards).await?;
         let item = write_item(entry, &keys::partition(&entry.partner, month, 0, 1), false);
         let taken = self.put_if_absent(item, "PutItem of an entry").await?;
         Ok(taken.is_none_or(|stored| has_digest(&stored, &entry.digest)))

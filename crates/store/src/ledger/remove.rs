@@ -66,8 +66,7 @@ impl Remover {
                 return Ok(removed);
             }
         }
-        let days = if self.ledger.is_plain { Vec::new() } else { keys::feed_partitions(partner, month, shards) };
-        for partition in days {
+        for partition in keys::feed_partitions(partner, month, shards) {
             if !self.delete_partition(&partition, may_go_on).await?.1 {
                 return Ok(removed);
             }

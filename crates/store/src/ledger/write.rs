@@ -61,6 +61,8 @@ pub struct Recorder {
     registered_only: Option<bool>,
     /// The marks of partners with streams; none if nobody reads them.
     due: Option<DueMarks>,
+    /// Whether every partner has a feed and is marked as due.
+    streams_all: bool,
 }
 
 impl Recorder {
@@ -69,7 +71,7 @@ impl Recorder {
     /// `partners` has the numbers of shards of new months. `grace_seconds` is how long after its end a month is exported
     /// at the earliest; an activity that is recorded later is marked as late.
     pub fn new(ledger: Ledger, partners: Partners, grace_seconds: i64) -> Self {
-        Self { ledger, partners, grace_seconds, registered_only: None, due: None }
+        Self { ledger, partners, grace_seconds, registered_only: None, due: None, streams_all: false }
     }
 
     /// Returns this recorder for partners that may record: no suspended or leaving one, and nothing that is older than the
@@ -79,10 +81,11 @@ impl Recorder {
         Self { registered_only: Some(registered_only), ..self }
     }
 
-    /// Returns this recorder with the marks of partners that have streams.
+    /// Returns this recorder with the marks of partners that have streams. With `streams_all`, every partner has a feed and
+    /// a stream: the one that carries the activities of all partners.
     #[must_use]
-    pub fn with_due_marks(self, due: DueMarks) -> Self {
-        Self { due: Some(due), ..self }
+    pub fn with_due_marks(self, due: DueMarks, streams_all: bool) -> Self {
+        Self { due: Some(due), streams_all, ..self }
     }
 
     /// Records an activity, unless it is recorded already.
@@ -102,8 +105,10 @@ impl Recorder {
     async fn put(&self, activity: Activity) -> Result<Recorded, RecordError> {
         let month = activity.occurred_at.utc_month();
         let (shards, record) = self.open_month(&Moment::of(&activity), month).await?;
-        if record.settings.feed.is_some() {
-            self.ledger.at(activity.recorded_at).put_feed_row(&activity, &record.settings).await?;
+        if self.streams_all || record.settings.feed.is_some() {
+            let (ledger, recorded_in) = (self.ledger.at(activity.recorded_at), activity.recorded_at.utc_month());
+            let shards = ledger.enter_month(&record.settings, &activity.partner, recorded_in).await?;
+            ledger.put_feed_row(&activity, shards).await?;
         }
         self.mark_due(&record.settings, &activity.partner, activity.recorded_at).await?;
         let shard = keys::shard_of(&activity.id, shards);
@@ -187,7 +192,7 @@ impl Recorder {
     /// Marks a partner with streams as due, before an activity is put.
     async fn mark_due(&self, settings: &Settings, partner: &PartnerId, recorded_at: Instant) -> Result<(), Error> {
         match &self.due {
-            Some(due) if settings.streams => due.mark_recording(partner, recorded_at).await,
+            Some(due) if self.streams_all || settings.streams => due.mark_recording(partner, recorded_at).await,
             _ => Ok(()),
         }
     }

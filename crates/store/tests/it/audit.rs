@@ -11,9 +11,12 @@ use domain::{
     search::Search,
     time::{Instant, Period},
 };
-use harness::{Fault, Faults, Stores, at, contoso, partner};
+use harness::{AUDIT, Fault, Faults, Stores, at, contoso, partner};
 use serde_json::json;
-use store::audit::Audit;
+use store::{
+    audit::Audit,
+    ledger::{FeedPosition, Remover},
+};
 
 const NOW: &str = "2026-11-02T12:34:56.789012Z";
 
@@ -205,4 +208,43 @@ async fn list_takes_the_filters_of_activities() {
         let filter = Filter { customer: texts(customer), ..Filter::default() };
         assert_eq!(found(filter).await.len(), if customer.starts_with('!') { 3 } else { 0 });
     }
+}
+
+#[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "the test looks for what must not be there")]
+async fn entries_come_in_the_order_in_which_they_were_stored() {
+    let stores = Stores::start().await;
+    let (audit, now) = (stores.audit(None), at(NOW));
+    let begun = audit.begin(&contoso(), &ana(), settings_saved(), now).await.unwrap();
+    // An entry of the hour has the time of its beginning. Another process that stores it again adds nothing.
+    let read = AuditEntry::new(AuditAction::ActivityRead);
+    for (number, seconds) in [60, 90].into_iter().enumerate() {
+        let process = stores.audit(None);
+        let stored = process.store_of_hour(&contoso(), &ana(), &read, Status::Succeeded, now.plus_seconds(seconds)).await;
+        assert!(stored.is_ok(), "process {number}");
+    }
+    // So has one of the last month.
+    let address = ("e-1", at("2026-10-31T23:59:59Z"));
+    let finished = AuditEntry::new(AuditAction::ExportFinished);
+    audit
+        .store_once(&contoso(), &AuditActor::system("export-worker"), &finished, Status::Succeeded, address, now.plus_seconds(120))
+        .await
+        .unwrap();
+    begun.end(Ok(())).await.unwrap();
+    let ledger = audit.ledger().at(now.plus_seconds(300));
+    let mut after = FeedPosition::before(now.plus_seconds(-60));
+    let mut found = Vec::new();
+    while after < FeedPosition::before(now.plus_seconds(300)) {
+        let page = ledger.feed_page(&contoso(), &after, now.plus_seconds(300), 2, &|_| true).await.unwrap();
+        found.extend(page.activities().map(|entry| (entry.entry.action.as_str().to_owned(), entry.entry.status)));
+        after = page.next;
+    }
+    let expected = ["settings.saved", "activity.read", "export.finished"].map(|act| (act.to_owned(), Status::Succeeded));
+    assert_eq!(found, expected);
+    // The rows go with their month.
+    let remover = Remover::new(audit.ledger().clone());
+    for (month, _) in remover.months(&contoso()).await.unwrap() {
+        assert!(remover.delete_month(&contoso(), month, &|| true).await.unwrap().complete);
+    }
+    assert_eq!(stores.dynamodb(None).scan().table_name(AUDIT).send().await.unwrap().count(), 0);
 }

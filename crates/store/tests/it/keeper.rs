@@ -11,14 +11,16 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use domain::{
     access::Author,
     activity::{Activity, Details},
+    delivery::{Secret, Secrets},
     job::{ExportRequest, Job, Output, State},
     lifecycle::{ErasureOrder, ErasureState, ErasureTally, Group, Hold, Lifecycle, MonthState, Selector},
     partner::{RecordRefusal, Registration, Status},
     query::{Selection, SortOrder},
+    stream::{DestinationRules, Stream, StreamChange},
     time::{Instant, Month, Period, Zone},
 };
 use harness::{
-    AUDIT, CONTROL, Fault, Faults, PARTNERS, Sqs, Stores, TABLE, activities, at, contoso, parsed, partner, sent,
+    AUDIT, CONTROL, Fault, Faults, PARTNERS, SECRETS, STREAMS, Sqs, Stores, TABLE, activities, at, contoso, parsed, partner, sent,
 };
 use serde_json::json;
 use store::{
@@ -114,7 +116,7 @@ pub(crate) async fn keep(keeper: &Keeper, sqs: &Sqs, now: Instant) -> bool {
 pub(crate) async fn everything(stores: &Stores) -> String {
     let mut texts = String::new();
     let dynamodb = stores.dynamodb(None);
-    for table in [TABLE, AUDIT, CONTROL, PARTNERS] {
+    for table in [TABLE, AUDIT, CONTROL, PARTNERS, STREAMS, SECRETS] {
         #[expect(clippy::disallowed_methods, reason = "the test looks for what must not be there")]
         let mut items = dynamodb.scan().table_name(table).into_paginator().items().send();
         while let Some(item) = items.next().await {
@@ -391,8 +393,17 @@ async fn erased_groups_are_nowhere_and_do_not_come_back() {
     let by = Author { subject: Some("s-ana".to_owned()), name: "Name of ana".to_owned() };
     let job = Job::on_demand("01JD7Z6Q3V5W8X9Y0Z1A2B3C4E".to_owned(), asked, by, now, DAY);
     stores.control(None).create_job(&contoso(), &job).await.unwrap();
+    // A stream of that person, with the same filter and a secret that stays.
+    let wanted = r#"{"name":"SIEM","destination":{"kind":"https","url":"https://siem.example/","headers":{"A":"key"}},
+        "filters":{"actor":"ana@contoso.example"}}"#;
+    let wanted = StreamChange::parse(wanted, None, &DestinationRules::default(), now).unwrap().settings;
+    let stream = Stream::create("s-1".to_owned(), "x-1".to_owned(), wanted, now, now, job.author());
+    let secrets = Secrets::new(Secret::new(&[7; 32]), now);
+    assert!(stores.streams(None).create(&contoso(), &stream, &secrets, now).await.unwrap());
     give(&stores, &ana).await;
     assert!(keep(&stores.keeper(&sqs, None), &sqs, now).await);
+    let left = stores.streams(None).get(&contoso(), "s-1").await.unwrap().unwrap();
+    assert!(!left.settings.filter.is_empty(), "the stream sends nothing more, instead of everything");
     let stored = stores.control(None).erasure(&contoso(), &ana.id).await.unwrap().unwrap();
     assert_eq!(stored.order.state, ErasureState::Done);
     assert_eq!((stored.order.tally.activities, stored.order.tally.held, stored.order.tally.exports), (6, 0, 1));

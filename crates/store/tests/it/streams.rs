@@ -8,13 +8,13 @@ use domain::{
     activity::{ActivityId, PartnerId},
     delivery::{Secret, Secrets},
     query::SETTLE_SECONDS,
-    stream::{AttemptFailure, DEFAULT_STOP_HOURS, DestinationRules, Stream, StreamChange},
+    stream::{AttemptFailure, DEFAULT_STOP_HOURS, Destination, DestinationRules, HeaderValue, Stream, StreamChange},
     time::{Instant, seconds_between},
 };
 use futures_util::future::join_all;
-use harness::{Fault, Faults, Random, Stores, at, contoso, parsed, sent};
+use harness::{Fault, Faults, Random, SECRETS, STREAMS, Stores, at, contoso, parsed, sent};
 use serde_json::json;
-use store::{due::DueMark, error::Error, ledger::Recorded, partners::Settings, streams::LeasedStream};
+use store::{deliveries::Rotation, due::DueMark, error::Error, ledger::Recorded, partners::Settings, streams::LeasedStream};
 
 const NOW: &str = "2026-11-02T12:00:05.5Z";
 const JSON: &str =
@@ -42,6 +42,14 @@ fn paused(stream: Stream) -> Stream {
 fn failed(stream: Stream) -> Stream {
     let failure = AttemptFailure { detail: "no".to_owned(), status: None, retry_after: None, is_final: false };
     Stream { state: stream.state.after_failure(failure, at(NOW), 0, DEFAULT_STOP_HOURS), ..stream }
+}
+
+/// The stream as its table has it: without the values of its headers.
+fn hidden(mut stream: Stream) -> Stream {
+    if let Destination::Https(https) = &mut stream.settings.destination {
+        https.headers.values_mut().for_each(|value| *value = HeaderValue::hidden());
+    }
+    stream
 }
 
 async fn created(stores: &Stores, id: &str) -> Stream {
@@ -72,7 +80,7 @@ fn of_stream(stream: &str, at: Instant) -> DueMark {
 async fn streams_are_stored_listed_changed_and_removed() {
     let stores = Stores::start().await;
     let streams = stores.streams(None);
-    let (first, second) = (created(&stores, "a").await, created(&stores, "b").await);
+    let (first, second) = (hidden(created(&stores, "a").await), hidden(created(&stores, "b").await));
     assert!(!streams.create(&contoso(), &stream("a"), &secrets(), at(NOW)).await.unwrap(), "the id is taken");
     assert_eq!(streams.list(&contoso()).await.unwrap(), [first.clone(), second.clone()]);
     assert_eq!(streams.get(&contoso(), "a").await.unwrap(), Some(first.clone()));
@@ -122,7 +130,7 @@ async fn a_run_saves_progress_while_it_has_the_lease() {
     assert!(streams.save_progress(&contoso(), &mut leased, until, sent).await.unwrap());
     assert!(leased.stream.settings.paused);
     assert_eq!(leased.stream.state.position.as_deref(), Some("p"));
-    assert_eq!(streams.get(&contoso(), "a").await.unwrap(), Some(leased.stream.clone()));
+    assert_eq!(streams.get(&contoso(), "a").await.unwrap(), Some(hidden(leased.stream.clone())));
     // The save has renewed the lease. After its end another run takes it, and the first one saves nothing more.
     assert!(take("r-2", until, until).await.is_none());
     let mut second = take("r-2", until.plus_seconds(1), until.plus_seconds(60)).await.unwrap();
@@ -139,6 +147,65 @@ async fn a_run_saves_progress_while_it_has_the_lease() {
         "a removed stream stays removed"
     );
     assert_eq!(streams.get(&contoso(), "a").await.unwrap(), None);
+}
+
+/// The items of a table, as text.
+#[expect(clippy::disallowed_methods, reason = "the test looks for what must not be there")]
+async fn text_of(stores: &Stores, table: &str) -> String {
+    format!("{:?}", stores.dynamodb(None).scan().table_name(table).send().await.unwrap().items())
+}
+
+#[tokio::test]
+async fn secrets_are_apart_and_belong_to_the_stream_as_it_is() {
+    let stores = Stores::start().await;
+    let streams = stores.streams(None);
+    created(&stores, "a").await;
+    let take = async || {
+        let times = (at(NOW), at(NOW).plus_seconds(60));
+        streams.take_lease(&contoso(), "a", "r", times).await.unwrap().unwrap()
+    };
+    let value = |leased: &LeasedStream| match &leased.stream.settings.destination {
+        Destination::Https(https) => https.headers.values().map(HeaderValue::reveal).collect::<String>(),
+        _ => panic!("a server"),
+    };
+    assert_eq!(value(&take().await), "hidden");
+    let current = secrets().current;
+    for secret in ["hidden", current.reveal()] {
+        assert!(!text_of(&stores, STREAMS).await.contains(secret) && text_of(&stores, SECRETS).await.contains(secret));
+    }
+    // A change without headers keeps them, and one with headers replaces them.
+    let mut stream = paused(streams.get(&contoso(), "a").await.unwrap().unwrap());
+    assert!(streams.change(&contoso(), &mut stream, at(NOW)).await.unwrap());
+    assert_eq!(value(&take().await), "hidden");
+    let moved = r#"{"destination":{"kind":"https","url":"https://other.example/","headers":{"B":"new"}}}"#;
+    let change = StreamChange::parse(moved, Some(&stream.settings), &DestinationRules::default(), at(NOW)).unwrap();
+    let mut leased = take().await;
+    let mut stream = stream.change(change, at(NOW), author());
+    assert!(streams.change(&contoso(), &mut stream, at(NOW)).await.unwrap());
+    assert_eq!(value(&take().await), "new");
+    // A run that goes on after the change has the new ones as well.
+    assert!(streams.save_progress(&contoso(), &mut leased, at(NOW), failed).await.unwrap());
+    assert_eq!(value(&leased), "new");
+    // Cleaned names leave the secrets as they are.
+    let read = streams.get(&contoso(), "a").await.unwrap().unwrap();
+    let cleaned = Stream { created_by: Author { subject: None, name: "erased".to_owned() }, ..read.clone() };
+    assert!(streams.clean(&contoso(), &cleaned).await.unwrap());
+    assert!(!streams.clean(&contoso(), &cleaned).await.unwrap(), "the stream has another revision now");
+    let leased = take().await;
+    assert_eq!((value(&leased).as_str(), leased.stream.created_by.name.as_str()), ("new", "erased"));
+    // A secret is replaced, and the previous one signs for a day.
+    let fresh = Secret::new(&[8; 32]);
+    let Rotation::Done(rotated) = streams.rotate_secret(&contoso(), "a", fresh.clone(), at(NOW)).await.unwrap() else {
+        panic!("replaced")
+    };
+    assert_eq!((&rotated.current, rotated.previous_valid_until(at(NOW)).is_some()), (&fresh, true));
+    assert_eq!(take().await.secrets.unwrap().current, fresh);
+    let none = streams.rotate_secret(&contoso(), "b", fresh, at(NOW)).await.unwrap();
+    assert!(matches!(none, Rotation::NoSecret), "{none:?}");
+    streams.remove(&contoso(), "a").await.unwrap();
+    for table in [STREAMS, SECRETS] {
+        assert_eq!(text_of(&stores, table).await, "[]");
+    }
 }
 
 #[tokio::test]
@@ -169,13 +236,13 @@ async fn count_twice(stores: &Stores, faults: &Faults, owner: &str) -> Result<Op
 #[tokio::test]
 async fn progress_is_saved_once_when_any_call_fails() {
     for fault in [Fault::NotSent, Fault::AnswerLost, Fault::Throttled, Fault::Failed, Fault::Garbled] {
-        for call in 0..4 {
+        for call in 0..5 {
             let stores = Stores::start().await;
             created(&stores, "a").await;
             // The SDK makes a call again: it was done or not, and counts once.
             let leased = count_twice(&stores, &Faults::at(call, fault).with_one_retry(), "r").await.unwrap().unwrap();
             assert_eq!(leased.stream.state.attempts, 2, "{fault:?} of call {call}");
-            assert_eq!(stores.streams(None).get(&contoso(), "a").await.unwrap(), Some(leased.stream));
+            assert_eq!(stores.streams(None).get(&contoso(), "a").await.unwrap(), Some(hidden(leased.stream)));
             // A lasting failure is told.
             let outcome = count_twice(&stores, &Faults::from(call, fault), "r").await;
             assert!(outcome.is_err(), "{fault:?} from call {call} on");
@@ -274,6 +341,15 @@ async fn a_mark_moves_forward_only_and_goes_when_its_minute_is_over() {
     assert!(!marks.remove(&of_stream("a", minute)).await.unwrap());
     assert!(marks.remove(&moved).await.unwrap());
     assert_eq!(marks.mark(&contoso(), Some("a")).await.unwrap(), None);
+    // A mark is postponed unless it was put or moved since it was read.
+    let later = minute.plus_seconds(300);
+    marks.postpone(&contoso(), "a", None, minute).await.unwrap();
+    marks.postpone(&contoso(), "a", None, later).await.unwrap();
+    assert_eq!(marks.mark(&contoso(), Some("a")).await.unwrap(), Some(of_stream("a", minute)));
+    marks.postpone(&contoso(), "a", Some(&moved), later).await.unwrap();
+    assert_eq!(marks.mark(&contoso(), Some("a")).await.unwrap(), Some(of_stream("a", minute)));
+    marks.postpone(&contoso(), "a", Some(&of_stream("a", minute)), later).await.unwrap();
+    assert_eq!(marks.mark(&contoso(), Some("a")).await.unwrap(), Some(of_stream("a", later)));
 }
 
 #[tokio::test]

@@ -1,7 +1,15 @@
 //! Buckets and event buses, behind a stand-in for AWS's endpoints.
 
-use domain::stream::StreamStatus;
+use std::time::Duration;
+
+use domain::{
+    activity::PartnerId,
+    stream::{StreamFormat, StreamStatus},
+};
+use harness::{contoso, parsed, sent};
 use serde_json::{Value, json};
+use store::{ledger::Recorder, streams::INSTALLATION_STREAM};
+use streamer::{App, InstallationBus};
 
 use crate::{World, receiver::Reply};
 
@@ -106,4 +114,47 @@ async fn a_role_that_does_not_trust_the_service_makes_the_stream_fail() {
     let error = stream.state.last_error.as_ref().unwrap();
     assert_eq!((stream.status(), error.status), (StreamStatus::Failing, Some(403)));
     assert!(error.detail.contains("AccessDenied") && error.detail.contains("sts:AssumeRole"), "{}", error.detail);
+}
+
+#[tokio::test]
+async fn the_bus_of_the_installation_gets_the_activities_of_partners_without_streams() {
+    let mut world = World::start().await;
+    let bus = "arn:aws:events:eu-west-3:123456789012:event-bus/all";
+    let installation = InstallationBus::new(bus, StreamFormat::Ocsf).unwrap();
+    let app = App { installation: Some(installation), ..world.app(None) };
+    let off = world.stores.partners().settings(&contoso()).await.unwrap();
+    assert!(world.stores.partners().switch_streams_off(&contoso(), &off).await.unwrap());
+    let fabrikam = PartnerId::parse("fabrikam").unwrap();
+    world.receiver.reply(&[Reply::Status(500, ""), events(&[false]), events(&[false, false])]);
+    let partners = world.stores.partners();
+    let recorder = Recorder::new(world.stores.ledger(None), partners, 0).with_due_marks(world.stores.due_marks(None), true);
+    for (partner, id) in [(contoso(), "a"), (contoso(), "b"), (fabrikam.clone(), "c")] {
+        let activity = parsed(&sent(id, "2026-10-05T00:00:00Z", &json!({})), world.now);
+        recorder.record(activity.into_activity(partner, world.now), Duration::MAX).await.unwrap();
+        world.now = world.now.plus_seconds(1);
+    }
+    world.minutes(&app, 6).await;
+    let mut sent: Vec<String> = Vec::new();
+    for call in world.receiver.received().iter().filter(|call| call.text().starts_with('{')) {
+        let call: Value = serde_json::from_str(&call.text()).unwrap();
+        for entry in call["Entries"].as_array().unwrap() {
+            assert_eq!((&entry["EventBusName"], &entry["Source"]), (&json!(bus), &json!("daybook")));
+            let detail: Value = serde_json::from_str(entry["Detail"].as_str().unwrap()).unwrap();
+            sent.push(format!("{} {}", detail["metadata"]["tenant_uid"], detail["class_uid"]));
+        }
+    }
+    sent.sort_unstable();
+    assert_eq!(sent, [r#""contoso" 6003"#, r#""contoso" 6003"#, r#""fabrikam" 6003"#]);
+    // Nobody sees these streams, and they go with the partner.
+    let streams = world.stores.streams(None);
+    assert!(streams.list(&contoso()).await.unwrap().is_empty());
+    let own = streams.get(&fabrikam, INSTALLATION_STREAM).await.unwrap().unwrap();
+    assert_eq!((own.status(), world.marks().await), (StreamStatus::Active, 0));
+    assert_eq!(streams.remove_all(&fabrikam).await.unwrap(), 0);
+    assert!(streams.get(&fabrikam, INSTALLATION_STREAM).await.unwrap().is_none());
+    // Without the bus, a mark that was left goes.
+    world.stores.due_marks(None).mark_stream(&contoso(), INSTALLATION_STREAM, world.now).await.unwrap();
+    let app = world.app(None);
+    world.minute(&app).await;
+    assert_eq!(world.marks().await, 0);
 }

@@ -8,6 +8,7 @@ use std::{collections::HashSet, time::Duration};
 
 use domain::{
     access::Author,
+    audit::{AuditAction, AuditActor, AuditEntry},
     delivery::{Secret, Secrets},
     recipient::Reach,
     stream::{DEFAULT_STOP_HOURS, DestinationRules, Stream, StreamChange, StreamStatus},
@@ -16,7 +17,7 @@ use domain::{
 use harness::{Fault, Faults, Sqs, Stores, at, contoso, parsed, sent};
 use serde_json::{Value, json};
 use store::queues::{DeadLetters, StreamQueue};
-use streamer::{App, Sender};
+use streamer::{AUDIT_SECONDS, App, Sender};
 
 use self::receiver::{Receiver, Reply};
 
@@ -84,6 +85,8 @@ impl World {
             sender: Sender::new(Reach::new(false, "127.0.0.1"), &config, API).unwrap(),
             api_url: API.to_owned(),
             stop_hours: DEFAULT_STOP_HOURS,
+            audit: self.stores.audit(faults).ledger().clone(),
+            installation: None,
         }
     }
 
@@ -302,6 +305,58 @@ async fn requests_become_smaller_until_the_destination_takes_them() {
     world.minutes(&app, 6).await;
     assert_eq!(world.arrived(&ids, "smaller"), 0);
     assert_eq!(world.stream().await.status(), StreamStatus::Active);
+}
+
+#[tokio::test]
+async fn an_activity_that_is_too_large_comes_without_its_details() {
+    let mut world = World::with_stream(r#","details":true"#).await;
+    let app = world.app(None);
+    // The whole page, the first activity with its details, and the second one.
+    world.receiver.reply(&[Reply::AtMost(1), Reply::Status(413, ""), Reply::AtMost(1), Reply::AtMost(1)]);
+    for number in 0..2 {
+        let id = format!("a-{number}");
+        let activity = parsed(&sent(&id, "2026-10-05T00:00:00Z", &json!({"details": {"lines": [1, 2]}})), world.now);
+        world.stores.recorder(None).record(activity.into_activity(contoso(), world.now), Duration::MAX).await.unwrap();
+        world.now = world.now.plus_seconds(1);
+    }
+    world.minutes(&app, 6).await;
+    let sent: Vec<Value> = world.receiver.received().iter().filter(|one| one.is_accepted).map(|one| {
+        let batch: Vec<Value> = serde_json::from_str(&one.text()).unwrap();
+        batch[0].clone()
+    }).collect();
+    let url = "https://api.example/v1/partners/contoso/activities/2026-10-05T00:00:00.000000Z/a-0/details";
+    assert_eq!((&sent[0]["details_url"], &sent[0]["details"]), (&json!(url), &Value::Null), "{sent:?}");
+    assert_eq!(sent[1]["details"], json!({"lines": [1, 2]}));
+    assert_eq!(world.stream().await.status(), StreamStatus::Active);
+}
+
+#[tokio::test]
+async fn the_audit_is_sent_in_the_order_of_its_entries() {
+    let mut world = World::start().await;
+    world.create("a", &https(&world.receiver.url, r#","source":"audit""#)).await;
+    let app = world.app(None);
+    let audit = world.stores.audit(None);
+    let ana = AuditActor::system("test");
+    for number in 0..3 {
+        world.now = world.now.plus_seconds(1);
+        let entry = AuditEntry::new(AuditAction::SettingsSaved).about("settings", &format!("s-{number}"));
+        let begun = audit.begin(&contoso(), &ana, entry, world.now).await.unwrap();
+        begun.end(Ok(())).await.unwrap();
+    }
+    world.record("not-sent", 2).await;
+    world.minutes(&app, 9).await;
+    let sent: Vec<Value> =
+        world.receiver.received().iter().flat_map(|one| serde_json::from_str::<Vec<Value>>(&one.text()).unwrap()).collect();
+    let targets: Vec<&str> = sent.iter().map(|entry| entry["target"]["id"].as_str().unwrap()).collect();
+    assert_eq!(targets, ["s-0", "s-1", "s-2"]);
+    assert!(sent.iter().all(|entry| entry["status"] == "succeeded"), "{sent:?}");
+    // Nobody marks it, so it comes back by itself.
+    let mark = world.stores.due_marks(None).mark(&contoso(), Some("a")).await.unwrap().unwrap();
+    assert!(mark.at > world.now && mark.at <= world.now.plus_seconds(AUDIT_SECONDS), "{mark:?}");
+    let entry = AuditEntry::new(AuditAction::SettingsSaved).about("settings", "s-3");
+    audit.store(&contoso(), &ana, &entry, world.now).await.unwrap();
+    world.minutes(&app, 9).await;
+    assert_eq!(world.receiver.received().len(), 2);
 }
 
 #[tokio::test]

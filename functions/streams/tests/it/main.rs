@@ -156,9 +156,6 @@ async fn bad_destinations_and_too_many_streams_are_refused() {
         let body = json!({"name": "x", "destination": destination});
         assert_eq!(ask(&app, &format!("POST {ALL}"), "", &body).await.0, expected, "{body}");
     }
-    let mut audit = wanted();
-    audit["source"] = json!("audit");
-    assert_eq!(ask(&app, &format!("POST {ALL}"), "", &audit).await.0, 422);
     assert!(acts(&stores).await.is_empty() && !stores.partners().settings(&contoso()).await.unwrap().streams);
     for _ in 0..MAX_STREAMS {
         create(&app).await;
@@ -177,6 +174,7 @@ async fn roles_and_customers_are_those_of_the_schedule() {
         (format!("GET {ONE}"), 200),
         (format!("PATCH {ONE}"), 200),
         (format!("GET {ONE}/secret"), 200),
+        (format!("POST {ONE}/secret"), 200),
         (format!("POST {ONE}/test"), 202),
         (format!("POST {ONE}/replay"), 202),
         (format!("DELETE {ONE}"), 204),
@@ -196,6 +194,52 @@ async fn roles_and_customers_are_those_of_the_schedule() {
             assert_eq!(ask_as(&app, caller, &route, &id, &body).await.0, expected, "{route} {caller:?}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_stream_of_the_audit_is_for_who_may_see_the_audit() {
+    let (stores, sqs) = (Stores::start().await, Sqs::start().await);
+    let app = new_app(&stores, &sqs, None);
+    let mut audit = wanted();
+    audit["source"] = json!("audit");
+    let billing = (Role::BillingAdmin, &["*"][..]);
+    assert_eq!(ask_as(&app, billing, &format!("POST {ALL}"), "", &audit).await.0, 403);
+    let (status, stream) = ask(&app, &format!("POST {ALL}"), "", &audit).await;
+    assert_eq!((status, &stream["source"]), (201, &json!("audit")));
+    // The activities have no feed for it, and it is due when the first entries can be read.
+    let settings = stores.partners().settings(&contoso()).await.unwrap();
+    assert!(!settings.streams && settings.feed.is_none());
+    let id = stream["id"].as_str().unwrap();
+    let mark = stores.due_marks(None).mark(&contoso(), Some(id)).await.unwrap().unwrap();
+    assert_eq!(mark.at, at(NOW).plus_seconds(SETTLE_SECONDS));
+    let elsewhere = json!({"destination": {"kind": "https", "url": "https://other.example/"}});
+    for (route, body) in [
+        (format!("PATCH {ONE}"), elsewhere),
+        (format!("POST {ONE}/replay"), json!({"from": "2026-10-01"})),
+    ] {
+        assert_eq!(ask_as(&app, billing, &route, id, &body).await.0, 403, "{route}");
+        assert!(ask(&app, &route, id, &body).await.0 < 300, "{route}");
+    }
+    // It keeps no feed on: the last stream of activities that goes ends the marks.
+    let of_activities = create(&app).await;
+    assert!(stores.partners().settings(&contoso()).await.unwrap().streams);
+    assert_eq!(ask(&app, &format!("DELETE {ONE}"), &of_activities, &Value::Null).await.0, 204);
+    assert!(!stores.partners().settings(&contoso()).await.unwrap().streams);
+}
+
+#[tokio::test]
+async fn a_secret_is_replaced() {
+    let (stores, sqs) = (Stores::start().await, Sqs::start().await);
+    let app = new_app(&stores, &sqs, None);
+    let id = create(&app).await;
+    let (_, first) = ask(&app, &format!("GET {ONE}/secret"), &id, &Value::Null).await;
+    let (status, second) = ask(&app, &format!("POST {ONE}/secret"), &id, &Value::Null).await;
+    assert_eq!((status, &second["previous_valid_until"]), (200, &json!("2026-11-03T12:00:00.000Z")));
+    assert_ne!(first["secret"], second["secret"]);
+    assert_eq!(ask(&app, &format!("GET {ONE}/secret"), &id, &Value::Null).await.1, second);
+    assert_eq!(ask(&app, &format!("POST {ONE}/secret"), &id, &json!({"secret": "mine"})).await.0, 400);
+    assert_eq!(ask(&app, &format!("POST {ONE}/secret"), "x", &Value::Null).await.0, 404);
+    assert!(acts(&stores).await.contains(&"secret.replaced succeeded".to_owned()));
 }
 
 #[tokio::test]

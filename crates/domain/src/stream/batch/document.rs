@@ -26,6 +26,8 @@ pub struct ActivityDocument {
     pub action: String,
     /// The JSON: an activity, an event of OCSF, or a message.
     pub json: String,
+    /// The JSON with `details_url` in the place of the details; none if it has no details.
+    pub without_details: Option<String>,
 }
 
 /// Writes activities with the format, the mask and the size limit of a stream.
@@ -55,18 +57,25 @@ impl<'a> DocumentWriter<'a> {
     /// An error if stored changes or details are not JSON.
     pub fn write(&self, activity: &Activity<&str>, details_url: &str) -> Result<ActivityDocument, serde_json::Error> {
         let masked = apply_mask(activity, &self.settings.mask);
+        let (json, without_details) = self.json(masked, details_url)?;
         Ok(ActivityDocument {
             occurred_at: activity.occurred_at,
             recorded_at: activity.recorded_at,
             action: activity.entry.action.as_str().to_owned(),
-            json: self.json(masked, details_url)?,
+            json,
+            without_details,
         })
     }
 
-    fn json(&self, mut activity: Activity<&str>, details_url: &str) -> Result<String, serde_json::Error> {
+    /// Writes the JSON, and the one without details if the first one has details.
+    fn json(
+        &self,
+        mut activity: Activity<&str>,
+        details_url: &str,
+    ) -> Result<(String, Option<String>), serde_json::Error> {
         match self.settings.destination.framing() {
-            Some(Framing::Slack) => return message::write_slack(&activity),
-            Some(Framing::Teams) => return message::write_teams(&activity),
+            Some(Framing::Slack) => return Ok((message::write_slack(&activity)?, None)),
+            Some(Framing::Teams) => return Ok((message::write_teams(&activity)?, None)),
             Some(Framing::Array | Framing::Lines | Framing::SplunkHec) | None => {}
         }
         let (size, is_here) = match activity.details {
@@ -74,16 +83,15 @@ impl<'a> DocumentWriter<'a> {
             Details::Apart(size) => (size, false),
             Details::Here(text) => (text.len() as u64, true),
         };
-        if is_here && self.needs_details() {
-            let json = self.formatted(&activity, None)?;
-            if json.len() <= self.max_bytes() {
-                return Ok(json);
-            }
-        }
+        let whole = (is_here && self.needs_details()).then(|| self.formatted(&activity, None)).transpose()?;
         if is_here {
             activity.details = Details::Apart(size);
         }
-        self.formatted(&activity, (size > 0 && self.needs_details()).then_some(details_url))
+        let short = self.formatted(&activity, (size > 0 && self.needs_details()).then_some(details_url))?;
+        Ok(match whole.filter(|json| json.len() <= self.max_bytes()) {
+            Some(whole) => (whole, Some(short)),
+            None => (short, None),
+        })
     }
 
     fn formatted(&self, activity: &Activity<&str>, details_url: Option<&str>) -> Result<String, serde_json::Error> {
