@@ -9,7 +9,7 @@ sys.path.insert(0, str(ROOT / "infra" / "local"))
 
 from environments import UserFacingError, run_inside
 
-SECTIONS = ["start", "record", "query", "dollars", "cost", "exports", "pace", "counts", "instructions"]
+SECTIONS = ["start", "record", "query", "dollars", "cost", "exports", "pace", "counts", "streams", "instructions"]
 
 
 def main() -> int:

@@ -17,7 +17,7 @@ WORK = TOOLS / "bench"
 LOG = WORK / "contestants.log"
 BENCH = Path(__file__).resolve().parent
 PEERS = BENCH / "peers"
-FUNCTIONS = ["record", "query", "export-worker"]
+FUNCTIONS = ["record", "query", "export-worker", "streams", "streamer"]
 MONTHS = ["2026-08", "2026-09", "2026-10"]
 
 

@@ -20,13 +20,16 @@ NAMES = {
     "ControlTable": "control",
     "PartnersTable": "partners",
     "AuditTable": "audit",
+    "StreamsTable": "streams",
+    "SecretsTable": "secrets",
+    "DueTable": "due",
     "DataBucket": "data",
     "ExportJobs": "http://127.0.0.1/queue/export-jobs",
 }
 TEMPLATE = Template()
 PARTNER = "p0000"
-# The benchmark's partners are not registered.
-CHANGED = {"REGISTERED_PARTNERS": "false"}
+# The benchmark's partners are not registered. Values that a condition of the template decides are named here.
+CHANGED = {"REGISTERED_PARTNERS": "false", "STREAM_ALL": "false", "STREAM_ALL_FORMAT": "", "API_URL": "https://api.example/live"}
 
 
 def _value(value) -> str:
@@ -41,7 +44,7 @@ def _value(value) -> str:
 
 def variables(function: str, runtime_api: str, endpoint: str) -> dict[str, str]:
     """Returns the environment of a function as Lambda and the template set it, with the stores at `endpoint`."""
-    own = {name: CHANGED.get(name) or _value(value) for name, value in TEMPLATE.variables(function).items()}
+    own = {name: CHANGED[name] if name in CHANGED else _value(value) for name, value in TEMPLATE.variables(function).items()}
     memory = TEMPLATE.functions[function].get("MemorySize", TEMPLATE.body["Globals"]["Function"]["MemorySize"])
     # The environment of this program is left out, because it differs between machines.
     return own | {
@@ -69,7 +72,7 @@ def tables() -> list[dict]:
     """Returns the arguments of CreateTable for each table, activities first."""
     wanted = ("KeySchema", "AttributeDefinitions", "GlobalSecondaryIndexes", "BillingMode")
     made = []
-    for resource in ("ActivitiesTable", "ControlTable", "PartnersTable", "AuditTable"):
+    for resource in ("ActivitiesTable", "ControlTable", "PartnersTable", "AuditTable", "StreamsTable", "SecretsTable", "DueTable"):
         properties = TEMPLATE.resources[resource]["Properties"]
         made.append({"TableName": NAMES[resource]} | {name: properties[name] for name in wanted if name in properties})
     return made

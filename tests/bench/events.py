@@ -85,6 +85,11 @@ def listing(partner: str = PARTNER, **query: str) -> bytes:
     return _line(_event("GET", "/v1/partners/{partner}/activities", partner, "global_admin", query, None))
 
 
+def streaming(wanted: dict, partner: str = PARTNER) -> bytes:
+    """Returns a request for a new stream."""
+    return _line(_event("POST", "/v1/partners/{partner}/streams", partner, "global_admin", None, json.dumps(wanted)))
+
+
 def counting(partner: str = PARTNER, **query: str | list[str]) -> bytes:
     """Returns a request for counts."""
     return _line(_event("GET", "/v1/partners/{partner}/counts", partner, "global_admin", query, None))

@@ -10,6 +10,7 @@ import exports
 import instructions
 import pace
 import start
+import streaming
 from figures import target_table
 
 import functions
@@ -33,6 +34,7 @@ SECTIONS = {
     "exports": exports,
     "pace": pace,
     "counts": counting,
+    "streams": streaming,
     "instructions": instructions,
 }
 METHOD = """\

@@ -410,6 +410,27 @@ async fn a_test_sends_one_marked_activity_and_moves_nothing() {
 }
 
 #[tokio::test]
+async fn idle_streams_cost_no_call() {
+    let mut counts = Vec::new();
+    for number in [0, 100] {
+        let mut world = World::start().await;
+        for number in 0..number {
+            let id = format!("s-{number}");
+            world.create(&id, &https(&world.receiver.url, "")).await;
+            let marks = world.stores.due_marks(None);
+            let mark = marks.mark(&contoso(), Some(&id)).await.unwrap().unwrap();
+            assert!(marks.remove(&mark).await.unwrap());
+        }
+        let faults = Faults::none();
+        let app = world.app(Some(&faults));
+        world.minute(&app).await;
+        counts.push((faults.calls(), world.receiver.received().len(), world.sqs.take().len()));
+    }
+    assert_eq!(counts[0], counts[1]);
+    assert_eq!(counts[0].0, usize::from(PARTITIONS), "one query for each partition of the marks");
+}
+
+#[tokio::test]
 async fn a_replay_sends_a_period_again_beside_the_feed() {
     let mut world = World::with_stream("").await;
     let app = world.app(None);
