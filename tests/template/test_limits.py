@@ -19,6 +19,9 @@ LONGEST = {"AWS::Region": 16, "AWS::URLSuffix": 20, "AWS::StackName": 128, "AWS:
 LONGEST_NAME = 255
 # An SQS queue's URL: https://sqs.{region}.{suffix}/{account}/{name of 80 characters}.
 LONGEST_QUEUE_URL = 170
+# AmazonS3/latest/userguide/bucketnamingrules.html: the longest name of a bucket.
+LONGEST_BUCKET = 63
+OF_TYPE = {"AWS::SQS::Queue": LONGEST_QUEUE_URL, "AWS::S3::Bucket": LONGEST_BUCKET}
 
 
 def longest(template, value):
@@ -46,7 +49,7 @@ def longest_reference(template, name):
     if name in LONGEST or name == "AWS::NoValue":
         return LONGEST.get(name, 0)
     if name in template.resources:
-        return LONGEST_QUEUE_URL if template.resources[name]["Type"] == "AWS::SQS::Queue" else LONGEST_NAME
+        return OF_TYPE.get(template.resources[name]["Type"], LONGEST_NAME)
     rule = template.parameters[name]
     if "AllowedValues" in rule:
         return max(len(str(each)) for each in rule["AllowedValues"])

@@ -7,9 +7,7 @@ use domain::{
     access::Author,
     activity::PartnerId,
     filter::Filter,
-    stream::{
-        Arn, Destination, EventBridgeDestination, LogSource, Stream, StreamFormat, StreamSettings,
-    },
+    stream::{Arn, Destination, EventBridgeDestination, LogSource, Stream, StreamFormat, StreamSettings},
     time::Instant,
 };
 use store::{

@@ -146,9 +146,9 @@ async fn take(
         }
         taken => taken,
     };
-    Ok(taken.map(|leased| {
-        let stream = Stream { settings: installation.settings().clone(), ..leased.stream };
-        LeasedStream { stream, ..leased }
+    Ok(taken.map(|mut leased| {
+        leased.stream.settings = installation.settings().clone();
+        leased
     }))
 }
 

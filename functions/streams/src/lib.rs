@@ -171,7 +171,9 @@ async fn shown(app: &App, partner: &PartnerId, stream: &Stream, now: Instant) ->
 fn outstanding(stream: &Stream, recorded_at: Option<Instant>) -> Option<Instant> {
     match stream.status() {
         StreamStatus::Active if stream.settings.source == LogSource::Activities => recorded_at,
-        StreamStatus::Active | StreamStatus::Paused | StreamStatus::Failing | StreamStatus::Stopped => Some(stream.state.delivered_through),
+        StreamStatus::Active | StreamStatus::Paused | StreamStatus::Failing | StreamStatus::Stopped => {
+            Some(stream.state.delivered_through)
+        }
     }
 }
 
@@ -258,9 +260,8 @@ async fn replace_secret(app: &App, request: &Request, now: Instant) -> Answer {
     request::refuse_fields(request)?;
     let stream = present(app, &partner, request).await?;
     let audit = RequestAudit::new(&app.audit, request, &caller, now);
-    let replacement = async {
-        secret::rotated(app.streams.rotate_secret(&partner, &stream.id, secret::fresh()?, now).await?)
-    };
+    let replacement =
+        async { secret::rotated(app.streams.rotate_secret(&partner, &stream.id, secret::fresh()?, now).await?) };
     let secrets = audit.change(&partner, entry(AuditAction::SecretReplaced, &stream.id), replacement).await?;
     response::json(StatusCode::OK, &SecretAnswer::of(&secrets, now))
 }

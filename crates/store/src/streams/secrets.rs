@@ -28,12 +28,7 @@ pub(super) fn secrets_key(partner: &str, id: &str) -> Item {
 }
 
 /// The item with the secrets of a new stream.
-pub(super) fn secrets_item(
-    partner: &str,
-    id: &str,
-    secrets: &Secrets,
-    headers: &StoredHeaders,
-) -> Result<Item, Error> {
+pub(super) fn secrets_item(partner: &str, id: &str, secrets: &Secrets, headers: &StoredHeaders) -> Result<Item, Error> {
     let mut item = secrets_key(partner, id);
     item.insert("secrets".to_owned(), json(secrets)?);
     item.insert("headers".to_owned(), json(headers)?);
@@ -69,10 +64,8 @@ pub(super) fn reveal(mut stream: Stream, stored: &StoredHeaders) -> Option<Strea
     };
     let is_same = headers.keys().eq(stored.values.keys())
         && (headers.is_empty() || url.origin().ascii_serialization() == stored.origin);
-    is_same.then(|| {
-        headers.clone_from(&stored.values);
-        stream
-    })
+    headers.clone_from(&stored.values);
+    is_same.then_some(stream)
 }
 
 #[cfg(test)]

@@ -217,17 +217,25 @@ async fn entries_come_in_the_order_in_which_they_were_stored() {
     let (audit, now) = (stores.audit(None), at(NOW));
     let begun = audit.begin(&contoso(), &ana(), settings_saved(), now).await.unwrap();
     // An entry of the hour has the time of its beginning. Another process that stores it again adds nothing.
-    let read = AuditEntry::new(AuditAction::ActivityRead);
+    let read = AuditEntry::new(AuditAction::LogRead);
     for (number, seconds) in [60, 90].into_iter().enumerate() {
         let process = stores.audit(None);
-        let stored = process.store_of_hour(&contoso(), &ana(), &read, Status::Succeeded, now.plus_seconds(seconds)).await;
+        let stored =
+            process.store_of_hour(&contoso(), &ana(), &read, Status::Succeeded, now.plus_seconds(seconds)).await;
         assert!(stored.is_ok(), "process {number}");
     }
     // So has one of the last month.
     let address = ("e-1", at("2026-10-31T23:59:59Z"));
     let finished = AuditEntry::new(AuditAction::ExportFinished);
     audit
-        .store_once(&contoso(), &AuditActor::system("export-worker"), &finished, Status::Succeeded, address, now.plus_seconds(120))
+        .store_once(
+            &contoso(),
+            &AuditActor::system("export-worker"),
+            &finished,
+            Status::Succeeded,
+            address,
+            now.plus_seconds(120),
+        )
         .await
         .unwrap();
     begun.end(Ok(())).await.unwrap();
@@ -239,7 +247,8 @@ async fn entries_come_in_the_order_in_which_they_were_stored() {
         found.extend(page.activities().map(|entry| (entry.entry.action.as_str().to_owned(), entry.entry.status)));
         after = page.next;
     }
-    let expected = ["settings.saved", "activity.read", "export.finished"].map(|act| (act.to_owned(), Status::Succeeded));
+    let expected =
+        ["settings.saved", "log.read", "export.finished"].map(|act| (act.to_owned(), Status::Succeeded));
     assert_eq!(found, expected);
     // The rows go with their month.
     let remover = Remover::new(audit.ledger().clone());

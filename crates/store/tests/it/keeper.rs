@@ -20,7 +20,8 @@ use domain::{
     time::{Instant, Month, Period, Zone},
 };
 use harness::{
-    AUDIT, CONTROL, Fault, Faults, PARTNERS, SECRETS, STREAMS, Sqs, Stores, TABLE, activities, at, contoso, parsed, partner, sent,
+    AUDIT, CONTROL, Fault, Faults, PARTNERS, SECRETS, STREAMS, Sqs, Stores, TABLE, activities, at, contoso, parsed,
+    partner, sent,
 };
 use serde_json::json;
 use store::{

@@ -14,7 +14,9 @@ use domain::{
 use futures_util::future::join_all;
 use harness::{Fault, Faults, Random, SECRETS, STREAMS, Stores, at, contoso, parsed, sent};
 use serde_json::json;
-use store::{deliveries::Rotation, due::DueMark, error::Error, ledger::Recorded, partners::Settings, streams::LeasedStream};
+use store::{
+    deliveries::Rotation, due::DueMark, error::Error, ledger::Recorded, partners::Settings, streams::LeasedStream,
+};
 
 const NOW: &str = "2026-11-02T12:00:05.5Z";
 const JSON: &str =

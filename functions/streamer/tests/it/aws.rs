@@ -127,7 +127,8 @@ async fn the_bus_of_the_installation_gets_the_activities_of_partners_without_str
     let fabrikam = PartnerId::parse("fabrikam").unwrap();
     world.receiver.reply(&[Reply::Status(500, ""), events(&[false]), events(&[false, false])]);
     let partners = world.stores.partners();
-    let recorder = Recorder::new(world.stores.ledger(None), partners, 0).with_due_marks(world.stores.due_marks(None), true);
+    let recorder =
+        Recorder::new(world.stores.ledger(None), partners, 0).with_due_marks(world.stores.due_marks(None), true);
     for (partner, id) in [(contoso(), "a"), (contoso(), "b"), (fabrikam.clone(), "c")] {
         let activity = parsed(&sent(id, "2026-10-05T00:00:00Z", &json!({})), world.now);
         recorder.record(activity.into_activity(partner, world.now), Duration::MAX).await.unwrap();

@@ -59,7 +59,13 @@ fn written(settings: &StreamSettings, activity: &Activity) -> Value {
 /// A document of a size at an instant.
 fn document(bytes: usize, at: Instant) -> ActivityDocument {
     let json = format!("{{\"x\":\"{}\"}}", "x".repeat(bytes.saturating_sub(8)));
-    ActivityDocument { occurred_at: at, recorded_at: at, action: "order.created".to_owned(), json, without_details: None }
+    ActivityDocument {
+        occurred_at: at,
+        recorded_at: at,
+        action: "order.created".to_owned(),
+        json,
+        without_details: None,
+    }
 }
 
 #[test]
