@@ -157,9 +157,10 @@ compare: tools ## Compare a table with a restored one (NOW=… THEN=…; COPY=1 
 compare-details: tools ## Compare large details with their oldest versions (BUCKET=… SINCE=…; COPY=1 puts these back)
 	@$(TOOLS)/python infra/compare_details.py $(BUCKET) $(if $(SINCE),--since $(SINCE)) $(if $(COPY),--copy)
 
-costs: ## Calculate what an installation costs in a month (ACTIVITIES=50000000 PER_REQUEST=10 PEOPLE=5000 PAGES=… COUNTED=… MONTHS=12)
+costs: ## Calculate what an installation costs in a month (ACTIVITIES=50000000 PER_REQUEST=10 PEOPLE=5000 PAGES=… COUNTED=… MONTHS=12 STREAMS=… STREAMED=…)
 	@python3 infra/costs.py $(if $(ACTIVITIES),--activities $(ACTIVITIES)) $(if $(PER_REQUEST),--per-request $(PER_REQUEST)) $(if $(PEOPLE),--people $(PEOPLE)) \
-		$(if $(PAGES),--pages $(PAGES)) $(if $(COUNTED),--counted $(COUNTED)) $(if $(MONTHS),--months $(MONTHS))
+		$(if $(PAGES),--pages $(PAGES)) $(if $(COUNTED),--counted $(COUNTED)) $(if $(MONTHS),--months $(MONTHS)) \
+		$(if $(STREAMS),--streams $(STREAMS)) $(if $(STREAMED),--streamed $(STREAMED))
 
 sam-local: ## Run the functions in containers, on the data of make up (needs Docker)
 	@$(LOCAL) sam-local

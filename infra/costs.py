@@ -23,6 +23,11 @@ TABLE_GB, RECOVERY_GB, BACKUP_GB, OBJECT_BACKUP_GB, OBJECT_GB = 0.25, 0.20, 0.10
 LAMBDA_SECOND, LAMBDA_REQUEST = 0.0000133334, 0.2e-6
 OBJECT_WRITE, OBJECT_READ = 5e-6, 0.4e-6
 LOG_GB = 0.50
+ALARM, METRIC, DASHBOARD = 0.10, 0.30, 3.0
+SQS_REQUEST, SCHEDULE_REQUEST = 0.4e-6, 1e-6
+# A GB that leaves AWS; an event of up to 64 KB on a bus; a GB that Firehose takes in, and one that it turns into Parquet.
+TRANSFER_GB, EVENT = 0.09, 1e-6
+FIREHOSE_GB, PARQUET_GB = 0.029, 0.018
 # The gateway's price of a request, by the number of requests in a month.
 GATEWAY = [(333e6, 3.5e-6), (1e9, 2.8e-6), (20e9, 2.38e-6), (float("inf"), 1.51e-6)]
 # Of people who sign in with the user pool, the first 10,000 in a month are free.
@@ -31,8 +36,8 @@ KEY, KEY_CALL = 1.0, 3e-6
 
 # DynamoDB bills this much more for each stored item, and reads in units of this size, eventually consistent.
 ITEM_OVERHEAD, READ_BYTES = 100, 8_192
-# Gigabytes of memory of record and query, and of the export worker.
-MEMORY, WORKER_MEMORY = 1, 2
+# Gigabytes of memory of record and query, of the export worker, and of the other functions.
+MEMORY, WORKER_MEMORY, SMALL_MEMORY = 1, 2, 0.5
 # Seconds that a request takes a function, and each activity in it: assumptions, with a few milliseconds for each call of a store.
 REQUEST_SECONDS, ACTIVITY_SECONDS, PAGE_SECONDS = 0.010, 0.0005, 0.020
 # Bytes that a worker reads in a second from a partition: 3,000 read units.
@@ -43,10 +48,34 @@ PAGE = 100
 LOG_BYTES, ACCESS_LOG_BYTES = 800, 450
 # Entries of the audit for a person in a month: an hour of reading, twice on each of 22 days. Each takes up to two write units.
 ENTRIES, ENTRY_UNITS = 44, 2
-# The fixed costs of a month: alarms, metrics, a dashboard, empty queues, hourly runs, the key for digests of erased ids.
-FIXED = 14 * 0.10 + 17 * 0.30 + 3.0 + 1.04 + 0.02 + 1.0
-# Calls of KMS in a month: ten roles, seven tables and twelve renewals an hour; five queues with two keys in use, as often.
-KEY_CALLS = 720 * 12 * (10 * 7 + 5 * 2)
+HOURS, MINUTES = 720, 43_200
+# Alarms without those of backups; metrics of the functions, if each occurs; queues that Lambda asks for messages.
+ALARMS, METRICS, QUEUES = 24, 28, 6
+# Requests to an empty queue in a minute: five long polls of 20 seconds side by side.
+POLLS = 5 * 3
+# Calls of Query and seconds of each hourly run: monthly, keeper.
+HOURLY_RUNS = [(64, 2.0), (1, 2.0)]
+# Partitions of the due marks, which the streamer reads every minute, and the seconds that this takes. Bytes of a mark.
+DUE_PARTITIONS, DUE_SECONDS, MARK_BYTES = 16, 0.05, 150
+# Pairs of a role and a table that it may use, and queues with two keys in use. Each renews its key twelve times an hour.
+KEY_PAIRS, KEY_QUEUES = 44, 6
+KEY_CALLS = HOURS * 12 * (KEY_PAIRS + KEY_QUEUES * 2)
+
+# A visit of a stream: write units to take and to give back the lease, read units of settings and positions, SQS requests, seconds,
+# bytes of log. A stream's item has 1 to 2 KB, so each write of it takes two units.
+STREAM_UNITS = 2
+VISIT_WRITES, VISIT_READS, VISIT_REQUESTS, VISIT_SECONDS, VISIT_LOG_BYTES = 2 * STREAM_UNITS, 5, 3, 0.1, 1_300
+# Visits of a minute with recordings: one while other such minutes follow, three or four if none follows.
+VISITS_IN_A_ROW, VISITS_ALONE = 1, 3.5
+# Bytes of a row of the feed. Seconds of a request to a destination, and of each activity in it: assumptions.
+ROW_BYTES, SEND_SECONDS, SENT_ACTIVITY_SECONDS = 130, 0.2, 0.0003
+# Bytes that an activity takes on its way, compressed: among 22 others, and alone. Made-up activities.
+SENT_BYTES = {"daybook": (118, 475), "ocsf": (124, 647)}
+# The most activities in a request, by the kind of destination.
+PER_REQUEST = {"https": 500, "eventbridge": 10, "s3": 500}
+STREAM_ITEM_BYTES = 1_600
+# Firehose bills each record as a multiple of this. It writes an object every 15 minutes.
+FIREHOSE_BYTES, FIREHOSE_OBJECTS = 5_000, HOURS * 4
 # The shares of sizes in a log of a portal.
 MIX = {"short": 0.70, "order of 5 lines": 0.25, "order of 100 lines": 0.049, "order of 3,000 lines": 0.001}
 
@@ -95,6 +124,9 @@ class Installation:
     counted: int = 0
     # Months that are kept, of the same size.
     months: int = 12
+    # Streams of partners that record in every minute, and the activities that all of them send.
+    streams: int = 0
+    streamed: int = 0
     mix: dict[str, float] = field(default_factory=lambda: MIX)
 
 
@@ -158,6 +190,87 @@ def deleting(of: Activity, count: float) -> float:
     return count * ((of.item + of.twin) / READ_BYTES * READ_UNIT + of.write_units * WRITE_UNIT)
 
 
+@dataclass(frozen=True)
+class Stream:
+    """What a stream sends in a month."""
+
+    activities: float
+    # Minutes in which the partner records.
+    minutes: float = MINUTES
+    # Whether no other such minute comes within the next ones.
+    is_alone: bool = False
+    kind: str = "https"
+    form: str = "daybook"
+
+    @property
+    def visits(self) -> float:
+        """Visits of the streamer."""
+        return self.minutes * (VISITS_ALONE if self.is_alone else VISITS_IN_A_ROW)
+
+    @property
+    def requests(self) -> float:
+        """Requests to the destination: as few as possible for each minute."""
+        return self.minutes * -(-self.activities // (self.minutes * PER_REQUEST[self.kind])) if self.minutes else 0
+
+
+def delivering(of: Stream) -> dict[str, float]:
+    """Returns the prices of a stream without details, the feed of its partner included."""
+    seconds = of.visits * VISIT_SECONDS + of.requests * SEND_SECONDS + of.activities * SENT_ACTIVITY_SECONDS
+    # A mark that no later one replaces is removed.
+    marks = of.minutes * (2 if of.is_alone else 1)
+    among_others, alone = SENT_BYTES[of.form]
+    sent = 0 if of.kind != "https" else alone if of.activities <= of.requests else among_others
+    return {
+        "rows of the feed": of.activities * WRITE_UNIT,
+        "due marks": marks * WRITE_UNIT,
+        "visits: lease and positions": of.visits * (VISIT_WRITES * WRITE_UNIT + VISIT_READS * READ_UNIT),
+        "visits: SQS": of.visits * VISIT_REQUESTS * SQS_REQUEST,
+        # One consistent read unit for each activity of up to 4 KB.
+        "activities read": of.activities * (1 + ROW_BYTES / (READ_BYTES / 2)) * READ_UNIT,
+        "progress saved": max(of.requests, of.visits) * STREAM_UNITS * WRITE_UNIT,
+        "Lambda": of.visits * LAMBDA_REQUEST + seconds * SMALL_MEMORY * LAMBDA_SECOND,
+        "logs": of.visits * VISIT_LOG_BYTES / GB * LOG_GB,
+        "data to the Internet": of.activities * sent / GB * TRANSFER_GB,
+    }
+
+
+def receiving(of: Stream, through_firehose: bool = False) -> dict[str, float]:
+    """Returns the prices that the owner of a bus or a bucket pays to AWS, without storage."""
+    events = of.activities * EVENT if of.kind == "eventbridge" else 0
+    taken = of.activities * FIREHOSE_BYTES / GB if through_firehose else 0
+    objects = FIREHOSE_OBJECTS if through_firehose else of.requests if of.kind == "s3" else 0
+    return {
+        "events on the bus": events,
+        "Firehose": taken * FIREHOSE_GB,
+        "Firehose, JSON to Parquet": taken * PARQUET_GB,
+        "objects written": objects * OBJECT_WRITE,
+    }
+
+
+def visiting(streams: float = 0, marks: float = 0) -> dict[str, float]:
+    """Returns the prices of a month of looking for due marks, and of keeping streams. `marks` are due at a time, on average."""
+    units = DUE_PARTITIONS / 2 + marks * MARK_BYTES / READ_BYTES
+    return {
+        "schedule, every minute": MINUTES * SCHEDULE_REQUEST,
+        "due marks read": MINUTES * units * READ_UNIT,
+        "Lambda and its log": invocations(MINUTES, DUE_SECONDS, SMALL_MEMORY) + MINUTES * LOG_BYTES / GB * LOG_GB,
+        "settings of streams kept": streams * STREAM_ITEM_BYTES / GB * (TABLE_GB + RECOVERY_GB),
+    }
+
+
+def fixed() -> dict[str, float]:
+    """Returns the prices of a month in which nobody uses an installation."""
+    return {
+        "alarms": ALARMS * ALARM,
+        "metrics, if each has a value": METRICS * METRIC,
+        "dashboard": DASHBOARD,
+        "empty queues": QUEUES * POLLS * MINUTES * SQS_REQUEST,
+        "hourly runs": sum(HOURS * calls * READ_UNIT + invocations(HOURS, seconds, SMALL_MEMORY) for calls, seconds in HOURLY_RUNS),
+        "due marks, every minute": sum(visiting().values()),
+        "key for digests of erased ids": KEY,
+    }
+
+
 def auditing(people: float) -> float:
     """Returns the price of the entries of people who read."""
     return people * ENTRIES * ENTRY_UNITS * WRITE_UNIT
@@ -172,9 +285,10 @@ def month(of: Installation) -> dict[str, float]:
         "lists": listing(activity, of.pages),
         "counts": counting(activity, of.counted),
         "one export of each activity": exporting(activity, of.activities),
+        "streams": of.streams * sum(delivering(Stream(of.streamed / of.streams)).values()) if of.streams else 0.0,
         "audit": auditing(of.people),
         "people of the user pool": max(0, of.people - FREE_PEOPLE) * PERSON,
-        "alarms, metrics, schedules": FIXED,
+        "alarms, metrics, schedules": sum(fixed().values()),
     }
 
 
@@ -192,9 +306,9 @@ def options(of: Installation) -> dict[str, float]:
 # ---------------------------------------------------------------- tables
 
 INSTALLATIONS = {
-    "1 million": Installation(1_000_000, per_request=1, people=100, pages=20_000, counted=5_000_000),
-    "50 million": Installation(50_000_000, per_request=10, people=5_000, pages=1_000_000, counted=100_000_000),
-    "1 billion": Installation(1_000_000_000, per_request=100, people=50_000, pages=10_000_000, counted=1_000_000_000),
+    "1 million": Installation(1_000_000, 1, people=100, pages=20_000, counted=5_000_000, streams=1, streamed=200_000),
+    "50 million": Installation(50_000_000, 10, people=5_000, pages=1_000_000, counted=100_000_000, streams=20, streamed=10_000_000),
+    "1 billion": Installation(1_000_000_000, 100, people=50_000, pages=10_000_000, counted=1_000_000_000, streams=200, streamed=200_000_000),
 }
 
 
@@ -243,6 +357,22 @@ def tables() -> dict[str, str]:
         }
         for name, each in kinds.items()
     }
+    streams = {
+        "HTTPS": Stream(MILLION),
+        "HTTPS, OCSF": Stream(MILLION, form="ocsf"),
+        "EventBridge": Stream(MILLION, kind="eventbridge"),
+        "S3": Stream(MILLION, kind="s3"),
+        "HTTPS, 500 at once": Stream(MILLION, minutes=2_000, is_alone=True),
+        "HTTPS, each alone": Stream(MILLION, minutes=MILLION, is_alone=True),
+    }
+    lakes = {
+        "S3 destination": receiving(Stream(MILLION, kind="s3")),
+        "EventBridge and Firehose": receiving(Stream(MILLION, kind="eventbridge"), through_firehose=True),
+    }
+    hourly = Stream(HOURS, minutes=HOURS, is_alone=True)
+    # Marks are due as long as visits come.
+    numbers = {"no stream": (0, 0), "10,000 idle streams": (10_000, 0), "10,000 partners, one activity an hour each": (10_000, 10_000 * VISITS_ALONE / 60)}
+    idle = {name: visiting(*each) | {"delivering": sum(delivering(hourly).values()) * 10_000 if each[1] else 0.0} for name, each in numbers.items()}
     year = {name: {part: 12 * price for part, price in keeping(each, MILLION).items()} for name, each in kinds.items()}
     months = {name: month(each) for name, each in INSTALLATIONS.items()}
     return {
@@ -250,8 +380,12 @@ def tables() -> dict[str, str]:
         "recording": columns("a million activities of the mix", {name: recording(mixed, MILLION, count) for name, count in ways.items()}),
         "keeping": columns("a million activities for a year", year),
         "work": columns("a million activities", work, total=False),
+        "streams": columns("a million activities in a month", {name: delivering(each) for name, each in streams.items()}),
+        "idle": columns("a month", idle),
+        "lakes": columns("a million activities in a month", lakes),
         "installations": columns("activities a month", months),
         "options": columns("activities a month", {name: options(each) for name, each in INSTALLATIONS.items()}, total=False),
+        "fixed": columns("a month", {"": fixed()}),
     }
 
 
@@ -279,6 +413,8 @@ def main() -> int:
     parser.add_argument("--pages", type=int, default=20_000, help="pages of 100 activities that are read")
     parser.add_argument("--counted", type=int, default=5_000_000, help="activities that counts read")
     parser.add_argument("--months", type=int, default=12, help="months that are kept")
+    parser.add_argument("--streams", type=int, default=0, help="streams of partners that record in every minute")
+    parser.add_argument("--streamed", type=int, default=0, help="activities that all streams send")
     parser.add_argument("--document", action="store_true", help="write the tables of docs/costs.md again")
     chosen = vars(parser.parse_args())
     if chosen.pop("document"):

@@ -13,8 +13,8 @@ from botocore import xform_name
 
 def main(arguments: list[str]) -> None:
     service, operation, *rest = arguments
-    if (service, operation) == ("s3", "rb"):
-        return remove_bucket(*rest)
+    if service == "s3":
+        return {"mb": make_bucket, "rb": remove_bucket}[operation](*rest)
     options = named_options(rest)
     (query,), (output,) = options.pop("query", ["@"]), options.pop("output", ["json"])
     client = boto3.client("s3" if service == "s3api" else service)
@@ -27,6 +27,12 @@ def main(arguments: list[str]) -> None:
         return
     found = jmespath.search(query, answer)
     print(as_text(found) if output == "text" else json.dumps(found, indent=4, ensure_ascii=False, default=str))
+
+
+def make_bucket(address: str) -> None:
+    name = address.removeprefix("s3://")
+    boto3.client("s3").create_bucket(Bucket=name)
+    print(f"make_bucket: {name}")
 
 
 def remove_bucket(address: str, force: str = "") -> None:

@@ -1,11 +1,16 @@
-"""Sends the requests in README.md and docs/use.md to the deployed service, in order and unchanged."""
+"""Sends the requests in README.md and docs/use.md to the deployed service, in order and unchanged, and runs the commands for streams."""
 
 import hashlib
 import re
+import socket
+import uuid
 from pathlib import Path
 
 import pytest
 import requests
+
+import tokens
+from guide import blocks, is_as_expected
 
 ROOT = Path(__file__).resolve().parents[2]
 GUIDES = ["README.md", "docs/use.md"]
@@ -58,3 +63,46 @@ def test_guide_requests_work_as_written(guide, operator, partner):
         for client in ("orders-back-end", names["client_id"]):
             operator.delete(f"/v1/clients/{client}")
     assert export
+
+
+# The owner of the bucket and of the bus. The emulator takes twelve digits for the key of an account.
+PARTNERS_ACCOUNT = "210987654321"
+
+
+def free_port():
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return server.getsockname()[1]
+
+
+def test_commands_for_streams_work_as_written(shell, stack, aws, operator, partner, tmp_path):
+    document = (ROOT / "docs" / "streams.md").read_text("utf-8")
+    (receiver, *_) = re.findall(r"^```python\n(.*?)^```$", document, re.MULTILINE | re.DOTALL)
+    (tmp_path / "receiver.py").write_text(receiver)
+    own = f"guide-{uuid.uuid4().hex[:8]}"
+    # Each reader has an API, a partner, a token, accounts, names and a port of their own.
+    values = {
+        "API": stack["api_url"],
+        "PARTNER": partner.name,
+        "TOKEN": tokens.token(stack, "operator"),
+        "INSTALLATION": aws("sts").get_caller_identity()["Account"],
+        "BUCKET": f"{own}-lake",
+        "BUS": f"{own}-bus",
+    }
+    port = str(free_port())
+
+    def filled(commands):
+        for name, value in values.items():
+            commands = re.sub(rf"^{name}=\S+(?: +#.*)?$", f"{name}={value}", commands, flags=re.MULTILINE)
+        return commands.replace("9000", port)
+
+    found = [(filled(commands), expected) for part in document.split("<!-- run -->\n")[1:] for commands, expected in blocks(part)[:1]]
+    assert len(found) == document.count("<!-- run -->\n```sh\n") >= 10 and sum(bool(expected) for _, expected in found) >= 10
+    keys = f"export AWS_ACCESS_KEY_ID={PARTNERS_ACCOUNT} AWS_SECRET_ACCESS_KEY=test\n"
+    try:
+        printed = shell([keys, *(commands for commands, _ in found)])[1:]
+        for output, (commands, expected) in zip(printed, found):
+            assert is_as_expected(output, expected), f"{commands}\nprinted:\n{output}\ninstead of:\n{expected}"
+    finally:
+        for stream in operator.get(f"{partner.path}/streams").json()["streams"]:
+            operator.delete(f"{partner.path}/streams/{stream['id']}")

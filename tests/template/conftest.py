@@ -29,6 +29,12 @@ def backup():
 
 
 @pytest.fixture(scope="session")
+def lake():
+    """The files of all partners' activities."""
+    return Template("infra/lake.yaml")
+
+
+@pytest.fixture(scope="session")
 def expanded():
     """The template's resources as CloudFormation gets them from SAM."""
     return expand()["Resources"]

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from application import ROOT
+from application import ROOT, sources
 
 sys.path.insert(0, str(ROOT / "infra"))
 
@@ -28,7 +28,19 @@ def test_prices_are_those_of_the_benchmark_and_of_the_page():
     assert "READ, WRITE, S3_WRITE, S3_READ, SQS = 0.125e-6, 0.625e-6, 0.005e-3, 0.4e-6, 0.4e-6" in bench and "GB_MONTH = 0.25\n" in bench
     assert (costs.READ_UNIT, costs.WRITE_UNIT, costs.OBJECT_WRITE, costs.OBJECT_READ, costs.TABLE_GB) == (0.125e-6, 0.625e-6, 5e-6, 0.4e-6, 0.25)
     named = TEXT.split("## What an activity takes")[0]
-    for price in ("$0.625, $0.125", "$0.25, $0.20", "$0.10, $0.05", "$3.50", "$0.0000133334", "$0.023", "$0.50 a GB of logs", "$0.015"):
+    for price in (
+        "$0.625, $0.125",
+        "$0.25, $0.20",
+        "$0.10, $0.05",
+        "$3.50",
+        "$0.0000133334",
+        "$0.023",
+        "$0.50 a GB of logs",
+        "$0.015",
+        "$0.029, $0.018",
+        "$1.00 a million",
+        "$0.09 a GB",
+    ):
         assert price in named, price
 
 
@@ -61,3 +73,81 @@ def test_gateway_is_cheaper_by_tiers():
 def test_shares_of_the_mix_are_a_whole():
     assert sum(costs.MIX.values()) == pytest.approx(1)
     assert set(costs.MIX) <= set(costs.SIZES)
+
+
+def test_fixed_costs_count_what_the_templates_create(template, watch):
+    alarms = watch.of_type("AWS::CloudWatch::Alarm").values()
+    assert costs.ALARMS == len([alarm for alarm in alarms if "Condition" not in alarm])
+    assert len(watch.of_type("AWS::CloudWatch::Dashboard")) == 1
+    events = [event for function in template.functions.values() for event in function.get("Events", {}).values()]
+    assert costs.QUEUES == len([event for event in events if event["Type"] == "SQS"])
+    schedules = [event["Properties"]["ScheduleExpression"] for event in events if event["Type"] == "ScheduleV2"]
+    assert schedules.count("rate(1 hour)") == len(costs.HOURLY_RUNS) and schedules.count("rate(1 minute)") == 1 and len(schedules) == 3
+    assert template.resources["ErasureKey"].get("Condition") is None
+
+
+def test_fixed_costs_count_every_metric_of_every_function(template):
+    def names(function):
+        code = sources(function)
+        # The crate `lambda` counts entries of the audit for those that store them with a request.
+        audited = ["AuditFailures"] if "RequestAudit" in code or "note_refusal" in code else []
+        return {*re.findall(r"\bMetric::([A-Z]\w+)", code), *audited}
+
+    assert costs.METRICS == sum(len(names(function)) for function in template.functions)
+
+
+def test_streamer_reads_every_partition_of_the_due_marks():
+    control = (ROOT / "crates" / "store" / "src" / "control.rs").read_text("utf-8")
+    assert f"PARTITIONS: u8 = {costs.DUE_PARTITIONS};" in control
+
+
+def test_encryption_key_is_used_by_each_role_for_its_tables(template):
+    tables = template.of_type("AWS::DynamoDB::Table")
+    named = {
+        (function, table)
+        for function in template.functions
+        for _, resources in template.statements(function)
+        for table in tables
+        if re.search(rf"\b{table}\b", str(resources))
+    }
+    assert costs.KEY_PAIRS == len(named)
+    assert f"{costs.KEY_PAIRS} pairs of a role and a table that it may use + {costs.KEY_QUEUES} queues × 2" in TEXT
+    assert costs.KEY_QUEUES == costs.QUEUES
+
+
+def test_requests_of_streams_have_the_limits_of_the_code():
+    batch = ROOT / "crates" / "domain" / "src" / "stream" / "batch"
+    assert f"MAX_BATCH_ACTIVITIES: usize = {costs.PER_REQUEST['https']};" in (batch / "mod.rs").read_text("utf-8")
+    assert f"MAX_ENTRIES: usize = {costs.PER_REQUEST['eventbridge']};" in (batch / "event_bridge.rs").read_text("utf-8")
+
+
+def test_idle_stream_costs_nothing_but_storage():
+    assert sum(costs.delivering(costs.Stream(0, minutes=0)).values()) == 0
+    none, many = costs.visiting(), costs.visiting(streams=10_000)
+    assert {name for name in none if none[name] != many[name]} == {"settings of streams kept"}
+    assert many["settings of streams kept"] == pytest.approx(10_000 * 1_600 / 1e9 * 0.45)
+
+
+def test_stream_costs_by_visits_and_requests():
+    steady = costs.Stream(costs.MILLION)
+    assert (steady.visits, steady.requests) == (43_200, 43_200)
+    assert costs.Stream(costs.MILLION, kind="eventbridge").requests == 3 * 43_200, "23 activities are three calls"
+    assert costs.Stream(1_000, minutes=1).requests == 2
+    alone = costs.Stream(1_000, minutes=1_000, is_alone=True)
+    assert (alone.visits, alone.requests) == (3_500, 1_000)
+    found = costs.delivering(steady)
+    assert found["rows of the feed"] == pytest.approx(0.625)
+    assert found["due marks"] == pytest.approx(43_200 * 0.625e-6)
+    assert found["activities read"] == pytest.approx(0.125 * (1 + 130 / 4_096))
+    assert found["progress saved"] == pytest.approx(43_200 * 2 * 0.625e-6)
+
+
+def test_only_servers_cost_data_transfer():
+    sent = {kind: costs.delivering(costs.Stream(costs.MILLION, kind=kind))["data to the Internet"] for kind in costs.PER_REQUEST}
+    assert sent["https"] > 0 and sent["eventbridge"] == sent["s3"] == 0
+    assert sum(costs.receiving(costs.Stream(costs.MILLION)).values()) == 0, "the owner of a server pays AWS nothing"
+
+
+def test_firehose_bills_each_activity_as_five_kilobytes():
+    lake = costs.receiving(costs.Stream(costs.MILLION, kind="eventbridge"), through_firehose=True)
+    assert (lake["events on the bus"], lake["Firehose"], lake["Firehose, JSON to Parquet"]) == pytest.approx((1.0, 0.145, 0.09))

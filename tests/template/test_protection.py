@@ -37,6 +37,8 @@ WITHOUT_KEY = {
     "AWS::Cognito::UserPoolDomain",
     "AWS::Cognito::UserPoolGroup",
     "AWS::Cognito::UserPoolResourceServer",
+    # A bus hands events over and keeps none.
+    "AWS::Events::EventBus",
     "AWS::IAM::Role",
     "AWS::KMS::Alias",
     "AWS::KMS::Key",

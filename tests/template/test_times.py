@@ -30,12 +30,12 @@ UNITS = {
 NO_TIMES = {
     "ScheduleExpressionTimezone", "FlexibleTimeWindow", "TimeToLiveSpecification", "NoncurrentVersionExpiration", "EnableTokenRevocation",
     "PointInTimeRecoverySpecification", "PointInTimeRecoveryEnabled", "Runtime", "TIME_ZONE", "EXPORT_ROWS_PER_DAY", "RECORDS_PER_SECOND",
-    "GlobalSecondaryIndexes", "Hourly", "Minutely", "ExpiredObjectDeleteMarker", "EXPIRED_TOKEN", "INTEGRATION_TIMEOUT", "Retry-After", "NOTIFY_WAITS", "RETENTION_DAYS", "GRACE_HOURS", "ShowRetention", "HeadShowRetention", "SaveRetention",
+    "GlobalSecondaryIndexes", "Hourly", "Minutely", "ExpiredObjectDeleteMarker", "EXPIRED_TOKEN", "INTEGRATION_TIMEOUT", "Retry-After", "NOTIFY_WAITS", "RETENTION_DAYS", "GRACE_HOURS", "STREAM_STOP_HOURS", "ShowRetention", "HeadShowRetention", "SaveRetention",
 }  # fmt: skip
 LOOKS_LIKE_A_TIME = re.compile(
     r"Time|Second|Minute|Hour|Day|Expir|Retention|Retry|Retries|ReceiveCount|Every|MaxAge|Window|Lease|Wait|_(DAYS|HOURS|SECONDS|WAITS|TIME)"
 )
-PARAMETERS = {"RetentionDays": DAY, "GraceHours": 3_600, "LogRetentionDays": DAY, "NotifyWaits": 1, "TemporaryPasswordDays": DAY, "BackupDays": DAY}
+PARAMETERS = {"RetentionDays": DAY, "GraceHours": 3_600, "StreamStopHours": 3_600, "LogRetentionDays": DAY, "NotifyWaits": 1, "TemporaryPasswordDays": DAY, "BackupDays": DAY}
 LENGTHS = {"s": 1, "min": 60, "h": 3_600, "d": DAY, "times": 1}
 
 

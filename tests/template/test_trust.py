@@ -16,8 +16,11 @@ SERVICES = {
     "AWS::CloudWatch": "CloudWatch",
     "AWS::Cognito": "Cognito",
     "AWS::DynamoDB": "DynamoDB",
+    "AWS::Events": "EventBridge",
+    "AWS::Glue": "Glue",
     "AWS::IAM": "IAM",
     "AWS::KMS": "KMS",
+    "AWS::KinesisFirehose": "Data Firehose",
     "AWS::Lambda": "Lambda",
     "AWS::Logs": "CloudWatch",
     "AWS::S3": "S3",
@@ -62,8 +65,8 @@ def test_trust_page_names_the_days_after_which_copies_are_gone(template, remains
     assert {"BackupDays", "LogRetentionDays", "BackupPlan"} <= set(template.parameters)
 
 
-def test_trust_page_lists_every_service_as_a_subprocessor(expanded, watch, firewall, backup):
-    types = {each["Type"] for resources in (expanded, watch.resources, firewall.resources, backup.resources) for each in resources.values()}
+def test_trust_page_lists_every_service_as_a_subprocessor(expanded, watch, firewall, backup, lake):
+    types = {each["Type"] for resources in (expanded, watch.resources, firewall.resources, backup.resources, lake.resources) for each in resources.values()}
     listed = section("Residency and subprocessors")
     for type in types:
         service = SERVICES["::".join(type.split("::")[:2])]

@@ -208,8 +208,11 @@ impl Run<'_> {
         self.now() >= self.time.stop_at
     }
 
-    /// Sends what the feed and a replay have, page by page.
+    /// Sends what the feed and a replay have, page by page. What comes into the feed meanwhile is the next run's, so that a run
+    /// comes to an end.
     async fn deliver(&mut self) -> Result<Ended, Error> {
+        // Before this instant, every recording has ended.
+        let through = self.now().plus_seconds(-SETTLE_SECONDS);
         loop {
             let stream = &self.leased.stream;
             let is_off = stream.id == INSTALLATION_STREAM && self.app.installation.is_none();
@@ -219,7 +222,7 @@ impl Run<'_> {
                     _ => Ended::Inactive,
                 });
             }
-            let feed = self.send_from_feed().await?;
+            let feed = self.send_from_feed(through).await?;
             let replay = if feed == Step::LeaseLost { feed } else { self.send_replay().await? };
             match (feed, replay) {
                 (Step::LeaseLost, _) | (_, Step::LeaseLost) => return Ok(Ended::LeaseLost),
@@ -268,11 +271,9 @@ impl Run<'_> {
         self.app.streams.save_progress(self.partner, &mut self.leased, until, progress).await
     }
 
-    /// Sends a page of the feed.
-    async fn send_from_feed(&mut self) -> Result<Step, Error> {
+    /// Sends a page of the feed, up to an instant.
+    async fn send_from_feed(&mut self, through: Instant) -> Result<Step, Error> {
         let (now, state) = (self.now(), &self.leased.stream.state);
-        // Before this instant, every recording has ended.
-        let through = now.plus_seconds(-SETTLE_SECONDS);
         let after = match &state.position {
             None => FeedPosition::before(state.delivered_through),
             Some(text) => FeedPosition::parse(text)

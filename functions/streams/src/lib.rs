@@ -50,6 +50,8 @@ pub struct App {
     pub queue: StreamQueue,
     /// The destinations that a stream may have.
     pub rules: DestinationRules,
+    /// The role of the streamer, which roles of partners trust.
+    pub role: String,
 }
 
 /// The streams of a partner.
@@ -143,7 +145,7 @@ async fn list(app: &App, request: &Request, now: Instant) -> Answer {
     let streams = app.streams.list(&partner).await?;
     let mark = if streams.is_empty() { None } else { app.streams.due_marks().mark(&partner, None).await? };
     let recorded_at = mark.map(|mark| mark.at);
-    let streams = streams.iter().map(|stream| stream.show(&partner, outstanding(stream, recorded_at), now));
+    let streams = streams.iter().map(|stream| stream.show(&partner, &app.role, outstanding(stream, recorded_at), now));
     response::json(StatusCode::OK, &StreamListAnswer { streams: streams.collect() })
 }
 
@@ -163,7 +165,7 @@ async fn present(app: &App, partner: &PartnerId, request: &Request) -> Result<St
 
 async fn shown(app: &App, partner: &PartnerId, stream: &Stream, now: Instant) -> Result<StreamAnswer, Problem> {
     let mark = app.streams.due_marks().mark(partner, None).await?;
-    Ok(stream.show(partner, outstanding(stream, mark.map(|mark| mark.at)), now))
+    Ok(stream.show(partner, &app.role, outstanding(stream, mark.map(|mark| mark.at)), now))
 }
 
 /// Returns since when something is outstanding, by the last minute in which an activity was recorded. A stream of the audit or

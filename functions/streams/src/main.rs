@@ -15,6 +15,7 @@ async fn main() -> Result<(), Error> {
         streams: Streams::new(dynamodb.clone(), variable("STREAMS_TABLE")?, variable("SECRETS_TABLE")?, due),
         partners: Partners::new(dynamodb.clone(), variable("PARTNERS_TABLE")?),
         audit: Audit::new(dynamodb, variable("AUDIT_TABLE")?),
+        role: variable("STREAMER_ROLE_ARN")?,
         queue: StreamQueue::new(aws_sdk_sqs::Client::new(&config), variable("STREAM_QUEUE_URL")?),
         rules: DestinationRules {
             reach: Reach::new(false, &variable("WEBHOOK_TEST_HOSTS")?),

@@ -40,6 +40,8 @@ pub struct StreamAnswer {
     pub source: LogSource,
     /// The external id with which the service assumes your role. Demand it in the trust policy of the role.
     pub external_id: String,
+    /// The role of the service that assumes yours. Name it, or its account, in the trust policy of the role.
+    pub service_role_arn: String,
     /// The state.
     pub state: StreamStateAnswer,
     /// The last replay; null if there was none.
@@ -165,8 +167,15 @@ pub struct ReplayAnswer {
 }
 
 impl Stream {
-    /// Shows the stream. `outstanding_since` is as for [`StreamState::lag_seconds`](super::StreamState::lag_seconds).
-    pub fn show(&self, partner: &PartnerId, outstanding_since: Option<Instant>, now: Instant) -> StreamAnswer {
+    /// Shows the stream. `service_role` is the name of the role that delivers. `outstanding_since` is as for
+    /// [`StreamState::lag_seconds`](super::StreamState::lag_seconds).
+    pub fn show(
+        &self,
+        partner: &PartnerId,
+        service_role: &str,
+        outstanding_since: Option<Instant>,
+        now: Instant,
+    ) -> StreamAnswer {
         let (settings, state) = (&self.settings, &self.state);
         StreamAnswer {
             id: self.id.clone(),
@@ -180,6 +189,7 @@ impl Stream {
             paused: settings.paused,
             source: settings.source,
             external_id: self.external_id.clone(),
+            service_role_arn: service_role.to_owned(),
             state: StreamStateAnswer {
                 status: self.status(),
                 delivered_through: state.delivered_through.to_millis_text(),
@@ -259,7 +269,7 @@ mod tests {
             AttemptFailure { detail: "HTTP 503".to_owned(), status: Some(503), retry_after: None, is_final: false };
         let stream = stream.begin_replay(Period::new(Instant::MIN, now()).unwrap(), now()).unwrap();
         let stream = Stream { state: StreamState::after_failure(stream.state, failure, now(), 0, 72), ..stream };
-        let answer = stream.show(&PartnerId::parse("contoso").unwrap(), Some(now()), now().plus_seconds(9));
+        let answer = stream.show(&PartnerId::parse("contoso").unwrap(), "arn:aws:iam::111122223333:role/streamer", Some(now()), now().plus_seconds(9));
         serde_json::to_string_pretty(&answer).unwrap()
     }
 

@@ -4,7 +4,11 @@
 mod aws;
 mod receiver;
 
-use std::{collections::HashSet, time::Duration};
+use std::{
+    collections::HashSet,
+    sync::atomic::{AtomicI64, Ordering},
+    time::Duration,
+};
 
 use domain::{
     access::Author,
@@ -387,6 +391,21 @@ async fn runs_that_overlap_send_once() {
     assert_eq!(world.marks().await, 2);
     world.minutes(&app, 5).await;
     assert_eq!((world.arrived(&ids, "overlap"), world.marks().await), (0, 0));
+}
+
+#[tokio::test]
+async fn a_run_comes_to_an_end_while_the_clock_goes_on() {
+    let mut world = World::with_stream("").await;
+    let faults = Faults::none();
+    let app = world.app(Some(&faults));
+    let ids = world.record("a", 3).await;
+    let begin = world.now.plus_seconds(300);
+    // Each look at the clock takes a millisecond.
+    let looks = AtomicI64::new(0);
+    let clock = || Instant::from_micros(begin.micros() + 1_000 * looks.fetch_add(1, Ordering::Relaxed)).unwrap();
+    streamer::handle(&app, &message(r#"{"partner":"contoso"}"#), "r", begin.plus_seconds(120), &clock).await.unwrap();
+    assert_eq!((world.arrived(&ids, "sent"), world.sqs.take()), (0, Vec::<String>::new()));
+    assert!(faults.calls() < 30, "{} calls", faults.calls());
 }
 
 #[tokio::test]

@@ -30,6 +30,7 @@ fn new_app(stores: &Stores, sqs: &Sqs, faults: Option<&Faults>) -> App {
             account: "210987654321".to_owned(),
             buckets: vec!["own-data".to_owned()],
         },
+        role: "arn:aws:iam::210987654321:role/streamer".to_owned(),
     }
 }
 
