@@ -50,7 +50,7 @@ LOG_BYTES, ACCESS_LOG_BYTES = 800, 450
 ENTRIES, ENTRY_UNITS = 44, 2
 HOURS, MINUTES = 720, 43_200
 # Alarms without those of backups; metrics of the functions, if each occurs; queues that Lambda asks for messages.
-ALARMS, METRICS, QUEUES = 24, 28, 6
+ALARMS, METRICS, QUEUES = 25, 28, 6
 # Requests to an empty queue in a minute: five long polls of 20 seconds side by side.
 POLLS = 5 * 3
 # Calls of Query and seconds of each hourly run: monthly, keeper.
@@ -58,7 +58,7 @@ HOURLY_RUNS = [(64, 2.0), (1, 2.0)]
 # Partitions of the due marks, which the streamer reads every minute, and the seconds that this takes. Bytes of a mark.
 DUE_PARTITIONS, DUE_SECONDS, MARK_BYTES = 16, 0.05, 150
 # Pairs of a role and a table that it may use, and queues with two keys in use. Each renews its key twelve times an hour.
-KEY_PAIRS, KEY_QUEUES = 44, 6
+KEY_PAIRS, KEY_QUEUES = 47, 6
 KEY_CALLS = HOURS * 12 * (KEY_PAIRS + KEY_QUEUES * 2)
 
 # A visit of a stream: write units to take and to give back the lease, read units of settings and positions, SQS requests, seconds,

@@ -75,7 +75,7 @@ def free_port():
         return server.getsockname()[1]
 
 
-def test_commands_for_streams_work_as_written(shell, stack, aws, operator, partner, tmp_path):
+def test_commands_for_streams_work_as_written(shell, stack, operator, partner, tmp_path):
     document = (ROOT / "docs" / "streams.md").read_text("utf-8")
     (receiver, *_) = re.findall(r"^```python\n(.*?)^```$", document, re.MULTILINE | re.DOTALL)
     (tmp_path / "receiver.py").write_text(receiver)
@@ -85,7 +85,6 @@ def test_commands_for_streams_work_as_written(shell, stack, aws, operator, partn
         "API": stack["api_url"],
         "PARTNER": partner.name,
         "TOKEN": tokens.token(stack, "operator"),
-        "INSTALLATION": aws("sts").get_caller_identity()["Account"],
         "BUCKET": f"{own}-lake",
         "BUS": f"{own}-bus",
     }

@@ -30,7 +30,7 @@ UNITS = {
 NO_TIMES = {
     "ScheduleExpressionTimezone", "FlexibleTimeWindow", "TimeToLiveSpecification", "NoncurrentVersionExpiration", "EnableTokenRevocation",
     "PointInTimeRecoverySpecification", "PointInTimeRecoveryEnabled", "Runtime", "TIME_ZONE", "EXPORT_ROWS_PER_DAY", "RECORDS_PER_SECOND",
-    "GlobalSecondaryIndexes", "Hourly", "Minutely", "ExpiredObjectDeleteMarker", "EXPIRED_TOKEN", "INTEGRATION_TIMEOUT", "Retry-After", "NOTIFY_WAITS", "RETENTION_DAYS", "GRACE_HOURS", "STREAM_STOP_HOURS", "ShowRetention", "HeadShowRetention", "SaveRetention",
+    "GlobalSecondaryIndexes", "Hourly", "Minutely", "ExpiredObjectDeleteMarker", "EXPIRED_TOKEN", "INTEGRATION_TIMEOUT", "Retry-After", "NOTIFY_WAITS", "RETENTION_DAYS", "GRACE_HOURS", "STREAM_STOP_HOURS", "LogRetentionDays", "ShowRetention", "HeadShowRetention", "SaveRetention",
 }  # fmt: skip
 LOOKS_LIKE_A_TIME = re.compile(
     r"Time|Second|Minute|Hour|Day|Expir|Retention|Retry|Retries|ReceiveCount|Every|MaxAge|Window|Lease|Wait|_(DAYS|HOURS|SECONDS|WAITS|TIME)"
@@ -175,6 +175,11 @@ def test_dead_worker_is_replaced_within_six_minutes(template, queue):
 
 def test_message_can_meet_a_live_lease_for_a_day(queue):
     assert queue("ExportJobs")["RedrivePolicy"]["maxReceiveCount"] * CONSTANTS["seconds"]["export_message_hidden"] > DAY
+
+
+def test_stream_tries_over_a_weekend(template):
+    hours = template.parameters["StreamStopHours"]
+    assert hours["Default"] >= 3 * 24 and hours["MinValue"] == 1
 
 
 def test_worker_stops_before_lambda_ends_it(template, watch):

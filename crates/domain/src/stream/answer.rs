@@ -269,7 +269,12 @@ mod tests {
             AttemptFailure { detail: "HTTP 503".to_owned(), status: Some(503), retry_after: None, is_final: false };
         let stream = stream.begin_replay(Period::new(Instant::MIN, now()).unwrap(), now()).unwrap();
         let stream = Stream { state: StreamState::after_failure(stream.state, failure, now(), 0, 72), ..stream };
-        let answer = stream.show(&PartnerId::parse("contoso").unwrap(), "arn:aws:iam::111122223333:role/streamer", Some(now()), now().plus_seconds(9));
+        let answer = stream.show(
+            &PartnerId::parse("contoso").unwrap(),
+            "arn:aws:iam::111122223333:role/streamer",
+            Some(now()),
+            now().plus_seconds(9),
+        );
         serde_json::to_string_pretty(&answer).unwrap()
     }
 

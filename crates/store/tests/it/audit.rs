@@ -247,8 +247,7 @@ async fn entries_come_in_the_order_in_which_they_were_stored() {
         found.extend(page.activities().map(|entry| (entry.entry.action.as_str().to_owned(), entry.entry.status)));
         after = page.next;
     }
-    let expected =
-        ["settings.saved", "log.read", "export.finished"].map(|act| (act.to_owned(), Status::Succeeded));
+    let expected = ["settings.saved", "log.read", "export.finished"].map(|act| (act.to_owned(), Status::Succeeded));
     assert_eq!(found, expected);
     // The rows go with their month.
     let remover = Remover::new(audit.ledger().clone());
