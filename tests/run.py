@@ -201,8 +201,9 @@ def install_programs() -> None:
     if not (place / "node_modules" / "axe-core" / "axe.min.js").exists():
         steps.append(["npm", "ci", "--ignore-scripts", "--silent", "--no-audit", "--no-fund", f"--prefix={place}"])
     for command in steps:
-        # Networks fail now and then, so a second try is worth its time.
-        for _ in range(2):
+        # Networks fail now and then, so further tries are worth their time.
+        for pause in (0, 5, 20):
+            time.sleep(pause)
             try:
                 failed = subprocess.run(command, env=environment, stdout=subprocess.DEVNULL).returncode
             except OSError as error:

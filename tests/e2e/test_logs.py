@@ -63,9 +63,10 @@ def test_invocation_logs_function_request_and_metrics(partner, logged, stack):
         assert isinstance(measured["cold_start"], bool) and measured["function_request_id"] and measured["trace_id"]
         [directive] = measured["_aws"]["CloudWatchMetrics"]
         assert (directive["Namespace"], directive["Dimensions"]) == ("Daybook/daybook", [["service"]])
-        # Once a function has refused a request because of a limit, this count is part of each line too.
+        # Once a function has refused a request because of a limit, or has waited too long for an entry of the audit, these counts are
+        # part of each line too.
         expected = {("list_latency", "Milliseconds")} if service == "query" else {(name, "Count") for name in ("recorded", "duplicates", "rejected")}
-        assert {(metric["Name"], metric["Unit"]) for metric in directive["Metrics"]} - {("refused", "Count")} == expected
+        assert {(metric["Name"], metric["Unit"]) for metric in directive["Metrics"]} - {("refused", "Count"), ("audit_failures", "Count")} == expected
         assert not measured.get("refused")
         assert abs(measured["_aws"]["Timestamp"] / 1000 - now().timestamp()) < 600
 

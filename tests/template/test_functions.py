@@ -223,7 +223,7 @@ def test_secrets_are_read_by_who_shows_them_and_who_signs(template):
     assert readers == ["exports", "notifier", "streams", "streamer"]
     for function in ("streams", "streamer"):
         (statement,) = [each for each in template.rules(function) if each["Resource"] == {"Fn::GetAtt": ["SecretsTable", "Arn"]}]
-        assert statement["Condition"] == {"ForAnyValue:StringLike": {"dynamodb:LeadingKeys": "stream#*"}}, function
+        assert statement["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": "stream#*"}}, function
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)

@@ -136,7 +136,7 @@ async fn the_bus_of_the_installation_gets_the_activities_of_partners_without_str
     }
     world.minutes(&app, 6).await;
     let mut sent: Vec<String> = Vec::new();
-    for call in world.receiver.received().iter().filter(|call| call.text().starts_with('{')) {
+    for call in world.receiver.received().iter().filter(|call| call.is_accepted) {
         let call: Value = serde_json::from_str(&call.text()).unwrap();
         for entry in call["Entries"].as_array().unwrap() {
             assert_eq!((&entry["EventBusName"], &entry["Source"]), (&json!(bus), &json!("daybook")));

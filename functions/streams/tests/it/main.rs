@@ -213,7 +213,7 @@ async fn a_stream_of_the_audit_is_for_who_may_see_the_audit() {
     let id = stream["id"].as_str().unwrap();
     let mark = stores.due_marks(None).mark(&contoso(), Some(id)).await.unwrap().unwrap();
     assert_eq!(mark.at, at(NOW).plus_seconds(SETTLE_SECONDS));
-    let elsewhere = json!({"destination": {"kind": "https", "url": "https://other.example/"}});
+    let elsewhere = json!({"destination": {"kind": "https", "url": "https://other.example/", "headers": null}});
     for (route, body) in
         [(format!("PATCH {ONE}"), elsewhere), (format!("POST {ONE}/replay"), json!({"from": "2026-10-01"}))]
     {
