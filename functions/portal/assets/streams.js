@@ -105,8 +105,12 @@ export class Streams {
     places.state.replaceChildren(...stateNodes(this.#context, stream));
     const { status } = stream.state;
     const isActive = status === "active" || status === "failing";
-    places.pause.textContent = words.say(isActive ? "streamPause" : "streamResume");
-    places.pause.setAttribute("aria-label", this.#labelOf(stream, isActive ? "streamPause" : "streamResume"));
+    places.pause.dataset.key = isActive ? "streamPause" : "streamResume";
+    // The name may have changed.
+    for (const each of places.buttons) {
+      each.textContent = words.say(each.dataset.key);
+      each.setAttribute("aria-label", this.#labelOf(stream, each.dataset.key));
+    }
     // The service replays one period at a time, and only while the stream delivers.
     places.replay.hidden = !isActive || Boolean(stream.replay && !stream.replay.finished_at);
     places.secret.hidden = stream.destination.kind !== "https";
@@ -123,8 +127,7 @@ export class Streams {
   /** @param {Stream} stream @returns {Entry} */
   #add(stream) {
     const { words } = this.#context;
-    const button = (/** @type {string} */ key, /** @type {() => void} */ onclick) =>
-      h("button", { type: "button", onclick, "aria-label": this.#labelOf(stream, key) }, words.say(key));
+    const button = (/** @type {string} */ key, /** @type {() => void} */ onclick) => h("button", { type: "button", onclick, "data-key": key });
     const places = {
       settings: cell(words.say("viewName")), destination: cell(words.say("destination")), state: h("div"),
       change: button("streamChange", () => this.#edit(entry, places.change)), pause: button("streamPause", () => this.#pauseOrResume(entry)),
@@ -134,9 +137,10 @@ export class Streams {
       said: h("p", { role: "status" }), trouble: h("div", { role: "alert" }),
     };
     const { settings, destination, state, change, pause, test, replay, secret, role, remove, bar, said, trouble } = places;
-    bar.append(test, replay, pause, change, secret, role, remove);
+    const buttons = [test, replay, pause, change, secret, role, remove];
+    bar.append(...buttons);
     const row = h("tr", { role: "row" }, settings, destination, cell(words.say("status"), state, bar, said, trouble));
-    /** @type {Entry} */ const entry = { stream, row, places, test: null };
+    /** @type {Entry} */ const entry = { stream, row, places: { ...places, buttons }, test: null };
     this.#entries.set(stream.id, entry);
     this.#parts.body.append(row);
     return entry;
@@ -160,7 +164,8 @@ export class Streams {
     if (this.#isPolling) return;
     this.#isPolling = true;
     this.#pause = FIRST_PAUSE_MS;
-    const isAwaited = () => [...this.#entries.values()].some(({ stream, test }) => test || (stream.replay && !stream.replay.finished_at));
+    // A stream that is paused or stopped goes on with its replay later.
+    const isAwaited = () => [...this.#entries.values()].some(({ stream, test, places }) => test || (stream.replay && !stream.replay.finished_at && places.pause.dataset.key === "streamPause"));
     const isFailing = () => [...this.#entries.values()].some(({ stream }) => stream.state.status === "failing");
     while (isAwaited() || isFailing()) {
       const pause = this.#pause;
@@ -229,9 +234,8 @@ export class Streams {
   #pauseOrResume(entry) {
     const { service, words } = this.#context;
     const { pause, said } = entry.places;
-    const { status } = entry.stream.state;
     return this.#run(entry, pause, async () => {
-      this.#show(await service.write("PATCH", `streams/${entry.stream.id}`, { paused: status === "active" || status === "failing" }));
+      this.#show(await service.write("PATCH", `streams/${entry.stream.id}`, { paused: pause.dataset.key === "streamPause" }));
       setBusy(pause, false);
       said.textContent = stateText(words, entry.stream);
       this.#poll();
