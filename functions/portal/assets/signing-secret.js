@@ -3,10 +3,11 @@
 import { copyText, h, isBusy, moveFocusTo, setBusy } from "./elements.js";
 
 /**
- * Creates the section with the secret, which is visible from a click until it is hidden or the view is left.
+ * Creates what shows the secret, which is visible from a click until it is hidden or the view is left.
  * @param {import("./context.js").Context} context @param {string} path of the secret below the partner @param {{isReplaceable: boolean}} options
+ * @returns {Node[]}
  */
-export function secretSection({ service, words, zone, showError }, path, { isReplaceable }) {
+export function secretNodes({ service, words, zone, showError }, path, { isReplaceable }) {
   const say = (/** @type {string} */ key) => words.say(key);
   const shown = h("div", { class: "secret" });
   const message = h("p", { role: "status" });
@@ -46,5 +47,5 @@ export function secretSection({ service, words, zone, showError }, path, { isRep
     }
   }
   showButtons();
-  return h("section", { "aria-label": say("secretTitle") }, h("h3", {}, say("secretTitle")), h("p", { class: "quiet" }, say("secretIntro")), shown, message, trouble);
+  return [h("p", { class: "quiet" }, say("secretIntro")), shown, message, trouble];
 }

@@ -70,7 +70,7 @@ export function stateNodes({ words, zone }, stream) {
   const { status, lag_seconds: lag, delivered_through: through, last_error: error, next_try_at: next, stopped_because: because } = stream.state;
   const time = (/** @type {string} */ at) => words.time(at, zone);
   return [
-    h("span", { class: `state ${LOOKS[status] ?? status}` }, stateText(words, stream)), " ", lagText(words, lag),
+    h("span", { class: `state ${LOOKS[status] ?? status}` }, stateText(words, stream)), ` · ${lagText(words, lag)}`,
     ...(because ? [stopNodes(words, because)] : []),
     quiet(words.say("streamThrough", { time: time(through) })),
     ...(error ? [quiet(words.say("streamError", { time: time(error.at) }), " ", h("span", { lang: "en" }, error.detail))] : []),

@@ -4,7 +4,7 @@
 import { cardTable, cell, h, isBusy, moveFocusTo, setBusy } from "./elements.js";
 import { ask } from "./forms.js";
 import { ApiError } from "./service.js";
-import { secretSection } from "./signing-secret.js";
+import { secretNodes } from "./signing-secret.js";
 import { StreamForm } from "./stream-form.js";
 import { replayForm } from "./stream-replay.js";
 import { roleGuide } from "./stream-role.js";
@@ -326,7 +326,7 @@ export class Streams {
 
   /** @param {Entry} entry */
   #showSecret({ stream, places: { secret } }) {
-    this.#openBelow(this.#labelOf(stream, "secretTitle"), secret, secretSection(this.#context, `streams/${stream.id}/secret`, { isReplaceable: false }), this.#closeButton("close"));
+    this.#openBelow(this.#labelOf(stream, "secretTitle"), secret, ...secretNodes(this.#context, `streams/${stream.id}/secret`, { isReplaceable: false }), this.#closeButton("close"));
   }
 
   /** @param {Entry} entry @param {any} opener */
