@@ -29,6 +29,8 @@ export class Streams {
   #denied;
   #parts;
   /** The listed streams, by id, oldest first. @type {Map<string, Entry>} */ #entries = new Map();
+  /** The number of changes that the person has made, so that older answers are dropped. */
+  #changes = 0;
   #isLoading = false;
   #isPolling = false;
   #pause = FIRST_PAUSE_MS;
@@ -81,7 +83,9 @@ export class Streams {
 
   /** Asks for all streams, and shows them. */
   async #load() {
+    const changes = this.#changes;
     const { streams } = await this.#context.service.read("streams");
+    if (changes !== this.#changes) return;
     const ids = new Set(streams.map((/** @type {Stream} */ each) => each.id));
     for (const [id, { row }] of this.#entries) {
       if (ids.has(id)) continue;
@@ -96,8 +100,7 @@ export class Streams {
   /** Adds a stream, or updates its row. The buttons stay, because one of them may have the focus. @param {Stream} stream */
   #show(stream) {
     const { words } = this.#context;
-    const known = this.#entries.get(stream.id);
-    const entry = known ?? this.#add(stream);
+    const entry = this.#entries.get(stream.id) ?? this.#add(stream);
     const { places } = entry;
     entry.stream = stream;
     places.settings.replaceChildren(...settingsNodes(this.#context, stream));
@@ -214,6 +217,13 @@ export class Streams {
 
   // What can be done with a stream
 
+  /** Changes something. @param {"POST" | "PATCH" | "DELETE"} method @param {string} path @param {object} [body] */
+  async #write(method, path, body) {
+    const answer = await this.#context.service.write(method, `streams/${path}`, body);
+    this.#changes += 1;
+    return answer;
+  }
+
   /** Does something, and shows an error in the row. @param {Entry} entry @param {any} button @param {() => Promise<void>} run */
   async #run({ places: { said, trouble } }, button, run) {
     const { service, showError } = this.#context;
@@ -232,22 +242,20 @@ export class Streams {
 
   /** @param {Entry} entry */
   #pauseOrResume(entry) {
-    const { service, words } = this.#context;
     const { pause, said } = entry.places;
     return this.#run(entry, pause, async () => {
-      this.#show(await service.write("PATCH", `streams/${entry.stream.id}`, { paused: pause.dataset.key === "streamPause" }));
+      this.#show(await this.#write("PATCH", entry.stream.id, { paused: pause.dataset.key === "streamPause" }));
       setBusy(pause, false);
-      said.textContent = stateText(words, entry.stream);
+      said.textContent = stateText(this.#context.words, entry.stream);
       this.#poll();
     });
   }
 
   /** Sends a test. The button stays busy until its outcome is known. @param {Entry} entry */
   #test(entry) {
-    const { service, words } = this.#context;
     return this.#run(entry, entry.places.test, async () => {
-      entry.places.said.textContent = words.say("testing");
-      const { state } = await service.write("POST", `streams/${entry.stream.id}/test`);
+      entry.places.said.textContent = this.#context.words.say("testing");
+      const { state } = await this.#write("POST", `${entry.stream.id}/test`);
       entry.test = { state, until: Date.now() + TEST_MS };
       this.#hurry();
     });
@@ -256,11 +264,11 @@ export class Streams {
   /** @param {Entry} entry */
   #askToRemove(entry) {
     const context = this.#context;
-    const { words, service } = context;
+    const { words } = context;
     const { stream: { id, name }, places: { bar, said } } = entry;
     said.replaceChildren();
     ask(context, bar, [h("p", {}, words.say("streamRemoveAsk"))], words.say("streamRemoveNow"), async () => {
-      await service.write("DELETE", `streams/${id}`);
+      await this.#write("DELETE", id);
       this.#close();
       entry.row.remove();
       this.#entries.delete(id);
@@ -298,6 +306,7 @@ export class Streams {
 
   /** @param {Stream} stream @param {boolean} isNew */
   #saved(stream, isNew) {
+    this.#changes += 1;
     const entry = this.#show(stream);
     const { said, role } = entry.places;
     this.#close();
@@ -314,6 +323,7 @@ export class Streams {
     const { words } = this.#context;
     const { replay, said } = entry.places;
     const form = replayForm(this.#context, entry.stream, (stream) => {
+      this.#changes += 1;
       this.#show(stream);
       this.#close();
       said.textContent = words.say("replayBegun");
