@@ -99,6 +99,8 @@ def test_page_loads_nothing_from_other_origins():
 
 # What documents load. The portal serves the other scripts and style sheets within these.
 WHOLE = ("activity-log.js", "page.js", "styles.css", "page.css")
+# What the component loads when somebody opens a view.
+LATE = re.findall(r'"(\w+\.js)"', re.search(r"const LATE: .*?;\n", (PORTAL / "src" / "site.rs").read_text("utf-8"), re.DOTALL)[0])
 IMPORT = re.compile(r'^import (?:(?:\{ \w+(?:, \w+)* \}|\* as \w+) from )?"\./([a-z/-]+\.js)";$')
 DECLARATION = re.compile(r"^export (?:(?:async )?function|class|const) (\w+)\b")
 
@@ -140,6 +142,28 @@ def test_joined_scripts_export_different_names_and_form_no_circle():
 
     for path in SCRIPTS:
         follow(path.name, ())
+
+
+def parts(name, without=()):
+    """Returns a script and all own scripts that it imports, apart from some."""
+    found, left = set(), [name]
+    while left:
+        script = left.pop()
+        if script not in found | set(without) and not script.startswith("vendor/"):
+            found.add(script)
+            left += imported(ASSETS / script)
+    return found
+
+
+def test_only_the_component_loads_scripts_late_and_none_twice():
+    assert LATE and sorted(re.findall(r'await import\("\./([\w-]+\.js)"\)', source())) == LATE
+    assert all("await import(" not in path.read_text("utf-8") for path in SCRIPTS if path.name != "activity-log.js")
+    component = parts("activity-log.js")
+    late = [parts(name, component) for name in LATE]
+    assert not component & set(LATE)
+    # Else two of them would hold the same part.
+    assert sum(map(len, late)) == len(set().union(*late))
+    assert {path.name for path in SCRIPTS} == component.union(parts("page.js"), *late)
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)

@@ -19,7 +19,7 @@
 // In the order of the page, because the portal joins the scripts in this order, and similar ones compress better side by side.
 import { loadStyles, sheets } from "./styles.js";
 import { isTimeZone, language, ownTimeZone, texts, Words } from "./language.js";
-import { ApiError, claimsOf, Service } from "./service.js";
+import { ApiError, claimsOf, NetworkError, Service } from "./service.js";
 import { Query } from "./query.js";
 import { h } from "./elements.js";
 import { PeriodField } from "./period-field.js";
@@ -32,15 +32,15 @@ import { keyOf } from "./row.js";
 import { Context, Names } from "./context.js";
 import { SavedViews } from "./saved-views.js";
 import { Exports } from "./exports.js";
-import { Policies } from "./policies.js";
-import { AuditView } from "./audit.js";
 
 /** @typedef {import("./context.js").Activity} Activity */
 
 /** Attributes that fix a filter, by the filter's name. */
 const FIXED = ["customer", "target"];
-const VIEWS = ["log", "exports", "audit", "data"];
-/** The views of those who oversee, which others do not have. */
+const VIEWS = ["log", "exports", "streams", "audit", "data"];
+/** The views that not everybody has. Each loads its script when somebody opens it. */
+const LIMITED = ["streams", "audit", "data"];
+/** The views of those who oversee. */
 const OVERSIGHT = ["audit", "data"];
 
 class ActivityLog extends HTMLElement {
@@ -54,8 +54,8 @@ class ActivityLog extends HTMLElement {
   /** What the audit shows. @type {Query | null} */ #auditQuery = null;
   /** The chosen view. */
   #view = VIEWS[0];
-  /** Whether the person has the views of those who oversee. */
-  #oversees = false;
+  /** The limited views that the person has. @type {Set<string>} */
+  #offered = new Set();
   /** Whether the person may read the log. */
   #mayRead = true;
   /** Where the log was scrolled to when another view replaced it. */
@@ -154,7 +154,7 @@ class ActivityLog extends HTMLElement {
     // They may belong to another partner, or another person.
     if (!keepsRows) {
       this.#names.clear();
-      this.#oversees = false;
+      this.#offered.clear();
       this.#mayRead = true;
     }
     const context = this.#context(words, service);
@@ -173,7 +173,7 @@ class ActivityLog extends HTMLElement {
     old.abort();
     this.lang = locale;
     this.#build(context);
-    this.#offerOversight(context);
+    this.#offerViews(context);
     if (loaded) {
       this.#parts.list.take(loaded);
       this.#scroller.scrollTop = place;
@@ -307,14 +307,15 @@ class ActivityLog extends HTMLElement {
     const overview = new Overview(context);
     for (const each of [search, period, overview]) each.show(context.query);
     const log = h("div", { class: "view" }, h("div", { class: "controls" }, search.element, period.element), permalink.element, overview.element, list.element);
-    this.#parts = { context, list, search, period, overview, history, permalink, exports, saved, views, log, audit: null, data: null };
+    const places = Object.fromEntries(LIMITED.map((view) => [view, h("div", { hidden: true })]));
+    this.#parts = { context, list, search, period, overview, history, permalink, exports, saved, views, log, places, loading: {} };
     this.#root.replaceChildren(h("div", { class: "log" },
       h("header", { class: "top" },
         this.hasAttribute("compact") ? null : h("h1", {}, say("title")), views,
         // Between the views and the list are many controls.
         h("button", { type: "button", class: "skip", onclick: () => { if (!this.#current) this.#choose(VIEWS[0]); this.focus(); } }, say("skipToList")),
         saved.element, exports.button),
-      exports.bar, log, exports.section, exports.dialog, history.element));
+      exports.bar, log, ...Object.values(places), exports.section, exports.dialog, history.element));
     this.#showView();
   }
 
@@ -331,7 +332,7 @@ class ActivityLog extends HTMLElement {
     const shown = this.#shownView;
     const isLog = shown === VIEWS[0];
     for (const each of views.children) {
-      each.hidden = OVERSIGHT.includes(each.dataset.view) && !this.#oversees;
+      each.hidden = !this.#has(each.dataset.view);
       each.setAttribute("aria-current", each.dataset.view === shown ? "page" : "false");
     }
     if (!isLog && !log.hidden) this.#place = this.#scroller.scrollTop;
@@ -339,48 +340,91 @@ class ActivityLog extends HTMLElement {
     log.hidden = !isLog;
     exports.section.hidden = shown !== "exports";
     // These are about the log, and a role that may not see the log has nothing to export.
-    for (const each of [exports.button, saved.element]) each.hidden = !this.#mayRead || OVERSIGHT.includes(shown);
+    for (const each of [exports.button, saved.element]) each.hidden = !this.#mayRead || LIMITED.includes(shown);
     if (shown === "exports") exports.showSchedule();
     else exports.hideSecret();
-    for (const view of OVERSIGHT) this.#showOversight(view, view === shown);
+    for (const view of LIMITED) {
+      this.#parts.places[view].hidden = view !== shown;
+      if (view !== shown) this.#parts[view]?.hideSecret?.();
+    }
+    if (LIMITED.includes(shown)) this.#open(shown);
     if (returns) this.#scroller.scrollTop = this.#place;
   }
 
-  // The views of those who oversee
+  // The views that not everybody has
+
+  /** Says whether the person has a view. @param {string} view */
+  #has(view) { return !LIMITED.includes(view) || this.#offered.has(view); }
 
   /** The visible view: the log, if the person does not have the chosen one. */
-  get #shownView() { return OVERSIGHT.includes(this.#view) && !this.#oversees ? VIEWS[0] : this.#view; }
+  get #shownView() { return this.#has(this.#view) ? this.#view : VIEWS[0]; }
 
   /** The list and the search field of the visible view, or null if it has none. */
   get #current() { return { log: this.#parts, audit: this.#parts.audit }[this.#shownView] ?? null; }
 
-  /** Offers these views if token and service allow them. The token is read first, because the service records what it refuses. @param {Context} context */
-  async #offerOversight({ service, rights }) {
+  /** Offers the views that the token allows. The token is read first, because the service records what it refuses. @param {Context} context */
+  async #offerViews({ service, rights }) {
+    const { mayManage, mayOversee } = await rights;
     // A component that shows one customer or object is no place for them.
-    if (this.#oversees || this.#fixed.size > 0 || !(await rights).mayOversee) return;
+    if (this.#fixed.size > 0 || service.signal.aborted) return;
+    if (mayManage) this.#offer("streams");
+    if (!mayOversee || this.#has("data")) return;
     try {
       await service.read("retention");
     } catch (error) {
       if (error instanceof ApiError && [401, 403, 404].includes(error.status)) return;
     }
-    if (service.signal.aborted) return;
-    this.#oversees = true;
+    if (!service.signal.aborted) this.#offer(...OVERSIGHT);
+  }
+
+  /** @param {...string} views */
+  #offer(...views) {
+    for (const view of views) this.#offered.add(view);
     this.#showView();
   }
 
-  /** @param {string} view @param {boolean} isShown */
-  #showOversight(view, isShown) {
+  /** Takes back views that the service refuses. @param {...string} views */
+  #withdraw(...views) {
+    for (const view of views) this.#offered.delete(view);
+    this.#showView();
+  }
+
+  /** Loads the script of a limited view when it is shown for the first time, and opens the view. @param {string} view */
+  async #open(view) {
     const parts = this.#parts;
-    if (isShown && !parts[view]) {
-      parts[view] = view === "data" ? new Policies(parts.context) : new AuditView(parts.context, {
-        query: () => this.#ofAudit, change: (query) => this.#changeAudit(query),
-        denied: () => { this.#oversees = false; this.#showView(); },
+    const { context, places, loading } = parts;
+    const place = places[view];
+    if (!parts[view] && !loading[view]) {
+      place.replaceChildren(h("p", { role: "status" }, context.words.say("loading")));
+      loading[view] = this.#load(view, context).then((loaded) => {
+        parts[view] = loaded;
+        place.replaceChildren(loaded.element);
       });
-      parts.log.after(parts[view].element);
     }
-    if (!parts[view]) return;
-    parts[view].element.hidden = !isShown;
-    if (isShown) parts[view].open(this.#ofAudit);
+    try {
+      await loading[view];
+    } catch (error) {
+      if (!loading[view]) return;
+      console.error(error);
+      loading[view] = null;
+      context.showError(place, new NetworkError(), () => this.#open(view));
+      return;
+    }
+    if (parts === this.#parts && view === this.#shownView) parts[view].open(this.#ofAudit);
+  }
+
+  /** @param {string} view @param {Context} context @returns {Promise<any>} */
+  async #load(view, context) {
+    if (view === "streams") {
+      const { Streams } = await import("./streams.js");
+      return new Streams(context, { denied: () => this.#withdraw(view) });
+    }
+    if (view === "data") {
+      const { Policies } = await import("./policies.js");
+      return new Policies(context);
+    }
+    const { AuditView } = await import("./audit.js");
+    return new AuditView(context, { query: () => this.#ofAudit, change: (query) => this.#changeAudit(query), denied: () => this.#withdraw(...OVERSIGHT) });
   }
 
   /** The element that scrolls the component: a scrolling parent in the portal, or the page. @returns {Element} */

@@ -58,7 +58,7 @@ export class Context {
     this.partnerZone = host.partnerZone;
     this.change = host.change;
     /** What the token allows, for what the page offers; it resolves soon. @type {ReturnType<Service["rights"]>} */
-    this.rights = host.rights ?? this.service.rights().catch(() => ({ isRestricted: false, mayOversee: false }));
+    this.rights = host.rights ?? this.service.rights().catch(() => ({ isRestricted: false, mayManage: false, mayOversee: false }));
     /** The dialog with the history of an object. @type {History | null} */
     this.history = null;
     /** Links to single activities. @type {Permalink | null} */

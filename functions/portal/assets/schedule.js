@@ -4,26 +4,19 @@
 import { dayIn, monthsBefore } from "./calendar.js";
 import { h } from "./elements.js";
 import { formatChoice, localeChoice, offerGzip, outputOf, rowsChoice } from "./export-dialog.js";
-import { queryOf } from "./export-list.js";
+import { FilterChoice } from "./filter-choice.js";
 import { checkBox, choice, clearFaults, described, faultOf, field, formOf, refuse, send } from "./forms.js";
 import { ownTimeZone } from "./language.js";
 import { readRecipients, shownRecipient } from "./recipients.js";
-import { savedViews } from "./saved-views.js";
 import { scheduleResults } from "./schedule-results.js";
 import { ApiError } from "./service.js";
-import { secretSection } from "./signing-secret.js";
+import { secretNodes } from "./signing-secret.js";
 
 /** @typedef {import("./context.js").Context} Context */
 /** @typedef {import("./query.js").Query} Query */
 
 /** The number of past months that a schedule may begin with, as the form offers them. */
 const PAST_MONTHS = 60;
-
-/** The filters of a query as the schedule's request has them. @param {Query} query */
-function filtersOf(query) {
-  const { from, to, time_zone, ...filters } = query.exportRequest();
-  return filters;
-}
 
 /**
  * When the next month that has not ended is exported, and which month that is. A month that is due is made by the next hourly run.
@@ -49,7 +42,7 @@ export class Schedule {
   /** Resolves when the schedule is shown. @type {Promise<void> | null} */ #opened = null;
   /** The schedule that is shown, or null for none. @type {any} */ #saved = null;
   /** The form that is shown. @type {any} */ #form = null;
-  /** The form's choices of filters, by their values. @type {Map<string, Query | null>} */ #filters = new Map();
+  /** The form's choice of filters. @type {FilterChoice | null} */ #filters = null;
 
   /** @param {Context} context */
   constructor(context) {
@@ -59,7 +52,7 @@ export class Schedule {
 
   /** Loads the schedule, or offers the filters that the log has by now. */
   open() {
-    if (this.#form) this.#offerFilters();
+    this.#filters?.offer();
     this.#opened ??= this.#load();
     return this.#opened;
   }
@@ -71,8 +64,7 @@ export class Schedule {
     const { enabled, time_zone: zone, filters } = this.#form.elements;
     enabled.checked = true;
     zone.value = query.timeZone;
-    const chosen = [...this.#filters].find(([, each]) => (each ? JSON.stringify(filtersOf(each)) === JSON.stringify(filtersOf(query)) : !query.isFiltered));
-    filters.value = chosen?.[0] ?? filters.value;
+    this.#filters?.choose(query);
     filters.focus();
     filters.scrollIntoView({ block: "center" });
   }
@@ -111,10 +103,11 @@ export class Schedule {
     const zones = [...new Set([zone, ...Intl.supportedValuesOf("timeZone"), "UTC"])].map((each) => /** @type {[string, string]} */ ([each, each]));
     const notify = (saved?.notify ?? []).map(shownRecipient);
     const [zoneField, fromField] = [choice("time_zone", zone, zones), choice("from", saved?.from ?? "", this.#months(saved, zone))];
+    this.#filters = new FilterChoice(this.#context, saved?.filters);
     const notifyField = h("textarea", { name: "notify", rows: "2", spellcheck: "false", autocapitalize: "off" }, notify.join("\n"));
     const form = formOf(say("scheduleTitle"), say("save"), () => this.#save(),
       checkBox("enabled", say("scheduleEnabled"), saved?.enabled ?? false),
-      field(say("scheduleFilters"), h("select", { name: "filters" }), "wide"),
+      field(say("scheduleFilters"), this.#filters.element, "wide"),
       field(say("timeZone"), zoneField), faultOf("time_zone", zoneField),
       field(say("scheduleFrom"), fromField), faultOf("from", fromField),
       field(say("formatLabel"), formatChoice(words, saved?.format ?? "csv")),
@@ -124,10 +117,9 @@ export class Schedule {
       ...described(say("scheduleNotify"), notifyField, say("scheduleNotifyHint")));
     form.addEventListener("change", () => offerGzip(form));
     this.#form = form;
-    this.#offerFilters();
     offerGzip(form);
     this.element.replaceChildren(h("p", { class: "quiet" }, say("scheduleIntro")), ...this.#next(saved), form,
-      ...(notify.some((/** @type {string} */ each) => /^https?:/.test(each)) ? [secretSection(this.#context)] : []),
+      ...(notify.some((/** @type {string} */ each) => /^https?:/.test(each)) ? [h("section", { "aria-label": say("secretTitle") }, h("h3", {}, say("secretTitle")), ...secretNodes(this.#context, "export-schedule/secret", { isReplaceable: true }))] : []),
       ...(saved?.results.length > 0 ? [h("h3", {}, say("results")), scheduleResults(words, saved.results, zone)] : []));
   }
 
@@ -153,42 +145,19 @@ export class Schedule {
     return saved ? options : [["", words.say("scheduleFromDefault")], ...options];
   }
 
-  /** The value of the saved schedule's filters in the form. */
-  get #savedFilters() { return Object.keys(this.#saved?.filters ?? {}).length > 0 ? "saved" : "all"; }
-
-  /** Offers filters: none, those of the saved schedule, of the log, and of saved views. A choice stays if it is still offered. */
-  #offerFilters() {
-    const { words, names, query, partner } = this.#context;
-    /** @type {[string, Query | null, string][]} */ const offered = [["all", null, words.say("filtersAll")]];
-    if (this.#savedFilters === "saved") {
-      const kept = queryOf(this.#saved.filters);
-      offered.push(["saved", kept, kept.words(words, names)]);
-    }
-    if (query.isFiltered) offered.push(["log", query, words.say("filtersOfLog", { filters: query.words(words, names) })]);
-    for (const view of savedViews(partner, query.timeZone)) {
-      if (view.query.isFiltered) offered.push([`view ${view.name}`, view.query, words.say("filtersOfView", { name: view.name, filters: view.query.words(words, names) })]);
-    }
-    this.#filters = new Map(offered.map(([value, chosen]) => [value, chosen]));
-    const { filters } = this.#form.elements;
-    const chosen = this.#filters.has(filters.value) ? filters.value : this.#savedFilters;
-    filters.replaceChildren(...offered.map(([value, , text]) => h("option", { value, selected: value === chosen }, text)));
-  }
-
   /** The form's values as a request, or null after a refusal. */
   #request() {
     const { words } = this.#context;
-    const { enabled, time_zone: zone, from, notify, filters } = this.#form.elements;
+    const { enabled, time_zone: zone, from, notify } = this.#form.elements;
     const { recipients, wrong, isTooMany } = readRecipients(notify.value);
     if (wrong) refuse(this.#form, "notify", words.say("recipientWrong", { recipient: wrong }));
     else if (isTooMany) refuse(this.#form, "notify", words.say("recipientsTooMany"));
     if (wrong || isTooMany) return null;
-    const chosen = this.#filters.get(filters.value);
     return {
       enabled: enabled.checked, time_zone: zone.value, ...outputOf(this.#form),
       ...(from.value ? { from: from.value } : {}),
       ...(recipients.length > 0 || this.#saved?.notify.length > 0 ? { notify: recipients } : {}),
-      // Unchanged filters are left out, so that a change elsewhere in the meantime stays.
-      ...(filters.value === this.#savedFilters ? {} : { filters: chosen ? filtersOf(chosen) : null }),
+      ...this.#filters?.request,
     };
   }
 

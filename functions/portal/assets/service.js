@@ -50,6 +50,8 @@ export function claimsOf(token) {
 const OPERATOR = "daybook/operate";
 /** The role and the scope that may see who read what and what is kept, by their names in a token. */
 const OVERSEERS = ["global_admin", OPERATOR];
+/** The same of those that may save the schedule and streams. */
+const MANAGERS = [...OVERSEERS, "admin_agent", "billing_admin"];
 
 /** A value with the number of its activities. @typedef {{value: string | null, name?: string | null, count: number}} Count */
 /**
@@ -98,7 +100,7 @@ export class Service {
   /**
    * What the token allows, as far as the page can tell. The service decides. The page does not ask for what the service would refuse,
    * because refusals are recorded.
-   * @returns {Promise<{isRestricted: boolean, mayOversee: boolean}>} `isRestricted` says that the person sees some customers only
+   * @returns {Promise<{isRestricted: boolean, mayManage: boolean, mayOversee: boolean}>} `isRestricted` says that the person sees some customers only
    */
   async rights() {
     const { customersClaim } = this.#options;
@@ -106,7 +108,8 @@ export class Service {
     const granted = Object.values(claims).flat().flatMap((each) => (typeof each === "string" ? each.split(/[\s,]+/) : []));
     const customers = [claims[customersClaim] ?? []].flat().join(" ").split(/\s+/);
     const isRestricted = customersClaim !== "" && !granted.includes(OPERATOR) && !customers.includes("*");
-    return { isRestricted, mayOversee: !isRestricted && OVERSEERS.some((each) => granted.includes(each)) };
+    const [mayManage, mayOversee] = [MANAGERS, OVERSEERS].map((names) => !isRestricted && names.some((each) => granted.includes(each)));
+    return { isRestricted, mayManage, mayOversee };
   }
 
   /** Reads the catalogue of actions. @param {string} [locale] @returns {Promise<import("./context.js").KnownAction[]>} */
@@ -154,12 +157,6 @@ export class Service {
   /** @param {object} schedule */
   saveSchedule(schedule) { return this.write("PUT", "export-schedule", schedule); }
 
-  /** Reads the secret that signs the schedule's webhooks. @returns {Promise<{secret: string, created_at: string, previous_valid_until: string | null}>} */
-  secret() { return this.read("export-schedule/secret"); }
-
-  /** Replaces the secret. @returns {ReturnType<Service["secret"]>} */
-  replaceSecret() { return this.write("POST", "export-schedule/secret"); }
-
   /** Lists a page of exports of a kind, newest first. @param {"on_demand" | "monthly"} kind @param {string | null} cursor */
   exports(kind, cursor) {
     return this.read(`exports?${new URLSearchParams({ kind, limit: "20", ...(cursor ? { cursor } : {}) })}`);
@@ -173,7 +170,7 @@ export class Service {
   /** Reads something of the partner's, such as `holds`. @param {string} path */
   read(path) { return this.#call(`${this.#partner}/${path}`); }
 
-  /** Creates, changes or removes something of the partner's. @param {"POST" | "PUT" | "DELETE"} method @param {string} path @param {object} [body] @param {Record<string, string>} [headers] */
+  /** Creates, changes or removes something of the partner's. @param {"POST" | "PUT" | "PATCH" | "DELETE"} method @param {string} path @param {object} [body] @param {Record<string, string>} [headers] */
   write(method, path, body, headers = {}) {
     return this.#call(`${this.#partner}/${path}`, { method, headers: { ...(body && { "Content-Type": "application/json" }), ...headers }, body: JSON.stringify(body) });
   }

@@ -1,26 +1,30 @@
-// The secret that signs the schedule's webhooks.
+// The secret that signs the webhooks of the schedule, or the requests of a stream.
 
 import { copyText, h, isBusy, moveFocusTo, setBusy } from "./elements.js";
 
-/** Creates the section with the secret, which is visible from a click until it is hidden or the view is left. @param {import("./context.js").Context} context */
-export function secretSection({ service, words, zone, showError }) {
+/**
+ * Creates what shows the secret, which is visible from a click until it is hidden or the view is left.
+ * @param {import("./context.js").Context} context @param {string} path of the secret below the partner @param {{isReplaceable: boolean}} options
+ * @returns {Node[]}
+ */
+export function secretNodes({ service, words, zone, showError }, path, { isReplaceable }) {
   const say = (/** @type {string} */ key) => words.say(key);
   const shown = h("div", { class: "secret" });
   const message = h("p", { role: "status" });
   const trouble = h("div", { role: "alert" });
   const button = (/** @type {string} */ key, /** @type {() => void} */ onclick, kind = "") => h("button", { type: "button", class: kind, onclick }, say(key));
   const showButtons = () => {
-    const reveal = button("showSecret", () => requestSecret(() => service.secret(), "secretShown"));
-    shown.replaceChildren(h("div", { class: "bar" }, reveal, button("replaceSecret", confirm)));
+    const reveal = button("showSecret", () => requestSecret(() => service.read(path), "secretShown"));
+    shown.replaceChildren(h("div", { class: "bar" }, reveal, isReplaceable ? button("replaceSecret", confirm) : null));
     return reveal;
   };
   function confirm() {
     const question = h("p", {}, say("replaceSecretWarning"));
-    shown.replaceChildren(question, h("div", { class: "bar" }, button("replaceSecretNow", () => requestSecret(() => service.replaceSecret(), "secretReplaced"), "primary"),
+    shown.replaceChildren(question, h("div", { class: "bar" }, button("replaceSecretNow", () => requestSecret(() => service.write("POST", path), "secretReplaced"), "primary"),
       button("cancel", () => showButtons().focus())));
     moveFocusTo(question);
   }
-  /** @param {() => ReturnType<import("./service.js").Service["secret"]>} call @param {string} outcome */
+  /** @param {() => Promise<{secret: string, previous_valid_until?: string | null}>} call @param {string} outcome */
   async function requestSecret(call, outcome) {
     if (isBusy(shown)) return;
     setBusy(shown, true);
@@ -43,5 +47,5 @@ export function secretSection({ service, words, zone, showError }) {
     }
   }
   showButtons();
-  return h("section", { "aria-labelledby": "secret-title" }, h("h3", { id: "secret-title" }, say("secretTitle")), h("p", { class: "quiet" }, say("secretIntro")), shown, message, trouble);
+  return [h("p", { class: "quiet" }, say("secretIntro")), shown, message, trouble];
 }

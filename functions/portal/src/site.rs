@@ -14,7 +14,11 @@ use sha2::{Digest as _, Sha256};
 struct Assets;
 
 /// The scripts and style sheets that documents load. The others are parts of these.
-const WHOLE: [&str; 6] = ["activity-log.js", "docs.css", "docs.js", "page.css", "page.js", "styles.css"];
+const WHOLE: [&str; 6] = [COMPONENT, "docs.css", "docs.js", "page.css", "page.js", "styles.css"];
+/// The script of the component.
+const COMPONENT: &str = "activity-log.js";
+/// The scripts of views that few people open. The component loads each when somebody opens the view: `import("./streams.js")`.
+const LATE: [&str; 3] = ["audit.js", "policies.js", "streams.js"];
 
 /// A file that the portal serves.
 pub(crate) struct File {
@@ -45,6 +49,8 @@ fn publish(name: &str, site: &mut BTreeMap<String, File>) -> String {
     // Libraries refer to no other file.
     let is_own = !name.starts_with("vendor/");
     let mut text = match extension(name) {
+        "js" if LATE.contains(&name) => late_script(name, &content).0,
+        "js" if name == COMPONENT => with_late_calls(joined_scripts(name, &content), &content),
         "js" if is_own => joined_scripts(name, &content),
         "css" if is_own => without_blanks(&joined_styles(name, &content)),
         "ftl" => without_headings(&content(name)),
@@ -86,9 +92,37 @@ fn joined_scripts(name: &str, content: &impl Fn(&str) -> String) -> String {
     imports.into_iter().chain([text]).chain(exports).collect()
 }
 
+/// Returns a script that the component loads late, and the names that the script is called with.
+///
+/// A late script imports no part of the component, because a browser would run the part a second time, with a state of its own.
+/// The script is a function instead, which gets these parts from the component and returns what the script exports.
+fn late_script(name: &str, content: &impl Fn(&str) -> String) -> (String, String) {
+    let mut component = Joined::default();
+    component.add(COMPONENT, content);
+    let mut joined = Joined { outside: component.names, ..Joined::default() };
+    let exported = joined.add(name, content).join(", ");
+    let Joined { imports, given, text, .. } = joined;
+    let given = given.into_iter().collect::<Vec<_>>().join(", ");
+    let script = format!("export default ({{ {given} }}) => {{\n{text}return {{ {exported} }};\n}};\n");
+    (imports.into_iter().chain([script]).collect(), given)
+}
+
+/// Calls each late script with the parts of the component that the script uses.
+fn with_late_calls(component: String, content: &impl Fn(&str) -> String) -> String {
+    LATE.iter().fold(component, |text, name| {
+        let import = format!("import(\"./{name}\")");
+        let (_, given) = late_script(name, content);
+        text.replace(&import, &format!("{import}.then((late) => late.default({{ {given} }}))"))
+    })
+}
+
 #[derive(Default)]
 struct Joined {
     names: BTreeSet<String>,
+    /// The parts that another script has and gives.
+    outside: BTreeSet<String>,
+    /// What the scripts use of those parts.
+    given: BTreeSet<String>,
     /// Imports of other whole files.
     imports: BTreeSet<String>,
     text: String,
@@ -97,16 +131,19 @@ struct Joined {
 }
 
 impl Joined {
-    /// Adds a script after all parts that it imports.
-    fn add(&mut self, name: &str, content: &impl Fn(&str) -> String) {
+    /// Adds a script after all parts that it imports, and returns the names that the script exports.
+    fn add(&mut self, name: &str, content: &impl Fn(&str) -> String) -> Vec<String> {
         if !self.names.insert(name.to_owned()) {
-            return;
+            return Vec::new();
         }
         let (mut body, mut exported) = (String::new(), Vec::new());
         for line in without_comments(&content(name), "js").lines() {
             if line.starts_with("import ") {
                 let file = line.rsplit('"').nth(1).unwrap_or_default().trim_start_matches("./");
-                if is_part(file) {
+                if self.outside.contains(file) {
+                    let names = line.split(['{', '}']).nth(1).unwrap_or_default();
+                    self.given.extend(names.split(',').map(|each| each.trim().to_owned()));
+                } else if is_part(file) {
                     self.add(file, content);
                 } else {
                     self.imports.insert(format!("{line}\n"));
@@ -127,6 +164,7 @@ impl Joined {
             let names = exported.join(", ");
             format!("const {{ {names} }} = (() => {{\n{body}return {{ {names} }};\n}})();\n")
         });
+        exported
     }
 }
 
@@ -184,7 +222,10 @@ fn is_served(name: &str) -> bool {
 
 /// Whether it is served within another file.
 fn is_part(name: &str) -> bool {
-    matches!(extension(name), "js" | "css") && !name.starts_with("vendor/") && !WHOLE.contains(&name)
+    matches!(extension(name), "js" | "css")
+        && !name.starts_with("vendor/")
+        && !WHOLE.contains(&name)
+        && !LATE.contains(&name)
 }
 
 /// Whether others load it, rather than people or programs by a name that stays.
@@ -254,6 +295,36 @@ mod tests {
     }
 
     #[test]
+    fn a_late_script_gets_the_parts_of_the_component() {
+        let scripts = |name: &str| {
+            let text = match name {
+                COMPONENT => {
+                    "import { one } from \"./one.js\";\nasync function open() {\n  const { Late } = await import(\"./streams.js\");\n}\n"
+                }
+                "one.js" => "export const one = 1;\nexport const two = 2;\n",
+                "own.js" => "import { two } from \"./one.js\";\nexport const own = two;\n",
+                "streams.js" => {
+                    "import { one, two } from \"./one.js\";\nimport { own } from \"./own.js\";\nexport class Late {}\n"
+                }
+                _ => "export class Other {}\n",
+            };
+            text.to_owned()
+        };
+        let (script, given) = late_script("streams.js", &scripts);
+        assert_eq!(given, "one, two");
+        let lines = [
+            "export default ({ one, two }) => {",
+            "const { own } = (() => {\nconst own = two;\nreturn { own };\n})();",
+            "const { Late } = (() => {\nclass Late {}\nreturn { Late };\n})();",
+            "return { Late };\n};\n",
+        ];
+        assert_eq!(script, lines.join("\n"));
+        let component = with_late_calls(joined_scripts(COMPONENT, &scripts), &scripts);
+        let call = "await import(\"./streams.js\").then((late) => late.default({ one, two }));";
+        assert!(component.contains(call), "{component}");
+    }
+
+    #[test]
     fn a_style_sheet_is_served_with_its_parts_in_their_order() {
         let sheets = |name: &str| match name {
             "styles.css" => "/* All. */\n@import \"./b.css\";\n@import \"./a.css\";\n".to_owned(),
@@ -266,7 +337,8 @@ mod tests {
     fn no_part_is_missing_or_served_alone() {
         for name in Assets::iter().filter(|name| is_part(name)) {
             assert!(!site().contains_key(&*name), "{name}");
-            let whole = if extension(&name) == "js" { ["activity-log.js", "page.js"] } else { ["styles.css"; 2] };
+            let scripts = [&[COMPONENT, "page.js"], &LATE[..]].concat();
+            let whole = if extension(&name) == "js" { scripts } else { vec!["styles.css"] };
             let first = without_comments(&content(&name), extension(&name));
             let first =
                 first.lines().find(|line| !line.starts_with("import ") && !line.starts_with("@import")).unwrap();
