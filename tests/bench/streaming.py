@@ -7,7 +7,6 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-import build
 import deployed
 import events
 from build import WORK, Tools
@@ -108,7 +107,8 @@ def report(found: dict) -> str:
     return (
         f"One stream sends the {count:,} activities of a feed to a server on this machine: batches of at most 500, compressed and signed, one after the other. Activities come from a real "
         "engine (tier A), which is slower than the function. A destination that takes 100 ms for an answer gets about 5,000 activities a second at most, because a batch waits for the answer to "
-        "the one before.\n\n" + table(["", "activities a second", "CPU for a million, s", "peak MB", "requests", "bytes sent for an activity"], rows)
+        "the one before.\n\n"
+        + table(["", "activities a second", "CPU for a million, s", "peak MB", "requests", "bytes sent for an activity"], rows)
         + "\n\n**Idle streams** cost no request of their own: a visit of the schedule makes as many calls with 10,000 idle streams as without any "
         "(`idle_streams_cost_no_call` in `functions/streamer/tests`).\n\n"
         "**From recorded to delivered**: an activity is in the feed after 120 seconds, and the schedule comes every minute. So it leaves 120 to 180 seconds after its recording, plus the time of "

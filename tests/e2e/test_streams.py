@@ -45,7 +45,6 @@ class Receiver:
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}/hook"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
-
     def activities(self):
         return [activity for _, batch in self.batches for activity in batch]
 

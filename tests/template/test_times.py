@@ -35,7 +35,15 @@ NO_TIMES = {
 LOOKS_LIKE_A_TIME = re.compile(
     r"Time|Second|Minute|Hour|Day|Expir|Retention|Retry|Retries|ReceiveCount|Every|MaxAge|Window|Lease|Wait|_(DAYS|HOURS|SECONDS|WAITS|TIME)"
 )
-PARAMETERS = {"RetentionDays": DAY, "GraceHours": 3_600, "StreamStopHours": 3_600, "LogRetentionDays": DAY, "NotifyWaits": 1, "TemporaryPasswordDays": DAY, "BackupDays": DAY}
+PARAMETERS = {
+    "RetentionDays": DAY,
+    "GraceHours": 3_600,
+    "StreamStopHours": 3_600,
+    "LogRetentionDays": DAY,
+    "NotifyWaits": 1,
+    "TemporaryPasswordDays": DAY,
+    "BackupDays": DAY,
+}
 LENGTHS = {"s": 1, "min": 60, "h": 3_600, "d": DAY, "times": 1}
 
 
