@@ -407,7 +407,9 @@ class ActivityLog extends HTMLElement {
       if (!loading[view]) return;
       console.error(error);
       loading[view] = null;
-      context.showError(place, new NetworkError(), () => this.#open(view));
+      const trouble = h("div", { role: "alert" });
+      place.replaceChildren(trouble);
+      context.showError(trouble, new NetworkError(), () => this.#open(view));
       return;
     }
     if (parts === this.#parts && view === this.#shownView) parts[view].open(this.#ofAudit);
