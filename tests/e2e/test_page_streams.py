@@ -640,7 +640,7 @@ class Receiver:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 if receiver.status < 300:
                     receiver.batches.append(json.loads(gzip.decompress(body)))
-                    receiver.headers.append(dict(self.headers.items()))
+                    receiver.headers.append({name.lower(): value for name, value in self.headers.items()})
                 self.send_response(receiver.status)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
@@ -722,7 +722,7 @@ def test_stream_is_tested_replayed_stopped_and_removed(window, stack, person, pa
 
     press(page, "test", "SIEM", says)
     live(page, "The destination accepted the test")
-    assert receiver.headers[-1]["X-Key"] == "k-1" and len(receiver.batches) == 1
+    assert receiver.headers[-1]["x-key"] == "k-1" and len(receiver.batches) == 1
     receiver.status = 503
     press(page, "test", "SIEM", says)
     live(page, re.compile("The test did not arrive: .*503"))
