@@ -37,7 +37,7 @@ WORDS = {
         "role": "Give the ARN of a role of your own account",
         "bucket": "Give the name of a bucket of your own",
         "prefix": "Give a prefix such as logs/daybook/",
-        "guide": "Replace ACCOUNT_ID",
+        "guide": "Let your role trust",
         "up_to_date": "Up to date",
         "behind": "3 days behind",
         "gave_up": "Every attempt of 72 hours failed. Correct the destination, then resume the stream. Nothing is lost.",
@@ -76,7 +76,7 @@ WORDS = {
         "role": "Indiquez l’ARN d’un rôle de votre propre compte",
         "bucket": "Indiquez le nom d’un de vos compartiments",
         "prefix": "Indiquez un préfixe comme logs/daybook/",
-        "guide": "Remplacez ACCOUNT_ID",
+        "guide": "Faites en sorte que votre rôle",
         "up_to_date": "À jour",
         "behind": "En retard de 3 jours",
         "gave_up": "Toutes les tentatives ont échoué pendant 72 heures. Corrigez la destination, puis reprenez le flux. Rien n’est perdu.",
@@ -131,7 +131,8 @@ def stream(name="SIEM", destination=HTTPS, **fields):
     """Returns a stream as the API answers it."""
     return {
         "id": f"01STREAM{name.upper()}", "partner_id": "p", "name": name, "destination": destination, "format": "daybook", "filters": {}, "mask": [],
-        "details": False, "paused": False, "source": "activities", "external_id": f"x-{name}", "state": state(), "replay": None,
+        "details": False, "paused": False, "source": "activities", "external_id": f"x-{name}",
+        "service_role_arn": "arn:aws:iam::111122223333:role/streamer", "state": state(), "replay": None,
         "created_at": at(days=-9), "created_by": ANA, "updated_at": at(days=-9), "updated_by": ANA,
     } | fields  # fmt: skip
 
@@ -396,7 +397,7 @@ def test_stream_is_created_as_the_form_says(window, stack, person, partner, fiel
     text = rows(page).first.inner_text()
     assert "Splunk a:b" not in text and ("authorization, x-team" in text) == ("headers" in fields)
     # Who has set up no role yet is told how.
-    assert page.get_by_text("Replace ACCOUNT_ID").is_visible() == (fields["kind"] != "https")
+    assert page.get_by_text("Let your role trust").is_visible() == (fields["kind"] != "https")
 
 
 def test_role_guide_has_policies_to_copy(window, stack, person, partner):
@@ -405,7 +406,7 @@ def test_role_guide_has_policies_to_copy(window, stack, person, partner):
         press(page, "policies", name, WORDS["en"])
         for title, statement in (
             ("Trust policy of the role", {
-                "Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::ACCOUNT_ID:root"}, "Action": "sts:AssumeRole",
+                "Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::111122223333:root"}, "Action": "sts:AssumeRole",
                 "Condition": {"StringEquals": {"sts:ExternalId": f"x-{name}"}},
             }),
             ("Permission of the role", {"Effect": "Allow", "Action": action, "Resource": resource}),
@@ -762,6 +763,11 @@ def test_stream_is_tested_replayed_stopped_and_removed(window, stack, person, pa
     page.get_by_role("button", name="Show the secret").click()
     secret = partner.caller.get(f"{partner.path}/streams/{saved['id']}/secret").json()["secret"]
     assert page.locator("activity-log .secret code").inner_text() == secret
+    for name in ("Hide", "Replace the secret…", "Replace now"):
+        page.get_by_role("button", name=name, exact=True).click()
+    fresh = lambda: partner.caller.get(f"{partner.path}/streams/{saved['id']}/secret").json()["secret"]
+    eventually(lambda: fresh() != secret or page.wait_for_timeout(500), "the secret is replaced")
+    eventually(lambda: page.locator("activity-log .secret code").inner_text() == fresh() or page.wait_for_timeout(500), "the new secret is shown")
     press(page, "remove", "SIEM", says)
     page.get_by_role("button", name="Remove now").click()
     live(page, "“SIEM” was removed.")

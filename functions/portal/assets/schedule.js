@@ -119,7 +119,7 @@ export class Schedule {
     this.#form = form;
     offerGzip(form);
     this.element.replaceChildren(h("p", { class: "quiet" }, say("scheduleIntro")), ...this.#next(saved), form,
-      ...(notify.some((/** @type {string} */ each) => /^https?:/.test(each)) ? [h("section", { "aria-label": say("secretTitle") }, h("h3", {}, say("secretTitle")), ...secretNodes(this.#context, "export-schedule/secret", { isReplaceable: true }))] : []),
+      ...(notify.some((/** @type {string} */ each) => /^https?:/.test(each)) ? [h("section", { "aria-label": say("secretTitle") }, h("h3", {}, say("secretTitle")), ...secretNodes(this.#context, "export-schedule/secret"))] : []),
       ...(saved?.results.length > 0 ? [h("h3", {}, say("results")), scheduleResults(words, saved.results, zone)] : []));
   }
 

@@ -4,10 +4,9 @@ import { copyText, h, isBusy, moveFocusTo, setBusy } from "./elements.js";
 
 /**
  * Creates what shows the secret, which is visible from a click until it is hidden or the view is left.
- * @param {import("./context.js").Context} context @param {string} path of the secret below the partner @param {{isReplaceable: boolean}} options
- * @returns {Node[]}
+ * @param {import("./context.js").Context} context @param {string} path of the secret below the partner @returns {Node[]}
  */
-export function secretNodes({ service, words, zone, showError }, path, { isReplaceable }) {
+export function secretNodes({ service, words, zone, showError }, path) {
   const say = (/** @type {string} */ key) => words.say(key);
   const shown = h("div", { class: "secret" });
   const message = h("p", { role: "status" });
@@ -15,7 +14,7 @@ export function secretNodes({ service, words, zone, showError }, path, { isRepla
   const button = (/** @type {string} */ key, /** @type {() => void} */ onclick, kind = "") => h("button", { type: "button", class: kind, onclick }, say(key));
   const showButtons = () => {
     const reveal = button("showSecret", () => requestSecret(() => service.read(path), "secretShown"));
-    shown.replaceChildren(h("div", { class: "bar" }, reveal, isReplaceable ? button("replaceSecret", confirm) : null));
+    shown.replaceChildren(h("div", { class: "bar" }, reveal, button("replaceSecret", confirm)));
     return reveal;
   };
   function confirm() {

@@ -8,12 +8,12 @@ import { copyText, h } from "./elements.js";
 const policyOf = (statement) => JSON.stringify({ Version: "2012-10-17", Statement: [{ Effect: "Allow", ...statement }] }, null, 2);
 
 /** Creates the external id and the policies, each with a button that copies it. @param {Words} words @param {Record<string, any>} stream @returns {Node[]} */
-export function roleGuide(words, { destination, external_id: id }) {
-  const { kind, role_arn: role, bus_arn: bus, bucket, prefix } = destination;
-  const [, partition] = role.split(":");
+export function roleGuide(words, { destination, external_id: id, service_role_arn: service }) {
+  const { kind, bus_arn: bus, bucket, prefix } = destination;
+  const [, partition, , , account] = service.split(":");
   const trust = policyOf({
-    // The API does not say the account, so the text tells people to replace this.
-    Principal: { AWS: `arn:${partition}:iam::ACCOUNT_ID:root` }, Action: "sts:AssumeRole", Condition: { StringEquals: { "sts:ExternalId": id } },
+    // The account, because a trust in a role ends when that role is made anew.
+    Principal: { AWS: `arn:${partition}:iam::${account}:root` }, Action: "sts:AssumeRole", Condition: { StringEquals: { "sts:ExternalId": id } },
   });
   const permission = policyOf(kind === "s3" ? { Action: "s3:PutObject", Resource: `arn:${partition}:s3:::${bucket}/${prefix}*` } : { Action: "events:PutEvents", Resource: bus });
   const message = h("p", { role: "status" });

@@ -29,9 +29,9 @@ export const isChat = ({ framing }) => framing === "slack" || framing === "teams
 const quiet = (/** @type {(Node | string)[]} */ ...children) => h("p", { class: "quiet" }, ...children);
 
 /** Creates what a stream sends. @param {Context} context @param {Stream} stream @returns {Node[]} */
-export function settingsNodes({ words, names }, { name, destination, format, details, filters, mask }) {
+export function settingsNodes({ words, names }, { name, destination, format, details, filters, mask, source }) {
   const left = maskNames(words).filter(([field]) => mask.includes(field)).map(([, text]) => text);
-  const facts = [!isChat(destination) && words.say(`streamFormat_${format}`), !details && words.say("withoutDetails")].filter(Boolean);
+  const facts = [source === "audit" && words.say("view_audit"), !isChat(destination) && words.say(`streamFormat_${format}`), !details && words.say("withoutDetails")].filter(Boolean);
   return [
     h("strong", {}, isolated(name)), ...(facts.length > 0 ? [quiet(facts.join(" · "))] : []), quiet(queryOf(filters).words(words, names) || words.say("filtersAll")),
     ...(left.length > 0 ? [quiet(words.say("filterIs", { name: words.say("streamMask"), values: new Intl.ListFormat(words.locale).format(left) }))] : []),

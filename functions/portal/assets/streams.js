@@ -336,7 +336,7 @@ export class Streams {
 
   /** @param {Entry} entry */
   #showSecret({ stream, places: { secret } }) {
-    this.#openBelow(this.#labelOf(stream, "secretTitle"), secret, ...secretNodes(this.#context, `streams/${stream.id}/secret`, { isReplaceable: false }), this.#closeButton("close"));
+    this.#openBelow(this.#labelOf(stream, "secretTitle"), secret, ...secretNodes(this.#context, `streams/${stream.id}/secret`), this.#closeButton("close"));
   }
 
   /** @param {Entry} entry @param {any} opener */
