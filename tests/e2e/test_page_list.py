@@ -164,7 +164,7 @@ def test_first_row_is_three_keys_from_the_views(window, stack, person, partner):
     # Somebody who oversees has two views more.
     sign_in(page, stack, person(partner, "admin_agent"))
     shown(page)
-    page.locator("activity-log [data-view=exports]").focus()
+    page.locator("activity-log [data-view=streams]").focus()
     page.keyboard.press("Tab")
     assert page.evaluate_handle(ACTIVE).inner_text() == "Skip to the list"
     page.keyboard.press("Enter")

@@ -12,7 +12,7 @@ def alarms(stack, aws):
 
 
 def test_every_alarm_notifies_and_watches_a_real_resource(stack, aws, alarms):
-    assert len(alarms) == 24
+    assert len(alarms) == 25
     topic = stack["outputs"]["AlarmTopic"]
     assert topic in [each["TopicArn"] for each in aws("sns").list_topics()["Topics"]]
     queues = {url.rsplit("/", 1)[-1] for url in aws("sqs").list_queues()["QueueUrls"]}

@@ -37,8 +37,13 @@ def request(key=KEY, sent_at=None, is_compressed=True):
     return (headers | {"content-encoding": "gzip"}, gzip.compress(body)) if is_compressed else (headers, body)
 
 
-GOOD = [request(), request(is_compressed=False)]
-BAD = [request(key=b"another"), request(sent_at=int(time.time()) - 3_600)]
+def good():
+    """Makes requests that a receiver accepts for five minutes."""
+    return [request(), request(is_compressed=False)]
+
+
+def bad():
+    return [request(key=b"another"), request(sent_at=int(time.time()) - 3_600)]
 
 
 @pytest.fixture
@@ -79,8 +84,8 @@ def post(address, headers, body):
 
 def test_receiver_in_python_accepts_what_is_signed(receiver):
     address, printed = receiver
-    assert [post(address, *each) for each in GOOD] == [204, 204]
-    assert [post(address, *each) for each in BAD] == [401, 401]
+    assert [post(address, *each) for each in good()] == [204, 204]
+    assert [post(address, *each) for each in bad()] == [401, 401]
     assert printed.read_text() == "2026-11-02T09:30:00.123456Z evt-1 order.created\n" * 2
 
 
@@ -88,7 +93,7 @@ def test_receiver_in_python_accepts_what_is_signed(receiver):
 def test_check_in_node_accepts_what_is_signed(tmp_path):
     (check,) = programs("js")
     (tmp_path / "check.mjs").write_text(check)
-    sent = [[headers, base64.b64encode(body).decode()] for headers, body in GOOD + BAD]
+    sent = [[headers, base64.b64encode(body).decode()] for headers, body in good() + bad()]
     program = f"""import {{ activities }} from "./check.mjs";
         for (const [headers, body] of {json.dumps(sent)}) {{
           try {{ console.log(JSON.stringify(activities(headers, Buffer.from(body, "base64")))); }} catch (error) {{ console.log(error.message); }}

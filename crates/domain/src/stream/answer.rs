@@ -307,6 +307,7 @@ mod tests {
           "paused": false,
           "source": "activities",
           "external_id": "x-1",
+          "service_role_arn": "arn:aws:iam::111122223333:role/streamer",
           "state": {
             "status": "failing",
             "delivered_through": "2026-11-02T12:00:00.000Z",
