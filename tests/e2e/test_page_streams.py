@@ -2,12 +2,9 @@
 
 States that take days come from the stand-in below. The last tests use the real routes and a real server as the destination."""
 
-import gzip
 import json
 import re
-import threading
 from datetime import timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
 import pytest
@@ -18,6 +15,7 @@ from test_page_states import Look, live
 
 from api import batches, eventually, new_activity, now, rfc3339
 from browser import LANGUAGES, LAYOUT_FAULTS, NEEDED, PASSWORD, SAYS, hosted_sign_in, recent, shown, sign_in, tab_to, violations
+from receiver import Receiver
 
 pytestmark = NEEDED
 
@@ -630,36 +628,11 @@ def test_script_of_a_view_is_loaded_when_the_view_opens(window, stack, person, p
 # With the real routes
 
 
-class Receiver:
-    """A server on this machine that takes batches, and answers with a status of the test's choice."""
-
-    def __init__(self):
-        self.status, self.batches, self.headers, receiver = 204, [], [], self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self):
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                if receiver.status < 300:
-                    receiver.batches.append(json.loads(gzip.decompress(body)))
-                    receiver.headers.append({name.lower(): value for name, value in self.headers.items()})
-                self.send_response(receiver.status)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *_):
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}/hook"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-
 @pytest.fixture
 def receiver():
     made = Receiver()
     yield made
-    made.server.shutdown()
-    made.server.server_close()
+    made.stop()
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -723,8 +696,8 @@ def test_stream_is_tested_replayed_stopped_and_removed(window, stack, person, pa
 
     press(page, "test", "SIEM", says)
     live(page, "The destination accepted the test")
-    assert receiver.headers[-1]["x-key"] == "k-1" and len(receiver.batches) == 1
-    receiver.status = 503
+    assert receiver.accepted[-1].headers["x-key"] == "k-1" and len(receiver.accepted) == 1
+    receiver.status = lambda: 503
     press(page, "test", "SIEM", says)
     live(page, re.compile("The test did not arrive: .*503"))
 
@@ -738,19 +711,19 @@ def test_stream_is_tested_replayed_stopped_and_removed(window, stack, person, pa
         page.get_by_role("button", name="Send again").click()
         live(page, "The replay begins within a minute.")
 
-    receiver.status = 204
+    receiver.status = lambda: 204
     replay()
     finished = page.get_by_role("status").filter(has_text="The replay has finished: 20 activities.")
     eventually(lambda: run() or finished.is_visible() or page.wait_for_timeout(1_000), "the replay has finished")
-    assert {each["id"] for batch in receiver.batches for each in batch} >= {each["id"] for each in sent}
+    assert {each["id"] for each in receiver.activities()} >= {each["id"] for each in sent}
 
     # A destination that is gone stops the stream at once.
-    receiver.status = 410
+    receiver.status = lambda: 410
     replay()
     eventually(lambda: run() or says["gone"] in one.inner_text() or page.wait_for_timeout(1_000), "the stream has stopped")
     assert not page.get_by_role("button", name="Replay: SIEM").is_visible()
     assert violations(page) == []
-    receiver.status = 204
+    receiver.status = lambda: 204
     press(page, "resume", "SIEM", says)
     live(page, "Active")
     eventually(lambda: run() or finished.is_visible() or page.wait_for_timeout(1_000), "the replay goes on")

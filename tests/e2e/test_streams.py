@@ -3,17 +3,16 @@
 import gzip
 import json
 import random
-import threading
 import time
 import uuid
 from datetime import timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from amounts import amount, report, setting
 
 import stack as local
 from api import batches, eventually, instant, new_activity, now, rfc3339
+from receiver import Receiver
 
 COUNT = amount("STREAM_ACTIVITIES", 300, 20_000)
 SEED = setting("STREAM_SEED", 1)
@@ -21,42 +20,18 @@ SEED = setting("STREAM_SEED", 1)
 PARTNERS_ACCOUNT = "210987654321"
 
 
-class Receiver:
-    """A server on this machine that takes batches, and refuses one of five."""
-
-    def __init__(self):
-        # When a batch came, and its activities.
-        self.batches, chance, receiver = [], random.Random(SEED), self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self):
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                is_refused = chance.random() < 0.2
-                if not is_refused:
-                    receiver.batches.append((now(), json.loads(gzip.decompress(body))))
-                self.send_response(503 if is_refused else 204)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *_):
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}/hook"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def activities(self):
-        return [activity for _, batch in self.batches for activity in batch]
-
-
 @pytest.fixture
 def receivers():
-    """Two servers: for activities, and for the audit."""
-    made = Receiver(), Receiver()
+    """Two servers, which refuse one of five requests: for activities, and for the audit."""
+
+    def refusing():
+        chance = random.Random(SEED)
+        return Receiver(lambda: 503 if chance.random() < 0.2 else 204)
+
+    made = refusing(), refusing()
     yield made
     for each in made:
-        each.server.shutdown()
-        each.server.server_close()
+        each.stop()
 
 
 @pytest.fixture
@@ -146,7 +121,7 @@ def test_every_destination_receives_everything_in_order(partner, stack, aws, the
         state = partner.caller.get(f"{partner.path}/streams/{stream['id']}").json()["state"]
         assert (state["status"], state["attempts"]) == ("active", 0), state
         assert instant(state["delivered_through"]) >= instant(posted()[-1]["recorded_at"]), state
-    waits = sorted((at - instant(activity["recorded_at"])).total_seconds() for at, batch in receiver.batches for activity in batch)
+    waits = sorted((each.at - instant(activity["recorded_at"])).total_seconds() for each in receiver.accepted for activity in json.loads(each.body))
     median, almost_all = waits[len(waits) // 2], waits[len(waits) * 99 // 100]
     figures = f"delivered after {median:.0f} s (median), {almost_all:.0f} s (99th percentile), with a visit every few seconds instead of each minute"
     report("streams to a server, a bucket and a bus", f"{COUNT} activities, one of five requests to the server refused; {figures}", SEED)

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use aws_sdk_dynamodb::{
     error::SdkError,
     operation::transact_write_items::TransactWriteItemsError,
-    types::{AttributeValue, Put, ReturnValue, TransactWriteItem, Update},
+    types::{AttributeValue, Delete, Put, ReturnValue, TransactWriteItem, Update},
 };
 use domain::{
     activity::PartnerId,
@@ -41,6 +41,8 @@ use crate::{
 pub const INSTALLATION_STREAM: &str = "#installation";
 /// The number of times that a stream and its secrets are read until they belong together.
 const MAX_READ_TRIES: usize = 5;
+/// The number of tries of a removal, of which a run that saves its progress refuses one.
+const MAX_REMOVE_TRIES: usize = 20;
 /// The number of times that a run saves its progress again after a request has changed the stream.
 const MAX_SAVE_TRIES: usize = 20;
 
@@ -285,20 +287,27 @@ impl Streams {
         is_done(saved.map(drop), "UpdateItem of a stream")
     }
 
-    /// Removes a stream and its secrets, if they are there. A run that has the lease stops at its next save. The run that finds no stream removes
-    /// the due mark.
+    /// Removes a stream and its secrets together, if they are there. A run that has the lease stops at its next save. The run that
+    /// finds no stream removes the due mark.
     ///
     /// # Errors
-    /// When the table fails.
-    #[expect(clippy::disallowed_methods, reason = "a stream goes when its owner removes it, or by a recorded order")]
+    /// When a table fails. Then both are still there, or neither is.
     pub async fn remove(&self, partner: &PartnerId, id: &str) -> Result<(), Error> {
+        const OPERATION: &str = "TransactWriteItems of a removed stream";
         let places =
             [(&self.table, key(partner.as_str(), id)), (&self.secrets_table, secrets_key(partner.as_str(), id))];
+        let mut writes = Vec::with_capacity(places.len());
         for (table, key) in places {
-            let removed = self.dynamodb.delete_item().table_name(&**table).set_key(Some(key)).send().await;
-            removed.map_err(|error| Error::sdk("DeleteItem of a stream", error))?;
+            let delete = Delete::builder().table_name(&**table).set_key(Some(key)).build();
+            let delete = delete.map_err(|error| Error::permanent("removing a stream", error))?;
+            writes.push(TransactWriteItem::builder().delete(delete).build());
         }
-        Ok(())
+        for _ in 0..MAX_REMOVE_TRIES {
+            if self.write_together(writes.clone(), OPERATION).await? {
+                return Ok(());
+            }
+        }
+        Err(Error::Unavailable { operation: OPERATION, source: "a run saves its progress again and again".into() })
     }
 
     /// Removes all streams of a partner, the installation's own as well. Returns the number of the others.
@@ -429,7 +438,7 @@ impl Streams {
     /// Makes writes together or none of them. Returns false if a condition is not met, or somebody else is writing.
     #[expect(
         clippy::disallowed_methods,
-        reason = "a stream with something to do is never without its mark; requests that change streams are rare"
+        reason = "a stream is never without its mark and its secrets; requests that change streams are rare, and recorded"
     )]
     async fn write_together(&self, writes: Vec<TransactWriteItem>, operation: &'static str) -> Result<bool, Error> {
         let written = self.dynamodb.transact_write_items().set_transact_items(Some(writes)).send().await;

@@ -2,7 +2,8 @@
 //!
 //! A request only changes what is stored and marks the stream as due. The streamer does the rest within a minute.
 //!
-//! A stream of the audit shows who did what, so that only who may see the audit may create or change one, or send it again.
+//! A stream of the audit shows who did what. So only who may see the audit may create, change, test, resend or remove one, or see
+//! its secret. Others see that it is there.
 
 use domain::{
     access::Operation,
@@ -156,11 +157,22 @@ async fn show(app: &App, request: &Request, now: Instant) -> Answer {
     response::json(StatusCode::OK, &shown(app, &partner, &stream, now).await?)
 }
 
+/// Returns the stream of the path, if it is there.
+async fn find(app: &App, partner: &PartnerId, request: &Request) -> Result<Option<Stream>, Problem> {
+    let id = request::path(request, "id")?;
+    Ok(if ActivityId::is_valid(&id) { app.streams.get(partner, &id).await? } else { None })
+}
+
 /// Returns the stream of the path, or 404 if there is none.
 async fn present(app: &App, partner: &PartnerId, request: &Request) -> Result<Stream, Problem> {
-    let id = request::path(request, "id")?;
-    let stream = if ActivityId::is_valid(&id) { app.streams.get(partner, &id).await? } else { None };
-    stream.ok_or_else(Problem::not_found)
+    find(app, partner, request).await?.ok_or_else(Problem::not_found)
+}
+
+/// The same for a request that does something with the stream: 403 if the caller may not see the log that the stream sends.
+async fn managed(app: &App, partner: &PartnerId, request: &Request) -> Result<Stream, Problem> {
+    let stream = present(app, partner, request).await?;
+    check_source(request, &stream.settings)?;
+    Ok(stream)
 }
 
 async fn shown(app: &App, partner: &PartnerId, stream: &Stream, now: Instant) -> Result<StreamAnswer, Problem> {
@@ -185,8 +197,7 @@ async fn change(app: &App, request: &Request, now: Instant) -> Answer {
     let body = request::body(request)?;
     let audit = RequestAudit::new(&app.audit, request, &caller, now);
     for _ in 0..TRIES {
-        let stream = present(app, &partner, request).await?;
-        check_source(request, &stream.settings)?;
+        let stream = managed(app, &partner, request).await?;
         let change = StreamChange::parse(body, Some(&stream.settings), &app.rules, now)?;
         let before = stream.describe();
         let mut stream = stream.change(change, now, caller.author());
@@ -208,15 +219,15 @@ async fn store_changed(app: &App, partner: &PartnerId, stream: &mut Stream, now:
 async fn remove(app: &App, request: &Request, now: Instant) -> Answer {
     let (caller, partner) = request::partner_for(request, Operation::Settings)?;
     request::refuse_parameters(request)?;
-    let id = request::path(request, "id")?;
-    let stream = if ActivityId::is_valid(&id) { app.streams.get(&partner, &id).await? } else { None };
+    let stream = find(app, &partner, request).await?;
     // A request that is repeated still notes that no stream is left, because the first one may have failed there.
     match stream {
         None => note_last_removed(app, &partner, now).await?,
         Some(stream) => {
-            let entry = entry(AuditAction::StreamRemoved, &id).changed(&stream.describe(), &Value::Null);
+            check_source(request, &stream.settings)?;
+            let entry = entry(AuditAction::StreamRemoved, &stream.id).changed(&stream.describe(), &Value::Null);
             let removal = async {
-                app.streams.remove(&partner, &id).await?;
+                app.streams.remove(&partner, &stream.id).await?;
                 note_last_removed(app, &partner, now).await
             };
             RequestAudit::new(&app.audit, request, &caller, now).change(&partner, entry, removal).await?;
@@ -245,7 +256,7 @@ async fn note_last_removed(app: &App, partner: &PartnerId, now: Instant) -> Resu
 async fn show_secret(app: &App, request: &Request, now: Instant) -> Answer {
     let (caller, partner) = request::partner_for(request, Operation::Settings)?;
     request::refuse_parameters(request)?;
-    let stream = present(app, &partner, request).await?;
+    let stream = managed(app, &partner, request).await?;
     let secrets = app.streams.secrets(&partner, &stream.id).await?.ok_or_else(Problem::not_found)?;
     // The answer to HEAD has no body, so that it shows nothing.
     if !request::is_head(request) {
@@ -260,7 +271,7 @@ async fn replace_secret(app: &App, request: &Request, now: Instant) -> Answer {
     request::refuse_parameters(request)?;
     // A secret of the caller's own would be ignored, and its signatures would not match.
     request::refuse_fields(request)?;
-    let stream = present(app, &partner, request).await?;
+    let stream = managed(app, &partner, request).await?;
     let audit = RequestAudit::new(&app.audit, request, &caller, now);
     let replacement =
         async { secret::rotated(app.streams.rotate_secret(&partner, &stream.id, secret::fresh()?, now).await?) };
@@ -273,7 +284,7 @@ async fn test(app: &App, request: &Request, now: Instant) -> Answer {
     request::refuse_parameters(request)?;
     // The activity of a test cannot be chosen.
     request::refuse_fields(request)?;
-    let stream = present(app, &partner, request).await?;
+    let stream = managed(app, &partner, request).await?;
     let run = StreamRun { partner: partner.to_string(), stream: Some(stream.id.clone()), test: true };
     let audit = RequestAudit::new(&app.audit, request, &caller, now);
     audit
@@ -288,8 +299,7 @@ async fn replay(app: &App, request: &Request, now: Instant) -> Answer {
     let period = ReplayRequest::parse(request::body(request)?, now)?;
     let audit = RequestAudit::new(&app.audit, request, &caller, now);
     for _ in 0..TRIES {
-        let stream = present(app, &partner, request).await?;
-        check_source(request, &stream.settings)?;
+        let stream = managed(app, &partner, request).await?;
         let refused = |refusal: domain::stream::ReplayRefusal| Problem::new(ProblemKind::Conflict, refusal.to_string());
         let mut stream = stream.begin_replay(period, now).map_err(refused)?;
         let asked = json!({"from": period.from(), "to": period.to()});

@@ -167,7 +167,7 @@ pub struct ReplayAnswer {
 }
 
 impl Stream {
-    /// Shows the stream. `service_role` is the name of the role that delivers. `outstanding_since` is as for
+    /// Shows the stream. `service_role` is the resource name of the role that delivers. `outstanding_since` is as for
     /// [`StreamState::lag_seconds`](super::StreamState::lag_seconds).
     pub fn show(
         &self,

@@ -268,6 +268,19 @@ async fn a_change_and_its_mark_are_stored_together_or_not_at_all() {
 }
 
 #[tokio::test]
+async fn a_stream_and_its_secrets_go_together_or_not_at_all() {
+    for fault in [Fault::NotSent, Fault::AnswerLost, Fault::Throttled, Fault::Failed] {
+        let stores = Stores::start().await;
+        created(&stores, "a").await;
+        let faults = Faults::from(0, fault);
+        assert!(stores.streams(Some(&faults)).remove(&contoso(), "a").await.is_err(), "{fault:?}");
+        let stream = stores.streams(None).get(&contoso(), "a").await.unwrap();
+        let secrets = stores.streams(None).secrets(&contoso(), "a").await.unwrap();
+        assert_eq!((stream.is_some(), secrets.is_some()), (fault != Fault::AnswerLost, fault != Fault::AnswerLost));
+    }
+}
+
+#[tokio::test]
 async fn a_partner_without_streams_pays_nothing() {
     let mut calls = Vec::new();
     for is_on in [false, true] {

@@ -214,9 +214,19 @@ async fn a_stream_of_the_audit_is_for_who_may_see_the_audit() {
     let mark = stores.due_marks(None).mark(&contoso(), Some(id)).await.unwrap().unwrap();
     assert_eq!(mark.at, at(NOW).plus_seconds(SETTLE_SECONDS));
     let elsewhere = json!({"destination": {"kind": "https", "url": "https://other.example/", "headers": null}});
-    for (route, body) in
-        [(format!("PATCH {ONE}"), elsewhere), (format!("POST {ONE}/replay"), json!({"from": "2026-10-01"}))]
-    {
+    assert_eq!(
+        ask_as(&app, billing, &format!("GET {ONE}"), id, &Value::Null).await.0,
+        200,
+        "others see that it is there"
+    );
+    assert_eq!(ask_as(&app, billing, &format!("DELETE {ONE}"), id, &Value::Null).await.0, 403);
+    for (route, body) in [
+        (format!("PATCH {ONE}"), elsewhere),
+        (format!("POST {ONE}/replay"), json!({"from": "2026-10-01"})),
+        (format!("POST {ONE}/test"), Value::Null),
+        (format!("GET {ONE}/secret"), Value::Null),
+        (format!("POST {ONE}/secret"), Value::Null),
+    ] {
         assert_eq!(ask_as(&app, billing, &route, id, &body).await.0, 403, "{route}");
         assert!(ask(&app, &route, id, &body).await.0 < 300, "{route}");
     }
