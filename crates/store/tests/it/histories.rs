@@ -282,34 +282,52 @@ impl World {
     }
 }
 
-#[tokio::test]
-async fn random_histories_agree_with_a_reference() {
-    let (first, count) = (setting("HISTORY_SEED", 1), amount("HISTORIES", 6, 300));
-    let mut steps = 0;
-    for seed in first..first + count {
-        let mut world = World::begin(seed).await;
-        for step in 0..STEPS {
-            // An order does not concern what is recorded after it is done, so no two steps are at the same time.
-            world.now = world.now.plus_seconds(1);
-            match world.random.below(12) {
-                0..5 => {
-                    for _ in 0..4 {
-                        world.record().await;
-                    }
+/// Plays the history of a seed to its end. Returns its steps.
+async fn play(seed: u64) -> usize {
+    let mut world = World::begin(seed).await;
+    for step in 0..STEPS {
+        // An order does not concern what is recorded after it is done, so no two steps are at the same time.
+        world.now = world.now.plus_seconds(1);
+        match world.random.below(12) {
+            0..5 => {
+                for _ in 0..4 {
+                    world.record().await;
                 }
-                5 => world.place_hold().await,
-                6 => world.release_hold().await,
-                7 => world.erase().await,
-                8 => world.now = world.now.plus_seconds(DAY * i64::try_from(1 + world.random.below(40)).unwrap()),
-                9 => world.take_copy().await,
-                10 => world.restore().await,
-                _ => {}
             }
-            world.run().await;
-            world.check(seed, step).await;
-            steps += 1;
+            5 => world.place_hold().await,
+            6 => world.release_hold().await,
+            7 => world.erase().await,
+            8 => world.now = world.now.plus_seconds(DAY * i64::try_from(1 + world.random.below(40)).unwrap()),
+            9 => world.take_copy().await,
+            10 => world.restore().await,
+            _ => {}
         }
+        world.run().await;
+        world.check(seed, step).await;
     }
+    STEPS
+}
+
+#[test]
+fn random_histories_agree_with_a_reference() {
+    let (first, count) = (setting("HISTORY_SEED", 1), amount("HISTORIES", 500, 20_000));
+    let threads = std::thread::available_parallelism().unwrap().get();
+    let steps: usize = std::thread::scope(|scope| {
+        let threads: Vec<_> = (first..)
+            .take(threads)
+            .map(|begin| {
+                scope.spawn(move || {
+                    // A runtime of its own for each history ends its engines with it.
+                    let play = |seed| {
+                        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                        runtime.block_on(play(seed))
+                    };
+                    (begin..first + count).step_by(threads).map(play).sum::<usize>()
+                })
+            })
+            .collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+    });
     report(
         "histories of records, holds, erasures, deletions and restores",
         &format!("{count} histories, {steps} steps"),
