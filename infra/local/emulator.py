@@ -39,7 +39,7 @@ class Emulator:
     def start(self, port: int) -> None:
         """Starts the emulator and waits until it answers."""
         require_free(port)
-        program = ensure("emulator") / "bin" / "ministack"
+        command = [str(ensure("emulator") / "bin" / "python"), "-I", str(Path(__file__).with_name("run_ministack.py"))]
         state = self.directory / "state"
         objects = self.directory / "objects"
         scratch = self.directory / "scratch"
@@ -64,7 +64,7 @@ class Emulator:
         }
         with self.log.open("ab") as log:
             process = subprocess.Popen(
-                [str(program)],
+                command,
                 cwd=self.directory,
                 env=environment,
                 stdin=subprocess.DEVNULL,

@@ -40,6 +40,8 @@ CALL_MONTHLY = {
     "test_page_schedules.py",
     "test_rehearsal.py",
 }
+# Files that wait for minutes and do little, so they begin first, then those of `CALL_MONTHLY`, which follow one another.
+WAIT = ["test_streams.py", "test_feed.py"]
 
 
 def free_port():
@@ -58,6 +60,16 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "last: looks back on all other tests")
 
 
+def pytest_collection_modifyitems(items):
+    """Puts the tests that take longest first, because the last ones run while the other processes have nothing left to do."""
+
+    def rank(item):
+        name = item.path.name
+        return WAIT.index(name) if name in WAIT else len(WAIT) + (name not in CALL_MONTHLY)
+
+    items.sort(key=rank)
+
+
 class FilesTogether(LoadScopeScheduling):
     """Gives all tests of a file to one process, in their order, and all files of `CALL_MONTHLY` to the same process."""
 
@@ -68,6 +80,8 @@ class FilesTogether(LoadScopeScheduling):
 
 # The option `--dist loadgroup` does nothing with pytest 9.2 (https://github.com/pytest-dev/pytest-xdist/issues/1386).
 def pytest_xdist_make_scheduler(config, log):
+    # Otherwise the file with the most tests begins.
+    config.option.loadscopereorder = False
     return FilesTogether(config, log)
 
 

@@ -115,7 +115,8 @@ def test_month_run_twice_is_one_export_of_that_month(partner, schedules, run, gr
     made = partner.exports(kind="monthly")
     run(later)
     run(later + timedelta(hours=1))
-    assert [export["id"] for export in partner.exports(kind="monthly")] == [export["id"] for export in made]
+    # An hour later the next month may be over, in some zone on some days.
+    assert [export["id"] for export in partner.exports(kind="monthly") if export["id"] <= month.name] == [export["id"] for export in made]
 
     [export] = of_month(partner, month)
     assert (export["kind"], export["range"]["time_zone"]) == ("monthly", zone)

@@ -1,5 +1,6 @@
 """The lints forbid what the architecture forbids."""
 
+import re
 import sys
 
 from members import ROOT
@@ -31,3 +32,11 @@ def test_disallowed_methods_and_unused_suppressions_are_warnings():
     lints = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["lints"]
     assert {lints["clippy"][name] for name in ("disallowed_methods", "allow_attributes", "unwrap_used", "let_underscore_must_use")} == {"warn"}
     assert lints["rust"]["unsafe_code"] == "forbid"
+
+
+def test_code_in_documentation_is_no_test():
+    """Examples in documentation are compiled one by one, which takes a minute. A test beside the code does the same in no time."""
+    fence = re.compile(r"^ *//[/!] ```(\w*)$", re.MULTILINE)
+    for file in (path for folder in ("crates", "functions", "tests") for path in (ROOT / folder).rglob("*.rs")):
+        # Every other fence ends a block.
+        assert set(fence.findall(file.read_text())[::2]) <= {"text"}, file

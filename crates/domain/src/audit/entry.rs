@@ -74,9 +74,7 @@ impl AuditActor {
 
 /// An entry of the audit: an act, the thing that was acted on, and the values before and after.
 ///
-/// ```
-/// use domain::audit::{AuditAction, AuditEntry};
-///
+/// ```text
 /// let (before, after) = (serde_json::json!({"months": null}), serde_json::json!({"months": 84}));
 /// let entry = AuditEntry::new(AuditAction::RetentionSaved).about("retention", "contoso").changed(&before, &after);
 /// ```
