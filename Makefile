@@ -62,8 +62,8 @@ partner: ## Show a partner: registry, months, settings, people, clients, exports
 test: ## Run all tests, also end to end; leave nothing running
 	@python3 tests/run.py
 
-soak: ## Run the long tests with large amounts, about an hour; writes the results to docs/trust.md
-	@python3 tests/run.py --soak
+soak: ## Run the long tests with large amounts, some hours; writes the results to docs/trust.md (RUST=histories PYTHON=streams: these only)
+	@python3 tests/run.py --soak $(if $(RUST),--rust '$(RUST)') $(if $(PYTHON),--python '$(PYTHON)')
 
 # A test that no mutant of the code fails is a test that checks nothing.
 mutants: ## Count the small changes of the domain crate that a test catches (SHARD=3/8, ONLY=src/time.rs)

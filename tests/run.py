@@ -2,13 +2,15 @@
 """Runs all tests and ends with one line of totals. The exit status is 0 if all tests passed.
 
     python3 tests/run.py          # small amounts: make test
-    python3 tests/run.py --soak   # large amounts, about an hour: make soak
+    python3 tests/run.py --soak   # large amounts, some hours: make soak
+    python3 tests/run.py --soak --rust histories --python "streams or feed"   # these only: make soak RUST=… PYTHON=…
     python3 tests/run.py --install   # only installs the programs that the tests need, if CI is set
 
 Everything is compiled first, in two calls of cargo that share all libraries. Then the tests in Python run, which wait most of the
 time, and the tests in Rust beside them with what is left of the processors. The long tests run one after the other.
 """
 
+import argparse
 import contextlib
 import datetime
 import os
@@ -32,6 +34,8 @@ from environments import TOOLS, UserFacingError, ensure, installing
 # Processes of pytest. With two processors, four of them keep both busy.
 PROCESSES = 4
 STACK = TOOLS / "e2e"
+# The exit status of pytest if none of the tests is chosen.
+NO_TESTS = 5
 SUMMARY = re.compile(r"Summary \[.*?\] +[\d/]+ tests? run: (.*)$", re.MULTILINE)
 # The tests that find more in a long run; `make soak` runs these and all tests in Rust.
 SOAK_PYTHON = [
@@ -48,7 +52,8 @@ Totals = tuple[int, int, int]
 
 def main() -> int:
     """Compiles, runs the tests and prints the totals."""
-    soak = "--soak" in sys.argv[1:]
+    asked = arguments()
+    soak = asked.soak
     os.environ["DAYBOOK_AMOUNT"] = "soak" if soak else os.environ.get("DAYBOOK_AMOUNT", "test")
     if "CI" in os.environ:
         # What is compiled once has no use for the notes with which a second time would be faster.
@@ -57,19 +62,19 @@ def main() -> int:
     totals: Totals = (0, 0, 0)
     try:
         install_programs()
-        if "--install" in sys.argv[1:]:
+        if asked.install:
             return 0
         with installing("tests", "emulator", "sam"):
             build()
         print(f"everything is built after {time.monotonic() - started:.0f} s", flush=True)
-        with rust(soak) as collect:
-            if soak:
+        with rust(asked) as collect:
+            if soak and not asked.chosen:
                 collect()
-            found, text = python(soak)
+            found, text = python(asked) if asked.python or not asked.chosen else ((0, 0, 0), "")
             counted, said = collect()
         totals = add(found, counted)
         if soak:
-            write_results(text + said, totals)
+            write_results(text + said, None if asked.chosen else totals)
     except UserFacingError as error:
         print(error, file=sys.stderr)
         totals = add(totals, (0, 1, 0))
@@ -79,6 +84,18 @@ def main() -> int:
     print(f"\nall tests took {time.monotonic() - started:.0f} s")
     print(f"{passed} passed, {failed} failed, {skipped} skipped", flush=True)
     return 1 if failed or not passed else 0
+
+
+def arguments() -> argparse.Namespace:
+    """Reads the command line. `chosen` tells whether it chooses tests."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--install", action="store_true", help="only install the programs that the tests need")
+    parser.add_argument("--soak", action="store_true", help="large amounts")
+    parser.add_argument("--rust", metavar="NAME", help="run the tests in Rust whose names contain this, and no others")
+    parser.add_argument("--python", metavar="EXPRESSION", help="run the tests in Python that pytest's -k chooses, and no others")
+    asked = parser.parse_args()
+    asked.chosen = bool(asked.rust or asked.python)
+    return asked
 
 
 def cargo_environment() -> dict[str, str]:
@@ -98,9 +115,12 @@ def build() -> None:
 
 
 @contextlib.contextmanager
-def rust(soak: bool) -> Iterator[Callable[[], tuple[Totals, str]]]:
+def rust(asked: argparse.Namespace) -> Iterator[Callable[[], tuple[Totals, str]]]:
     """Runs the unit, property, snapshot and storage tests in the background; the result waits for them and counts."""
-    command = nextest("--profile", "soak") if soak else ["nice", *nextest()]
+    command = ["nice", *nextest(*(["--profile", "soak"] if asked.soak else []), *([asked.rust] if asked.rust else []))]
+    if asked.chosen and not asked.rust:
+        yield lambda: ((0, 0, 0), "")
+        return
     with tempfile.TemporaryFile("w+") as output:
         running = subprocess.Popen(command, cwd=ROOT, env=cargo_environment(), stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
 
@@ -129,15 +149,16 @@ def count(word: str, text: str) -> int:
     return sum(map(int, re.findall(rf"(\d+) {word}", text)))
 
 
-def python(soak: bool) -> tuple[Totals, str]:
+def python(asked: argparse.Namespace) -> tuple[Totals, str]:
     """Runs the tests of template, workspace, page and formats, and those that call a deployed stack."""
-    places = SOAK_PYTHON if soak else [f"tests/{name}" for name in ("template", "workspace", "page", "formats", "e2e")]
+    chosen = ["-k", asked.python] if asked.python else []
+    places = SOAK_PYTHON if asked.soak else [f"tests/{name}" for name in ("template", "workspace", "page", "formats", "e2e")]
     environment = cargo_environment() | {"PYTHONDONTWRITEBYTECODE": "1", "STACK_JSON": str(STACK / "stack.json")}
     try:
         deploy_stack()
-        side_by_side = pytest([*places, "-m", "not alone and not last", "-n", str(PROCESSES)], environment)
-        alone = pytest([*places, "-m", "alone"], environment)
-        last = ((0, 0, 0), "") if soak else pytest(["tests/e2e", "-m", "last"], environment)
+        side_by_side = pytest([*places, *chosen, "-m", "not alone and not last", "-n", str(PROCESSES)], environment)
+        alone = pytest([*places, *chosen, "-m", "alone"], environment)
+        last = ((0, 0, 0), "") if asked.soak or asked.chosen else pytest(["tests/e2e", "-m", "last"], environment)
     finally:
         stop_all()
     return add(add(side_by_side[0], alone[0]), last[0]), side_by_side[1] + alone[1] + last[1]
@@ -163,19 +184,26 @@ def pytest(arguments: list[str], environment: dict[str, str]) -> tuple[Totals, s
     suites = list(tree.iter("testsuite"))
     tests, errors, failures, skipped = (sum(int(each.get(name)) for each in suites) for name in ("tests", "errors", "failures", "skipped"))
     failed = errors + failures
-    return (max(tests - failed - skipped, 0), failed or int(status != 0), skipped), "\n".join(each.text or "" for each in tree.iter("system-out"))
+    return (max(tests - failed - skipped, 0), failed or int(status not in (0, NO_TESTS)), skipped), "\n".join(each.text or "" for each in tree.iter("system-out"))
 
 
-def write_results(text: str, totals: Totals) -> None:
-    """Writes the totals, and the rows that tests have reported, to the table of docs/trust.md. A test that fails reports no row."""
+def write_results(text: str, totals: Totals | None) -> None:
+    """Writes the rows that tests have reported to the table of docs/trust.md, and the totals of a whole run.
+
+    A run of chosen tests replaces the rows of what it tried and leaves the others. A test that fails reports no row.
+    """
     today = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
-    passed, failed, skipped = totals
-    rows = f"| all tests | {passed} passed, {failed} failed, {skipped} skipped | {'failed' if failed else 'passed'} | | {today} |\n"
-    rows += "".join(f"| {tried} | {amount} | passed | {seed} | {today} |\n" for tried, amount, seed in dict.fromkeys(ROW.findall(text)))
+    rows = [f"| {tried} | {tried_amount} | passed | {seed} | {today} |\n" for tried, tried_amount, seed in dict.fromkeys(ROW.findall(text))]
     document = TRUST.read_text()
     before, heading, after = document.partition(HEADING)
-    TRUST.write_text(before + heading + TABLE.sub(lambda found: found[1] + rows, after, count=1))
-    print(f"\nwritten to {TRUST.relative_to(ROOT)}:\n{rows}")
+    if totals is None:
+        now_tried = {row.split(" | ")[0] for row in rows}
+        rows = [row for row in TABLE.search(after)[2].splitlines(keepends=True) if row.split(" | ")[0] not in now_tried] + rows
+    else:
+        passed, failed, skipped = totals
+        rows.insert(0, f"| all tests | {passed} passed, {failed} failed, {skipped} skipped | {'failed' if failed else 'passed'} | | {today} |\n")
+    TRUST.write_text(before + heading + TABLE.sub(lambda found: found[1] + "".join(rows), after, count=1))
+    print(f"\nwritten to {TRUST.relative_to(ROOT)}:\n{''.join(rows)}")
 
 
 def install_programs() -> None:

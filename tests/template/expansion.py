@@ -28,7 +28,7 @@ print(json.dumps(transform(source, {}, Nothing())))
 _PARSE = """
 import json, sys
 from samcli.cli.types import CfnParameterOverridesType
-print(json.dumps(CfnParameterOverridesType().convert(tuple(json.load(sys.stdin)), None, None)))
+print(json.dumps([CfnParameterOverridesType().convert(tuple(arguments), None, None) for arguments in json.load(sys.stdin)]))
 """
 
 
@@ -37,9 +37,9 @@ def expand(path: Path = template.TEMPLATE, second: int = 0) -> dict:
     return _run(_EXPAND, [template.load(path), second])
 
 
-def parse_parameters(arguments: list[str]) -> dict[str, str]:
-    """Returns the parameters that the SAM CLI reads from its arguments after `--parameter-overrides`."""
-    return _run(_PARSE, arguments)
+def parse_parameters(calls: list[list[str]]) -> list[dict[str, str]]:
+    """Returns the parameters that the SAM CLI reads from its arguments after `--parameter-overrides`, for each call of it."""
+    return _run(_PARSE, calls)
 
 
 def _run(program: str, given):

@@ -102,8 +102,9 @@ HARD = {
 
 
 def test_sam_reads_parameters_as_they_were_chosen():
-    for values in ({name: each[at] for name, each in HARD.items() if at < len(each)} for at in range(max(map(len, HARD.values())))):
-        read = expansion.parse_parameters([deploy.for_sam(name, value) for name, value in values.items()])
+    chosen = [{name: each[at] for name, each in HARD.items() if at < len(each)} for at in range(max(map(len, HARD.values())))]
+    found = expansion.parse_parameters([[deploy.for_sam(name, value) for name, value in values.items()] for values in chosen])
+    for values, read in zip(chosen, found, strict=True):
         assert read == values
         # The template accepts what arrives.
         assert not [name for name in read if name != "Audiences" and deploy.validation_error(KNOWN, name, read[name])]
