@@ -41,7 +41,10 @@ SUMMARY = re.compile(r"Summary \[.*?\] +[\d/]+ tests? run: (.*)$", re.MULTILINE)
 SOAK_PYTHON = [
     "tests/formats",
     "tests/workspace/test_zones.py",
-    *(f"tests/e2e/test_{name}.py" for name in ("bombs", "feed", "killed", "load", "openapi", "page_overview", "page_schedules", "page_states", "real_input", "roles", "streams")),
+    *(
+        f"tests/e2e/test_{name}.py"
+        for name in ("bombs", "feed", "killed", "load", "openapi", "page_overview", "page_schedules", "page_states", "real_input", "roles", "streams")
+    ),
 ]
 ROW = re.compile(r"^ *tried \| (.+?) \| (.+?) \| (\d+)$", re.MULTILINE)
 TRUST = ROOT / "docs" / "trust.md"
@@ -184,7 +187,9 @@ def pytest(arguments: list[str], environment: dict[str, str]) -> tuple[Totals, s
     suites = list(tree.iter("testsuite"))
     tests, errors, failures, skipped = (sum(int(each.get(name)) for each in suites) for name in ("tests", "errors", "failures", "skipped"))
     failed = errors + failures
-    return (max(tests - failed - skipped, 0), failed or int(status not in (0, NO_TESTS)), skipped), "\n".join(each.text or "" for each in tree.iter("system-out"))
+    return (max(tests - failed - skipped, 0), failed or int(status not in (0, NO_TESTS)), skipped), "\n".join(
+        each.text or "" for each in tree.iter("system-out")
+    )
 
 
 def write_results(text: str, totals: Totals | None) -> None:
