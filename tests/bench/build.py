@@ -45,16 +45,17 @@ class Tools:
         return contestant
 
 
-def build(profile: str) -> Tools:
+def build(profile: str, with_peers: bool) -> Tools:
     """Builds the functions and the peers with one profile, and the servers with a profile that builds faster."""
     WORK.mkdir(parents=True, exist_ok=True)
     for log in (WORK / "servers.log", LOG):
         log.unlink(missing_ok=True)
     # The functions are built together, as their deployment does, so that all have the same features.
     programs = _cargo(ROOT, FUNCTIONS, profile)
-    programs |= _cargo(BENCH, ["bench-peers"], profile)
+    if with_peers:
+        programs |= _cargo(BENCH, ["bench-peers"], profile)
     programs |= _cargo(BENCH, ["bench-servers"], "harness")
-    return Tools(programs, profile, _node())
+    return Tools(programs, profile, _node() if with_peers else None)
 
 
 def _cargo(workspace: Path, packages: list[str], profile: str) -> dict[str, str]:

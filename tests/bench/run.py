@@ -21,7 +21,7 @@ def run(options: argparse.Namespace) -> int:
     """Returns 1 if an instruction count is out of bounds."""
     processes.pin_to_server_core()
     chosen = set(options.only.split(","))
-    tools = build.build(options.profile)
+    tools = build.build(options.profile, with_peers=chosen != {"streams"})
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     for name, section in report.SECTIONS.items():
         if name in chosen:

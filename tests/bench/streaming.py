@@ -20,6 +20,8 @@ ACTIVITIES, BATCH = 20_000, 500
 FORMATS = ["daybook", "ocsf"]
 # A feed begins 90 seconds after it is switched on, and shows what is 120 seconds old.
 BEGINS_AFTER, SETTLES_AFTER = 92, 123
+# The function's, in seconds.
+TIMEOUT = 120
 
 
 class Receiver:
@@ -87,7 +89,8 @@ def measure(tools: Tools, options) -> dict:
             streamer = tools.start([tools.programs["streamer"]], "streamer", runtime, url, WEBHOOK_TEST_HOSTS="127.0.0.1")
             try:
                 cpu, started = streamer.cpu_seconds(), time.monotonic()
-                runtime.invoke(json.dumps({"Records": [{"messageId": "m", "body": json.dumps({"partner": deployed.PARTNER, "stream": stream})}]}).encode())
+                message = {"messageId": "m", "body": json.dumps({"partner": deployed.PARTNER, "stream": stream})}
+                runtime.invoke(json.dumps({"Records": [message]}).encode(), seconds=TIMEOUT)
                 run = {"seconds": time.monotonic() - started, "cpu": streamer.cpu_seconds() - cpu, "mb": streamer.memory_mb()[1]}
             finally:
                 streamer.kill()
