@@ -165,7 +165,7 @@ costs: ## Calculate what an installation costs in a month (ACTIVITIES=50000000 P
 sam-local: ## Run the functions in containers, on the data of make up (needs Docker)
 	@$(LOCAL) sam-local
 
-bench: ## Measure the cost beside ordinary ways (ROUNDS=7 ONLY=start,record,query,dollars,cost,exports,pace,counts,instructions)
+bench: ## Measure the cost beside ordinary ways (ROUNDS=7 ONLY=start,record,query,dollars,cost,exports,pace,counts,streams,instructions)
 	@python3 tests/bench $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ONLY),--only $(ONLY)) $(if $(ROWS),--rows $(ROWS)) $(if $(PROFILE),--profile $(PROFILE)) $(if $(ACCEPT),--accept)
 
 clean: ## Stop everything and remove the data; keep tools and builds
