@@ -59,7 +59,7 @@ def main() -> int:
     soak = asked.soak
     os.environ["DAYBOOK_AMOUNT"] = "soak" if soak else os.environ.get("DAYBOOK_AMOUNT", "test")
     if "CI" in os.environ:
-        # What is compiled once has no use for the notes with which a second time would be faster.
+        # Incremental compilation makes the first build slower, and CI has no second one.
         os.environ["CARGO_INCREMENTAL"] = "0"
     started = time.monotonic()
     totals: Totals = (0, 0, 0)

@@ -20,7 +20,7 @@ ACTIVITIES, BATCH = 20_000, 500
 FORMATS = ["daybook", "ocsf"]
 # A feed begins 90 seconds after it is switched on, and shows what is 120 seconds old.
 BEGINS_AFTER, SETTLES_AFTER = 92, 123
-# The function's, in seconds.
+# The time-out of the function `streamer`, in seconds.
 TIMEOUT = 120
 
 
