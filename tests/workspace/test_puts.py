@@ -13,8 +13,8 @@ PLACE = "crates/store/src/ledger/write.rs"
 PLAIN = "crates/store/src/ledger/plain.rs"
 CONDITION = '.condition_expression("attribute_not_exists(pk)")'
 UNCHANGED = '.condition_expression("#digest = :before")'
-# A put of an item by the SDK's client, up to the end of its statement.
-PUT = re.compile(r"\.put_item\(\)[^;]*;")
+# A put of an item by the SDK's client, alone or in a transaction, up to the end of its statement.
+PUT = re.compile(r"(?:\.put_item\(\)|\bPut::builder\(\))[^;]*;")
 
 
 def sources():
@@ -31,7 +31,8 @@ def faults(code):
     puts = ledger.get(PLACE, [])
     found += [] if len(puts) == 1 else [f"{PLACE} has {len(puts)} puts instead of one"]
     found += [f"a put in {PLACE} has no condition that its key is free" for put in puts if CONDITION not in put]
-    found += [f"a put in {PLAIN} has no condition that the entry is unchanged" for put in ledger.get(PLAIN, []) if UNCHANGED not in put]
+    puts = ledger.get(PLAIN, [])
+    found += [f"a put in {PLAIN} has no condition that the entry is unchanged" for put in puts if UNCHANGED not in put and CONDITION not in put]
     return found
 
 
@@ -43,8 +44,10 @@ MUTATIONS = {
     "no condition": (PLACE, CONDITION, ""),
     "a weaker condition": (PLACE, CONDITION, '.condition_expression("attribute_not_exists(pk) OR attribute_exists(pk)")'),
     "no condition on an entry": (PLAIN, UNCHANGED, ""),
+    "no condition on an entry of an erasure": (PLAIN, CONDITION, ""),
     "a second put": (PLACE, "impl Ledger {", "async fn put(client: &Client) { client.put_item().send().await; }\nimpl Ledger {"),
     "a put elsewhere in the ledger": ("crates/store/src/ledger/twins.rs", "", "async fn put(client: &Client) { client.put_item().send().await; }\n"),
+    "a put in a transaction": ("crates/store/src/ledger/erase.rs", "", "fn put() { let put = Put::builder().build(); }\n"),
     "a put in a function": ("functions/record/src/lib.rs", "", "async fn put(client: &Client) { client.put_item().send().await; }\n"),
 }
 

@@ -20,6 +20,8 @@ use crate::{
 };
 
 const HOUR_MICROS: i64 = 3_600 * 1_000_000;
+/// The bytes of the digest in the id of an entry of the hour.
+const OF_HOUR_DIGEST_BYTES: usize = 16;
 /// The characters of a long id that are kept in front of its digest.
 const KEPT_ID_CHARS: usize = MAX_ID_CHARS - 33;
 /// The id and the name of the actor of work in the background.
@@ -162,8 +164,17 @@ impl AuditEntry {
             hasher.update((text.len() as u64).to_be_bytes());
             hasher.update(text);
         }
-        let id = format!("{}-{}", self.action.as_str(), hex(&hasher.finalize()[..16]));
+        let id = format!("{}-{}", self.action.as_str(), hex(&hasher.finalize()[..OF_HOUR_DIGEST_BYTES]));
         self.activity(partner, by, status, (ActivityId::parse(&id)?, hour), now)
+    }
+
+    /// Tells whether the id of an entry was made from its actor and target, as [`Self::record_of_hour`] does. Who guesses both
+    /// can calculate such an id.
+    pub fn has_id_of_hour(entry: &Activity<&str>) -> bool {
+        let digest = entry.id.as_str().strip_prefix(entry.entry.action.as_str()).and_then(|rest| rest.strip_prefix('-'));
+        digest.is_some_and(|digest| {
+            digest.len() == 2 * OF_HOUR_DIGEST_BYTES && digest.bytes().all(|byte| byte.is_ascii_hexdigit())
+        })
     }
 
     /// Returns the entry of an act that has an id and a time of its own, so that work that is repeated keeps one entry.
@@ -310,6 +321,15 @@ mod tests {
         let first = address(read(), &ana(), "2026-11-02T12:00:00Z");
         assert_eq!(first.1, "2026-11-02T12:00:00.000000Z");
         assert_eq!(address(read(), &ana(), "2026-11-02T12:59:59.999999Z"), first);
+        let now = Instant::parse("2026-11-02T12:00:00Z").unwrap();
+        let stored = read().record_of_hour(&contoso(), &ana(), Status::Succeeded, now).unwrap();
+        assert!(AuditEntry::has_id_of_hour(&stored.borrowed()));
+        for other in [
+            read().record(&contoso(), &ana(), Status::Succeeded, now).unwrap(),
+            read().record_of(&contoso(), &ana(), Status::Succeeded, ("2026-10_v2", now), now).unwrap(),
+        ] {
+            assert!(!AuditEntry::has_id_of_hour(&other.borrowed()), "{:?}", other.id);
+        }
         for other in [
             address(read(), &ana(), "2026-11-02T13:00:00Z"),
             address(read(), &AuditActor::system("x"), "2026-11-02T12:00:00Z"),

@@ -16,7 +16,8 @@ use aws_sdk_dynamodb::{
     types::{AttributeValue, ConditionCheck, TransactWriteItem, Update},
 };
 use domain::{
-    activity::{Activity, Details, PartnerId},
+    activity::{Activity, ActivityId, Details, PartnerId},
+    audit::AuditEntry,
     lifecycle::{ErasureOrder, Group, Lifecycle, SelectorKind},
     time::Month,
 };
@@ -198,7 +199,7 @@ impl Run<'_> {
                 self.found.activities += 1;
                 return Ok(());
             }
-            match self.change(&stored).await? {
+            match self.change(item, &stored).await? {
                 Outcome::Overtaken => self.read_lifecycle().await?,
                 Outcome::Vanished => return Ok(()),
                 Outcome::Done => {
@@ -216,11 +217,10 @@ impl Run<'_> {
     }
 
     /// Takes the groups away from the item of an activity.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "a hold that was placed meanwhile must stop the change, and erasures are rare"
-    )]
-    async fn change(&self, stored: &StoredActivity) -> Result<Outcome, Error> {
+    async fn change(&self, item: &Attributes, stored: &StoredActivity) -> Result<Outcome, Error> {
+        if self.remover.ledger.is_plain && AuditEntry::has_id_of_hour(&stored.activity()) {
+            return self.change_with_id(item, stored).await;
+        }
         let mut update = Update::builder()
             .table_name(&*self.remover.ledger.table)
             .key("pk", AttributeValue::S(stored.partition().to_owned()))
@@ -229,7 +229,7 @@ impl Run<'_> {
             .expression_attribute_names("#marks", <&str>::from(Text::Erased))
             .expression_attribute_names("#digest", DIGEST)
             .expression_attribute_values(":marks", AttributeValue::S(self.plan.order.marks(stored.activity().erased)))
-            .expression_attribute_values(":digest", AttributeValue::B(Blob::new(self.digest(stored))));
+            .expression_attribute_values(":digest", AttributeValue::B(Blob::new(self.digest(stored, stored.sort_key()))));
         let mut change = "SET #marks = :marks, #digest = :digest".to_owned();
         if self.plan.order.groups.contains(&Group::Details) && stored.details_location().is_some() {
             change.push_str(", #pending = :pending");
@@ -237,8 +237,7 @@ impl Run<'_> {
                 .expression_attribute_names("#pending", PENDING)
                 .expression_attribute_values(":pending", AttributeValue::S(shared_digest(stored).to_owned()));
         }
-        let removed: BTreeSet<&str> = self.plan.order.groups.iter().flat_map(|group| attributes_of(*group)).collect();
-        for (index, name) in removed.into_iter().enumerate() {
+        for (index, name) in self.removed().into_iter().enumerate() {
             change.push_str(if index == 0 { " REMOVE " } else { ", " });
             change.push_str(&format!("#a{index}"));
             update = update.expression_attribute_names(format!("#a{index}"), name);
@@ -252,11 +251,43 @@ impl Run<'_> {
         }
         let update_index = items.len();
         items.push(TransactWriteItem::builder().update(update).build());
-        let written = self.remover.ledger.dynamodb.transact_write_items().set_transact_items(Some(items)).send();
+        self.write(items, update_index).await
+    }
+
+    /// Takes the groups away from an entry of the audit, and its id, which was made from them.
+    async fn change_with_id(&self, item: &Attributes, stored: &StoredActivity) -> Result<Outcome, Error> {
+        let entry = stored.activity();
+        let id = ActivityId::generate(entry.recorded_at);
+        let sort_key = keys::sort_key(entry.occurred_at, &id);
+        let mut erased = item.clone();
+        for name in self.removed() {
+            erased.remove(name);
+        }
+        let marks = AttributeValue::S(self.plan.order.marks(entry.erased));
+        let digest = AttributeValue::B(Blob::new(self.digest(stored, &sort_key)));
+        erased.extend([(<&str>::from(Text::Erased).to_owned(), marks), (DIGEST.to_owned(), digest)]);
+        erased.insert("sk".to_owned(), AttributeValue::S(sort_key));
+        self.remover.delete_feed_rows(self.partner, stored).await?;
+        let writes = self.remover.replacement(self.partner, stored, (&id, erased)).await?;
+        self.write(writes, 0).await
+    }
+
+    /// Writes all of some changes or none. `update_index` is the one whose condition fails if the activity is not there.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a hold that was placed meanwhile must stop the change, and erasures are rare"
+    )]
+    async fn write(&self, writes: Vec<TransactWriteItem>, update_index: usize) -> Result<Outcome, Error> {
+        let written = self.remover.ledger.dynamodb.transact_write_items().set_transact_items(Some(writes)).send();
         match Box::pin(written).await {
             Ok(_) => Ok(Outcome::Done),
             Err(error) => outcome_of(error, update_index),
         }
+    }
+
+    /// The attributes that the order takes away.
+    fn removed(&self) -> BTreeSet<&'static str> {
+        self.plan.order.groups.iter().flat_map(|group| attributes_of(*group)).collect()
     }
 
     /// The condition that nobody has changed what is decided about the partner's data.
@@ -274,10 +305,10 @@ impl Run<'_> {
         check.build().map_err(|error| Error::permanent("writing an erasure", error))
     }
 
-    /// The digest of an erased activity, which says nothing of its content.
-    fn digest(&self, stored: &StoredActivity) -> Vec<u8> {
+    /// The digest of an erased activity with a sort key, which says nothing of its content.
+    fn digest(&self, stored: &StoredActivity, sort_key: &str) -> Vec<u8> {
         let mut hasher = Sha256::new();
-        for part in ["erased", &self.plan.order.id, stored.partition(), stored.sort_key()] {
+        for part in ["erased", &self.plan.order.id, stored.partition(), sort_key] {
             hasher.update(part);
         }
         hasher.finalize()[..16].to_vec()

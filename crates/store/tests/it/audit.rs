@@ -7,16 +7,19 @@ use domain::{
     activity::{Activity, PartnerId, Status},
     audit::{AuditAction, AuditActor, AuditEntry},
     filter::{Choice, Filter},
+    lifecycle::{Group, Selector},
     query::{Selection, SortOrder},
     search::Search,
     time::{Instant, Period},
 };
-use harness::{AUDIT, Fault, Faults, Stores, at, contoso, partner};
+use harness::{AUDIT, Fault, Faults, Sqs, Stores, at, contoso, partner};
 use serde_json::json;
 use store::{
     audit::Audit,
     ledger::{FeedPosition, Remover},
 };
+
+use crate::keeper::{everything, give, keep, order, register};
 
 const NOW: &str = "2026-11-02T12:34:56.789012Z";
 
@@ -207,6 +210,60 @@ async fn list_takes_the_filters_of_activities() {
     for customer in ["fabrikam", "!fabrikam"] {
         let filter = Filter { customer: texts(customer), ..Filter::default() };
         assert_eq!(found(filter).await.len(), if customer.starts_with('!') { 3 } else { 0 });
+    }
+}
+
+/// The entries of the feed of contoso from `NOW` on, as JSON.
+async fn fed(audit: &Audit) -> Vec<String> {
+    let (ledger, end) = (audit.ledger().at(at(NOW).plus_seconds(300)), FeedPosition::before(at(NOW).plus_seconds(300)));
+    let mut after = FeedPosition::before(at(NOW).plus_seconds(-60));
+    let mut found = Vec::new();
+    while after < end {
+        let page = ledger.feed_page(&contoso(), &after, at(NOW).plus_seconds(300), 2, &|_| true).await.unwrap();
+        found.extend(page.activities().map(|entry| serde_json::to_string(&entry).unwrap()));
+        after = page.next;
+    }
+    found
+}
+
+#[tokio::test]
+async fn an_erased_read_has_an_id_that_nobody_can_calculate() {
+    let read = AuditEntry::new(AuditAction::LogRead);
+    let before = read.record_of_hour(&contoso(), &ana(), Status::Succeeded, at(NOW)).unwrap();
+    for fault in [Fault::NotSent, Fault::AnswerLost] {
+        for number in 0.. {
+            let (stores, sqs) = (Stores::start().await, Sqs::start().await);
+            register(&stores, "contoso").await;
+            // Two processes store the read, each with a row of the feed. A change of the same person has an id of chance already.
+            for seconds in [0, 30] {
+                let (process, now) = (stores.audit(None), at(NOW).plus_seconds(seconds));
+                process.store_of_hour(&contoso(), &ana(), &read, Status::Succeeded, now).await.unwrap();
+            }
+            assert!(change(&stores.audit(None), &Cell::new(0), Ok(())).await);
+            assert_eq!(everything(&stores).await.matches(before.id.as_str()).count(), 3);
+            let ordered = order("01JD7Z6Q3V5W8X9Y0Z1A2B3C4D", Selector::Actor("s-1".to_owned()), &[Group::Actor]);
+            give(&stores, &ordered).await;
+            let faults = Faults::at(number, fault);
+            keep(&stores.keeper(&sqs, Some(&faults)), &sqs, at(NOW)).await;
+            for _ in 0..2 {
+                assert!(keep(&stores.keeper(&sqs, None), &sqs, at(NOW)).await, "{fault:?} {number}");
+            }
+            let rest = everything(&stores).await;
+            assert!(!rest.contains(before.id.as_str()) && !rest.contains("Ana"), "{fault:?} {number}: {rest}");
+            let of_people = |entry: &Activity| matches!(entry.entry.action.as_str(), "log.read" | "settings.saved");
+            let left: Vec<Activity> = entries(&stores).await.into_iter().filter(of_people).collect();
+            assert_eq!(left.len(), 2, "{fault:?} {number}: {left:?}");
+            for entry in &left {
+                assert!(entry.erased.is_some() && entry.id != before.id, "{fault:?} {number}: {entry:?}");
+                let shown = format!("\"{}\"", entry.id.as_str());
+                let rows = fed(&stores.audit(None)).await.iter().filter(|row| row.contains(&shown)).count();
+                assert_eq!(rows, 1, "{fault:?} {number}: {entry:?}");
+            }
+            if faults.failed() == 0 {
+                assert!(number > 10, "{number}");
+                break;
+            }
+        }
     }
 }
 
