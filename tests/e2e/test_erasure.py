@@ -145,6 +145,28 @@ def test_erased_person_is_nowhere_but_where_a_hold_keeps_it(stack, aws, partner,
     assert whole.status_code == 200 and whole.json()["actor"] is None
 
 
+def test_erased_reader_is_nowhere_in_the_audit(stack, aws, partner, operator, machine):
+    client_id, fresh = machine("daybook/read")
+    assert operator.put(f"/v1/clients/{client_id}", json={"partner": partner.name}).status_code == 200
+    reader = fresh()
+    for path in ("activities", "counts"):
+        assert reader.get(f"{partner.path}/{path}").status_code == 200
+    # A refusal too is kept once an hour.
+    assert reader.get(f"{partner.path}/audit").status_code == 403
+
+    def of_the_reader():
+        found = partner.all(f"{partner.path}/audit", **{"from": rfc3339(now() - timedelta(hours=2))})
+        return [each for each in found if each["action"] in ("log.read", "access.refused") and (each["actor"] or {}).get("id") in (None, client_id)]
+
+    before = eventually(lambda: len(found := of_the_reader()) == 2 and found, "the read and the refusal are in the audit")
+    order(partner, actor=client_id, groups=["actor"])
+    after = of_the_reader()
+    assert [each["actor"] for each in after] == [None, None] and all("actor" in each["erased"] for each in after)
+    # The ids of such entries are made from the reader, so they would tell who it was to everybody who guesses.
+    ids = [each["id"] for each in before]
+    assert [place for place in places_of(stack, aws, client_id, *ids) if place.startswith("AuditTable")] == []
+
+
 def test_month_ends_by_retention_and_its_data_go(stack, aws, partner, operator):
     word = uuid.uuid4().hex
     old = new_activity(details={"note": word, "noise": [uuid.uuid4().hex for _ in range(4_000)]})

@@ -314,9 +314,13 @@ impl Run<'_> {
         hasher.finalize()[..16].to_vec()
     }
 
-    /// Deletes the details of an activity outside its item, and the mark that they are to be deleted.
+    /// Deletes the details of an activity outside its item, and the mark that they are to be deleted. Entries of a plain ledger
+    /// have none.
     async fn delete_details(&self, stored: &StoredActivity, shared: &str) -> Result<(), Error> {
         let remover = self.remover;
+        if remover.ledger.is_plain {
+            return Ok(());
+        }
         let activity = stored.activity();
         let twins = keys::details_partition(stored.partition());
         let mut found = remover
