@@ -160,7 +160,7 @@ def test_every_destination_receives_everything_in_order(partner, stack, aws, the
         return
 
     # The same with runs that come twice, of a function that is killed. A killed run leaves its lease, so each kill takes minutes.
-    sent += record(partner, chance, COUNT // 4)
+    sent += record(partner, chance, COUNT)
     wanted, killed = {activity["id"] for activity in sent}, 0
 
     def all_are_there_after_kills():
@@ -175,7 +175,7 @@ def test_every_destination_receives_everything_in_order(partner, stack, aws, the
         there.collect()
         return killed >= KILLS and all(wanted <= set(ids) for ids in there.ids())
 
-    eventually(all_are_there_after_kills, "every destination has everything after kills", 600 + 400 * KILLS)
+    eventually(all_are_there_after_kills, "every destination has everything after kills", 600 + COUNT // 20 + 400 * KILLS)
     for received in there.received():
         # A repeated batch goes on where the killed run stood, so what comes first is in order.
         firsts = list({each["id"]: each for each in received}.values())
