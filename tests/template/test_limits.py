@@ -192,6 +192,8 @@ def test_tables_define_the_attributes_of_their_keys(template):
         keys = [*properties["KeySchema"], *(key for index in properties.get("GlobalSecondaryIndexes", []) for key in index["KeySchema"])]
         defined = [each["AttributeName"] for each in properties["AttributeDefinitions"]]
         assert sorted(defined) == sorted({key["AttributeName"] for key in keys}), name
+        # The code writes texts only.
+        assert {each["AttributeType"] for each in properties["AttributeDefinitions"]} == {"S"}, name
         assert len(properties["KeySchema"]) <= 2, name
 
 

@@ -73,7 +73,23 @@ def test_browsers_may_use_every_method_and_header_of_the_api(template):
     standard = {name.lower().replace("_", "-") for name in re.findall(r"header_text\(\s*request,\s*&header::([A-Z_]+)", code)}
     # A browser sets these by itself, and lets no script set them.
     standard -= {"content-length", "content-encoding"}
-    assert own and standard and own | standard | {"authorization"} <= allowed
+    # CloudEvents in binary mode: its attributes are headers (CloudEvents 1.0.2, HTTP binding, section 3.1).
+    events = {f"ce-{name}" for name in ("id", "source", "specversion", "subject", "time", "type")}
+    assert own and standard and own | standard | events | {"authorization"} <= allowed
+
+
+def test_only_the_allowed_origin_reads_answers(template):
+    allowed = {"Fn::Sub": "'${AllowedOrigin}'"}
+    api = template.resources["Api"]["Properties"]
+    assert api["Cors"]["AllowOrigin"] == allowed
+    for name, answer in api["GatewayResponses"].items():
+        assert answer["ResponseParameters"]["Headers"]["Access-Control-Allow-Origin"] == allowed, name
+
+
+def test_stage_has_the_variables_that_functions_read(template):
+    code = "\n".join(sources(name) for name in WITH_ROUTES) + sources("authorizer")
+    read = set(re.findall(r'stage_variable(?:\(request, |s\.get\()"(\w+)"\)', code))
+    assert read == set(template.resources["Api"]["Properties"]["Variables"])
 
 
 def test_openapi_describes_every_route_and_no_other(template):
