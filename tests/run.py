@@ -43,7 +43,10 @@ SOAK_PYTHON = [
     "tests/workspace/test_zones.py",
     *(
         f"tests/e2e/test_{name}.py"
-        for name in ("bombs", "feed", "killed", "load", "openapi", "page_overview", "page_schedules", "page_states", "real_input", "roles", "streams")
+        for name in (
+            *("bombs", "feed", "killed", "load", "openapi", "real_input", "roles", "streams"),
+            *("page_oversight", "page_overview", "page_schedules", "page_states", "page_streams"),
+        )
     ),
 ]
 ROW = re.compile(r"^ *tried \| (.+?) \| (.+?) \| (\d+)$", re.MULTILINE)

@@ -149,7 +149,7 @@ EXPECTED = {(service, operation) for service, operations in FREE.items() for ope
     for operation in set().union(*OPENS.get(action, ({action.split(":")[1]}, set())))
 }
 EXPECTED.add(("sts", "GetSessionToken"))
-STEP = amount("ROLES_STEP", 5, 1)
+STEP = amount("ROLES_STEP", 12, 1)
 
 
 def arguments(model, known):

@@ -407,7 +407,7 @@ async fn settings_know_whether_a_partner_has_streams() {
 /// Processes record and die, a schedule visits the marks, and in the end every activity was in the feed at a visit.
 #[tokio::test]
 async fn every_recording_is_visited_after_it_can_be_read() {
-    let (seed, histories) = (setting("DUE_SEED", 1), amount("DUE_HISTORIES", 20, 500));
+    let (seed, histories) = (setting("DUE_SEED", 1), amount("DUE_HISTORIES", 8, 500));
     let mut recordings = 0;
     for number in 0..histories {
         recordings += history(seed + number).await;
