@@ -77,5 +77,9 @@ def test_bus_gets_the_activities_of_every_partner_once_and_in_order(installation
     [destination] = client("firehose").describe_delivery_stream(DeliveryStreamName=delivery)["DeliveryStreamDescription"]["Destinations"]
     written = destination["ExtendedS3DestinationDescription"]
     assert written["BucketARN"] == f"arn:aws:s3:::{LAKE}" and written["DataFormatConversionConfiguration"]["Enabled"]
-    targets = [target["Arn"] for rule in events.list_rules(EventBusName=bus)["Rules"] for target in events.list_targets_by_rule(Rule=rule["Name"], EventBusName=bus)["Targets"]]
+    targets = [
+        target["Arn"]
+        for rule in events.list_rules(EventBusName=bus)["Rules"]
+        for target in events.list_targets_by_rule(Rule=rule["Name"], EventBusName=bus)["Targets"]
+    ]
     assert any(f"deliverystream/{delivery}" in target for target in targets)

@@ -42,7 +42,7 @@ pub const LEASE_SECONDS: i64 = 150;
 /// The part of the function's time that is kept to end a run: one attempt and the calls around it, in seconds.
 pub const MARGIN_SECONDS: i64 = 45;
 /// The number of due marks that are visited at a time.
-const MARKS_AT_A_TIME: usize = 16;
+const MARKS_AT_A_TIME: usize = 64;
 
 /// The stores, the queue and the destinations that the function works with.
 #[derive(Clone, Debug)]

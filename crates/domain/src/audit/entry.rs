@@ -171,7 +171,8 @@ impl AuditEntry {
     /// Tells whether the id of an entry was made from its actor and target, as [`Self::record_of_hour`] does. Who guesses both
     /// can calculate such an id.
     pub fn has_id_of_hour(entry: &Activity<&str>) -> bool {
-        let digest = entry.id.as_str().strip_prefix(entry.entry.action.as_str()).and_then(|rest| rest.strip_prefix('-'));
+        let digest =
+            entry.id.as_str().strip_prefix(entry.entry.action.as_str()).and_then(|rest| rest.strip_prefix('-'));
         digest.is_some_and(|digest| {
             digest.len() == 2 * OF_HOUR_DIGEST_BYTES && digest.bytes().all(|byte| byte.is_ascii_hexdigit())
         })

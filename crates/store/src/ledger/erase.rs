@@ -229,7 +229,10 @@ impl Run<'_> {
             .expression_attribute_names("#marks", <&str>::from(Text::Erased))
             .expression_attribute_names("#digest", DIGEST)
             .expression_attribute_values(":marks", AttributeValue::S(self.plan.order.marks(stored.activity().erased)))
-            .expression_attribute_values(":digest", AttributeValue::B(Blob::new(self.digest(stored, stored.sort_key()))));
+            .expression_attribute_values(
+                ":digest",
+                AttributeValue::B(Blob::new(self.digest(stored, stored.sort_key()))),
+            );
         let mut change = "SET #marks = :marks, #digest = :digest".to_owned();
         if self.plan.order.groups.contains(&Group::Details) && stored.details_location().is_some() {
             change.push_str(", #pending = :pending");
