@@ -44,7 +44,7 @@ SOAK_PYTHON = [
     *(
         f"tests/e2e/test_{name}.py"
         for name in (
-            *("bombs", "feed", "killed", "load", "openapi", "real_input", "roles", "streams"),
+            *("bombs", "feed", "killed", "load", "openapi", "real_input", "roles", "stream_all", "streams"),
             *("page_oversight", "page_overview", "page_schedules", "page_states", "page_streams"),
         )
     ),
