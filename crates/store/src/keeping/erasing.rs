@@ -141,7 +141,16 @@ impl Keeper {
         run: &Run<'_>,
     ) -> Result<bool, Error> {
         let order = ErasureOrder {
-            groups: vec![Group::Actor, Group::Customer, Group::Target, Group::Reason, Group::Changes, Group::Details],
+            // The source too: it is the client of the token, which for a program is the actor again.
+            groups: vec![
+                Group::Actor,
+                Group::Customer,
+                Group::Target,
+                Group::Reason,
+                Group::Changes,
+                Group::Details,
+                Group::Source,
+            ],
             ..stored.order.clone()
         };
         let named = Named { selector, names: &stored.progress.names };
