@@ -57,8 +57,7 @@ def _run(chosen: argparse.Namespace) -> int:
     import tokens
 
     if chosen.command == "up":
-        made = stack.up(chosen.dir, chosen.port, demo=not chosen.no_demo)
-        _print_how_to_use(made)
+        _print_how_to_use(stack.with_others(stack.up(chosen.dir, chosen.port, demo=not chosen.no_demo)))
     elif chosen.command == "down":
         print("Stopped. The data stay in .local for the next make up." if stack.down(chosen.dir) else "Nothing was running.")
     elif chosen.command == "logs":
@@ -85,11 +84,14 @@ def _print_how_to_use(made: dict) -> None:
 
     api, user = made["api_url"], made["users"][0]
     token = tokens.token(made, user["name"])
-    print(f"\nThe activity log   {made['portal_url']}\n")
+    print(f"\nThe activity log   {made['portal_url']}\nThe API            {api}\n")
     print(f"Sign in with the password {user['password']} as one of")
-    for partner in dict.fromkeys(each["partner"] for each in made["users"]):
-        names = [each["name"] for each in made["users"] if each["partner"] == partner]
-        print(f"  {', '.join(names[:3])},\n  {', '.join(names[3:])}")
+    # People whom `make onboard` has brought in come without their partner, and last.
+    for partner in dict.fromkeys(each.get("partner") for each in made["users"]):
+        names = [each["name"] for each in made["users"] if each.get("partner") == partner]
+        for first in range(0, len(names), 3):
+            print(f"  {', '.join(names[first : first + 3])}")
+    print("\nPrograms, which get tokens (make token USER=…) and do not sign in\n  " + ", ".join(each["name"] for each in made["clients"]))
     print(f"\nA token of {user['name']}, valid for an hour (make token USER={user['name']} prints a fresh one)\n\n{token}\n")
     print("Three requests that work without changes\n")
     bearer = f'-H "Authorization: Bearer $(make -sC {ROOT} token USER={user["name"]})"'
