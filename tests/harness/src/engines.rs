@@ -11,7 +11,6 @@ use aws_sdk_dynamodb::{
     },
 };
 use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_types::retry::RetryConfig;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo},
@@ -43,8 +42,6 @@ pub const GRACE_SECONDS: i64 = 6 * 3_600;
 pub struct Stores {
     dynamodb_url: String,
     s3_url: String,
-    /// The connections of all clients: a new one for each client would cost more than its calls.
-    http: SharedHttpClient,
     _folder: tempfile::TempDir,
 }
 
@@ -73,8 +70,7 @@ impl Stores {
             }
         });
 
-        let http = aws_smithy_http_client::Builder::new().build_http();
-        let stores = Self { dynamodb_url, s3_url, http, _folder: folder };
+        let stores = Self { dynamodb_url, s3_url, _folder: folder };
         stores.create().await;
         stores
     }
@@ -133,7 +129,7 @@ impl Stores {
     /// The configuration of clients of an endpoint.
     pub fn config(&self, url: &str, faults: Option<&Faults>) -> SdkConfig {
         let credentials = Credentials::new("test", "test", None, None, "tests");
-        let client = self.http.clone();
+        let client = aws_smithy_http_client::Builder::new().build_http();
         let config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new("us-east-1"))
