@@ -55,10 +55,10 @@ DEMO = "/daybook/demo"
 DEMO_UNTIL = "/daybook/demo-until"
 
 
-def up(directory: Path, port: int | None = None, demo: bool = True, allowed_origin: str = "*", more: dict[str, str] | None = None) -> dict:
+def up(directory: Path, port: int | None = None, demo: bool = True, allowed_origin: str = "*", overrides: dict[str, str] | None = None) -> dict:
     """Brings the stack of a directory up to date, writes its description to stack.json and returns it.
 
-    `allowed_origin` is the origin whose pages may call the API, and `more` are values of other parameters of the template.
+    `allowed_origin` is the origin whose pages may call the API, and `overrides` are values of other parameters of the template.
     """
     directory = directory.resolve()
     directory.mkdir(parents=True, exist_ok=True)
@@ -69,7 +69,7 @@ def up(directory: Path, port: int | None = None, demo: bool = True, allowed_orig
         # All stacks of this checkout share one build, so no other run may change it while this one deploys it.
         with exclusive_lock(TOOLS / "build.lock"):
             built_from = cargo_build.build(FUNCTIONS)
-            outputs = _deploy(client, port, built_from, {"AllowedOrigin": allowed_origin} | (more or {}))
+            outputs = _deploy(client, port, built_from, {"AllowedOrigin": allowed_origin} | (overrides or {}))
         stack = _describe(client, port, outputs) | {"allowed_origin": allowed_origin}
         _create_users(client, stack)
         _wait_for_page(stack, emulator)
@@ -190,7 +190,7 @@ def _port_of_last_time(directory: Path) -> int | None:
         return None
 
 
-def _deploy(client, port: int, built: str, given: dict[str, str]) -> dict:
+def _deploy(client, port: int, built: str, overrides: dict[str, str]) -> dict:
     """Deploys the stack if it has changed, and returns its outputs."""
     here = f"http://localhost:{port}"
     parameters = {
@@ -210,7 +210,7 @@ def _deploy(client, port: int, built: str, given: dict[str, str]) -> dict:
         "RecordsPerSecond": "100000",
         "ReadUnitsPerSecond": "1000000",
         "OpenExports": "1000",
-    } | given
+    } | overrides
     wanted = _sha256(json.dumps([built, parameters], sort_keys=True).encode())
     if _read_marker(client, DEPLOYED) == wanted and _status(client).endswith("_COMPLETE"):
         print_progress("✓ stack is deployed")
