@@ -62,14 +62,13 @@ partner: ## Show a partner: registry, months, settings, people, clients, exports
 test: ## Run all tests, also end to end; leave nothing running
 	@python3 tests/run.py
 
-soak: ## Run the long tests with large amounts, some hours; writes the results to docs/trust.md (RUST=histories PYTHON=streams: these only)
+soak: ## Run the long tests with large amounts, about an hour; writes the results to docs/trust.md (RUST=histories PYTHON=streams: these only)
 	@python3 tests/run.py --soak $(if $(RUST),--rust '$(RUST)') $(if $(PYTHON),--python '$(PYTHON)')
 
 # A test that no mutant of the code fails is a test that checks nothing.
-mutants: ## Count the small changes of the domain crate that a test catches (SHARD=3/8, ONLY=src/time.rs)
+mutants: ## Count the small changes of the domain crate that a test catches (SHARD=3/8, ONLY="src/fold.rs src/time/month.rs")
 	@command -v .local/cargo/bin/cargo-mutants >/dev/null || cargo install --quiet --locked --root .local/cargo cargo-mutants@$(CARGO_MUTANTS)
-	@$(LOCAL) tools rust >/dev/null
-	@PATH="$(RUST_TOOLS):$(abspath .local/cargo/bin):$$PATH" python3 tests/mutants.py $(if $(SHARD),--shard $(SHARD)) $(if $(ONLY),--file $(ONLY))
+	@PATH="$(abspath .local/cargo/bin):$$PATH" python3 tests/mutants.py $(if $(SHARD),--shard $(SHARD)) $(if $(ONLY),--file $(ONLY))
 
 # Deploys a stack of its own, as the tests do.
 load: ## Test the local stack at saturation: nothing lost or doubled, flat memory (MINUTES=5)
@@ -135,7 +134,7 @@ screenshots: ## Take the screenshots of the page in docs/, from the stack of mak
 
 # Recording 100,000 activities takes some minutes.
 figures: ## Measure the page for docs/page.md, on the stack of make up (ACTIVITIES=100000 records that many first)
-	@STACK_JSON=$(abspath .local/stack.json) PAGE_ROWS=5000 $(if $(ACTIVITIES),PAGE_ACTIVITIES=$(ACTIVITIES)) $$($(LOCAL) tools tests)/bin/python \
+	@STACK_JSON=$(abspath .local/stack.json) PAGE_ROWS=5000 PAGE_LARGE_KINDS=5 $(if $(ACTIVITIES),PAGE_ACTIVITIES=$(ACTIVITIES)) $$($(LOCAL) tools tests)/bin/python \
 		-m pytest -q -s -p no:cacheprovider tests/e2e/test_page_states.py -k "thousands or large or light"
 
 build: tools ## Build the release artifacts for AWS (ARCH=x86_64 for the other processor)
@@ -157,8 +156,8 @@ compare: tools ## Compare a table with a restored one (NOW=… THEN=…; COPY=1 
 compare-details: tools ## Compare large details with their oldest versions (BUCKET=… SINCE=…; COPY=1 puts these back)
 	@$(TOOLS)/python infra/compare_details.py $(BUCKET) $(if $(SINCE),--since $(SINCE)) $(if $(COPY),--copy)
 
-costs: ## Calculate what an installation costs in a month (ACTIVITIES=50000000 PER_REQUEST=10 PEOPLE=5000 PAGES=… COUNTED=… MONTHS=12 STREAMS=… STREAMED=…)
-	@python3 infra/costs.py $(if $(ACTIVITIES),--activities $(ACTIVITIES)) $(if $(PER_REQUEST),--per-request $(PER_REQUEST)) $(if $(PEOPLE),--people $(PEOPLE)) \
+costs: ## Calculate what an installation costs in a month (ACTIVITIES=50000000 PER_REQUEST=10 PEOPLE=5000 CLIENTS=20 PAGES=… COUNTED=… MONTHS=12 STREAMS=… STREAMED=…)
+	@python3 infra/costs.py $(if $(ACTIVITIES),--activities $(ACTIVITIES)) $(if $(PER_REQUEST),--per-request $(PER_REQUEST)) $(if $(PEOPLE),--people $(PEOPLE)) $(if $(CLIENTS),--clients $(CLIENTS)) \
 		$(if $(PAGES),--pages $(PAGES)) $(if $(COUNTED),--counted $(COUNTED)) $(if $(MONTHS),--months $(MONTHS)) \
 		$(if $(STREAMS),--streams $(STREAMS)) $(if $(STREAMED),--streamed $(STREAMED))
 

@@ -30,9 +30,12 @@ TRANSFER_GB, EVENT = 0.09, 1e-6
 FIREHOSE_GB, PARQUET_GB = 0.029, 0.018
 # The gateway's price of a request, by the number of requests in a month.
 GATEWAY = [(333e6, 3.5e-6), (1e9, 2.8e-6), (20e9, 2.38e-6), (float("inf"), 1.51e-6)]
-# Of people who sign in with the user pool, the first 10,000 in a month are free.
+# Of people who sign in with the user pool, the first 10,000 in a month are free. Clients and their tokens are billed from the first on.
 FREE_PEOPLE, PERSON = 10_000, 0.015
+CLIENT, TOKEN = 6.0, 2.25e-3
 KEY, KEY_CALL = 1.0, 3e-6
+FIREWALL, FIREWALL_RULE, FIREWALL_REQUEST = 5.0, 1.0, 0.6e-6
+TRACE = 5e-6
 
 # DynamoDB bills this much more for each stored item, and reads in units of this size, eventually consistent.
 ITEM_OVERHEAD, READ_BYTES = 100, 8_192
@@ -48,7 +51,9 @@ PAGE = 100
 LOG_BYTES, ACCESS_LOG_BYTES = 800, 450
 # Entries of the audit for a person in a month: an hour of reading, twice on each of 22 days. Each takes up to two write units.
 ENTRIES, ENTRY_UNITS = 44, 2
-HOURS, MINUTES = 720, 43_200
+HOURS, MINUTES, SECONDS = 720, 43_200, 2_592_000
+# A client gets a token when its last one expires.
+TOKENS = HOURS
 # Alarms without those of backups; metrics of the functions, if each occurs; queues that Lambda asks for messages.
 ALARMS, METRICS, QUEUES = 25, 28, 6
 # Requests to an empty queue in a minute: five long polls of 20 seconds side by side.
@@ -60,6 +65,8 @@ DUE_PARTITIONS, DUE_SECONDS, MARK_BYTES = 16, 0.05, 150
 # Pairs of a role and a table that it may use, and queues with two keys in use. Each renews its key twelve times an hour.
 KEY_PAIRS, KEY_QUEUES = 47, 6
 KEY_CALLS = HOURS * 12 * (KEY_PAIRS + KEY_QUEUES * 2)
+# Rules of infra/firewall.yaml. X-Ray traces a request in each second, and this share of the others.
+FIREWALL_RULES, TRACED_SHARE = 4, 0.05
 
 # A visit of a stream: write units to take and to give back the lease, read units of settings and positions, SQS requests, seconds,
 # bytes of log. A stream's item has 1 to 2 KB, so each write of it takes two units.
@@ -118,6 +125,8 @@ class Installation:
     # Activities in each request that records.
     per_request: int = 1
     people: int = 0
+    # Machine clients of the user pool, the operator's included.
+    clients: int = 2
     # Pages of 100 activities that people and programs read.
     pages: int = 0
     # Activities that counts read.
@@ -288,6 +297,7 @@ def month(of: Installation) -> dict[str, float]:
         "streams": of.streams * sum(delivering(Stream(of.streamed / of.streams)).values()) if of.streams else 0.0,
         "audit": auditing(of.people),
         "people of the user pool": max(0, of.people - FREE_PEOPLE) * PERSON,
+        "machine clients and their tokens": of.clients * (CLIENT + TOKENS * TOKEN),
         "alarms, metrics, schedules": sum(fixed().values()),
     }
 
@@ -299,6 +309,8 @@ def options(of: Installation) -> dict[str, float]:
     return {
         "`EncryptionKey`": KEY + KEY_CALLS * KEY_CALL,
         "`AccessLog`": requests * ACCESS_LOG_BYTES / GB * LOG_GB,
+        "`Firewall`": FIREWALL + FIREWALL_RULES * FIREWALL_RULE + requests * FIREWALL_REQUEST,
+        "`Tracing`": (min(requests, SECONDS) + TRACED_SHARE * max(0, requests - SECONDS)) * TRACE,
         "`BackupPlan`, 7 days": 7 * kept * activity.table_bytes / GB * BACKUP_GB + kept * activity.object / GB * OBJECT_BACKUP_GB,
     }
 
@@ -307,8 +319,8 @@ def options(of: Installation) -> dict[str, float]:
 
 INSTALLATIONS = {
     "1 million": Installation(1_000_000, 1, people=100, pages=20_000, counted=5_000_000, streams=1, streamed=200_000),
-    "50 million": Installation(50_000_000, 10, people=5_000, pages=1_000_000, counted=100_000_000, streams=20, streamed=10_000_000),
-    "1 billion": Installation(1_000_000_000, 100, people=50_000, pages=10_000_000, counted=1_000_000_000, streams=200, streamed=200_000_000),
+    "50 million": Installation(50_000_000, 10, people=5_000, clients=20, pages=1_000_000, counted=100_000_000, streams=20, streamed=10_000_000),
+    "1 billion": Installation(1_000_000_000, 100, people=50_000, clients=200, pages=10_000_000, counted=1_000_000_000, streams=200, streamed=200_000_000),
 }
 
 
@@ -405,21 +417,34 @@ def write_document() -> None:
     DOCUMENT.write_text(text, "utf-8")
 
 
+def count(text: str) -> int:
+    """Reads a number of things, such as `50000000` or `50,000,000`."""
+    digits = re.sub(r"[,_]", "", text)
+    if not (digits.isascii() and digits.isdigit()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 on, such as 50000000")
+    return int(digits)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make costs", description=__doc__.split("\n")[0])
-    parser.add_argument("--activities", type=int, default=1_000_000, help="activities that are recorded in a month")
-    parser.add_argument("--per-request", type=int, default=1, help="activities in a request")
-    parser.add_argument("--people", type=int, default=100, help="people who sign in")
-    parser.add_argument("--pages", type=int, default=20_000, help="pages of 100 activities that are read")
-    parser.add_argument("--counted", type=int, default=5_000_000, help="activities that counts read")
-    parser.add_argument("--months", type=int, default=12, help="months that are kept")
-    parser.add_argument("--streams", type=int, default=0, help="streams of partners that record in every minute")
-    parser.add_argument("--streamed", type=int, default=0, help="activities that all streams send")
+    parser.add_argument("--activities", type=count, default=1_000_000, help="activities that are recorded in a month")
+    parser.add_argument("--per-request", type=count, default=1, help="activities in a request")
+    parser.add_argument("--people", type=count, default=100, help="people who sign in")
+    parser.add_argument("--clients", type=count, default=2, help="machine clients of the user pool, the operator's included")
+    parser.add_argument("--pages", type=count, default=20_000, help="pages of 100 activities that are read")
+    parser.add_argument("--counted", type=count, default=5_000_000, help="activities that counts read")
+    parser.add_argument("--months", type=count, default=12, help="months that are kept")
+    parser.add_argument("--streams", type=count, default=0, help="streams of partners that record in every minute")
+    parser.add_argument("--streamed", type=count, default=0, help="activities that all streams send")
     parser.add_argument("--document", action="store_true", help="write the tables of docs/costs.md again")
     chosen = vars(parser.parse_args())
     if chosen.pop("document"):
         write_document()
         return 0
+    if not chosen["per_request"]:
+        parser.error("argument --per-request: a request has at least one activity")
+    if bool(chosen["streams"]) != bool(chosen["streamed"]):
+        parser.error("arguments --streams and --streamed: give both, or neither")
     installation = Installation(**chosen)
     print(columns("dollars a month", {"": month(installation)}))
     print("\n" + columns("dollars a month, by parameter", {"": options(installation)}, total=False))

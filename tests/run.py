@@ -2,12 +2,13 @@
 """Runs all tests and ends with one line of totals. The exit status is 0 if all tests passed.
 
     python3 tests/run.py          # small amounts: make test
-    python3 tests/run.py --soak   # large amounts, some hours: make soak
+    python3 tests/run.py --soak   # large amounts, about an hour: make soak
     python3 tests/run.py --soak --rust histories --python "streams or feed"   # these only: make soak RUST=… PYTHON=…
     python3 tests/run.py --install   # only installs the programs that the tests need, if CI is set
 
-Everything is compiled first, in two calls of cargo that share all libraries. Then the tests in Python run, which wait most of the
-time, and the tests in Rust beside them with what is left of the processors. The long tests run one after the other.
+Everything is compiled first, in two calls of cargo that share all libraries. Then the tests of the deployed stack run side by side.
+Some of these change what all share, so they run one after the other; they wait most of the time, and all other tests, in Rust and in
+Python, run beside them. In a long run nothing runs beside the tests in Rust.
 """
 
 import argparse
@@ -31,8 +32,8 @@ sys.path.insert(0, str(ROOT / "infra" / "local"))
 import cargo_build
 from environments import TOOLS, UserFacingError, ensure, installing
 
-# Processes of pytest. With two processors, four of them keep both busy.
-PROCESSES = 4
+# Processes of pytest. Some files wait for minutes; the others keep two processors busy.
+PROCESSES = 6
 STACK = TOOLS / "e2e"
 # The exit status of pytest if none of the tests is chosen.
 NO_TESTS = 5
@@ -44,8 +45,8 @@ SOAK_PYTHON = [
     *(
         f"tests/e2e/test_{name}.py"
         for name in (
-            *("bombs", "feed", "killed", "load", "openapi", "real_input", "roles", "stream_all", "streams"),
-            *("page_oversight", "page_overview", "page_schedules", "page_states", "page_streams"),
+            *("access_matrix", "bombs", "feed", "killed", "load", "openapi", "page", "real_input", "roles", "stream_all", "streams"),
+            *(f"page_{view}" for view in ("details", "exports", "list", "oversight", "overview", "schedules", "search", "states", "streams")),
         )
     ),
 ]
@@ -73,14 +74,11 @@ def main() -> int:
         with installing("tests", "emulator", "sam"):
             build()
         print(f"everything is built after {time.monotonic() - started:.0f} s", flush=True)
-        with rust(asked) as collect:
-            if soak and not asked.chosen:
-                collect()
-            found, text = python(asked) if asked.python or not asked.chosen else ((0, 0, 0), "")
-            counted, said = collect()
-        totals = add(found, counted)
+        text = ""
+        for found, said in run(asked):
+            totals, text = add(totals, found), text + said
         if soak:
-            write_results(text + said, None if asked.chosen else totals)
+            write_results(text, None if asked.chosen else totals)
     except UserFacingError as error:
         print(error, file=sys.stderr)
         totals = add(totals, (0, 1, 0))
@@ -121,26 +119,17 @@ def build() -> None:
 
 
 @contextlib.contextmanager
-def rust(asked: argparse.Namespace) -> Iterator[Callable[[], tuple[Totals, str]]]:
-    """Runs the unit, property, snapshot and storage tests in the background; the result waits for them and counts."""
-    command = ["nice", *nextest(*(["--profile", "soak"] if asked.soak else []), *([asked.rust] if asked.rust else []))]
-    if asked.chosen and not asked.rust:
-        yield lambda: ((0, 0, 0), "")
-        return
+def beside(command: list[str], environment: dict[str, str]) -> Iterator[Callable[[], tuple[int, str]]]:
+    """Runs a command in the background; the result waits for its end, prints its output, and returns both."""
     with tempfile.TemporaryFile("w+") as output:
-        running = subprocess.Popen(command, cwd=ROOT, env=cargo_environment(), stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
+        running = subprocess.Popen(["nice", *command], cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
 
-        def collect() -> tuple[Totals, str]:
+        def collect() -> tuple[int, str]:
             running.wait()
             output.seek(0)
             text = re.sub(r"\x1b\[[0-9;]*m", "", output.read())
             print(text, flush=True)
-            totals: Totals = (0, 0, 0)
-            for counts in SUMMARY.findall(text):
-                passed, failed, late, broken, skipped = (count(word, counts) for word in ("passed", "failed", "timed out", "exec failed", "skipped"))
-                totals = add(totals, (passed, failed + late + broken, skipped))
-            # An end without results, such as a crash of the runner, is a failure too.
-            return (totals[0], totals[1] or int(running.returncode != 0 or not totals[0]), totals[2]), text
+            return running.returncode, text
 
         try:
             yield collect
@@ -150,24 +139,68 @@ def rust(asked: argparse.Namespace) -> Iterator[Callable[[], tuple[Totals, str]]
                 running.wait()
 
 
+@contextlib.contextmanager
+def rust(asked: argparse.Namespace) -> Iterator[Callable[[], tuple[Totals, str]]]:
+    """Runs the unit, property, snapshot and storage tests in the background; the result waits for them and counts."""
+    if asked.chosen and not asked.rust:
+        yield lambda: ((0, 0, 0), "")
+        return
+    command = nextest(*(["--profile", "soak"] if asked.soak else []), *([asked.rust] if asked.rust else []))
+    with beside(command, cargo_environment()) as end:
+
+        def collect() -> tuple[Totals, str]:
+            status, text = end()
+            totals: Totals = (0, 0, 0)
+            for counts in SUMMARY.findall(text):
+                passed, failed, late, broken, skipped = (count(word, counts) for word in ("passed", "failed", "timed out", "exec failed", "skipped"))
+                totals = add(totals, (passed, failed + late + broken, skipped))
+            # An end without results, such as a crash of the runner, is a failure too.
+            return (totals[0], totals[1] or int(status != 0 or not totals[0]), totals[2]), text
+
+        yield collect
+
+
 def count(word: str, text: str) -> int:
     """Returns the number before a word, or 0."""
     return sum(map(int, re.findall(rf"(\d+) {word}", text)))
 
 
-def python(asked: argparse.Namespace) -> tuple[Totals, str]:
-    """Runs the tests of template, workspace, page and formats, and those that call a deployed stack."""
-    chosen = ["-k", asked.python] if asked.python else []
-    places = SOAK_PYTHON if asked.soak else [f"tests/{name}" for name in ("template", "workspace", "page", "formats", "e2e")]
-    environment = cargo_environment() | {"PYTHONDONTWRITEBYTECODE": "1", "STACK_JSON": str(STACK / "stack.json")}
-    try:
+def python_environment() -> dict[str, str]:
+    """Returns the environment of the tests in Python."""
+    return cargo_environment() | {"PYTHONDONTWRITEBYTECODE": "1", "STACK_JSON": str(STACK / "stack.json")}
+
+
+@contextlib.contextmanager
+def python_without_stack(asked: argparse.Namespace) -> Iterator[Callable[[], tuple[Totals, str]]]:
+    """Runs the tests of template, workspace, page and formats in the background; the result waits for them and counts."""
+    if asked.soak or asked.chosen:
+        yield lambda: ((0, 0, 0), "")
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        report = Path(scratch) / "report.xml"
+        command = pytest_command(report, [f"tests/{name}" for name in ("template", "workspace", "page", "formats")])
+        with beside(command, python_environment()) as end:
+            yield lambda: read_report(report, end()[0])
+
+
+def run(asked: argparse.Namespace) -> Iterator[tuple[Totals, str]]:
+    """Runs the tests that were asked for, and yields totals and texts of each kind."""
+    places = [*(SOAK_PYTHON if asked.soak else ["tests/e2e"]), *(["-k", asked.python] if asked.python else [])]
+    with_python = bool(asked.python or not asked.chosen)
+    if with_python:
         deploy_stack()
-        side_by_side = pytest([*places, *chosen, "-m", "not alone and not last", "-n", str(PROCESSES)], environment)
-        alone = pytest([*places, *chosen, "-m", "alone"], environment)
-        last = ((0, 0, 0), "") if asked.soak or asked.chosen else pytest(["tests/e2e", "-m", "last"], environment)
-    finally:
+        yield pytest([*places, "-m", "not alone and not last", "-n", str(PROCESSES)])
+    with rust(asked) as rust_end, python_without_stack(asked) as python_end:
+        if asked.soak:
+            yield rust_end()
+        if with_python:
+            yield pytest([*places, "-m", "alone"])
+        if not asked.soak and not asked.chosen:
+            yield pytest([*places, "-m", "last"])
         stop_all()
-    return add(add(side_by_side[0], alone[0]), last[0]), side_by_side[1] + alone[1] + last[1]
+        yield python_end()
+        if not asked.soak:
+            yield rust_end()
 
 
 def deploy_stack() -> None:
@@ -177,22 +210,31 @@ def deploy_stack() -> None:
         raise UserFacingError("The stack of the end-to-end tests was not deployed.")
 
 
-def pytest(arguments: list[str], environment: dict[str, str]) -> tuple[Totals, str]:
+def pytest(arguments: list[str]) -> tuple[Totals, str]:
     """Runs pytest once, and returns the totals and the rows for docs/trust.md."""
-    interpreter = ensure("tests") / "bin" / "python"
     with tempfile.TemporaryDirectory() as scratch:
         report = Path(scratch) / "report.xml"
-        command = [str(interpreter), "-m", "pytest", "-p", "no:cacheprovider", "-rs", "--durations=25", "-o", "junit_logging=system-out"]
-        status = subprocess.run([*command, "-o", "junit_log_passing_tests=true", f"--junitxml={report}", *arguments], cwd=ROOT, env=environment).returncode
-        if not report.exists():
-            return (0, 1, 0), ""
-        tree = ElementTree.parse(report).getroot()
+        status = subprocess.run(pytest_command(report, arguments), cwd=ROOT, env=python_environment()).returncode
+        return read_report(report, status)
+
+
+def pytest_command(report: Path, arguments: list[str]) -> list[str]:
+    """Returns the command that runs pytest and writes a report."""
+    command = [str(ensure("tests") / "bin" / "python"), "-m", "pytest", "-p", "no:cacheprovider", "-rs", "--durations=25", "-o", "junit_logging=system-out"]
+    return [*command, "-o", "junit_log_passing_tests=true", f"--junitxml={report}", *arguments]
+
+
+def read_report(report: Path, status: int) -> tuple[Totals, str]:
+    """Returns the totals of a report of pytest, and what the tests that passed have printed."""
+    if not report.exists():
+        return (0, 1, 0), ""
+    tree = ElementTree.parse(report).getroot()
     suites = list(tree.iter("testsuite"))
     tests, errors, failures, skipped = (sum(int(each.get(name)) for each in suites) for name in ("tests", "errors", "failures", "skipped"))
     failed = errors + failures
-    return (max(tests - failed - skipped, 0), failed or int(status not in (0, NO_TESTS)), skipped), "\n".join(
-        each.text or "" for each in tree.iter("system-out")
-    )
+    passed = [case for case in tree.iter("testcase") if case.find("failure") is None and case.find("error") is None]
+    printed = "\n".join(case.findtext("system-out", "") for case in passed)
+    return (max(tests - failed - skipped, 0), failed or int(status not in (0, NO_TESTS)), skipped), printed
 
 
 def write_results(text: str, totals: Totals | None) -> None:

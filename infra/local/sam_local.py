@@ -167,7 +167,7 @@ def _forwarding(host: str, port: int):
     if host == "host.docker.internal":
         yield f"{host}:{port}"
         return
-    loop, started, address = asyncio.new_event_loop(), threading.Event(), []
+    loop = asyncio.new_event_loop()
 
     async def copy(reader, writer):
         try:
@@ -185,15 +185,22 @@ def _forwarding(host: str, port: int):
         await asyncio.gather(copy(reader, there_writer), copy(there_reader, writer))
 
     async def serve():
-        server = await asyncio.start_server(connected, host, 0)
-        address.append(f"{host}:{server.sockets[0].getsockname()[1]}")
-        started.set()
+        return await asyncio.start_server(connected, host, 0)
+
+    async def end():
+        server.close()
+        open_ones = asyncio.all_tasks() - {asyncio.current_task()}
+        for each in open_ones:
+            each.cancel()
+        await asyncio.gather(*open_ones, return_exceptions=True)
 
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
-    asyncio.run_coroutine_threadsafe(serve(), loop).result(10)
+    server = asyncio.run_coroutine_threadsafe(serve(), loop).result(10)
     try:
-        yield address[0]
+        yield f"{host}:{server.sockets[0].getsockname()[1]}"
     finally:
+        asyncio.run_coroutine_threadsafe(end(), loop).result(10)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)
+        loop.close()

@@ -23,7 +23,9 @@ NAMES = {
     "StreamsTable": "streams",
     "SecretsTable": "secrets",
     "DueTable": "due",
+    "LimitsTable": "limits",
     "DataBucket": "data",
+    "DetailsBucket": "data",
     "ExportJobs": "http://127.0.0.1/queue/export-jobs",
 }
 TEMPLATE = Template()
@@ -39,6 +41,8 @@ def _value(value) -> str:
     name = value.get("Ref", "")
     if name in NAMES:
         return NAMES[name]
+    if TEMPLATE.resources.get(name, {}).get("Type") in ("AWS::DynamoDB::Table", "AWS::S3::Bucket"):
+        raise KeyError(f"{name} is in the template and not in NAMES")
     return str(TEMPLATE.parameters.get(name, {}).get("Default", "bench"))
 
 

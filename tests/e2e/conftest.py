@@ -40,8 +40,10 @@ CALL_MONTHLY = {
     "test_page_schedules.py",
     "test_rehearsal.py",
 }
-# Files that wait for minutes and do little, so they begin first, then those of `CALL_MONTHLY`, which follow one another.
-WAIT = ["test_streams.py", "test_feed.py"]
+# Files that wait for minutes and do little, so they begin first, then those of `CALL_MONTHLY`, which follow one another, and then the
+# others that wait.
+WAIT = ["test_streams.py", "test_feed.py", "test_sam_local.py"]
+WAIT_LESS = {"test_partners.py", "test_erasure.py", "test_intake.py"}
 
 
 def free_port():
@@ -65,7 +67,9 @@ def pytest_collection_modifyitems(items):
 
     def rank(item):
         name = item.path.name
-        return WAIT.index(name) if name in WAIT else len(WAIT) + (name not in CALL_MONTHLY)
+        if name in WAIT:
+            return WAIT.index(name)
+        return len(WAIT) + [name in CALL_MONTHLY, name in WAIT_LESS, True].index(True)
 
     items.sort(key=rank)
 

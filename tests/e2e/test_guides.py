@@ -1,6 +1,7 @@
-"""Sends the requests in README.md and docs/use.md to the deployed service, in order and unchanged, and runs the commands for streams."""
+"""Sends the requests in README.md and docs/use.md to the deployed service, in order and unchanged, and runs the commands for recording and streams."""
 
 import hashlib
+import json
 import re
 import socket
 import uuid
@@ -63,6 +64,16 @@ def test_guide_requests_work_as_written(guide, operator, partner):
         for client in ("orders-back-end", names["client_id"]):
             operator.delete(f"/v1/clients/{client}")
     assert export
+
+
+def test_command_of_the_readme_records_an_activity(shell, stack, operator, partner):
+    (command,) = (commands for commands, _ in blocks((ROOT / "README.md").read_text("utf-8")) if "curl" in commands)
+    for name, value in {"API": stack["api_url"], "TOKEN": tokens.token(stack, "operator")}.items():
+        command = re.sub(rf"^{name}=.*$", f"{name}={value}", command, count=1, flags=re.MULTILINE)
+    (printed,) = shell([command.replace("/partners/contoso/", f"/partners/{partner.name}/")])
+    recorded = json.loads(printed)
+    assert (recorded["id"], recorded["customer"]) == ("evt-1", {"id": "northwind", "name": "Northwind SARL"})
+    assert operator.get(f"{partner.path}/activities/evt-1", params={"occurred_at": recorded["occurred_at"]}).status_code == 200
 
 
 # The owner of the bucket and of the bus. The emulator takes twelve digits for the key of an account.

@@ -21,8 +21,6 @@ pytestmark = NEEDED
 
 ROOT = Path(__file__).resolve().parents[2]
 MOST = 5
-# A day of last month, whatever today is.
-LAST_MONTH = (datetime.datetime.now(datetime.UTC).replace(day=1) - datetime.timedelta(days=12)).replace(hour=9, minute=30, second=0, microsecond=0)
 FABRIKAM = {"id": "fabrikam", "name": "Fabrikam SARL"}
 BEA = {"id": "bea@contoso.example", "name": "Béa Åkesson"}
 
@@ -58,7 +56,9 @@ class Acts:
 
 
 def at(**span):
-    return rfc3339(LAST_MONTH + datetime.timedelta(**span))
+    """Returns a time on a day of last month, whatever today is. Today may be another day than when the tests began."""
+    first = datetime.datetime.now(datetime.UTC).replace(day=1, hour=9, minute=30, second=0, microsecond=0)
+    return rfc3339(first - datetime.timedelta(days=12) + datetime.timedelta(**span))
 
 
 def month():

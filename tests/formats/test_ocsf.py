@@ -39,7 +39,7 @@ def schema():
 @pytest.fixture(scope="module")
 def events():
     """Returns events of all known actions, and of generated activities."""
-    command = ["cargo", "run", "--quiet", "--locked", "-p", "domain", "--example", "ocsf", "--", str(GENERATED), str(SEED)]
+    command = ["cargo", "run", "--quiet", "--locked", "--example", "ocsf", "--", str(GENERATED), str(SEED)]
     output = subprocess.run(command, cwd=ROOT, check=True, capture_output=True).stdout
     return [json.loads(line) for line in output.decode().removesuffix("\n").split("\n")]
 

@@ -1,6 +1,7 @@
 """The tables of docs/costs.md are what `make costs` calculates, at the prices that the page names and the benchmark uses."""
 
 import re
+import subprocess
 import sys
 
 import pytest
@@ -40,6 +41,11 @@ def test_prices_are_those_of_the_benchmark_and_of_the_page():
         "$0.029, $0.018",
         "$1.00 a million",
         "$0.09 a GB",
+        "$6 a client",
+        "$2.25 a thousand",
+        "$5 a web ACL, $1 a rule",
+        "$0.60 a million requests",
+        "$5 a million traces",
     ):
         assert price in named, price
 
@@ -84,6 +90,63 @@ def test_fixed_costs_count_what_the_templates_create(template, watch):
     schedules = [event["Properties"]["ScheduleExpression"] for event in events if event["Type"] == "ScheduleV2"]
     assert schedules.count("rate(1 hour)") == len(costs.HOURLY_RUNS) and schedules.count("rate(1 minute)") == 1 and len(schedules) == 3
     assert template.resources["ErasureKey"].get("Condition") is None
+
+
+def test_operations_page_has_the_numbers_of_alarms_and_rules(watch):
+    text = (ROOT / "docs" / "operations.md").read_text("utf-8")
+    every = len(watch.of_type("AWS::CloudWatch::Alarm"))
+    assert f"| alarms | {costs.ALARMS} at $0.10 a month, {every} with `BackupPlan` |" in text
+    rules = re.findall(r"^          Priority: ", (ROOT / "infra" / "firewall.yaml").read_text("utf-8"), re.MULTILINE)
+    assert costs.FIREWALL_RULES == len(rules) == 4 and "$9 a month with its four rules" in text
+
+
+def test_client_costs_a_price_of_its_own_and_a_token_an_hour():
+    one, three = (costs.month(costs.Installation(0, clients=count)) for count in (1, 3))
+    changed = {name: three[name] - one[name] for name in one if three[name] != one[name]}
+    assert changed == {"machine clients and their tokens": pytest.approx(2 * (6 + 720 * 0.00225))}
+    assert "costs $7.62 a month" in TEXT
+
+
+def test_firewall_and_traces_cost_by_the_request():
+    small, large = (costs.options(costs.Installation(count)) for count in (1_000_000, 10_000_000))
+    assert (small["`Firewall`"], large["`Firewall`"]) == pytest.approx((9.6, 15.0))
+    assert (small["`Tracing`"], large["`Tracing`"]) == pytest.approx((5.0, (2_592_000 + 0.05 * 7_408_000) * 5e-6))
+
+
+def test_audit_page_has_the_prices_of_write_units():
+    text = (ROOT / "docs" / "audit.md").read_text("utf-8")
+    each, change = (units * costs.MILLION * costs.WRITE_UNIT for units in (costs.ENTRY_UNITS, costs.ENTRY_UNITS + 1))
+    for row in (
+        f"pages that each belong to another reader and hour | 1,000,000 | ${each:.2f} |",
+        f"downloads | 1,000,000 | ${each:.2f} |",
+        f"exports: asked for (three writes), finished (two) | 2,000,000 | ${each + change + 1e-9:.2f} |",
+    ):
+        assert f"| {row}" in text
+    assert f"${each:.2f} a million entries, ${change + 1e-9:.2f} of changes" in (ROOT / "docs" / "operations.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    "given, says",
+    {
+        ("--per-request", "0"): "a request has at least one activity",
+        ("--per-request", "-3"): "'-3' is not a whole number from 0 on",
+        ("--activities", "many"): "'many' is not a whole number from 0 on",
+        ("--pages", "1e6"): "'1e6' is not a whole number from 0 on",
+        ("--streamed", "5"): "give both, or neither",
+        ("--streams", "5"): "give both, or neither",
+    }.items(),
+)
+def test_number_that_cannot_be_is_refused_by_its_name(given, says):
+    ran = subprocess.run([sys.executable, ROOT / "infra" / "costs.py", *given], capture_output=True, text=True)
+    assert ran.returncode == 2 and says in ran.stderr and given[0] in ran.stderr and not ran.stdout
+
+
+def test_numbers_may_have_separators():
+    totals = [
+        subprocess.run([sys.executable, ROOT / "infra" / "costs.py", "--activities", number], capture_output=True, text=True, check=True).stdout
+        for number in ("50000000", "50,000,000", "50_000_000")
+    ]
+    assert len(set(totals)) == 1
 
 
 def test_fixed_costs_count_every_metric_of_every_function(template):

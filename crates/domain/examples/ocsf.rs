@@ -1,5 +1,5 @@
 //! Prints activities as OCSF events, one a line, for other programs to validate:
-//! `cargo run -p domain --example ocsf -- 2000 1`.
+//! `cargo run --example ocsf -- 2000 1`.
 //!
 //! The first events have each known action once, those of the audit included. As many events follow as the first argument
 //! says, which are generated from the second argument. The tests use the same generator.

@@ -461,7 +461,7 @@ mod tests {
         let contoso = PartnerId::parse("contoso").unwrap();
         let refused = |operation, is_machine| Refusal::Role { operation, is_machine };
         let reader = caller("contoso", &[Role::Reader]);
-        assert_eq!(reader.may_at_home(Operation::Read), Ok(&contoso));
+        assert_eq!((reader.may_at_home(Operation::Read), reader.partner()), (Ok(&contoso), Some(&contoso)));
         assert_eq!(reader.may_at_home(Operation::Record), Err(refused(Operation::Record, true)));
         assert_eq!(caller("", &[Role::Operator]).may_at_home(Operation::Read), Err(Refusal::NoOwnPartner));
         assert_eq!(caller("contoso", &[]).may(Operation::Read, &contoso), Err(refused(Operation::Read, false)));
@@ -497,7 +497,8 @@ mod tests {
         for kind in TokenFaultKind::VARIANTS.iter().copied() {
             let fault = TokenFault { kind, name: "orders".into() };
             let refused = Refusal::Token(fault.clone());
-            let faulty = Caller::with_fault("s".into(), String::new(), fault);
+            let faulty = Caller::with_fault("s".into(), String::new(), fault.clone());
+            assert_eq!((faulty.fault(), caller("contoso", &[Role::Reader]).fault()), (Some(&fault), None));
             assert_eq!(faulty.customers(), &Customers::NONE);
             for operation in [Operation::Record, Operation::Read, Operation::Settings, Operation::Operate] {
                 assert_eq!(faulty.may(operation, &contoso), Err(refused.clone()));

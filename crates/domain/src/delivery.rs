@@ -420,12 +420,17 @@ mod tests {
         assert_eq!(first.delay(now), Duration::ZERO);
         let second = first.clone().after_attempt(failed(false), now, &waits);
         assert_eq!((second.state, second.attempts, second.delay(now).as_secs()), (DeliveryState::Pending, 1, 60));
+        assert_eq!((second.last_at, second.answer, second.problem.as_deref()), (Some(now), Some(500), Some("no")));
         let third = second.after_attempt(failed(false), now, &waits);
         assert_eq!(third.delay(now).as_secs(), 900, "the longest of a queue");
         assert_eq!(third.next_at, Some(now.plus_seconds(7_200)));
         let last = third.clone().after_attempt(failed(false), now, &waits);
         assert_eq!((last.state, last.attempts, last.next_at), (DeliveryState::Failed, 3, None));
-        assert_eq!(third.after_attempt(Ok(Some(204)), now, &waits).state, DeliveryState::Delivered);
+        let later = now.plus_seconds(1);
+        let delivered = third.clone().after_attempt(Ok(Some(204)), later, &waits);
+        let state = DeliveryState::Delivered;
+        let (last_at, answer) = (Some(later), Some(204));
+        assert_eq!(delivered, Delivery { state, attempts: 3, last_at, next_at: None, answer, problem: None, ..third });
         assert_eq!(first.clone().after_attempt(failed(true), now, &waits).state, DeliveryState::Failed);
         let partner = PartnerId::parse("contoso").unwrap();
         assert_eq!(last.message_id(&partner), first.message_id(&partner));

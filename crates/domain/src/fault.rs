@@ -208,6 +208,24 @@ mod tests {
     }
 
     #[test]
+    fn what_is_read_is_kept_and_a_fault_keeps_its_kind() {
+        let mut faults = Faults::default();
+        assert_eq!(faults.keep("/a", Ok(1)), Some(1));
+        assert_eq!(faults.keep_field(Ok(2)), Some(2));
+        assert_eq!(faults.keep_part(Ok(3)), Some(3));
+        assert_eq!(faults, Faults::default());
+        assert_eq!(faults.keep::<u8>("/a", Err("is wrong".to_owned())), None);
+        assert_eq!(faults.keep_field::<u8>(Err(Fault::new("/b", "is wrong"))), None);
+        assert_eq!(faults.keep_part::<u8>(Err(Rejection::invalid("/c", "is wrong"))), None);
+        assert_eq!(pointers(&faults.finish(Some(1)).unwrap_err()), ["/a", "/b", "/c"]);
+        for kind in [Rejection::Invalid, Rejection::TooLarge, Rejection::Unprocessable] {
+            let (rejection, mut faults) = (kind(vec![Fault::new("/a", "is wrong")]), Faults::default());
+            faults.append_rejection(rejection.clone());
+            assert_eq!(faults.finish(Some(1)), Err(rejection));
+        }
+    }
+
+    #[test]
     fn a_field_has_its_first_fault_only() {
         let mut faults = Faults::default();
         faults.invalid("/actor", "must be an object");

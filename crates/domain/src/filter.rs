@@ -313,6 +313,15 @@ mod tests {
     }
 
     #[test]
+    fn a_filter_that_names_no_customer_is_not_one_that_has_none_left() {
+        let only =
+            |ids: &[&str]| Filter { customer: Choice::default().only_of(ids.iter().copied()), ..Filter::default() };
+        assert!(only(&[]).is_without_customers());
+        assert!(!only(&["a"]).is_without_customers() && !Filter::default().is_without_customers());
+        assert!(!only(&[]).matches(&full().borrowed()) && only(&["fabrikam"]).matches(&full().borrowed()));
+    }
+
+    #[test]
     fn a_filter_matches_ids_prefixes_and_contained_text() {
         for (json, passes) in [
             ("{}", true),

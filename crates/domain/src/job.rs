@@ -437,6 +437,9 @@ mod tests {
         assert_eq!(renewed.object_key(&contoso(), "f"), "exports/contoso/J/1798761600000000/f");
         let again = renewed.clone().renew(now.plus_seconds(1), 60);
         assert_ne!(again.object_key(&contoso(), "f"), renewed.object_key(&contoso(), "f"));
+        let all = Job::objects_of(&contoso(), &first.id);
+        assert_eq!(all, "exports/contoso/J/");
+        assert!([&first, &renewed].iter().all(|job| job.object_key(&contoso(), "f").starts_with(&all)));
         let files = |job: &Job| job.stored_names(&contoso(), &JobStatus::default());
         assert_eq!((renewed.request.clone(), files(&renewed)), (first.request.clone(), files(&first)));
         let restored: Job = serde_json::from_value(serde_json::to_value(&renewed).unwrap()).unwrap();

@@ -192,6 +192,18 @@ mod tests {
     }
 
     #[test]
+    fn a_refusal_says_what_to_do() {
+        for (refusal, said) in [
+            (RecordRefusal::NotRegistered, "ask the operator to register the partner"),
+            (RecordRefusal::Suspended, "Ask the operator to make it active again"),
+            (RecordRefusal::Leaving, "The operator can take that back"),
+            (RecordRefusal::Gone, "do not send it again"),
+        ] {
+            assert!(refusal.to_string().contains(said), "{refusal}");
+        }
+    }
+
+    #[test]
     fn the_installations_own_name_is_taken() {
         assert!(check_free(&PartnerId::installation()).is_err());
         assert!(check_free(&PartnerId::parse("contoso").unwrap()).is_ok());

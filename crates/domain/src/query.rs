@@ -137,8 +137,8 @@ fn check_length(text: &str) -> Result<(), String> {
 /// Reads a zone, and explains a `+` that arrived as a blank because the query was not encoded.
 fn parse_zone(name: &str) -> Result<Zone, String> {
     Zone::parse(name).map_err(|detail| match Zone::parse(&name.replace(' ', "+")) {
-        Ok(_) if name.contains(' ') => format!("{} has a blank: in a query, write %2B instead of +", quoted(name)),
-        _ => detail,
+        Ok(_) => format!("{} has a blank: in a query, write %2B instead of +", quoted(name)),
+        Err(_) => detail,
     })
 }
 

@@ -502,8 +502,13 @@ mod tests {
         let mut schedule = save(None, "UTC", Some("2026-09"), "2026-11-01T00:00:00Z");
         schedule.plan_ended_months(GRACE, now);
         schedule.take_pending_jobs();
-        let removed = schedule.remove(now, "Ana".to_owned());
+        let author = Author { subject: Some("b-1".to_owned()), name: "Bob".to_owned() };
+        let removed = schedule.remove(now.plus_seconds(1), author);
         assert_eq!(removed.due_at(GRACE), None);
+        assert_eq!(
+            (removed.updated_at, removed.updated_by.as_str(), removed.updated_by_subject.as_deref()),
+            (now.plus_seconds(1), "Bob", Some("b-1"))
+        );
         let mut again = save(Some(removed), "UTC", Some("2026-08"), "2026-11-03T00:00:00Z");
         again.plan_ended_months(GRACE, now);
         let ordered: Vec<_> = again.pending_jobs().iter().map(|job| job.month.to_string()).collect();
@@ -544,6 +549,7 @@ mod tests {
         schedule.plan_ended_months(GRACE, now);
         assert_eq!(schedule.months_to_repair(now).collect::<Vec<_>>(), [(month("2026-09"), month("2026-11"))]);
         let later = now.plus_seconds(DAILY_CHECK_SECONDS);
+        assert_eq!(DAILY_CHECK_SECONDS, 5_356_800, "62 days");
         assert_eq!(schedule.months_to_repair(later.plus_seconds(-1)).count(), 1);
         assert_eq!(schedule.months_to_repair(later).collect::<Vec<_>>(), [(month("2026-09"), month("2026-09"))]);
         schedule.note_checks_done(later);

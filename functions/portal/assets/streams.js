@@ -299,6 +299,8 @@ export class Streams {
 
   /** Opens the form of a stream. @param {Entry | null} entry null for a new one @param {any} opener */
   #edit(entry, opener) {
+    // What an earlier change said would be taken for the outcome of this one.
+    entry?.places.said.replaceChildren();
     const form = new StreamForm(this.#context, entry?.stream ?? null, (stream) => this.#saved(stream, entry === null));
     form.element.querySelector(".buttons").append(this.#closeButton("cancel"));
     this.#openBelow(entry ? this.#labelOf(entry.stream, "streamChange") : this.#context.words.say("streamNew"), opener, form.element);

@@ -334,12 +334,21 @@ mod tests {
             let lines = read_lines(&details);
             let [line] = lines[..] else { panic!("not one line") };
             assert_eq!(Line::parse(line).subscription_id().as_deref(), Some("s-1"), "{name}");
+            assert_eq!(subscription_id_of(line).as_deref(), Some("s-1"), "{name}");
+        }
+        for json in ["{}", r#"{"subscription":""}"#, r#"{"subscription":null}"#, "1"] {
+            assert_eq!(subscription_id_of(&line(json)), None, "{json}");
         }
     }
 
     #[test]
     fn our_own_name_counts_first() {
-        for json in [r#"{"qty":1,"quantity":2}"#, r#"{"quantity":2,"qty":1}"#, r#"{"quantity":null,"qty":2}"#] {
+        for json in [
+            r#"{"qty":1,"quantity":2}"#,
+            r#"{"quantity":2,"qty":1}"#,
+            r#"{"quantity":null,"qty":2}"#,
+            r#"{"quantity":2,"quantity":3}"#,
+        ] {
             let raw = line(json);
             assert_eq!(Line::parse(&raw).get(Member::Quantity).unwrap().get(), "2", "{json}");
         }
@@ -425,6 +434,10 @@ mod tests {
             (r#"{"lines":["free text"]}"#, r#"{"count":1}"#),
         ] {
             assert_eq!(sums(details).as_deref(), Some(expected), "{details}");
+        }
+        for (bytes, amounts) in [(MAX_CURRENCY_BYTES, 1), (MAX_CURRENCY_BYTES + 1, 0), (MAX_CURRENCY_BYTES + 9, 0)] {
+            let details = format!(r#"{{"lines":[{{"amount":"1","currency":"{}"}}]}}"#, "x".repeat(bytes));
+            assert_eq!(LineSums::of(&details).unwrap().amounts.len(), amounts, "{bytes}");
         }
         for details in ["{}", r#"{"lines":[]}"#, r#"{"lines":{"a":1}}"#, r#"{"lines":null}"#] {
             assert_eq!(sums(details), None, "{details}");

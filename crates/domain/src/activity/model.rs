@@ -363,6 +363,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn erased_groups_are_known_by_their_names() {
+        let json = r#"{"id":"e","occurred_at":"2026-11-02T09:30:00Z","action":"a.b","actor":{"id":"ana"}}"#;
+        let now = Instant::parse("2026-11-02T12:00:00Z").unwrap();
+        let whole = NewActivity::parse(json, now).unwrap().into_activity(PartnerId::parse("contoso").unwrap(), now);
+        assert!(!whole.has_erased("actor"));
+        let erased = Activity { erased: Some(r#"{"actor":"o-1","details":"o-2"}"#.to_owned()), ..whole };
+        assert!(erased.has_erased("actor") && erased.has_erased("details") && !erased.has_erased("customer"));
+    }
+
+    #[test]
     fn words_are_read_and_written_alike() {
         for (word, status) in [
             ("succeeded", Status::Succeeded),

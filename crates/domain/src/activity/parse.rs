@@ -329,6 +329,13 @@ mod tests {
     }
 
     #[test]
+    fn limits_change_only_on_purpose() {
+        assert_eq!((MAX_DETAILS_BYTES, MAX_CHANGES_BYTES, MAX_CHANGES), (5_242_880, 131_072, 50));
+        assert_eq!((MAX_NAME_CHARS, MAX_REASON_CHARS, MAX_USER_AGENT_CHARS), (256, 1_024, 1_024));
+        assert_eq!(MAX_AHEAD_SECONDS, 86_400);
+    }
+
+    #[test]
     fn limits_are_inclusive() {
         let text = |count: usize| "é".repeat(count);
         let changes = |count: usize| json!(vec![json!({"field": "f"}); count]);

@@ -209,6 +209,15 @@ mod tests {
     }
 
     #[test]
+    fn an_event_in_binary_mode_is_recognised_by_its_headers() {
+        let headers = EventHeaders::find([("ce-id", b"e-1".as_slice())].into_iter()).unwrap();
+        for body in [LEAST, r#"{"activities":[]}"#] {
+            let request = RecordRequest::parse(body, "application/json", Some(&headers)).unwrap();
+            assert!(matches!(request, RecordRequest::One(Sent::BinaryEvent(_, json)) if json == body), "{request:?}");
+        }
+    }
+
+    #[test]
     fn the_sent_id_is_found_in_refused_activities() {
         for (json, id) in [
             (r#"{"id":"e-1","colour":1}"#, Some("e-1")),

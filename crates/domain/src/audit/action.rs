@@ -160,6 +160,9 @@ mod tests {
             assert!(searched_labels(action.as_str()).is_some_and(|labels| labels.contains('\n')));
         }
         assert!(CATEGORIES.is_sorted());
+        let label = |action: AuditAction| [Locale::En, Locale::Fr].map(|locale| action.category_label(locale));
+        assert_eq!(label(AuditAction::StreamSaved), ["Stream", "Flux"]);
+        assert_eq!(label(AuditAction::ExportRequested), ["Export", "Export"]);
         assert_eq!(searched_labels("order.created"), None);
     }
 }

@@ -231,6 +231,11 @@ mod tests {
             let text = value.as_str().unwrap();
             assert!(text.ends_with(CUT) && text.chars().count() == MAX_VALUE_CHARS, "{text}");
         }
+        let longest = json!(["x".repeat(MAX_VALUE_CHARS - 4)]);
+        assert_eq!(changes(&json!({"list": longest}), &Value::Null)[0]["old"], longest);
+        let deep = (0..=MAX_DEPTH).fold(json!("x"), |inner, _| json!([inner]));
+        let deep = changes(&json!({"list": deep}), &Value::Null)[0]["old"].to_string();
+        assert!(deep.contains(HIDDEN) && !deep.contains('x'), "{deep}");
         let many: Value = (0..200)
             .map(|number| (format!("field-{number:03}"), json!(number)))
             .collect::<serde_json::Map<_, _>>()
@@ -238,6 +243,19 @@ mod tests {
         let many = changes(&many, &Value::Null);
         assert_eq!(many.as_array().unwrap().len(), MAX_FIELDS + 1);
         assert_eq!(many[MAX_FIELDS], json!({"field": "…", "old": null, "new": "160 more fields changed"}));
+    }
+
+    #[test]
+    fn as_many_fields_are_kept_as_the_limit_allows() {
+        let change = |new: &str| FieldChange { field: "f".to_owned(), old: Value::Null, new: new.into() };
+        let least = serde_json::to_string(&change("")).unwrap().len();
+        // Each field takes its JSON and a comma.
+        for (bytes, count, kept) in [(256, 32, 32), (256, 33, 32), (205, 40, 39)] {
+            let fields = (0..count).map(|_| change(&"x".repeat(bytes - 1 - least))).collect();
+            let text = shorten(fields).unwrap();
+            assert_eq!(text.matches(r#""field":"f""#).count(), kept, "{count} fields of {bytes} bytes");
+            assert_eq!(text.contains("more fields"), kept < count);
+        }
     }
 
     proptest! {

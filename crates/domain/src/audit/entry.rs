@@ -263,6 +263,7 @@ mod tests {
     use crate::{
         access::{Customers, Role},
         activity::NewActivity,
+        audit::AuditEntryJson,
     };
 
     fn now() -> Instant {
@@ -328,6 +329,10 @@ mod tests {
         for other in [
             read().record(&contoso(), &ana(), Status::Succeeded, now).unwrap(),
             read().record_of(&contoso(), &ana(), Status::Succeeded, ("2026-10_v2", now), now).unwrap(),
+            read().record_of(&contoso(), &ana(), Status::Succeeded, ("2026", now), now).unwrap(),
+            read()
+                .record_of(&contoso(), &ana(), Status::Succeeded, (&"x".repeat(2 * OF_HOUR_DIGEST_BYTES), now), now)
+                .unwrap(),
         ] {
             assert!(!AuditEntry::has_id_of_hour(&other.borrowed()), "{:?}", other.id);
         }
@@ -339,6 +344,18 @@ mod tests {
         ] {
             assert_ne!(other, first);
         }
+    }
+
+    #[test]
+    fn an_entry_shows_its_actor_unless_it_was_erased() {
+        let mut stored =
+            AuditEntry::new(AuditAction::LogRead).record(&contoso(), &ana(), Status::Succeeded, now()).unwrap();
+        let actor = |stored: &Activity| {
+            serde_json::to_value(AuditEntryJson::of(stored.borrowed())).unwrap().pointer("/actor/id").cloned()
+        };
+        assert_eq!(actor(&stored), Some(json!("s-1")));
+        stored.entry.actor.id.clear();
+        assert_eq!(actor(&stored), None);
     }
 
     #[test]

@@ -151,6 +151,15 @@ fn call_ends_before_a_value_that_has_no_room() {
     assert_eq!((counts.total, customers.len()), (1_001, MAX_FACET_VALUES));
     assert_eq!((customers[0].value.as_deref(), customers[0].count), (Some("C-7"), 2));
 
+    // Activities without a value are one of the values.
+    let mut counting = tally(None, &["customer"], None);
+    assert!(counting.add(&activity(json!({})).borrowed()));
+    for number in 1..MAX_FACET_VALUES {
+        assert!(counting.add(&customer(number).borrowed()));
+    }
+    assert!(!counting.add(&customer(MAX_FACET_VALUES).borrowed()), "another customer");
+    assert!(counting.add(&activity(json!({})).borrowed()), "no customer is known");
+
     // With a match, only values that are counted need room.
     let mut counting = tally(None, &["customer"], Some("C-1"));
     for number in 0..MAX_FACET_VALUES + 500 {
@@ -171,10 +180,21 @@ fn long_names_end_a_call_earlier() {
     assert!((650..700).contains(&counted), "{counted}");
     assert!(!counting.add(&activity(json!({"actor": {"id": "a-0"}, "customer": {"id": "new"}})).borrowed()));
     assert!(counting.add(&named(5).borrowed()), "nothing new");
+    let renamed = |name: &str| activity(json!({"actor": {"id": "a-5", "name": name}, "customer": {"id": "c-5"}}));
+    assert!(counting.add(&renamed("Ana").borrowed()), "a shorter name");
+    assert!(!counting.add(&renamed(&"é".repeat(256)).borrowed()), "a longer name");
     let counts = counting.finish();
     let json = serde_json::to_string(&(counts.by, counts.buckets)).unwrap();
     let carried = serde_json::to_string(&json).unwrap();
     assert!(carried.len() < 5_500_000, "{}", carried.len());
+}
+
+#[test]
+fn a_text_takes_as_many_bytes_as_its_longest_form_in_json() {
+    for (text, bytes) in [("", 2), ("ab", 4), ("é", 4), ("\"\\", 6), ("\u{1}\n", 14)] {
+        assert_eq!(json_bytes(text), bytes, "{text:?}");
+        assert!(json!(text).to_string().len() <= bytes, "{text:?}");
+    }
 }
 
 #[test]
@@ -199,6 +219,7 @@ fn every_fault_of_a_request_is_named() {
         assert_eq!(rejection.faults()[0].pointer, "/match");
         assert!(rejection.faults()[0].detail.contains(part), "{rejection:?}");
     }
+    assert!(question(None, &["customer"], Some(&"x".repeat(256))).read(at("2026-11-02T12:00:00Z")).is_ok());
 }
 
 #[test]

@@ -244,6 +244,14 @@ mod tests {
             named("2026-11-02T08:30:00Z", "2026-11-02T09:00:00Z", full),
             "activity_contoso_2026-11-02T093000_2026-11-02T100000.csv"
         );
+        assert_eq!(
+            named("2026-11-01T23:00:00Z", "2026-11-02T09:00:00Z", full),
+            "activity_contoso_2026-11-02T000000_2026-11-02T100000.csv"
+        );
+        assert_eq!(
+            named("2026-11-02T08:00:00Z", "2026-11-03T08:00:00Z", full),
+            "activity_contoso_2026-11-02_2026-11-03.csv"
+        );
         // The clocks were set forward, so this day has 23 hours.
         assert_eq!(
             named("2026-03-28T23:00:00Z", "2026-03-29T22:00:00Z", full),

@@ -63,7 +63,16 @@ fn a_shorter_retention_waits_and_a_longer_one_does_not() {
     // Taken back before it is in effect, nothing has ended.
     lifecycle.save_retention(None, None, days_later(now, 25), author());
     assert_eq!(lifecycle.months_kept(days_later(now, 400), None), None);
-    // Longer: at once. The installation's counts as well.
+    // Another one counts from when it was asked for.
+    let mut lifecycle = Lifecycle::default();
+    lifecycle.save_retention(Some(12), None, now, author());
+    lifecycle.save_retention(Some(6), None, days_later(now, 20), author());
+    assert_eq!(lifecycle.months_kept(effective_at, None), None);
+    assert_eq!(lifecycle.months_kept(days_later(now, 20 + SHORTENING_DAYS), None), Some(6));
+    // The same as before, and longer: at once. The installation's counts as well.
+    let mut lifecycle = Lifecycle::default();
+    lifecycle.save_retention(Some(12), Some(12), now, author());
+    assert_eq!(lifecycle.retention.as_ref().and_then(|retention| retention.pending), None);
     let mut lifecycle = Lifecycle::default();
     lifecycle.save_retention(Some(24), Some(12), now, author());
     assert_eq!(lifecycle.months_kept(now, Some(12)), Some(24));
@@ -96,6 +105,45 @@ fn a_month_is_deleted_thirty_days_after_its_end_was_noted() {
     assert!(lifecycle.is_gone(at("2026-08-15T00:00:00Z")) && !lifecycle.is_gone(at("2026-09-01T00:00:00Z")));
     let stored = serde_json::to_string(&lifecycle).unwrap();
     assert_eq!(serde_json::from_str::<Lifecycle>(&stored).unwrap(), lifecycle);
+}
+
+#[test]
+fn the_keeper_has_something_to_do_where_anything_may_end() {
+    let now = at("2026-11-01T00:00:00Z");
+    let idle = Lifecycle::default();
+    assert!(!idle.needs_keeping(now, None) && idle.needs_keeping(now, Some(1)));
+    let (mut ended, mut leaving) = (idle.clone(), idle.clone());
+    ended.note_ended(&[month("2026-01")], now, Some(1));
+    let mut deleting = ended.clone();
+    deleting.begin_deletions(days_later(now, DAYS_BEFORE_DELETION), Some(1));
+    assert_eq!((deleting.ended().count(), deleting.deleting().count()), (0, 1));
+    leaving.offboard(30, None, now, author()).unwrap();
+    let erasing = Lifecycle { open_erasures: BTreeSet::from(["1".to_owned()]), ..idle };
+    for lifecycle in [ended, deleting, erasing, leaving] {
+        assert!(lifecycle.needs_keeping(now, None), "{lifecycle:?}");
+    }
+}
+
+#[test]
+fn an_erased_person_is_no_author_of_anything() {
+    let now = at("2026-11-01T00:00:00Z");
+    let ana = || Author::from("ana".to_owned());
+    let mut lifecycle = Lifecycle::default();
+    lifecycle.offboard(0, None, now, ana()).unwrap();
+    assert!(lifecycle.begin_offboarding(now));
+    lifecycle.note_left(now);
+    lifecycle.offboard(30, None, now, ana()).unwrap();
+    lifecycle.save_retention(Some(12), None, now, ana());
+    let placed = hold("h", "2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z");
+    lifecycle.place_hold(Hold { created_by: ana(), ..placed }, false).unwrap();
+    lifecycle.release_hold("h", now, ana());
+    let named = |lifecycle: &Lifecycle, name: &str| {
+        serde_json::to_string(lifecycle).unwrap().matches(&format!("\"{name}\"")).count()
+    };
+    assert_eq!((named(&lifecycle, "ana"), named(&lifecycle, ERASED_NAME)), (5, 0));
+    let selector = Selector::Actor("ana".to_owned());
+    lifecycle.clean_authors(&Named { selector: &selector, names: &BTreeSet::new() });
+    assert_eq!((named(&lifecycle, "ana"), named(&lifecycle, ERASED_NAME)), (0, 5));
 }
 
 #[test]
@@ -160,7 +208,8 @@ fn old_released_holds_are_forgotten_and_active_ones_never() {
         lifecycle.place_hold(placed(id), false).unwrap();
         lifecycle.release_hold(&id.to_string(), now, author());
     }
-    assert!(lifecycle.holds.len() <= 101 && lifecycle.holds.iter().any(|hold| hold.id == "0"), "{:?}", lifecycle.holds);
+    assert_eq!(lifecycle.holds.len(), 1 + 100, "the active one, and the newest of those that were released");
+    assert!(["0", "151", "250"].iter().all(|id| lifecycle.holds.iter().any(|hold| hold.id == *id)));
     for id in 300..300 + MAX_ACTIVE_HOLDS - 1 {
         lifecycle.place_hold(placed(id), false).unwrap();
     }
@@ -190,10 +239,60 @@ fn a_partner_leaves_after_its_days_unless_a_hold_or_the_operator_stops_it() {
         lifecycle.count_deleted(run, counts);
     }
     let deleted_before = days_later(now, 31);
+    lifecycle.version = 7;
     lifecycle.note_left(days_later(now, 32));
-    assert_eq!((lifecycle.left[0].counts.activities, lifecycle.left[0].deleted_before), (14, deleted_before));
+    let counts = DeletedCounts { months: 2, activities: 14, objects: 4, records: 6 };
+    assert_eq!((lifecycle.left[0].counts, lifecycle.left[0].deleted_before), (counts, deleted_before));
+    assert_eq!(lifecycle.version, 7, "the condition of the next change");
     assert!(!lifecycle.is_leaving() && lifecycle.is_gone(now) && !lifecycle.is_gone(deleted_before));
     assert_eq!(lifecycle.month_state(month("2026-12"), deleted_before, None), MonthState::Kept);
+    lifecycle.offboard(0, None, deleted_before, author()).unwrap();
+    assert!(lifecycle.begin_offboarding(days_later(now, 60)));
+    lifecycle.note_left(days_later(now, 61));
+    assert_eq!(lifecycle.left.len(), 2, "the record of each deletion stays");
+}
+
+#[test]
+fn a_hold_covers_a_month_that_it_shares_an_instant_with() {
+    let august = hold("h", "2026-08-01T00:00:00Z", "2026-09-01T00:00:00Z");
+    for (name, is_covered) in [("2026-07", false), ("2026-08", true), ("2026-09", false)] {
+        assert_eq!(august.covers(month(name)), is_covered, "{name}");
+    }
+}
+
+#[test]
+fn a_selector_selects_by_id_in_any_case_or_by_address() {
+    let activity = |id: &str, at_second: u8, rest: &str| {
+        let json = format!(
+            r#"{{"id":"{id}","occurred_at":"2026-11-02T09:30:0{at_second}Z","action":"a.b","actor":{{"id":"Ana"}}{rest}}}"#
+        );
+        let now = at("2026-11-02T12:00:00Z");
+        NewActivity::parse(&json, now).unwrap().into_activity(PartnerId::parse("contoso").unwrap(), now)
+    };
+    let full = activity("e-1", 0, r#","customer":{"id":"Fab"},"target":{"type":"order","id":"O-1"}"#);
+    let bare = activity("e-2", 1, r#","target":{"type":"order"}"#);
+    let addressed =
+        |id: &str, second: u8| Selector::Activities(vec![(at(&format!("2026-11-02T09:30:0{second}Z")), id.to_owned())]);
+    for (selector, of_full, of_bare) in [
+        (Selector::Actor("aNA".to_owned()), true, true),
+        (Selector::Actor("bob".to_owned()), false, false),
+        (Selector::Customer("fab".to_owned()), true, false),
+        (Selector::Customer("ana".to_owned()), false, false),
+        (Selector::Target("o-1".to_owned()), true, false),
+        (addressed("e-1", 0), true, false),
+        (addressed("e-2", 1), false, true),
+        (addressed("e-2", 0), false, false),
+        (addressed("E-1", 0), false, false),
+    ] {
+        for (activity, is_selected) in [(&full, of_full), (&bare, of_bare)] {
+            assert_eq!(selector.selects(&activity.borrowed()), is_selected, "{selector:?} {:?}", activity.id);
+            let value = selector.kind().value_of(&activity.borrowed());
+            assert_eq!(value.is_some_and(|value| selector.values().contains(&value)), is_selected, "{selector:?}");
+        }
+    }
+    let mut erased = full;
+    erased.entry.actor.id.clear();
+    assert_eq!(SelectorKind::Actor.value_of(&erased.borrowed()), None, "an erased actor is nobody");
 }
 
 #[test]

@@ -100,6 +100,8 @@ mod tests {
         let filter = read(r#"{"customer":"fabrikam","action":["order.*","!order.viewed"],"q":"credit"}"#).unwrap();
         let expected = r#"{"customer":["fabrikam"],"action":["order.*","!order.viewed"],"q":"credit"}"#;
         assert_eq!(serde_json::to_string(&filter).unwrap(), expected);
+        let all = r#"{"customer":["a"],"actor":["b"],"action":["c.d"],"status":["failed"],"target_type":["e"],"target":["f"],"correlation":["g"],"source":["h"],"q":"i"}"#;
+        assert_eq!(read(all).unwrap(), serde_json::from_str(all).unwrap());
         assert!(read("{}").unwrap().is_empty());
     }
 

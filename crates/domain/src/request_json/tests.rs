@@ -111,6 +111,17 @@ fn large_documents_with_faults_are_read_few_times() {
     let members: Vec<String> = (0..20).map(|number| format!("\"m{number}\":{number}")).collect();
     let (faults, is_read) = faults_of(&format!("{{\"anything\":\"{large}\",{}}}", members.join(",")));
     assert_eq!((faults.len(), is_read), (MIN_ROUNDS, false));
+    // Of a megabyte, 16 MiB are 16 rounds.
+    let (faults, _) = faults_of(&format!("{{\"anything\":\"{}\",{}}}", "x".repeat(1_000_000), members.join(",")));
+    assert_eq!(faults.len(), 16);
+}
+
+#[test]
+fn a_message_loses_its_position_only() {
+    let error = serde_json::from_str::<u8>(" \"a at line 5\"").unwrap_err();
+    assert_eq!(message_of(&error), "invalid type: string \"a at line 5\", expected u8");
+    let without_position = serde_json::from_value::<u8>("a at line 5".into()).unwrap_err();
+    assert_eq!(message_of(&without_position), "invalid type: string \"a at line 5\", expected u8");
 }
 
 #[test]
@@ -173,6 +184,17 @@ fn errors_point_to_the_field_that_does_not_fit() {
         assert!(fault.detail.len() <= MAX_MESSAGE_CHARS);
     }
     assert!(from_json::<Outer>("\u{feff}{\"list\":[{\"number\":1}]}").is_ok());
+}
+
+#[test]
+fn types_are_named_in_the_words_of_json() {
+    for (message, words) in [
+        ("invalid type: integer `1`, expected struct Pair", "must be an object, not a number"),
+        ("invalid type: integer `1`, expected a zone", "must be a zone, not a number"),
+        ("has 3 parts", "has 3 parts"),
+    ] {
+        assert_eq!(explain_type(message), words);
+    }
 }
 
 #[test]

@@ -139,6 +139,7 @@ mod tests {
                 (arn.to_string().as_str(), arn.partition(), arn.account(), arn.region()),
                 (good, partition, "123456789012", "")
             );
+            assert_eq!(arn.as_str(), good);
         }
         for bad in [
             "",

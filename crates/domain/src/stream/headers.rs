@@ -165,6 +165,7 @@ mod tests {
         assert_eq!(headers.keys().collect::<Vec<_>>(), ["authorization", "x-team"]);
         assert_eq!(headers["authorization"].reveal(), "Bearer a.b-c");
         assert!(!format!("{headers:?}").contains("Bearer"), "logs show no value");
+        assert!(HeaderValue::hidden().is_hidden() && !headers["authorization"].is_hidden());
         assert!(read("{}").unwrap().is_empty());
     }
 

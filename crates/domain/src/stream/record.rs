@@ -171,6 +171,7 @@ mod tests {
         let stream = stream.begin_replay(Period::new(Instant::MIN, now()).unwrap(), now()).unwrap();
         let stored = serde_json::to_string(&stream).unwrap();
         assert_eq!(serde_json::from_str::<Stream>(&stored).unwrap(), stream);
+        assert_eq!(stream.describe()["name"], "SIEM");
         assert!(!stream.describe().to_string().contains("hidden"));
         assert!(!format!("{stream:?}").contains("hidden"));
     }

@@ -196,6 +196,7 @@ mod tests {
         let begin = |before: &Replay, status| Replay::begin(Some(before), status, period(), now());
         assert_eq!(begin(&running, StreamStatus::Active), Err(ReplayRefusal::Running));
         let done = running.finish(now());
+        assert_eq!(done.done_through, done.to, "the rest of the period has no activity");
         assert!(begin(&done, StreamStatus::Active).is_ok());
         for status in [StreamStatus::Paused, StreamStatus::Stopped] {
             assert_eq!(begin(&done, status), Err(ReplayRefusal::Inactive));

@@ -300,6 +300,10 @@ mod tests {
         let resumed = stopped.clone().resume();
         assert_eq!((resumed.status(false), resumed.attempts), (StreamStatus::Active, 0));
         assert!(resumed.may_try(false, end) && resumed.last_error == stopped.last_error);
+        for going_on in [resumed.clone(), stopped.clone().accepted(end)] {
+            assert_eq!((going_on.failing_since, going_on.stopped_at), (None, None));
+            assert_eq!((going_on.next_try_at, going_on.stopped_because), (None, None));
+        }
         // Hours count from the first failure after a success.
         assert_eq!(failed(resumed, end.plus_seconds(1)).status(false), StreamStatus::Failing);
     }

@@ -235,7 +235,9 @@ mod tests {
         let changes: Vec<_> = paris.changes_after(at("2999-01-01T00:00:00Z")).take(2).collect();
         assert_eq!(changes, [(at("2999-03-31T01:00:00Z"), 7_200), (at("2999-10-27T01:00:00Z"), 3_600)]);
         assert_eq!(Zone::UTC.changes_after(i64::MIN).count(), 0);
-        assert_eq!(paris.offset_at(at("0000-01-01T00:00:00Z")), 561, "the mean time of Paris");
+        let mean_time_of_paris = 561;
+        assert_eq!(paris.offset_at(at("0000-01-01T00:00:00Z")), mean_time_of_paris);
+        assert_eq!(paris.offset_at(i64::MIN), mean_time_of_paris);
         assert_eq!((paris.offset_at(at("9999-12-31T23:59:59Z")), paris.offset_at(i64::MAX)), (3_600, 3_600));
     }
 }

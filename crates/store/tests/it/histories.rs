@@ -310,7 +310,7 @@ async fn play(seed: u64) -> usize {
 
 #[test]
 fn random_histories_agree_with_a_reference() {
-    let (first, count) = (setting("HISTORY_SEED", 1), amount("HISTORIES", 500, 20_000));
+    let (first, count) = (setting("HISTORY_SEED", 1), amount("HISTORIES", 100, 4_000));
     let threads = std::thread::available_parallelism().unwrap().get();
     let steps: usize = std::thread::scope(|scope| {
         let threads: Vec<_> = (first..)

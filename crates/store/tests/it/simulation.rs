@@ -881,11 +881,11 @@ fn every_activity_of_years_is_in_one_version_of_one_month() {
     });
     let total = total.into_inner().unwrap();
     println!("{total:?}");
-    report("simulated years of months", &format!("{seeds} seeds, {} versions of months", total.versions), first);
     // A simulation without faults would show nothing.
     assert!(total.versions > 100 * seeds && total.zone_changes > 10 * seeds, "{total:?}");
     assert!(total.faults > seeds && total.conflicts > seeds && total.remade > 10 * seeds, "{total:?}");
     assert!(total.acknowledged > seeds, "{total:?}");
+    report("simulated years of months", &format!("{seeds} seeds, {} versions of months", total.versions), first);
 }
 
 #[test]

@@ -41,7 +41,7 @@ async function* read() {
     for await (const page of query(hash)) {
       rows += page.Items.length;
       for (const item of page.Items) {
-        const packed = form === "details" && (item.dh || item.ds) ? await packedDetails(hash, item, twins) : undefined;
+        const packed = form === "details" && (item.dh || item.do) ? await packedDetails(hash, item, twins) : undefined;
         const details = packed ? Buffer.from(decompress(packed)).toString() : form === "details" ? item.d : undefined;
         yield row(item, details);
       }
@@ -50,9 +50,9 @@ async function* read() {
 }
 
 async function packedDetails(hash, item, twins) {
-  if (item.ds) {
+  if (item.do) {
     const [partner, month] = hash.split("#");
-    const object = await s3.send(new GetObjectCommand({ Bucket, Key: `details/${partner}/${month}/${item.ds}.json.zst` }));
+    const object = await s3.send(new GetObjectCommand({ Bucket, Key: `details/${partner}/${month}/${item.sk}/${item.do}.json.zst` }));
     return object.Body.transformToByteArray();
   }
   const sortKey = `${item.sk}#${item.dh}`;

@@ -56,9 +56,9 @@ def main():
         if "dh" in item:
             sort_key = f"{item['sk']}#{item['dh']}"
             return decompress(next(twin["z"]["B"] for twin in twins if twin["sk"]["S"] == sort_key)).decode()
-        if "ds" in item:
+        if "do" in item:
             partner, month = hash_key.split("#")
-            packed = s3.get_object(Bucket=bucket, Key=f"details/{partner}/{month}/{item['ds']}.json.zst")["Body"].read()
+            packed = s3.get_object(Bucket=bucket, Key=f"details/{partner}/{month}/{item['sk']}/{item['do']}.json.zst")["Body"].read()
             return decompress(packed).decode()
         return item.get("d")
 

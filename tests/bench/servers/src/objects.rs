@@ -56,7 +56,7 @@ impl Objects {
 
     pub(crate) fn answer(&mut self, asked: &Asked) -> Answer {
         let path = asked.path().trim_start_matches('/');
-        let key = path.split_once('/').map_or("", |(_, key)| key).replace("%23", "#");
+        let key = path.split_once('/').map_or("", |(_, key)| key).replace("%23", "#").replace("%3A", ":");
         let upload = asked.parameter("uploadId").unwrap_or_default().to_owned();
         match (asked.head.method.as_str(), asked.parameter("partNumber"), asked.parameter("uploads").is_some()) {
             ("POST", None, true) => {

@@ -63,7 +63,7 @@ impl DetailsSizes {
             self.twins.stored += value_bytes(packed);
         }
         let size = item.get("dz").and_then(|size| size["N"].as_str()?.parse().ok()).unwrap_or_default();
-        for (name, place) in [("d", &mut self.inline), ("dh", &mut self.twins), ("ds", &mut self.objects)] {
+        for (name, place) in [("d", &mut self.inline), ("dh", &mut self.twins), ("do", &mut self.objects)] {
             if item.contains_key(name) {
                 place.count += 1;
                 place.bytes += size;

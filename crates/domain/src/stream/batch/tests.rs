@@ -131,8 +131,10 @@ fn entries_of_the_audit_have_their_own_form() {
     let entry = written(&settings, &activity(1));
     assert_eq!((entry.get("url"), &entry["partner_id"]), (None, &"contoso".into()));
     assert_eq!(entry["action"], "order.created");
-    let batch = take_http_batch(&[document(20, Instant::MIN)], &settings, Framing::SplunkHec, HOST).unwrap();
+    let of_1970 = [document(20, at("1970-01-01T00:00:00Z"))];
+    let batch = take_http_batch(&of_1970, &settings, Framing::SplunkHec, HOST).unwrap();
     assert!(batch.body.contains(r#""sourcetype":"daybook:audit""#));
+    assert!(batch.body.contains(r#""time":0.000000,"#), "{}", batch.body);
 }
 
 #[test]
@@ -211,6 +213,15 @@ fn limits_of_a_batch_are_inclusive() {
     assert_eq!(count(&[document(half, Instant::MIN), document(half, Instant::MIN)]), 2);
     assert_eq!(count(&[document(half, Instant::MIN), document(half + 1, Instant::MIN)]), 1);
     assert_eq!(count(&[document(MAX_BATCH_BYTES + 1, Instant::MIN)]), 1, "a stream must not stand still");
+}
+
+#[test]
+fn ends_of_lines_count_to_the_size_of_an_object() {
+    let count = |bytes: usize| {
+        let two = [document(bytes, Instant::MIN), document(bytes, Instant::MIN)];
+        take_object_batch(&two, &bucket(), &partner(), "p", ObjectHour::Recorded).unwrap().count
+    };
+    assert_eq!((count(MAX_BATCH_BYTES / 2 - 1), count(MAX_BATCH_BYTES / 2)), (2, 1));
 }
 
 /// Documents whose sizes lie around the limits, in the order of time.

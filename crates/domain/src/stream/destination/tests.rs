@@ -162,6 +162,9 @@ fn headers_stay_with_their_server() {
         "another port is another server"
     );
     assert_eq!(headers(r#"{"kind":"https","url":"https://other.example/","headers":null}"#), Some(vec![]));
+    let without = read(r#"{"kind":"https","url":"https://siem.example/a"}"#).unwrap();
+    let moved = read_over(r#"{"kind":"https","url":"https://other.example/"}"#, Some(&without)).unwrap();
+    assert!(matches!(moved, Destination::Https(https) if https.headers.is_empty()), "nothing to keep secret");
 }
 
 #[test]

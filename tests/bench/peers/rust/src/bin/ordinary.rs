@@ -39,7 +39,7 @@ struct Row {
     so: Option<String>,
     d: Option<String>,
     dh: Option<String>,
-    ds: Option<String>,
+    r#do: Option<String>,
     dz: Option<usize>,
 }
 
@@ -102,9 +102,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
                         };
                         Some(Cow::Owned(unpack(&packed, row.dz)?))
                     }
-                    Row { ds: Some(digest), .. } => {
+                    Row { r#do: Some(digest), .. } => {
                         let (partner, month) = hash.split_once('#').ok_or("a hash key without a month")?;
-                        let object = format!("details/{partner}/{month}/{digest}.json.zst");
+                        let object = format!("details/{partner}/{month}/{}/{digest}.json.zst", row.sk);
                         let object = s3.get_object().bucket(bucket).key(object).send().await?;
                         Some(Cow::Owned(unpack(&object.body.collect().await?.into_bytes(), row.dz)?))
                     }
