@@ -621,6 +621,7 @@ def test_audit_has_a_query_of_its_own(window, stack, person, partner):
     # Keys act on the visible list.
     page.locator("activity-log [data-view=audit]").focus()
     page.keyboard.press("j")
+    page.locator("activity-log .audit .toggle:focus").wait_for()
     assert page.locator("activity-log .audit .toggle").first.evaluate("element => element.matches(':focus')")
     assert {kind for _, kind, _ in stand_in.requests} == {"audit", "retention"}
 

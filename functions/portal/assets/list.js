@@ -40,7 +40,7 @@ export class ActivityList {
   /** The end of the period, and when the list was asked for: instants. */
   #end = "";
   #asked = "";
-  /** What gets the focus when the new rows are there, because the table had it: a selector, empty for nothing. */
+  /** What gets the focus when the new rows are there, because the table had it or a key asked for it: a selector, empty for nothing. */
   #focused = "";
   /** Whether scrolling loads more. After a search with few matches, a click loads more instead. */
   #isEndless = false;
@@ -130,8 +130,12 @@ export class ActivityList {
     return true;
   }
 
-  /** Moves the focus to the first row, or to what is shown instead. */
-  focusFirst() { (this.#toggles()[0] ?? this.#parts.status).focus(); }
+  /** Moves the focus to the first row, or to what is shown instead. While rows are loading it waits at the number of rows. */
+  focusFirst() {
+    const { table, status } = this.#parts;
+    if (table.inert) this.#focused = ".toggle";
+    (table.inert ? status : this.#toggles()[0] ?? status).focus();
+  }
 
   /** Acts on a key that was pressed in the component. Says whether the key had a meaning. @param {string} key */
   press(key) {
@@ -145,6 +149,7 @@ export class ActivityList {
       return Boolean(toggle);
     }
     if (key !== "j" && key !== "k") return false;
+    if (this.#parts.table.inert) { this.focusFirst(); return true; }
     const toggles = this.#toggles();
     const at = row ? toggles.indexOf(row.querySelector(".toggle")) : -1;
     const next = at < 0 ? toggles[0] : toggles[at + (key === "j" ? 1 : -1)];
@@ -297,14 +302,16 @@ export class ActivityList {
     this.#changeDisplay();
   }
 
-  /** Moves the focus near to where it was, because a table that nobody can act on loses it. */
+  /** Moves the focus near to where it was, because a table that nobody can act on loses it, or to where a key asked for it. */
   #restoreFocus() {
+    const { table, status } = this.#parts;
     const place = this.#focused;
     this.#focused = "";
     const root = /** @type {ShadowRoot} */ (this.element.getRootNode());
+    const isNowhere = !root.activeElement && root.host.ownerDocument.activeElement === document.body;
     // The person may have moved on.
-    if (place && !root.activeElement && root.host.ownerDocument.activeElement === document.body) {
-      /** @type {HTMLElement} */ (this.#parts.table.hidden ? this.#parts.status : this.element.querySelector(place)).focus();
+    if (place && (isNowhere || root.activeElement === status)) {
+      /** @type {HTMLElement} */ ((!table.hidden && this.element.querySelector(place)) || status).focus();
     }
   }
 
