@@ -33,6 +33,8 @@ SWITCHES = [
     "--disable-sync",
 ]
 PASSWORD = "Daybook-local-1"
+# In milliseconds. A wait ends as soon as it can, so the limit costs time only in a test that fails.
+LONGEST_WAIT = 60_000
 LANGUAGES = {"en": "en-GB", "fr": "fr-FR"}
 # The languages of tests that do the same in both. `make test` takes French alone: its texts are longer, and most other tests speak English.
 TRIED_LANGUAGES = [*LANGUAGES][-amount("PAGE_LANGUAGES", 1, 2) :]
@@ -117,8 +119,10 @@ def elsewhere(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def chromium(elsewhere):
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    # The default of five seconds passes on a busy machine.
+    expect.set_options(timeout=LONGEST_WAIT)
     # Only the browser resolves portal.localhost, so the port may be any free one.
     rules = f"--host-resolver-rules=MAP portal.localhost:80 127.0.0.1:{elsewhere.port}"
     with sync_playwright() as playwright:
@@ -140,6 +144,7 @@ def window(chromium, stack):
             **({"viewport": {"width": 1280, "height": 900}} | options),
         )
         contexts.append(context)
+        context.set_default_timeout(LONGEST_WAIT)
         context.grant_permissions(["clipboard-read", "clipboard-write"])
         page = context.new_page()
 

@@ -640,10 +640,13 @@ def test_erased_fields_say_so(window, stack, person, partner, language):
 
     def erase(route):
         answer = route.fetch().json()
+        # The page also asks for what is new.
+        if len(answer["activities"]) < 3:
+            return route.fulfill(json=answer)
         first, second, _ = answer["activities"]
         first |= {group: None for group in ERASED if group != "origin"} | {"erased": dict.fromkeys(ERASED, "01ERASURE")}
         second |= {"actor": None, "erased": {"actor": "01ERASURE"}}
-        route.fulfill(json=answer)
+        return route.fulfill(json=answer)
 
     page.route(re.compile(r"/activities\?"), erase)
     sign_in(page, stack, person(partner), language)
