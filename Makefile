@@ -62,7 +62,7 @@ partner: ## Show a partner: registry, months, settings, people, clients, exports
 test: ## Run all tests, also end to end; leave nothing running
 	@python3 tests/run.py
 
-soak: ## Run the long tests with large amounts, about an hour; writes the results to docs/trust.md (RUST=histories PYTHON=streams: these only)
+soak: ## Run the long tests with large amounts, an hour or two; writes the results to docs/trust.md (RUST=histories PYTHON=streams: these only)
 	@python3 tests/run.py --soak $(if $(RUST),--rust '$(RUST)') $(if $(PYTHON),--python '$(PYTHON)')
 
 # A test that no mutant of the code fails is a test that checks nothing.

@@ -2,7 +2,7 @@
 """Runs all tests and ends with one line of totals. The exit status is 0 if all tests passed.
 
     python3 tests/run.py          # small amounts: make test
-    python3 tests/run.py --soak   # large amounts, about an hour: make soak
+    python3 tests/run.py --soak   # large amounts, an hour or two: make soak
     python3 tests/run.py --soak --rust histories --python "streams or feed"   # these only: make soak RUST=… PYTHON=…
     python3 tests/run.py --install   # only installs the programs that the tests need, if CI is set
 

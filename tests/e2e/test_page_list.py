@@ -105,10 +105,11 @@ def test_filters_apply_at_once_over_dimmed_rows(window, stack, person, partner):
     table.wait_for()
     assert table.locator("tr.row").count() == 5 and table.evaluate("element => element.inert")
     assert parse_qs(urlsplit(page.url).query)["period"] == ["today"]
-    # A key for the first row waits for the new rows where their number will stand.
-    page.locator("activity-log [data-view=log]").focus()
-    page.keyboard.press("j")
-    page.locator("activity-log .count:focus").wait_for()
+    # Keys for the first row wait for the new rows where their number will stand.
+    for place, key in (("[data-view=log]", "j"), ("[data-view=log]", "k"), (".skip", "Enter")):
+        page.locator(f"activity-log {place}").focus()
+        page.keyboard.press(key)
+        page.locator("activity-log .count:focus").wait_for()
     for route in held:
         route.continue_()
     page.unroute_all(behavior="ignoreErrors")
